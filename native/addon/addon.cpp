@@ -1,0 +1,69 @@
+// What the addon exports: NativeAddon of src/native/addon.ts.
+#include <napi.h>
+
+#include "../cpu/backend.h"
+#include "buffer.h"
+#include "environment.h"
+#include "errors.h"
+#include "numbers.h"
+#include "stream.h"
+
+namespace medmamba::addon {
+
+namespace {
+
+// An option that is a 32-bit number from 0; absent means 0.
+int32_t small_number(Napi::Env env, const Napi::Object& options, const char* name) {
+    const Napi::Value value = options.Get(name);
+    if (value.IsUndefined()) return 0;
+    const std::optional<int64_t> number = whole_number(env, value);
+    if (!number || *number < 0 || *number > INT32_MAX)
+        throw coded_error(env, code::invalid_argument,
+                          std::string("openStream: ") + name + " has to be a whole number from 0");
+    return (int32_t)*number;
+}
+
+Napi::Value open_stream(const Napi::CallbackInfo& info) {
+    const Napi::Env env = info.Env();
+    if (!info[0].IsString())
+        throw coded_error(env, code::invalid_argument, "openStream: the library has to be \"cpu\" or a path");
+    const Napi::Object options = info[1].IsObject() ? info[1].As<Napi::Object>() : Napi::Object::New(env);
+    const Napi::Value simd = options.Get("simd");
+    if (!simd.IsUndefined() && !simd.IsString())
+        throw coded_error(env, code::invalid_argument, "openStream: simd has to be the name of a level");
+    const std::string level = simd.IsString() ? simd.As<Napi::String>().Utf8Value() : std::string();
+
+    mm_stream_options native{};
+    native.device_index = small_number(env, options, "deviceIndex");
+    native.threads = small_number(env, options, "threads");
+    native.simd = simd.IsString() ? level.c_str() : nullptr;
+    return Stream::open(env, info[0].As<Napi::String>(), native);
+}
+
+Napi::Value plan(const Napi::CallbackInfo& info) {
+    Stream* stream = Stream::of(info.Env(), info[0]);
+    if (!stream) throw coded_error(info.Env(), code::invalid_argument, "plan: the first argument has to be a stream");
+    return stream->plan(info.Env(), info[1].ToString(), info[2]);
+}
+
+Napi::Object initialise(Napi::Env env, Napi::Object exports) {
+    auto* environment = new Environment;
+    environment->buffer = Napi::Persistent(Buffer::define(env));
+    environment->stream = Napi::Persistent(Stream::define(env));
+    env.SetInstanceData(environment);  // deleted with the environment
+
+    const std::vector<std::string> levels = cpu::simd_levels();
+    Napi::Array simd_levels = Napi::Array::New(env, levels.size());
+    for (size_t i = 0; i < levels.size(); ++i) simd_levels.Set((uint32_t)i, levels[i]);
+    exports["abiVersion"] = Napi::Number::New(env, MM_ABI_VERSION);
+    exports["simdLevels"] = simd_levels;
+    exports["openStream"] = Napi::Function::New<open_stream>(env, "openStream");
+    exports["plan"] = Napi::Function::New<plan>(env, "plan");
+    return exports;
+}
+
+}  // namespace
+
+NODE_API_MODULE(medmamba, initialise)
+
+}  // namespace medmamba::addon

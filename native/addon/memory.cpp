@@ -1,0 +1,107 @@
+#include "memory.h"
+
+#include <algorithm>
+#include <vector>
+
+namespace medmamba::addon {
+
+namespace {
+
+constexpr size_t mebibyte = size_t(1) << 20;
+constexpr size_t least_cache = 64 * mebibyte;
+
+// Eight classes to each power of two up to 1 MiB, none closer than a cache line.
+size_t size_class(size_t bytes) {
+    size_t step = 64;
+    if (bytes < mebibyte)
+        while (step * 16 <= bytes) step *= 2;
+    return std::max<size_t>((bytes + step - 1) / step, 1) * step;
+}
+
+std::string in_mebibytes(size_t bytes) {
+    char text[32];
+    std::snprintf(text, sizeof text, "%.1f MiB", (double)bytes / mebibyte);
+    return text;
+}
+
+}  // namespace
+
+std::shared_ptr<Block> Memory::allocate(size_t bytes, std::string* why) {
+    const size_t size = size_class(bytes);
+    size_t capacity = size;
+    void* pointer = size >= bytes ? take_cached(size, &capacity) : nullptr;  // smaller: it has wrapped around
+    if (!pointer && size >= bytes) pointer = take_new(size);
+    if (!pointer) {
+        *why = std::to_string(bytes) + " bytes (" + in_mebibytes(bytes) + ") could not be allocated on device \"" +
+               backend_->name + "\": " + std::to_string(live_bytes_) + " bytes (" + in_mebibytes(live_bytes_) +
+               ") are in use, " + std::to_string(reserved_bytes()) + " bytes (" + in_mebibytes(reserved_bytes()) +
+               ") reserved. Use a smaller batch or image, or dispose what is no longer needed.";
+        return nullptr;
+    }
+    used_bytes_ += capacity;
+    high_water_ = std::max(high_water_, used_bytes_);
+    ++live_;
+    live_bytes_ += bytes;
+    peak_bytes_ = std::max(peak_bytes_, live_bytes_);
+    return std::make_shared<Block>(shared_from_this(), pointer, bytes, capacity);
+}
+
+// The best fit; among equals the one used last, which is the likeliest to be in the processor's cache.
+void* Memory::take_cached(size_t size, size_t* capacity) {
+    const auto best = cached_.lower_bound(size);
+    if (best == cached_.end() || best->first > size + size / 4) return nullptr;
+    void* pointer = best->second;
+    *capacity = best->first;
+    cached_bytes_ -= best->first;
+    cached_.erase(best);
+    return pointer;
+}
+
+void* Memory::take_new(size_t size) {
+    if (cached_bytes_ > std::max(high_water_, least_cache)) trim();
+    void* pointer = nullptr;
+    mm_status status = backend_->allocate(stream_, size, &pointer);
+    if (status != MM_OK && cached_bytes_ > 0) {
+        trim();
+        status = backend_->allocate(stream_, size, &pointer);
+    }
+    if (status != MM_OK) return nullptr;
+    owned_.emplace(pointer, size);
+    on_change_((int64_t)size);
+    return pointer;
+}
+
+// Queued work may still use what is cached: it has to be done first, on the device as well.
+void Memory::trim() {
+    queue_.push("synchronize", [this] { return backend_->synchronize(stream_); });
+    queue_.drain();
+    for (const auto& [capacity, pointer] : cached_) {
+        owned_.erase(pointer);
+        backend_->release(stream_, pointer, capacity);
+    }
+    cached_.clear();
+    on_change_(-(int64_t)cached_bytes_);
+    cached_bytes_ = 0;
+    high_water_ = used_bytes_;
+}
+
+void Memory::recycle(const Block& block) {
+    --live_;
+    live_bytes_ -= block.bytes();
+    if (closed_) return;
+    used_bytes_ -= block.capacity();
+    cached_bytes_ += block.capacity();
+    cached_.emplace_hint(cached_.lower_bound(block.capacity()), block.capacity(), block.pointer());
+}
+
+void Memory::close() {
+    if (closed_) return;
+    closed_ = true;
+    for (const auto& [pointer, capacity] : owned_) backend_->release(stream_, pointer, capacity);
+    owned_.clear();
+    cached_.clear();
+    on_change_(-(int64_t)reserved_bytes());
+    cached_bytes_ = used_bytes_ = 0;
+}
+
+}  // namespace medmamba::addon

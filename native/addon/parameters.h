@@ -1,0 +1,41 @@
+// A JavaScript object read into the parameter struct of an operation.
+#pragma once
+
+#include <napi.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "memory.h"
+#include "operations.h"
+
+namespace medmamba::addon {
+
+// The struct by value, and copies of the arrays that it points to: what a queued call keeps. Blocks need no
+// reference: their memory stays the device's until the queue has run, whoever owns it by then.
+class Parameters {
+public:
+    explicit Parameters(size_t bytes) : words_((bytes + 7) / 8) {}
+
+    const void* data() const { return words_.data(); }
+    char* data() { return reinterpret_cast<char*>(words_.data()); }
+
+    // An array of `count` 64-bit values that lives as long as the struct.
+    uint64_t* add_array(size_t count) {
+        arrays_.push_back(std::make_unique<uint64_t[]>(count));
+        return arrays_.back().get();
+    }
+
+private:
+    std::vector<uint64_t> words_;
+    std::vector<std::unique_ptr<uint64_t[]>> arrays_;
+};
+
+// Every number is required, except distances between rows ("..._row"), which are 0 for dense. Buffers may be
+// absent. Throws a coded error that names `operation` and the field.
+std::shared_ptr<const Parameters> read_parameters(Napi::Env env, const std::string& operation,
+                                                  const Structure& structure, napi_value object,
+                                                  const Memory& memory);
+
+}  // namespace medmamba::addon

@@ -1,0 +1,223 @@
+#include "convolution_branch.h"
+
+namespace medmamba {
+namespace {
+
+// input3 = relu(norm3(output2))
+template <class Float>
+void normalise_output2(Sequence& sequence, const BlockShape& shape, const ConvolutionBranchSaved<Float>& saved,
+                       float* input3) {
+    mm_channel_affine_params affine{};
+    affine.rows = shape.rows();
+    affine.channels = shape.half();
+    affine.relu = 1;
+    affine.x = saved.output2;
+    affine.scale = saved.norm3.scale;
+    affine.shift = saved.norm3.shift;
+    affine.y = input3;
+    sequence.run(affine);
+}
+
+// The affine map of a BatchNorm over x: from the batch in training, from the running statistics otherwise.
+void batch_norm(Sequence& sequence, const BlockShape& shape, const mm_ss_conv_ssm_forward_params& params,
+                const float* x, int64_t x_row, const float* weight, const float* bias,
+                const mm_batch_norm_buffers& buffers, const BatchNorm<float>& norm) {
+    if (params.training) {
+        mm_batch_norm_statistics_params statistics{};
+        statistics.rows = shape.rows();
+        statistics.channels = shape.half();
+        statistics.x_row = x_row;
+        statistics.eps = norm_eps;
+        statistics.momentum = params.momentum;
+        statistics.x = x;
+        statistics.weight = weight;
+        statistics.bias = bias;
+        statistics.running_mean = buffers.running_mean;
+        statistics.running_variance = buffers.running_variance;
+        statistics.batches_tracked = buffers.batches_tracked;
+        statistics.statistics = norm.statistics;
+        statistics.scale = norm.scale;
+        statistics.shift = norm.shift;
+        sequence.run(statistics);
+    } else {
+        mm_batch_norm_fold_params fold{};
+        fold.channels = shape.half();
+        fold.eps = norm_eps;
+        fold.weight = weight;
+        fold.bias = bias;
+        fold.running_mean = buffers.running_mean;
+        fold.running_variance = buffers.running_variance;
+        fold.statistics = norm.statistics;
+        fold.scale = norm.scale;
+        fold.shift = norm.shift;
+        sequence.run(fold);
+    }
+}
+
+// y = conv3x3(norm(x)), with a ReLU between the two if asked
+void convolve(Sequence& sequence, const BlockShape& shape, const float* x, int64_t x_row,
+              const BatchNorm<float>& norm, bool relu, const float* weight, const float* bias, float* y) {
+    mm_conv3x3_forward_params convolution{};
+    convolution.batch = shape.batch;
+    convolution.height = shape.height;
+    convolution.width = shape.width;
+    convolution.in_channels = convolution.out_channels = shape.half();
+    convolution.x_row = x_row;
+    convolution.input_relu = relu;
+    convolution.x = x;
+    convolution.input_scale = norm.scale;
+    convolution.input_shift = norm.shift;
+    convolution.weight = weight;
+    convolution.bias = bias;
+    convolution.y = y;
+    sequence.run(convolution);
+}
+
+// Gradients of the last convolution: weight, bias, input3.
+void convolve1x1_backward(Sequence& sequence, const BlockShape& shape,
+                          const mm_ss_conv_ssm_backward_params& params, const float* input3, const float* dleft,
+                          float* dinput3) {
+    sequence.run(linear_backward_weight(shape.rows(), shape.half(), shape.half(), dleft, input3,
+                                        params.branch_gradients.conv3_weight));
+    mm_reduce_params bias{};
+    bias.outer = 1;
+    bias.reduced = shape.rows();
+    bias.inner = shape.half();
+    bias.scale = 1;
+    bias.x = dleft;
+    bias.y = params.branch_gradients.conv3_bias;
+    sequence.run(bias);
+    sequence.run(linear_backward_data(shape.rows(), shape.half(), shape.half(), dleft, params.branch.conv3_weight,
+                                      dinput3));
+}
+
+// Backward of `convolve`, up to its normalised input. A BatchNorm follows, and the mean of a batch removes a bias: in
+// training its gradient is zero, exactly.
+void convolve_backward(Sequence& sequence, const BlockShape& shape, const float* x, int64_t x_row,
+                       const BatchNorm<const float>& norm, bool relu, bool training, const float* weight,
+                       const float* doutput, float* dweight, float* dbias, float* dinput) {
+    mm_conv3x3_backward_weight_params weight_gradient{};
+    weight_gradient.batch = shape.batch;
+    weight_gradient.height = shape.height;
+    weight_gradient.width = shape.width;
+    weight_gradient.in_channels = weight_gradient.out_channels = shape.half();
+    weight_gradient.x_row = x_row;
+    weight_gradient.input_relu = relu;
+    weight_gradient.x = x;
+    weight_gradient.input_scale = norm.scale;
+    weight_gradient.input_shift = norm.shift;
+    weight_gradient.dy = doutput;
+    weight_gradient.dweight = dweight;
+    weight_gradient.dbias = training ? nullptr : dbias;
+    sequence.run(weight_gradient);
+    if (training) {
+        mm_fill_params zero{};
+        zero.count = shape.half();
+        zero.y = dbias;
+        sequence.run(zero);
+    }
+
+    mm_conv3x3_backward_data_params data_gradient{};
+    data_gradient.batch = shape.batch;
+    data_gradient.height = shape.height;
+    data_gradient.width = shape.width;
+    data_gradient.in_channels = data_gradient.out_channels = shape.half();
+    data_gradient.dy = doutput;
+    data_gradient.weight = weight;
+    data_gradient.dx = dinput;
+    sequence.run(data_gradient);
+}
+
+// What the gradients of the three BatchNorms share; the step adds x, ReLU, dy and dx.
+mm_batch_norm_backward_params batch_norm_backward(const BlockShape& shape,
+                                                  const mm_ss_conv_ssm_backward_params& params,
+                                                  const BatchNorm<const float>& norm, float* dweight,
+                                                  float* dbias) {
+    mm_batch_norm_backward_params gradient{};
+    gradient.rows = shape.rows();
+    gradient.channels = shape.half();
+    gradient.training = params.training;
+    gradient.statistics = norm.statistics;
+    gradient.scale = norm.scale;
+    gradient.shift = norm.shift;
+    gradient.dweight = dweight;
+    gradient.dbias = dbias;
+    return gradient;
+}
+
+// From relu(norm(output)) to output.
+void activated_norm_backward(Sequence& sequence, mm_batch_norm_backward_params gradient, const float* output,
+                             const float* dinput, float* doutput) {
+    gradient.relu = 1;
+    gradient.x = output;
+    gradient.dy = dinput;
+    gradient.dx = doutput;
+    sequence.run(gradient);
+}
+
+// From norm1(x) to x: no ReLU, and dx has a gradient already.
+void first_norm_backward(Sequence& sequence, mm_batch_norm_backward_params gradient, const BlockShape& shape,
+                         const float* x, const float* dinput1, float* dx) {
+    gradient.x_row = gradient.dx_row = shape.channels;
+    gradient.accumulate_dx = 1;
+    gradient.x = x;
+    gradient.dy = dinput1;
+    gradient.dx = dx;
+    sequence.run(gradient);
+}
+
+}  // namespace
+
+void convolution_branch_forward(Sequence& sequence, const BlockShape& shape,
+                                const mm_ss_conv_ssm_forward_params& params,
+                                const ConvolutionBranchSaved<float>& saved, float* input3) {
+    const mm_conv_branch_weights& weights = params.branch;
+
+    batch_norm(sequence, shape, params, params.x, shape.channels, weights.norm1_weight, weights.norm1_bias,
+               params.norm1, saved.norm1);
+    convolve(sequence, shape, params.x, shape.channels, saved.norm1, false, weights.conv1_weight,
+             weights.conv1_bias, saved.output1);
+
+    batch_norm(sequence, shape, params, saved.output1, 0, weights.norm2_weight, weights.norm2_bias, params.norm2,
+               saved.norm2);
+    convolve(sequence, shape, saved.output1, 0, saved.norm2, true, weights.conv2_weight, weights.conv2_bias,
+             saved.output2);
+
+    batch_norm(sequence, shape, params, saved.output2, 0, weights.norm3_weight, weights.norm3_bias, params.norm3,
+               saved.norm3);
+    normalise_output2(sequence, shape, saved, input3);
+    mm_matmul_params product = linear_forward(shape.rows(), shape.half(), shape.half(), input3,
+                                              weights.conv3_weight, saved.left);
+    product.bias = weights.conv3_bias;
+    product.relu = 1;
+    sequence.run(product);
+}
+
+void convolution_branch_backward(Sequence& sequence, const BlockShape& shape,
+                                 const mm_ss_conv_ssm_backward_params& params,
+                                 const ConvolutionBranchSaved<const float>& saved, const float* dleft,
+                                 float* of_outputs, float* of_inputs) {
+    const mm_conv_branch_weights& weights = params.branch;
+    const mm_conv_branch_gradients& gradients = params.branch_gradients;
+
+    float* const input3 = of_outputs;  // free until the norm behind it is reached
+    normalise_output2(sequence, shape, saved, input3);
+    convolve1x1_backward(sequence, shape, params, input3, dleft, of_inputs);
+    activated_norm_backward(
+        sequence, batch_norm_backward(shape, params, saved.norm3, gradients.norm3_weight, gradients.norm3_bias),
+        saved.output2, of_inputs, of_outputs);
+
+    convolve_backward(sequence, shape, saved.output1, 0, saved.norm2, true, params.training, weights.conv2_weight, of_outputs,
+                      gradients.conv2_weight, gradients.conv2_bias, of_inputs);
+    activated_norm_backward(
+        sequence, batch_norm_backward(shape, params, saved.norm2, gradients.norm2_weight, gradients.norm2_bias),
+        saved.output1, of_inputs, of_outputs);
+
+    convolve_backward(sequence, shape, params.x, shape.channels, saved.norm1, false, params.training, weights.conv1_weight,
+                      of_outputs, gradients.conv1_weight, gradients.conv1_bias, of_inputs);
+    first_norm_backward(
+        sequence, batch_norm_backward(shape, params, saved.norm1, gradients.norm1_weight, gradients.norm1_bias),
+        shape, params.x, of_inputs, params.dx);
+}
+
+}  // namespace medmamba

@@ -1,0 +1,60 @@
+// The left half of the block: BN -> conv3x3 -> BN, ReLU -> conv3x3 -> BN, ReLU -> conv1x1 + bias, ReLU.
+//
+// A BatchNorm is two steps: finding the affine map per channel that it amounts to for this batch, then that map,
+// which a 3x3 convolution applies while it reads. `inputN` and `outputN` are what convolution N reads after the
+// norm in front, and what it writes: outputs are saved, input1 and input2 are never stored, input3 only briefly.
+#pragma once
+
+#include "block.h"
+#include "sequence.h"
+
+namespace medmamba {
+
+struct BlockShape {
+    int64_t batch, height, width, channels, states, rank;
+
+    int64_t rows() const { return batch * height * width; }  // P
+    int64_t half() const { return channels / 2; }            // c
+};
+
+template <class Float>
+struct BatchNorm {
+    Float* statistics;  // (2, c)
+    Float* scale;       // (c)
+    Float* shift;       // (c)
+
+    BatchNorm(Carver<Float>& carver, int64_t channels)
+        : statistics(carver.take(2 * channels)), scale(carver.take(channels)), shift(carver.take(channels)) {}
+};
+
+// What the branch computes and its backward reads.
+template <class Float>
+struct ConvolutionBranchSaved {
+    BatchNorm<Float> norm1, norm2, norm3;
+    Float* output1;  // (P, c)
+    Float* output2;  // (P, c)
+    Float* left;     // (P, c) the branch's result
+
+    ConvolutionBranchSaved(Carver<Float>& carver, const BlockShape& shape)
+        : norm1(carver, shape.half()),
+          norm2(carver, shape.half()),
+          norm3(carver, shape.half()),
+          output1(carver.take(shape.rows() * shape.half())),
+          output2(carver.take(shape.rows() * shape.half())),
+          left(carver.take(shape.rows() * shape.half())) {}
+};
+
+// Reads the left half of params.x; fills `saved`. `input3` is workspace, (P, c).
+void convolution_branch_forward(Sequence& sequence, const BlockShape& shape,
+                                const mm_ss_conv_ssm_forward_params& params,
+                                const ConvolutionBranchSaved<float>& saved, float* input3);
+
+// Adds to the left half of params.dx; dleft (P, c) is masked by left's ReLU already. The way back alternates
+// between two regions of workspace, (P, c) each: a convolution's gradient reads `of_outputs` and writes
+// `of_inputs`, that of the norm in front reads `of_inputs` and writes `of_outputs`.
+void convolution_branch_backward(Sequence& sequence, const BlockShape& shape,
+                                 const mm_ss_conv_ssm_backward_params& params,
+                                 const ConvolutionBranchSaved<const float>& saved, const float* dleft,
+                                 float* of_outputs, float* of_inputs);
+
+}  // namespace medmamba

@@ -1,0 +1,247 @@
+// The CPU's table. Everything but the operations is here; the operations exist once for each SIMD level.
+//
+// A stream has its level from its creation on. The table's operations look it up and call that level's copy:
+// one indirect call on top of kernels that take microseconds to seconds.
+#include "backend.h"
+
+#include <sched.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cinttypes>
+#include <climits>
+#include <cstring>
+#include <new>
+#include <system_error>
+
+#include "kernels/scan.h"
+#include "levels.h"
+#include "stream.h"
+
+namespace medmamba::cpu {
+
+namespace {
+
+struct Level {
+    const char* name;
+    bool runs_here;
+    mm_backend operations;  // only the operations are filled
+};
+
+Level make_level(const char* name, bool runs_here, FillOperations fill) {
+    Level level{name, runs_here, {}};
+    fill(&level.operations);
+    return level;
+}
+
+// Best first. Never destroyed: streams may still run while the process exits.
+const std::vector<Level>& levels() {
+    static const auto& all = *new std::vector<Level>{
+#if defined(__x86_64__)
+        make_level("avx512",
+                   __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+                       __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"),
+                   avx512::fill_operations),
+        make_level("avx2", __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"), avx2::fill_operations),
+#endif
+        make_level("portable", true, portable::fill_operations),
+    };
+    return all;
+}
+
+struct Stream : mm_stream {
+    Stream(int threads, const Level& chosen) : mm_stream(threads), level(chosen) {
+        std::snprintf(simd, sizeof simd, "%s", chosen.name);
+    }
+
+    const Level& level;
+};
+
+#define MM_DISPATCH(name)                                                               \
+    mm_status name(mm_stream* stream, const mm_##name##_params* params) {               \
+        return static_cast<Stream*>(stream)->level.operations.name(stream, params);     \
+    }
+MM_OPERATIONS(MM_DISPATCH)
+#undef MM_DISPATCH
+
+// A reason that outlives the call that gives it, for the caller's `why`.
+__attribute__((format(printf, 1, 2))) const char* reason(const char* format, ...) {
+    thread_local char sentence[256];
+    va_list arguments;
+    va_start(arguments, format);
+    std::vsnprintf(sentence, sizeof sentence, format, arguments);
+    va_end(arguments);
+    return sentence;
+}
+
+// The level asked for, by option or by MEDMAMBA_SIMD, otherwise the best one.
+const Level* choose_level(const char* asked, const char** why) {
+    if (!asked || !*asked) asked = std::getenv("MEDMAMBA_SIMD");
+    const bool any = !asked || !*asked;
+    for (const Level& level : levels()) {
+        if (any ? level.runs_here : std::strcmp(level.name, asked) == 0) {
+            if (level.runs_here) return &level;
+            *why = reason("this processor does not run SIMD level \"%s\"", asked);
+            return nullptr;
+        }
+    }
+    *why = reason("this build has no SIMD level \"%s\"; levels are \"portable\" and, on x86-64, \"avx2\" and \"avx512\"",
+                  asked);
+    return nullptr;
+}
+
+// Processors that this process may run on; a container or `taskset` leaves it fewer than the machine has.
+int available_processors() {
+#if defined(__linux__)
+    // The kernel refuses a mask smaller than its own, so the mask grows until it fits.
+    for (int processors = CPU_SETSIZE; processors <= CPU_SETSIZE * 64; processors *= 2) {
+        const size_t bytes = CPU_ALLOC_SIZE(processors);
+        cpu_set_t* set = CPU_ALLOC(processors);
+        if (!set) break;
+        const bool known = sched_getaffinity(0, bytes, set) == 0;
+        const int count = known ? CPU_COUNT_S(bytes, set) : 0;
+        CPU_FREE(set);
+        if (known) return std::max(count, 1);
+        if (errno != EINVAL) break;
+    }
+#endif
+    return std::max((int)std::thread::hardware_concurrency(), 1);
+}
+
+// Threads asked for, by option or by MEDMAMBA_THREADS, otherwise one per available processor. 0 with a reason.
+int choose_threads(int asked, const char** why) {
+    constexpr int most = 1024;
+    if (asked > most || asked < 0) {
+        *why = reason("%d threads were asked for; the CPU takes 1 to %d", asked, most);
+        return 0;
+    }
+    if (asked > 0) return asked;
+    const char* setting = std::getenv("MEDMAMBA_THREADS");
+    if (!setting || !*setting) return std::min(available_processors(), most);
+    char* end = nullptr;
+    const long threads = std::strtol(setting, &end, 10);
+    if (*end || threads < 1 || threads > most) {
+        *why = reason("MEDMAMBA_THREADS is \"%.64s\"; it has to be a number from 1 to %d", setting, most);
+        return 0;
+    }
+    return (int)threads;
+}
+
+int32_t device_count(const char**) { return 1; }
+
+mm_status stream_create(const mm_stream_options* options, mm_stream** stream, const char** why) {
+    if (options->device_index != 0) {
+        *why = reason("there is one CPU device, index 0, not %" PRId32, options->device_index);
+        return MM_INVALID_ARGUMENT;
+    }
+    const Level* level = choose_level(options->simd, why);
+    if (!level) return MM_UNSUPPORTED;
+    const int threads = choose_threads(options->threads, why);
+    if (!threads) return MM_INVALID_ARGUMENT;
+    try {
+        *stream = new Stream(threads, *level);
+        return MM_OK;
+    } catch (const std::bad_alloc&) {
+        *why = "not enough memory for the CPU's threads";
+        return MM_OUT_OF_MEMORY;
+    } catch (const std::system_error& error) {
+        *why = reason("the system gave no %d threads: %s", threads, error.what());
+        return MM_DEVICE_ERROR;
+    }
+}
+
+void stream_destroy(mm_stream* stream) { delete static_cast<Stream*>(stream); }
+
+// The value of the first line of a /proc file that starts with `key`, after its colon. Empty if there is none.
+std::string proc_value(const char* file, const char* key) {
+    std::FILE* stream = std::fopen(file, "r");
+    if (!stream) return {};
+    std::string value;
+    char line[512];
+    while (value.empty() && std::fgets(line, sizeof line, stream)) {
+        const char* colon = std::strchr(line, ':');
+        if (std::strncmp(line, key, std::strlen(key)) != 0 || !colon) continue;
+        value = colon + 1 + std::strspn(colon + 1, " \t");
+        while (!value.empty() && std::strchr(" \t\n", value.back())) value.pop_back();
+    }
+    std::fclose(stream);
+    return value;
+}
+
+mm_status describe(mm_stream* stream, mm_device_description* description) {
+    *description = {};
+    std::string model = proc_value("/proc/cpuinfo", "model name");
+    if (model.empty()) model = "CPU";
+    std::snprintf(description->name, sizeof description->name, "%s", model.c_str());
+    std::snprintf(description->simd, sizeof description->simd, "%s", stream->simd);
+    description->threads = stream->pool.threads();
+    const int64_t page = sysconf(_SC_PAGESIZE);
+    description->total_bytes = sysconf(_SC_PHYS_PAGES) * page;
+    const std::string available = proc_value("/proc/meminfo", "MemAvailable");  // "123456 kB"
+    description->free_bytes = std::strtoll(available.c_str(), nullptr, 10) * 1024;
+    return MM_OK;
+}
+
+// Activations span many pages that a kernel walks once: with 2 MiB pages the walk misses the TLB 512 times less,
+// and the first touch of fresh memory costs one fault instead of 512.
+constexpr size_t huge_page = size_t(2) << 20;
+
+mm_status allocate(mm_stream*, size_t bytes, void** pointer) {
+    const size_t alignment = bytes >= huge_page ? huge_page : 64;
+    if (posix_memalign(pointer, alignment, std::max<size_t>(bytes, 1)) != 0) return MM_OUT_OF_MEMORY;
+#if defined(MADV_HUGEPAGE)
+    if (alignment == huge_page) madvise(*pointer, bytes / huge_page * huge_page, MADV_HUGEPAGE);
+#endif
+    return MM_OK;
+}
+
+void release(mm_stream*, void* pointer, size_t) { std::free(pointer); }
+
+mm_status copy_bytes(void* to, const void* from, size_t bytes) {
+    if (bytes) std::memcpy(to, from, bytes);
+    return MM_OK;
+}
+mm_status upload(mm_stream*, void* device, const void* host, size_t bytes) { return copy_bytes(device, host, bytes); }
+mm_status download(mm_stream*, void* host, const void* device, size_t bytes) { return copy_bytes(host, device, bytes); }
+mm_status synchronize(mm_stream*) { return MM_OK; }  // functions return when their work is done
+
+const char* last_error(mm_stream* stream) { return stream->last_error; }
+
+mm_backend make_backend() {
+    mm_backend table{};
+    table.abi_version = MM_ABI_VERSION;
+    table.name = "cpu";
+    table.device_count = device_count;
+    table.stream_create = stream_create;
+    table.stream_destroy = stream_destroy;
+    table.describe = describe;
+    table.allocate = allocate;
+    table.release = release;
+    table.upload = upload;
+    table.download = download;
+    table.synchronize = synchronize;
+    table.last_error = last_error;
+    table.scan4_checkpoint_count = scan4_checkpoint_count;
+#define MM_FILL(name) table.name = name;
+    MM_OPERATIONS(MM_FILL)
+#undef MM_FILL
+    return table;
+}
+
+}  // namespace
+
+const mm_backend* backend() {
+    static const mm_backend table = make_backend();
+    return &table;
+}
+
+std::vector<std::string> simd_levels() {
+    std::vector<std::string> names;
+    for (const Level& level : levels())
+        if (level.runs_here) names.push_back(level.name);
+    return names;
+}
+
+}  // namespace medmamba::cpu

@@ -1,0 +1,101 @@
+// Conversions between the five dtypes. The loops are plain, and the compiler vectorises them.
+//
+// To an integer a float is truncated; where its value has no place in the integer it becomes the nearest that
+// has, and NaN becomes 0, so that the result does not depend on the processor. Integers among themselves keep
+// their low bits. bfloat16 is the upper half of a float32, rounded to nearest even.
+#include <cstring>
+#include <limits>
+#include <type_traits>
+
+#include "each_vector.h"
+
+namespace medmamba::cpu::MM_SIMD {
+
+namespace {
+
+struct BFloat16 {
+    uint16_t upper;
+};
+
+inline float to_float(BFloat16 x) {
+    const uint32_t word = (uint32_t)x.upper << 16;
+    float value;
+    std::memcpy(&value, &word, sizeof value);
+    return value;
+}
+
+inline BFloat16 to_bfloat16(float x) {
+    uint32_t word;
+    std::memcpy(&word, &x, sizeof word);
+    const uint32_t rounded = word + 0x7fff + ((word >> 16) & 1);
+    const bool nan = (word & 0x7fffffff) > 0x7f800000;
+    return {(uint16_t)((nan ? word | 0x00400000 : rounded) >> 16)};
+}
+
+template <class Integer>
+inline Integer truncate(float x) {
+    using Limits = std::numeric_limits<Integer>;
+    // 255 and the powers of two are floats; the largest float that fits an int32 or int64 is the one below 2^31, 2^63.
+    constexpr float low = (float)Limits::min(), high = (float)Limits::max();
+    constexpr bool exact = std::is_same_v<Integer, uint8_t>;
+    constexpr float fits = exact ? high : high * (1.0f - 1.0f / 16777216.0f);
+    float inside = x == x ? x : 0.0f;
+    inside = inside < low ? low : inside;
+    inside = inside > fits ? fits : inside;
+    const Integer value = (Integer)inside;
+    return x > fits ? Limits::max() : value;
+}
+
+template <class To, class From>
+inline To convert(From x) {
+    if constexpr (std::is_same_v<From, BFloat16>) {
+        return convert<To>(to_float(x));
+    } else if constexpr (std::is_same_v<To, BFloat16>) {
+        return to_bfloat16((float)x);
+    } else if constexpr (std::is_same_v<From, float> && std::is_integral_v<To>) {
+        return truncate<To>(x);
+    } else {
+        return (To)x;
+    }
+}
+
+template <class To, class From>
+mm_status cast_pair(mm_stream* stream, const mm_cast_params* params) {
+    parallel_ranges(stream, params->count, elements_per_task, [&](int64_t first, int64_t last, int) {
+        const From* x = static_cast<const From*>(params->x);
+        To* __restrict y = static_cast<To*>(params->y);
+        if constexpr (std::is_same_v<To, From>) {
+            std::memcpy(y + first, x + first, (size_t)(last - first) * sizeof(To));
+        } else {
+            for (int64_t i = first; i < last; ++i) y[i] = convert<To>(x[i]);
+        }
+    });
+    return MM_OK;
+}
+
+template <class From>
+mm_status cast_from(mm_stream* stream, const mm_cast_params* params) {
+    switch (params->y_dtype) {
+        case MM_FLOAT32: return cast_pair<float, From>(stream, params);
+        case MM_BFLOAT16: return cast_pair<BFloat16, From>(stream, params);
+        case MM_INT32: return cast_pair<int32_t, From>(stream, params);
+        case MM_INT64: return cast_pair<int64_t, From>(stream, params);
+        case MM_UINT8: return cast_pair<uint8_t, From>(stream, params);
+        default: return stream->fail(MM_INVALID_ARGUMENT, "cast: there is no dtype %d", (int)params->y_dtype);
+    }
+}
+
+}  // namespace
+
+mm_status cast(mm_stream* stream, const mm_cast_params* params) {
+    switch (params->x_dtype) {
+        case MM_FLOAT32: return cast_from<float>(stream, params);
+        case MM_BFLOAT16: return cast_from<BFloat16>(stream, params);
+        case MM_INT32: return cast_from<int32_t>(stream, params);
+        case MM_INT64: return cast_from<int64_t>(stream, params);
+        case MM_UINT8: return cast_from<uint8_t>(stream, params);
+        default: return stream->fail(MM_INVALID_ARGUMENT, "cast: there is no dtype %d", (int)params->x_dtype);
+    }
+}
+
+}  // namespace medmamba::cpu::MM_SIMD

@@ -1,0 +1,191 @@
+// C = op(A) op(B), cut into tasks whose pieces of A and B stay in the second-level cache.
+//
+//              n_block               A task owns m_block x n_block of C, and walks k in blocks:
+//             +-------+                 pack  k_block x n_block of B into panels     (295 KB at most)
+//     k_block | panels|                 for each tile of rows of A:                  (14 KB: first level)
+//             +-------+                     for each panel: multiply_tile
+//      +----+ +-------+
+//      | A  | |   C   | m_block      A is read where it lies unless its columns are what must be walked
+//      +----+ +-------+              (transposed) or its rows all fall into the same sets of the cache.
+//
+// A long k with a small C, which is what the gradient of a weight looks like, is cut into ranges instead: each
+// task sums one range into a C of its own, and these are added in the order of the ranges at the end. All cuts
+// follow from the shape alone, so bits do not depend on the number of threads.
+#include "packing.h"
+
+namespace medmamba::cpu::MM_SIMD {
+
+namespace {
+
+constexpr int64_t m_block_limit = 504, n_block_limit = 192, k_block_limit = 384;
+constexpr int64_t staged_rows = 108;      // rows of A that are copied at a time, where they are: 170 KB
+constexpr int64_t wanted_tasks = 16;
+constexpr int64_t least_work = 1 << 18;   // multiply-adds worth a task of their own: some 5 us
+constexpr int64_t least_range = 512;
+static_assert(m_block_limit % tile_rows == 0 && n_block_limit % panel_columns == 0 && staged_rows % tile_rows == 0);
+
+struct Cut {
+    int64_t m_block, n_block, k_range;
+    int64_t m_blocks, n_blocks, ranges;
+};
+
+Cut cut_product(int64_t batch, int64_t m, int64_t n, int64_t k) {
+    Cut cut;
+    cut.m_block = even_piece(m, m_block_limit, tile_rows);
+    cut.n_block = even_piece(n, n_block_limit, panel_columns);
+    const auto tasks = [&] { return batch * ceil_div(m, cut.m_block) * ceil_div(n, cut.n_block); };
+    const int64_t ranges = std::max<int64_t>(1, std::min(ceil_div(wanted_tasks, tasks()), k / least_range));
+    cut.k_range = std::max<int64_t>(1, ceil_div(k, ranges));
+    cut.ranges = std::max<int64_t>(1, ceil_div(k, cut.k_range));
+    while (tasks() * cut.ranges < wanted_tasks && cut.m_block * cut.n_block * cut.k_range > least_work) {
+        const bool rows = cut.m_block > tile_rows && (cut.m_block >= cut.n_block || cut.n_block == panel_columns);
+        if (rows)
+            cut.m_block = even_piece(cut.m_block, ceil_div(cut.m_block, 2), tile_rows);
+        else if (cut.n_block > panel_columns)
+            cut.n_block = even_piece(cut.n_block, ceil_div(cut.n_block, 2), panel_columns);
+        else
+            break;
+    }
+    cut.m_blocks = ceil_div(m, cut.m_block);
+    cut.n_blocks = ceil_div(n, cut.n_block);
+    return cut;
+}
+
+// op(A)[i, k] = a[i * row + k * step], op(B) likewise in panels; the block of C that a task owns.
+struct Block {
+    const float *a, *b, *bias;
+    float* c;
+    int64_t rows, columns, k;
+    int64_t a_row, b_row, c_row;
+    bool transpose_a, transpose_b, accumulate, relu;
+};
+
+// One tile of rows of A times all panels.
+void multiply_rows(const Block& block, const float* a, int64_t a_row, int64_t a_step, int64_t rows,
+                   const float* panels, int64_t k, float* c, bool first, bool last) {
+    const float* pointers[tile_rows];
+    for (int64_t i = 0; i < rows; ++i) pointers[i] = a + i * a_row;
+    const int64_t offset = 0;
+    for (int64_t j = 0; j < block.columns; j += panel_columns) {
+        TileProduct tile{};
+        tile.a = pointers;
+        tile.offsets = &offset;
+        tile.segments = 1;
+        tile.length = k;
+        tile.step = a_step;
+        tile.b = panels + j * k;
+        tile.c = c + j;
+        tile.c_row = block.c_row;
+        tile.columns = std::min(panel_columns, block.columns - j);
+        tile.accumulate = !first || block.accumulate;
+        tile.bias = last && block.bias ? block.bias + j : nullptr;
+        tile.relu = last && block.relu;
+        multiply_tile(tile, rows);
+    }
+}
+
+void multiply_block(const Block& block, Scratch& scratch) {
+    const Scratch::Scope scope(scratch);
+    const int64_t k_block = even_piece(block.k, k_block_limit, 8);
+    float* panels = scratch.take(k_block * packed_width(block.columns));
+    // Nine rows a multiple of 2 KB apart would share a few sets of the first-level cache.
+    const bool stage = block.transpose_a || block.a_row % 512 == 0;
+    const int64_t stride = staged_stride(block.transpose_a ? staged_rows : k_block);
+    float* staged = stage ? scratch.take(stride * (block.transpose_a ? k_block : staged_rows)) : nullptr;
+
+    int64_t k0 = 0;
+    do {  // once even if k = 0: C is then the bias
+        const int64_t k = std::min(k_block, block.k - k0);
+        const bool first = k0 == 0, last = k0 + k == block.k;
+        for (int64_t j = 0; j < block.columns; j += panel_columns) {
+            const int64_t columns = std::min(panel_columns, block.columns - j);
+            if (block.transpose_b)
+                pack_panel_transposed(block.b + j * block.b_row + k0, block.b_row, k, columns, panels + j * k);
+            else
+                pack_panel(block.b + k0 * block.b_row + j, block.b_row, k, columns, panels + j * k);
+        }
+        for (int64_t i0 = 0; i0 < block.rows; i0 += staged_rows) {
+            const int64_t i1 = std::min(block.rows, i0 + staged_rows);
+            const float* a = block.a + (block.transpose_a ? k0 * block.a_row + i0 : i0 * block.a_row + k0);
+            int64_t between = block.a_row;
+            if (stage) {
+                if (block.transpose_a)
+                    copy_rows(a, block.a_row, k, i1 - i0, staged, stride);
+                else
+                    copy_rows(a, block.a_row, i1 - i0, k, staged, stride);
+                a = staged;
+                between = stride;
+            }
+            const int64_t a_row = block.transpose_a ? 1 : between, a_step = block.transpose_a ? between : 1;
+            for (int64_t i = i0; i < i1; i += tile_rows)
+                multiply_rows(block, a + (i - i0) * a_row, a_row, a_step, std::min<int64_t>(tile_rows, i1 - i),
+                              panels, k, block.c + i * block.c_row, first, last);
+        }
+        k0 += k;
+    } while (k0 < block.k);
+}
+
+// c = relu?(sum of the ranges' sums + c? + bias?)
+void add_ranges(mm_stream* stream, const mm_matmul_params* p, int64_t c_row, const float* sums, int64_t ranges) {
+    const int64_t row_count = p->batch * p->m, range = row_count * p->n;
+    parallel_ranges(stream, row_count, std::max<int64_t>(1, 8192 / (p->n * ranges)), [&](int64_t r0, int64_t r1, int) {
+        for (int64_t r = r0; r < r1; ++r) {
+            const float* from = sums + r * p->n;
+            float* c = p->c + r / p->m * p->c_batch + r % p->m * c_row;
+            each_vector(p->n, [&](int64_t j, auto count) {
+                vfloat sum = load(from + j, count);
+                for (int64_t i = 1; i < ranges; ++i) sum += load(from + i * range + j, count);
+                if (p->accumulate) sum += load(c + j, count);
+                if (p->bias) sum += load(p->bias + j, count);
+                if (p->relu) sum = max(vfloat{}, sum);
+                store(c + j, sum, count);
+            });
+        }
+    });
+}
+
+}  // namespace
+
+mm_status matmul(mm_stream* stream, const mm_matmul_params* p) {
+    if (p->batch <= 0 || p->m <= 0 || p->n <= 0) return MM_OK;
+    const Cut cut = cut_product(p->batch, p->m, p->n, p->k);
+    const int64_t a_row = row_stride(p->a_row, p->transpose_a ? p->m : p->k);
+    const int64_t b_row = row_stride(p->b_row, p->transpose_b ? p->k : p->n);
+    const int64_t c_row = row_stride(p->c_row, p->n);
+    const int64_t range = p->batch * p->m * p->n;
+    float* sums = cut.ranges > 1 ? stream->scratch.take(cut.ranges * range) : nullptr;
+
+    stream->pool.run(cut.ranges * p->batch * cut.m_blocks * cut.n_blocks, [&](int64_t task, int worker) {
+        const int64_t n0 = task % cut.n_blocks * cut.n_block;
+        task /= cut.n_blocks;
+        const int64_t m0 = task % cut.m_blocks * cut.m_block;
+        task /= cut.m_blocks;
+        const int64_t i = task % p->batch, r = task / p->batch;
+        const int64_t k0 = r * cut.k_range;
+        Block block{};
+        block.rows = std::min(cut.m_block, p->m - m0);
+        block.columns = std::min(cut.n_block, p->n - n0);
+        block.k = std::min(cut.k_range, p->k - k0);
+        block.a = p->a + i * p->a_batch + (p->transpose_a ? k0 * a_row + m0 : m0 * a_row + k0);
+        block.b = p->b + i * p->b_batch + (p->transpose_b ? n0 * b_row + k0 : k0 * b_row + n0);
+        block.a_row = a_row;
+        block.b_row = b_row;
+        block.transpose_a = p->transpose_a;
+        block.transpose_b = p->transpose_b;
+        if (sums) {
+            block.c = sums + r * range + (i * p->m + m0) * p->n + n0;
+            block.c_row = p->n;
+        } else {
+            block.c = p->c + i * p->c_batch + m0 * c_row + n0;
+            block.c_row = c_row;
+            block.bias = p->bias ? p->bias + n0 : nullptr;
+            block.accumulate = p->accumulate;
+            block.relu = p->relu;
+        }
+        multiply_block(block, stream->worker_scratch[worker]);
+    });
+    if (sums) add_ranges(stream, p, c_row, sums, cut.ranges);
+    return MM_OK;
+}
+
+}  // namespace medmamba::cpu::MM_SIMD

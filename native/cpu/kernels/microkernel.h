@@ -1,0 +1,65 @@
+// The one inner loop of matrix products, 3x3 convolutions and the gradients of both.
+//
+// It computes a tile of C = A B that fits in registers and stays there for the whole sum over k:
+//
+//                          B panel: `panel_vectors` registers wide, packed, one row a step
+//                         [ b b b b | b b b b | b b b b ]      k = 0
+//                         [ b b b b | b b b b | b b b b ]      k = 1  ...
+//                             |         |         |
+//     a[0] -> x o o o ...  [ c c c c | c c c c | c c c c ]
+//     a[1] -> x o o o ...  [ c c c c | c c c c | c c c c ]     x: this step's scalar of each row,
+//     ...                  [            ...              ]        broadcast to a whole register
+//     a[8] -> x o o o ...  [ c c c c | c c c c | c c c c ]
+//
+// A step loads one row of the panel and one scalar a row, and does rows * vectors multiply-adds with them:
+// AVX-512 9 x 48 floats (27 of 32 registers hold C) 12 loads for 27 multiply-adds, AVX2 4 x 24 (12 of 16),
+// portable 4 x 8. Nearly all widths of the model are multiples of 48 and so fill their panels.
+//
+// Rows of A are pointers, and element k of a row is `a[row][offset + k * step]`, where `offset` runs over
+// `segments` values. That is all a convolution needs to be a matrix product without ever writing its patches:
+//
+//                          rows are              segments, and their offsets       step
+//     product              rows of A             one, 0                            1 (or the row, if A^T is stored)
+//     convolution          pixels, staged        nine taps                         1: input channels
+//     its weight gradient  (tap, input channel)  lines of the image                one staged pixel
+#pragma once
+
+#include "kernels.h"
+
+namespace medmamba::cpu::MM_SIMD {
+
+constexpr int tile_rows = lanes == 16 ? 9 : 4;
+constexpr int panel_vectors = lanes == 4 ? 2 : 3;
+constexpr int64_t panel_columns = panel_vectors * lanes;
+
+// A tile of C, where its factors lie, and what happens to the sum at the end: c = relu?(sum + c? + bias?).
+struct TileProduct {
+    const float* const* a;
+    const int64_t* offsets;
+    int64_t segments, length, step;
+    const float* b;  // (segments * length, packed_width(columns)): columns behind the last are zero
+    float* c;
+    int64_t c_row, columns;  // columns: 1..panel_columns
+    const float* bias;       // optional
+    bool accumulate, relu;
+};
+
+// Rows: 1..tile_rows.
+void multiply_tile(const TileProduct& tile, int64_t rows);
+
+// Floats in a packed row of a panel: whole registers.
+inline int64_t packed_width(int64_t columns) { return ceil_div(columns, lanes) * lanes; }
+
+// A distance between rows that is an odd number of cache lines, so that equal columns of consecutive rows
+// spread over all sets of a cache. (Widths are often multiples of a large power of two, which would put them
+// all in the same few sets.)
+inline int64_t staged_stride(int64_t width) { return (ceil_div(width, 16) | 1) * 16; }
+
+// Length of the pieces when `count` is cut into as few equal pieces as possible, none longer than `limit` and
+// each, but for the last, a multiple of `multiple` (which divides `limit`).
+inline int64_t even_piece(int64_t count, int64_t limit, int64_t multiple) {
+    const int64_t pieces = std::max<int64_t>(1, ceil_div(count, limit));
+    return std::max<int64_t>(1, ceil_div(ceil_div(count, pieces), multiple) * multiple);
+}
+
+}  // namespace medmamba::cpu::MM_SIMD

@@ -1,0 +1,92 @@
+// The CPU's stream: a team of threads, scratch memory, and the sentence about the last failure.
+//
+// Functions of the backend run to completion on the thread that calls them; that calls arrive in order and
+// off Node's event loop is the addon's doing (its executor thread).
+#pragma once
+
+#include <cstdarg>
+#include <cstdio>
+#include <cstdlib>
+#include <memory>
+#include <new>
+#include <vector>
+
+#include "../backend/backend.h"
+#include "thread_pool.h"
+
+namespace medmamba::cpu {
+
+// Scratch memory that grows to what was needed once and is then reused: in steady state an operation
+// allocates nothing. `take` hands out 64-byte aligned pieces; `Scope` gives them back at the end of a task.
+class Scratch {
+public:
+    ~Scratch() {
+        for (auto& block : blocks_) std::free(block.memory);
+    }
+
+    template <class T = float>
+    T* take(int64_t count) {
+        return static_cast<T*>(take_bytes((size_t)count * sizeof(T)));
+    }
+
+    class Scope {
+    public:
+        explicit Scope(Scratch& scratch) : scratch_(scratch), block_(scratch.block_), used_(scratch.used_) {}
+        ~Scope() {
+            scratch_.block_ = block_;
+            scratch_.used_ = used_;
+        }
+
+    private:
+        Scratch& scratch_;
+        size_t block_, used_;
+    };
+
+private:
+    struct Block {
+        void* memory;
+        size_t bytes;
+    };
+
+    // Throws std::bad_alloc, which the backend's entry points turn into MM_OUT_OF_MEMORY.
+    void* take_bytes(size_t bytes) {
+        bytes = (bytes + 63) / 64 * 64;
+        for (; block_ < blocks_.size(); ++block_, used_ = 0) {
+            if (used_ + bytes <= blocks_[block_].bytes) {
+                void* piece = static_cast<char*>(blocks_[block_].memory) + used_;
+                used_ += bytes;
+                return piece;
+            }
+        }
+        const size_t size = bytes > (1u << 20) ? bytes : (1u << 20);
+        void* memory = std::aligned_alloc(64, size);
+        if (!memory) throw std::bad_alloc();
+        blocks_.push_back({memory, size});
+        used_ = bytes;
+        return memory;
+    }
+
+    std::vector<Block> blocks_;
+    size_t block_ = 0, used_ = 0;
+};
+
+}  // namespace medmamba::cpu
+
+struct mm_stream {
+    explicit mm_stream(int threads) : pool(threads), worker_scratch(threads) {}
+
+    medmamba::cpu::ThreadPool pool;
+    medmamba::cpu::Scratch scratch;                      // of the operation as a whole (packed weights, partial sums)
+    std::vector<medmamba::cpu::Scratch> worker_scratch;  // of one task on one worker
+    char last_error[256] = "";
+    char simd[16] = "";
+
+    // Keeps the sentence and returns the status, so that an operation can `return stream->fail(...)`.
+    __attribute__((format(printf, 3, 4))) mm_status fail(mm_status status, const char* format, ...) {
+        va_list arguments;
+        va_start(arguments, format);
+        std::vsnprintf(last_error, sizeof last_error, format, arguments);
+        va_end(arguments);
+        return status;
+    }
+};

@@ -1,0 +1,51 @@
+// A fixed team of threads that runs one indexed loop at a time.
+//
+// The calling thread is worker 0. Which worker runs which index is left to chance, so a task may use the
+// worker number for scratch memory only, never for the result: results must not depend on the team's size.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <cstdint>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+namespace medmamba::cpu {
+
+class ThreadPool {
+public:
+    explicit ThreadPool(int threads);
+    ~ThreadPool();
+    ThreadPool(const ThreadPool&) = delete;
+    ThreadPool& operator=(const ThreadPool&) = delete;
+
+    int threads() const { return (int)helpers_.size() + 1; }
+
+    // Calls task(index, worker) once for every index in [0, count) and returns when all have returned.
+    template <class Task>
+    void run(int64_t count, Task&& task) {
+        run_erased(count, [](void* context, int64_t index, int worker) {
+            (*static_cast<std::remove_reference_t<Task>*>(context))(index, worker);
+        }, &task);
+    }
+
+private:
+    using Call = void (*)(void* context, int64_t index, int worker);
+    void run_erased(int64_t count, Call call, void* context);
+    void help(int worker);
+    void drain(int worker);
+
+    std::vector<std::thread> helpers_;
+    std::mutex mutex_;
+    std::condition_variable wake_, done_;
+    std::atomic<uint64_t> round_{0};  // grows by one with every loop; helpers wait for it to change
+    std::atomic<int> active_{0};      // helpers that have not finished the current round
+    std::atomic<int64_t> next_{0};
+    int64_t count_ = 0;
+    Call call_ = nullptr;
+    void* context_ = nullptr;
+    std::atomic<bool> stopping_{false}, out_of_memory_{false};
+};
+
+}  // namespace medmamba::cpu

@@ -1,0 +1,19 @@
+/** Data sets, decoding, augmentation and batches. */
+export { fromArrays, type ImageArrays } from "./arrays.js";
+export {
+  type Augmentation,
+  augmentations,
+  composeAffine,
+  type Drawn,
+  drawAugmentation,
+  type Placement,
+} from "./augmentation.js";
+export { cached, MemoryBudget } from "./cache.js";
+export { countLabels, type Dataset, describeDataset, type Sample, subset } from "./dataset.js";
+export { type DemoOptions, demoClasses, writeDemoDataset } from "./demo.js";
+export { DataError } from "./errors.js";
+export { imageExtensions, loadImage } from "./image.js";
+export { type Batch, Loader, type LoaderOptions } from "./loader.js";
+export { type OpenDatasetOptions, type OpenedDataset, openDataset } from "./open.js";
+export { definePreprocessing, normalisation, type Preprocessing, type Resize } from "./preprocessing.js";
+export { type SplitName, splitNames } from "./split.js";

@@ -1,0 +1,227 @@
+/**
+ * Batches for training and evaluation.
+ *
+ * The order of an epoch is a function of (seed, epoch) and its augmentation of (seed, epoch, index), never of what was
+ * read before: so an epoch can be entered at any batch, and ranks that share it see, together, what one would.
+ *
+ * Batch k of the whole is positions [k G, (k + 1) G) of that order, G = batchSize * worldSize; rank r takes every
+ * worldSize-th of them from the r-th on. The last, smaller batch:
+ *   when shuffling (training), it is filled from the start of the order to a multiple of worldSize, so that all ranks
+ *   make the same steps with equally many images;
+ *   otherwise (evaluation), every image comes exactly once, and a rank may have one image or one batch fewer.
+ */
+import { ArgumentError } from "../native/errors.js";
+import { RandomStream } from "../tensor/random.js";
+import { type Augmentation, augmentations, checkAugmentation, drawAugmentation } from "./augmentation.js";
+import { breathe } from "./concurrency.js";
+import type { Dataset, Sample } from "./dataset.js";
+import { DataError } from "./errors.js";
+import { streams } from "./streams.js";
+
+export interface LoaderOptions {
+  /** Images in a batch of this rank. */
+  readonly batchSize: number;
+  /** A new order in every epoch; false unless told. */
+  readonly shuffle?: boolean;
+  readonly seed?: number;
+  /** Leave out the last batch of an epoch if it is not full. */
+  readonly dropLast?: boolean;
+  /** Batches made ready while the current one is in use; 2 unless told. */
+  readonly prefetch?: number;
+  /** Which part of every batch is this process's. */
+  readonly shard?: { readonly rank: number; readonly worldSize: number };
+  /** `augmentations.none` unless told. */
+  readonly augmentation?: Augmentation;
+  readonly signal?: AbortSignal;
+}
+
+/** Host arrays: the device applies affine, gain and offset, and normalises, while it takes the images in. */
+export interface Batch {
+  readonly epoch: number;
+  /** Position of the batch in its epoch. */
+  readonly position: number;
+  /** (b, channels, height, width) */
+  readonly shape: readonly [number, number, number, number];
+  /** 0..255, or 0..1 as floats if any image of the batch is deeper than 8 bits. */
+  readonly images: Uint8Array | Float32Array;
+  readonly labels: Int32Array;
+  /** Which images of the data set these are. */
+  readonly indices: Int32Array;
+  /** (b, 2, 3), see augmentation.ts */
+  readonly affine: Float32Array;
+  readonly gain: Float32Array;
+  readonly offset: Float32Array;
+}
+
+export class Loader implements AsyncIterable<Batch> {
+  readonly dataset: Dataset;
+  /** Batches that this rank has in an epoch. */
+  readonly batchCount: number;
+  readonly #options: Required<Omit<LoaderOptions, "signal">> & { readonly signal: AbortSignal | undefined };
+  #nextEpoch = 0;
+
+  /** @throws ArgumentError for an option out of range; DataError if there are no images */
+  constructor(dataset: Dataset, options: LoaderOptions) {
+    const { shuffle = false, seed = 0, dropLast = false, prefetch = 2, signal } = options;
+    const { batchSize, shard = { rank: 0, worldSize: 1 }, augmentation = augmentations.none } = options;
+    expectInteger("batchSize", batchSize, 1);
+    expectInteger("prefetch", prefetch, 0);
+    expectInteger("shard.worldSize", shard.worldSize, 1);
+    expectInteger("shard.rank", shard.rank, 0);
+    if (shard.rank >= shard.worldSize) {
+      throw new ArgumentError(
+        `Loader: shard.rank ${shard.rank} is not below shard.worldSize ${shard.worldSize}.`,
+      );
+    }
+    checkAugmentation(augmentation);
+    if (dataset.length === 0) throw new DataError("Loader: the data set has no images.");
+    this.dataset = dataset;
+    this.#options = { batchSize, shuffle, seed, dropLast, prefetch, shard, augmentation, signal };
+    this.batchCount = this.#countBatches();
+    if (this.batchCount === 0 && dropLast) {
+      throw new DataError(
+        `Loader: ${dataset.length} images do not fill one batch of ${batchSize * shard.worldSize}; make batches smaller or keep the last.`,
+      );
+    }
+  }
+
+  /** Runs the next epoch: 0 the first time, then 1, and so on. */
+  [Symbol.asyncIterator](): AsyncGenerator<Batch, void, undefined> {
+    return this.epoch(this.#nextEpoch);
+  }
+
+  /**
+   * The batches of one epoch, from `startBatch` on.
+   *
+   * @throws DataError if an image cannot be read; the signal's reason once it is aborted
+   */
+  async *epoch(epoch: number, { startBatch = 0 } = {}): AsyncGenerator<Batch, void, undefined> {
+    expectInteger("epoch", epoch, 0);
+    expectInteger("startBatch", startBatch, 0);
+    this.#nextEpoch = epoch + 1;
+    const order = this.#order(epoch);
+    const { signal, prefetch } = this.#options;
+    let left = false;
+    const expectWanted = (): void => {
+      signal?.throwIfAborted();
+      if (left) throw new Error("The epoch was left.");
+    };
+    const ready: Promise<Batch>[] = [];
+    let next = startBatch;
+    try {
+      for (;;) {
+        while (ready.length <= prefetch && next < this.batchCount) {
+          const batch = this.#assemble(epoch, next, this.#positions(order, next), expectWanted);
+          batch.catch(() => {}); // Whoever awaits it below gets the error; if nobody does, nobody wants it.
+          ready.push(batch);
+          next += 1;
+        }
+        const batch = ready.shift();
+        if (!batch) return;
+        const complete = await batch;
+        signal?.throwIfAborted();
+        yield complete;
+      }
+    } finally {
+      left = true;
+    }
+  }
+
+  #countBatches(): number {
+    const { batchSize, dropLast, shuffle, shard } = this.#options;
+    const whole = batchSize * shard.worldSize;
+    const full = Math.floor(this.dataset.length / whole);
+    const rest = this.dataset.length % whole;
+    if (dropLast || rest === 0) return full;
+    return shuffle || rest > shard.rank ? full + 1 : full;
+  }
+
+  #order(epoch: number): number[] {
+    const order = Array.from({ length: this.dataset.length }, (_, index) => index);
+    if (this.#options.shuffle) new RandomStream(this.#options.seed, streams.order, epoch).shuffle(order);
+    return order;
+  }
+
+  /** The images of one batch of this rank. */
+  #positions(order: readonly number[], batch: number): Int32Array {
+    const { batchSize, shuffle, shard } = this.#options;
+    const start = batch * batchSize * shard.worldSize;
+    let end = Math.min(start + batchSize * shard.worldSize, order.length);
+    if (shuffle) end = start + Math.ceil((end - start) / shard.worldSize) * shard.worldSize;
+    const indices: number[] = [];
+    for (let at = start + shard.rank; at < end; at += shard.worldSize)
+      indices.push(order[at % order.length] ?? 0);
+    return Int32Array.from(indices);
+  }
+
+  async #assemble(
+    epoch: number,
+    position: number,
+    indices: Int32Array,
+    expectWanted: () => void,
+  ): Promise<Batch> {
+    const samples: Sample[] = [];
+    for (let start = 0; start < indices.length; start += samplesAtOnce) {
+      expectWanted();
+      const group = Array.from(indices.subarray(start, start + samplesAtOnce), (index) =>
+        this.dataset.sample(index),
+      );
+      samples.push(...(await Promise.all(group)));
+      await breathe();
+    }
+    expectWanted();
+    const { imageSize, channels } = this.dataset.preprocessing;
+    const size = channels * imageSize * imageSize;
+    const deep = samples.some(({ data }) => data instanceof Float32Array);
+    const images = deep ? new Float32Array(indices.length * size) : new Uint8Array(indices.length * size);
+    for (const [i, { data }] of samples.entries()) {
+      if (data.length !== size) {
+        throw new DataError(
+          `${this.dataset.name(indices[i] ?? 0)} has ${data.length} values where ${size} are expected.`,
+        );
+      }
+      images.set(data, i * size);
+      if (deep && data instanceof Uint8Array) {
+        const image = images.subarray(i * size, (i + 1) * size);
+        for (let k = 0; k < size; ++k) image[k] = (data[k] ?? 0) / 255;
+      }
+      await breathe();
+    }
+    return {
+      epoch,
+      position,
+      shape: [indices.length, channels, imageSize, imageSize],
+      images,
+      labels: indices.map((index) => this.dataset.labels[index] ?? 0),
+      indices,
+      ...this.#augment(epoch, indices),
+    };
+  }
+
+  #augment(epoch: number, indices: Int32Array): Pick<Batch, "affine" | "gain" | "offset"> {
+    const { augmentation, seed } = this.#options;
+    const { imageSize } = this.dataset.preprocessing;
+    const affine = new Float32Array(indices.length * 6);
+    const gain = new Float32Array(indices.length);
+    const offset = new Float32Array(indices.length);
+    indices.forEach((index, i) => {
+      const drawn = drawAugmentation(
+        augmentation,
+        { seed, epoch, index },
+        { height: imageSize, width: imageSize },
+      );
+      affine.set(drawn.affine, i * 6);
+      gain[i] = drawn.gain;
+      offset[i] = drawn.offset;
+    });
+    return { affine, gain, offset };
+  }
+}
+
+/** Enough to keep the decoders busy, few enough that copying them out of memory does not hold up the event loop. */
+const samplesAtOnce = 16;
+
+function expectInteger(name: string, value: number, least: number): void {
+  if (Number.isInteger(value) && value >= least) return;
+  throw new ArgumentError(`Loader: ${name} ${value} is not an integer of ${least} or more.`);
+}

@@ -1,0 +1,53 @@
+/**
+ * medmamba: MedMamba, the Vision Mamba for medical image classification, for Node.
+ *
+ * @packageDocumentation
+ */
+import "./ops/methods.js";
+
+export * as data from "./data/index.js";
+export { type EvaluateOptions, type Evaluation, evaluate, predictDataset } from "./evaluation/evaluate.js";
+export * as metrics from "./evaluation/index.js";
+export { MedMamba, type MedMambaConfig, type MedMambaOptions, type Variant, variants } from "./models/medmamba.js";
+export {
+  ArgumentError,
+  DeviceError,
+  DisposedError,
+  DTypeError,
+  MedMambaError,
+  OperationError,
+  OutOfMemoryError,
+  ShapeError,
+} from "./native/errors.js";
+export * as nn from "./nn/index.js";
+export * from "./ops/index.js";
+export { full, ones, rand, randn, tensor, zeros, type NestedNumbers } from "./tensor/creation.js";
+export {
+  type Device,
+  type DeviceDescription,
+  type DeviceLike,
+  type DeviceOptions,
+  devices,
+  type MemoryUse,
+  memory,
+  openDevice,
+  whyNotGpu,
+} from "./tensor/device.js";
+export type { DType, HostArray } from "./tensor/dtype.js";
+export { type GeneratorState, generatorState, manualSeed, setGeneratorState } from "./tensor/generator.js";
+export { keep, tidy } from "./tensor/scope.js";
+export { type BackwardOptions, noGrad } from "./tensor/tape.js";
+export { Tensor, type TensorOptions } from "./tensor/tensor.js";
+export {
+  type Checkpoint,
+  type CheckpointDescription,
+  loadCheckpoint,
+  loadWeights,
+  readCheckpoint,
+  saveCheckpoint,
+} from "./training/checkpoint.js";
+export { type EpochRecord, type FitOptions, type FitProgress, type FitResult, fit, TrainingError } from "./training/fit.js";
+export * as optim from "./training/optim.js";
+export { type Monitor, type TrainingSettings, trainingSettings } from "./training/settings.js";
+export { WeightsError } from "./weights/errors.js";
+export * as safetensors from "./weights/tensors.js";

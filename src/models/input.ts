@@ -1,0 +1,27 @@
+/** From a batch of stored images to what the network takes: sampling, augmentation and normalisation in one pass. */
+import { type Batch, normalisation, type Preprocessing } from "../data/index.js";
+import { affineSample } from "../ops/affine-sample.js";
+import { tensor } from "../tensor/creation.js";
+import type { Device } from "../tensor/device.js";
+import { tidy } from "../tensor/scope.js";
+import type { Tensor } from "../tensor/tensor.js";
+
+/**
+ * The images of a batch, normalised, on a device.
+ *
+ * @returns (batch, channels, imageSize, imageSize) float32
+ */
+export function toInput(batch: Omit<Batch, "epoch" | "position" | "labels" | "indices">, preprocessing: Preprocessing, device: Device): Tensor {
+  return tidy(() => {
+    const [count, , height, width] = batch.shape;
+    const { scale, shift } = normalisation(preprocessing);
+    const on = { device };
+    return affineSample(tensor(batch.images, batch.shape, on), [height, width], {
+      matrix: tensor(batch.affine, [count, 2, 3], on),
+      gain: tensor(batch.gain, [count], on),
+      offset: tensor(batch.offset, [count], on),
+      channelScale: tensor(scale, [scale.length], on),
+      channelShift: tensor(shift, [shift.length], on),
+    });
+  });
+}

@@ -1,0 +1,165 @@
+/** MedMamba: the Vision Mamba for medical image classification (arXiv 2403.03849). */
+import { ArgumentError, ShapeError } from "../native/errors.js";
+import { Linear, ModuleList } from "../nn/layers.js";
+import { Module } from "../nn/module.js";
+import { PatchEmbed, PatchMerging } from "../nn/patches.js";
+import { SSConvSSM } from "../nn/ss-conv-ssm.js";
+import { globalAveragePool } from "../ops/reduction.js";
+import { type Device, type DeviceLike, resolveDevice } from "../tensor/device.js";
+import { tidy } from "../tensor/scope.js";
+import type { Tensor } from "../tensor/tensor.js";
+
+/** Architecture of one MedMamba: plain JSON, kept in checkpoints. */
+export interface MedMambaConfig {
+  /** Blocks of each stage. */
+  depths: readonly number[];
+  /** Channels of each stage: even, each twice the one before. */
+  dims: readonly number[];
+  /** States of each channel of the scan. */
+  dState: number;
+  /** Side of the square patches, in pixels. */
+  patchSize: number;
+  /** Channels of the images. */
+  inChannels: number;
+  numClasses: number;
+  /** DropPath rate of the last block; it grows linearly from 0 at the first. */
+  dropPathRate: number;
+}
+
+/**
+ * Depths and dims by name. Released code and published tables disagree about the depth of S and B: "small" and
+ * "base" are what the code builds, "small-paper" and "base-paper" reproduce the published parameter counts.
+ */
+export const variants = {
+  tiny: { depths: [2, 2, 4, 2], dims: [96, 192, 384, 768] },
+  small: { depths: [2, 2, 8, 2], dims: [96, 192, 384, 768] },
+  base: { depths: [2, 2, 12, 2], dims: [128, 256, 512, 1024] },
+  "small-paper": { depths: [2, 2, 12, 2], dims: [96, 192, 384, 768] },
+  "base-paper": { depths: [2, 2, 16, 2], dims: [128, 256, 512, 1024] },
+} as const satisfies Record<string, { depths: readonly number[]; dims: readonly number[] }>;
+
+export type Variant = keyof typeof variants;
+
+export interface MedMambaOptions extends Partial<MedMambaConfig> {
+  /** Depths and dims by name; default "tiny". Single settings override it. */
+  variant?: Variant;
+  /** Default "cpu". */
+  device?: DeviceLike;
+}
+
+/**
+ * The whole architecture from a few settings.
+ *
+ * @throws ArgumentError naming the setting that cannot be
+ */
+export function medMambaConfig({ variant = "tiny", device: _, ...settings }: MedMambaOptions = {}): MedMambaConfig {
+  if (!(variant in variants)) {
+    throw new ArgumentError(`there is no variant "${variant}": choose from ${Object.keys(variants).join(", ")}.`);
+  }
+  const defaults = { dState: 16, patchSize: 4, inChannels: 3, numClasses: 6, dropPathRate: 0.1 };
+  const given = Object.entries(settings).filter(([, value]) => value !== undefined);
+  const config: MedMambaConfig = { ...variants[variant], ...defaults, ...Object.fromEntries(given) };
+  const { depths, dims, dropPathRate, ...counts } = config;
+  for (const [name, value] of Object.entries(counts)) {
+    if (!Number.isInteger(value) || value < 1) throw new ArgumentError(`${name} ${value} is not a positive integer.`);
+  }
+  if (depths.length !== dims.length || depths.length === 0) {
+    throw new ArgumentError(`depths [${depths}] and dims [${dims}] need one entry for each stage.`);
+  }
+  if (depths.some((depth) => !Number.isInteger(depth) || depth < 0)) {
+    throw new ArgumentError(`depths [${depths}] are not non-negative integers.`);
+  }
+  const doubling = dims.every((dim, i) => i === 0 || dim === 2 * (dims[i - 1] ?? 0));
+  if (!doubling || dims.some((dim) => !Number.isInteger(dim) || dim < 2 || dim % 2 !== 0)) {
+    throw new ArgumentError(`dims [${dims}] must be even, each twice the one before: patch merging doubles them.`);
+  }
+  if (!(dropPathRate >= 0 && dropPathRate < 1)) throw new ArgumentError(`dropPathRate ${dropPathRate} is not in [0, 1).`);
+  return config;
+}
+
+/** One resolution: blocks, then patch merging (not after the last stage). */
+class Stage extends Module {
+  readonly #blocks: ModuleList<SSConvSSM>;
+  readonly #downsample: PatchMerging | undefined;
+
+  constructor(dim: number, dState: number, rates: readonly number[], last: boolean, device: Device) {
+    super();
+    const blocks = rates.map((dropPathRate) => new SSConvSSM(dim, { dState, dropPathRate, device }));
+    this.#blocks = this.child("blocks", new ModuleList(blocks));
+    this.#downsample = last ? undefined : this.child("downsample", new PatchMerging(dim, { device }));
+  }
+
+  override forward(x: Tensor): Tensor {
+    const y = this.#blocks.items.reduce((features, block) => block.forward(features), x);
+    return this.#downsample ? this.#downsample.forward(y) : y;
+  }
+}
+
+/**
+ * MedMamba: images (batch, inChannels, height, width) float32 -> logits (batch, numClasses).
+ *
+ * Initialised as published; call `manualSeed` before for reproducible weights.
+ *
+ * @throws ArgumentError for a setting that cannot be, DeviceError if the device is not usable
+ */
+export class MedMamba extends Module {
+  readonly config: Readonly<MedMambaConfig>;
+  readonly device: Device;
+  readonly #patchEmbed: PatchEmbed;
+  readonly #layers: ModuleList<Stage>;
+  readonly #head: Linear;
+
+  constructor(options: MedMambaOptions = {}) {
+    super();
+    const config = medMambaConfig(options);
+    const { depths, dims, dState, patchSize, inChannels, numClasses, dropPathRate } = config;
+    const device = resolveDevice(options.device);
+    this.config = config;
+    this.device = device;
+    const blocks = depths.reduce((sum, depth) => sum + depth, 0);
+    const rate = (block: number) => (blocks > 1 ? (dropPathRate * block) / (blocks - 1) : 0);
+    let first = 0;
+    this.#patchEmbed = this.child("patch_embed", new PatchEmbed(inChannels, dims[0] ?? 0, patchSize, { device }));
+    const stages = dims.map((dim, i) => {
+      const rates = Array.from({ length: depths[i] ?? 0 }, (_, block) => rate(first + block));
+      first += rates.length;
+      return new Stage(dim, dState, rates, i === dims.length - 1, device);
+    });
+    this.#layers = this.child("layers", new ModuleList(stages));
+    this.#head = this.child("head", new Linear(dims.at(-1) ?? 0, numClasses, { device }));
+  }
+
+  /**
+   * @param images  (batch, inChannels, height, width) float32, normalised
+   * @returns       (batch, numClasses) logits
+   * @throws ShapeError if the channels differ or the image is too small for the stages
+   */
+  override forward(images: Tensor): Tensor {
+    return tidy(() => this.#head.forward(globalAveragePool(this.#features(images))));
+  }
+
+  /**
+   * The last stage's features, before pooling.
+   *
+   * @returns  (batch, height', width', dims.at(-1)), with height' = height / (patchSize * 2^(stages - 1))
+   */
+  features(images: Tensor): Tensor {
+    return tidy(() => this.#features(images));
+  }
+
+  #features(images: Tensor): Tensor {
+    const { inChannels, patchSize, dims } = this.config;
+    const [, channels, height = 0, width = 0] = images.shape;
+    if (images.shape.length !== 4 || channels !== inChannels) {
+      throw new ShapeError(
+        `MedMamba: images are (${images.shape.join(", ")}), but (batch, ${inChannels}, height, width) is needed.`,
+      );
+    }
+    const smallest = patchSize * 2 ** (dims.length - 1);
+    if (height < smallest || width < smallest) {
+      throw new ShapeError(`MedMamba: images of ${height} x ${width} are too small; this model needs ${smallest} x ${smallest}.`);
+    }
+    const patches = this.#patchEmbed.forward(images);
+    return this.#layers.items.reduce((x, stage) => stage.forward(x), patches);
+  }
+}

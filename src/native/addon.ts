@@ -1,0 +1,105 @@
+/**
+ * The single seam between TypeScript and C++: what the addon exports, typed.
+ *
+ * Nothing above `src/native` knows about Node-API; nothing below knows about shapes or gradients.
+ */
+
+/** Memory of a device. Several handles may share one block; it is released when the last is disposed. */
+export interface NativeBuffer {
+  readonly byteLength: number;
+  readonly disposed: boolean;
+  /** Another handle on `byteLength` bytes from `byteOffset`; it keeps the block alive by itself. */
+  view(byteOffset: number, byteLength: number): NativeBuffer;
+  /**
+   * Gives the memory back in stream order: work that is queued already still finds it. Idempotent; every later
+   * use of this handle throws MEDMAMBA_DISPOSED.
+   */
+  dispose(): void;
+}
+
+/**
+ * A field of an operation's parameter struct, by its type in C:
+ *
+ * - a pointer: a buffer; left out or undefined means NULL;
+ * - `int64_t`, `float`: a number; `int32_t`: a number or boolean;
+ * - `int64_t[]`: an array of at most that many numbers, the rest are zero;
+ * - an array of pointers: an array of buffers, and the struct's `mm_tensor_list` is one array `counts` beside them;
+ * - a struct, such as `attention` or `norm1` of the block: an object with that struct's field names.
+ */
+export type NativeParameter =
+  | NativeBuffer
+  | readonly NativeBuffer[]
+  | number
+  | boolean
+  | readonly number[]
+  | NativeParameters
+  | undefined;
+
+export interface NativeParameters {
+  readonly [field: string]: NativeParameter;
+}
+
+export interface NativeMemory {
+  /** Blocks in use and their bytes. */
+  readonly live: number;
+  readonly liveBytes: number;
+  /** The most that `liveBytes` has been. */
+  readonly peakBytes: number;
+  /** Bytes held from the system: in use and kept for reuse. */
+  readonly reservedBytes: number;
+}
+
+export interface NativeDescription {
+  readonly name: string;
+  readonly simd: string;
+  readonly threads: number;
+  readonly totalBytes: number;
+  readonly freeBytes: number;
+}
+
+/** An in-order queue of work on one device. Calls return at once. */
+export interface NativeStream {
+  readonly backend: string;
+  /** Uninitialised memory. Throws MEDMAMBA_OUT_OF_MEMORY. */
+  allocate(byteLength: number): NativeBuffer;
+  /** Copies `source` now (the caller may overwrite it after the call) and queues the transfer. */
+  upload(target: NativeBuffer, source: ArrayBufferView): void;
+  /** Resolves when `target` holds the bytes; rejects with the first failure of queued work since the last wait. */
+  download(source: NativeBuffer, target: ArrayBufferView): Promise<void>;
+  /** Resolves when everything queued so far has run; rejects as `download` does. */
+  synchronize(): Promise<void>;
+  /**
+   * Queues one operation of `native/backend/backend.h` (or of `block.h`); `parameters` has the struct's field names.
+   * Every number has to be there, except distances between rows (`..._row`), whose default 0 means dense.
+   * A missing or unknown field, a handle of another stream, a number where a buffer belongs: throws
+   * MEDMAMBA_INVALID_ARGUMENT at the call. A disposed handle: MEDMAMBA_DISPOSED.
+   */
+  call(operation: string, parameters: NativeParameters): void;
+  memory(): NativeMemory;
+  describe(): NativeDescription;
+  /** Drops what has not started, waits for what is running, frees everything. Idempotent. */
+  close(): void;
+}
+
+/** Floats of scratch and saved memory that a composed operation needs for its dimensions. */
+export interface NativePlan {
+  readonly saved: number;
+  readonly forwardWorkspace: number;
+  readonly backwardWorkspace: number;
+}
+
+export interface NativeAddon {
+  readonly abiVersion: number;
+  /** SIMD levels that this build has and this machine runs, best first. */
+  readonly simdLevels: readonly string[];
+  /**
+   * @param library  "cpu" for the built-in backend, otherwise the path of a backend's shared library
+   * @throws MEDMAMBA_NO_DEVICE with the reason
+   */
+  openStream(
+    library: string,
+    options: { deviceIndex?: number; threads?: number; simd?: string },
+  ): NativeStream;
+  /** `operation` is "ss2d" or "ss_conv_ssm"; `dimensions`: batch, height, width, channels, states, rank. */
+  plan(stream: NativeStream, operation: string, dimensions: Readonly<Record<string, number>>): NativePlan;
+}

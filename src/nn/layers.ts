@@ -1,0 +1,202 @@
+/** The layers that networks are put together from. Images are channels-last: (batch, height, width, channels). */
+import { gelu, relu, sigmoid, silu } from "../ops/activation.js";
+import { conv2d, depthwiseConv2d } from "../ops/convolution.js";
+import { dropout } from "../ops/dropout.js";
+import { linear } from "../ops/matmul.js";
+import { batchNorm, layerNorm, type RunningStatistics } from "../ops/normalization.js";
+import { full, ones, tensor, zeros } from "../tensor/creation.js";
+import type { DeviceLike } from "../tensor/device.js";
+import type { Tensor } from "../tensor/tensor.js";
+import { kaimingNormal, truncatedNormal, uniform } from "./initialization.js";
+import { Module } from "./module.js";
+
+export interface LayerOptions {
+  /** Default "cpu". */
+  device?: DeviceLike | undefined;
+}
+
+export interface BiasOptions extends LayerOptions {
+  /** Default true. */
+  bias?: boolean;
+}
+
+/** y = x weight^T + bias over the last axis. Weights are drawn from a normal of 0.02, cut at 2; biases are 0. */
+export class Linear extends Module {
+  readonly weight: Tensor;
+  readonly bias: Tensor | undefined;
+
+  constructor(
+    readonly inFeatures: number,
+    readonly outFeatures: number,
+    { bias = true, device }: BiasOptions = {},
+  ) {
+    super();
+    this.weight = this.parameter("weight", truncatedNormal([outFeatures, inFeatures], 0.02, device));
+    this.bias = bias ? this.parameter("bias", zeros([outFeatures], { device })) : undefined;
+  }
+
+  override forward(x: Tensor): Tensor {
+    return linear(x, this.weight, this.bias);
+  }
+}
+
+export interface Conv2dOptions extends BiasOptions {
+  /** Default 1; see `conv2d` for the forms that are served. */
+  stride?: number;
+  /** 1, or `inChannels` for a depthwise convolution; default 1. */
+  groups?: number;
+}
+
+/** Convolution of channels-last images; see `conv2d`. Weights: normal, std sqrt(2 / fan_out) (arXiv 1502.01852). */
+export class Conv2d extends Module {
+  readonly weight: Tensor;
+  readonly bias: Tensor | undefined;
+  readonly stride: number;
+
+  constructor(
+    readonly inChannels: number,
+    readonly outChannels: number,
+    readonly kernelSize: number,
+    { bias = true, stride = 1, groups = 1, device }: Conv2dOptions = {},
+  ) {
+    super();
+    this.stride = stride;
+    const area = kernelSize * kernelSize;
+    const inputs = inChannels / groups;
+    const shape = [outChannels, inputs, kernelSize, kernelSize];
+    this.weight = this.parameter("weight", kaimingNormal(shape, outChannels * area, device));
+    const bound = 1 / Math.sqrt(inputs * area);
+    this.bias = bias ? this.parameter("bias", uniform([outChannels], bound, device)) : undefined;
+  }
+
+  override forward(x: Tensor): Tensor {
+    const depthwise = this.inChannels > 1 && this.weight.shape[1] === 1;
+    if (depthwise) return depthwiseConv2d(x, this.weight, this.bias);
+    return conv2d(x, this.weight, this.bias, { stride: this.stride });
+  }
+}
+
+/** Normalises over the last axis; see `layerNorm`. */
+export class LayerNorm extends Module {
+  readonly weight: Tensor;
+  readonly bias: Tensor;
+
+  constructor(
+    readonly features: number,
+    { device }: LayerOptions = {},
+  ) {
+    super();
+    this.weight = this.parameter("weight", ones([features], { device }));
+    this.bias = this.parameter("bias", zeros([features], { device }));
+  }
+
+  override forward(x: Tensor): Tensor {
+    return layerNorm(x, this.weight, this.bias);
+  }
+}
+
+/** Normalises each channel of channels-last images; see `batchNorm`. */
+export class BatchNorm2d extends Module {
+  readonly weight: Tensor;
+  readonly bias: Tensor;
+  readonly running: RunningStatistics;
+
+  constructor(
+    readonly channels: number,
+    { device }: LayerOptions = {},
+  ) {
+    super();
+    this.weight = this.parameter("weight", ones([channels], { device }));
+    this.bias = this.parameter("bias", zeros([channels], { device }));
+    this.running = {
+      mean: this.buffer("running_mean", zeros([channels], { device })),
+      variance: this.buffer("running_var", full([channels], 1, { device })),
+      batchesTracked: this.buffer("num_batches_tracked", tensor(0, [], { dtype: "int64", device })),
+    };
+  }
+
+  override forward(x: Tensor): Tensor {
+    return batchNorm(x, this.weight, this.bias, this.running, { training: this.training });
+  }
+}
+
+/** Drops elements at random during training; see `dropout`. */
+export class Dropout extends Module {
+  constructor(readonly rate = 0.5) {
+    super();
+  }
+
+  override forward(x: Tensor): Tensor {
+    return dropout(x, this.rate, { training: this.training });
+  }
+}
+
+/** A function of each element, as a module. */
+export class Activation extends Module {
+  readonly #operation: (x: Tensor) => Tensor;
+
+  constructor(operation: (x: Tensor) => Tensor) {
+    super();
+    this.#operation = operation;
+  }
+
+  override forward(x: Tensor): Tensor {
+    return this.#operation(x);
+  }
+}
+
+/** max(x, 0) */
+export class ReLU extends Activation {
+  constructor() {
+    super(relu);
+  }
+}
+
+/** x * sigmoid(x) */
+export class SiLU extends Activation {
+  constructor() {
+    super(silu);
+  }
+}
+
+/** x * Phi(x), exact */
+export class GELU extends Activation {
+  constructor() {
+    super(gelu);
+  }
+}
+
+/** 1 / (1 + exp(-x)) */
+export class Sigmoid extends Activation {
+  constructor() {
+    super(sigmoid);
+  }
+}
+
+/** Modules in a row, named "0", "1", ... */
+export class Sequential extends Module {
+  readonly layers: readonly Module[];
+
+  constructor(...layers: Module[]) {
+    super();
+    this.layers = layers.map((layer, i) => this.child(String(i), layer));
+  }
+
+  override forward(x: Tensor): Tensor {
+    return this.layers.reduce((y, layer) => (layer.forward as (x: Tensor) => Tensor).call(layer, y), x);
+  }
+}
+
+/** A list of modules, named "0", "1", ...; whoever owns it calls them. */
+export class ModuleList<M extends Module> extends Module {
+  readonly items: readonly M[];
+
+  constructor(items: readonly M[]) {
+    super();
+    this.items = items.map((item, i) => this.child(String(i), item));
+  }
+
+  override forward(): Tensor {
+    throw new TypeError("ModuleList has no forward of its own.");
+  }
+}

@@ -1,0 +1,156 @@
+/**
+ * A network, or a part of one: parameters, buffers and children by name. Names and order are PyTorch's, so that
+ * `stateDict()` has the keys of published checkpoints.
+ */
+import { MedMambaError } from "../native/errors.js";
+import { keep } from "../tensor/scope.js";
+import type { Tensor } from "../tensor/tensor.js";
+
+/** Tensors by dotted name. */
+export type StateDict = Record<string, Tensor>;
+
+/** What a state dict and a module do not have in common. */
+export interface StateDictReport {
+  /** Names that the module has and the state dict lacks. */
+  readonly missing: readonly string[];
+  /** Names that the state dict has and the module lacks. */
+  readonly unexpected: readonly string[];
+  /** "name: (2, 768) in the state dict, (5, 768) in the model". */
+  readonly mismatched: readonly string[];
+}
+
+/** A state dict does not belong to the module it was loaded into. */
+export class StateDictError extends MedMambaError implements StateDictReport {
+  readonly missing: readonly string[];
+  readonly unexpected: readonly string[];
+  readonly mismatched: readonly string[];
+
+  constructor(report: StateDictReport) {
+    super("MEDMAMBA_STATE_DICT", `loadStateDict: the weights are of another model: ${summary(report)}.`);
+    this.missing = report.missing;
+    this.unexpected = report.unexpected;
+    this.mismatched = report.mismatched;
+  }
+}
+
+function summary({ missing, unexpected, mismatched }: StateDictReport): string {
+  const some = (names: readonly string[]) => names.slice(0, 3).join(", ") + (names.length > 3 ? ", ..." : "");
+  const parts = [];
+  if (missing.length) parts.push(`${missing.length} missing (${some(missing)})`);
+  if (unexpected.length) parts.push(`${unexpected.length} unexpected (${some(unexpected)})`);
+  if (mismatched.length) parts.push(`${mismatched.length} of another shape (${some(mismatched)})`);
+  return parts.join("; ");
+}
+
+export abstract class Module {
+  /** Whether normalisation uses the batch's statistics and dropout drops; see `train` and `eval`. */
+  training = true;
+  readonly #parameters = new Map<string, Tensor>();
+  readonly #buffers = new Map<string, Tensor>();
+  readonly #children = new Map<string, Module>();
+
+  abstract forward(...inputs: never[]): Tensor;
+
+  /** Registers a trainable tensor; it outlives every `tidy`. */
+  protected parameter(name: string, value: Tensor): Tensor {
+    value.requiresGrad = true;
+    this.#parameters.set(name, keep(value));
+    return value;
+  }
+
+  /** Registers a tensor that is saved with the weights but not trained. */
+  protected buffer(name: string, value: Tensor): Tensor {
+    this.#buffers.set(name, keep(value));
+    return value;
+  }
+
+  /** Registers a part. */
+  protected child<M extends Module>(name: string, module: M): M {
+    this.#children.set(name, module);
+    return module;
+  }
+
+  /** All trainable tensors, in a stable order. */
+  *parameters(): Generator<Tensor> {
+    for (const [, parameter] of this.namedParameters()) yield parameter;
+  }
+
+  /** All trainable tensors with their dotted names: a module's own first, then its children's. */
+  *namedParameters(prefix = ""): Generator<[name: string, parameter: Tensor]> {
+    for (const [name, parameter] of this.#parameters) yield [prefix + name, parameter];
+    for (const [name, module] of this.#children) yield* module.namedParameters(`${prefix}${name}.`);
+  }
+
+  /** All buffers with their dotted names. */
+  *namedBuffers(prefix = ""): Generator<[name: string, buffer: Tensor]> {
+    for (const [name, buffer] of this.#buffers) yield [prefix + name, buffer];
+    for (const [name, module] of this.#children) yield* module.namedBuffers(`${prefix}${name}.`);
+  }
+
+  /** Every module of the tree, this one first. */
+  *modules(): Generator<Module> {
+    yield this;
+    for (const module of this.#children.values()) yield* module.modules();
+  }
+
+  /** Number of trainable values. */
+  get parameterCount(): number {
+    let count = 0;
+    for (const parameter of this.parameters()) count += parameter.size;
+    return count;
+  }
+
+  /** Parameters and buffers by name: the tensors themselves, not copies. */
+  stateDict(): StateDict {
+    const state: StateDict = Object.create(null);
+    for (const [name, tensor] of this.namedParameters()) state[name] = tensor;
+    for (const [name, tensor] of this.namedBuffers()) state[name] = tensor;
+    return state;
+  }
+
+  /**
+   * Copies the tensors of a state dict into parameters and buffers, converting dtypes.
+   *
+   * @param strict  default true: throw, having changed nothing, unless names and shapes agree exactly; otherwise take
+   *                what fits and report the rest
+   * @throws StateDictError
+   */
+  loadStateDict(state: Readonly<StateDict>, { strict = true } = {}): StateDictReport {
+    const own = this.stateDict();
+    const missing = Object.keys(own).filter((name) => !(name in state));
+    const unexpected = Object.keys(state).filter((name) => !(name in own));
+    const mismatched: string[] = [];
+    const fitting: [Tensor, Tensor][] = [];
+    for (const [name, target] of Object.entries(own)) {
+      const source = state[name];
+      if (!source) continue;
+      const [wanted, given] = [target.shape.join(", "), source.shape.join(", ")];
+      if (wanted === given) fitting.push([target, source]);
+      else mismatched.push(`${name}: (${given}) in the state dict, (${wanted}) in the model`);
+    }
+    const report = { missing, unexpected, mismatched };
+    if (strict && missing.length + unexpected.length + mismatched.length > 0) throw new StateDictError(report);
+    for (const [target, source] of fitting) target.copyFrom(source);
+    return report;
+  }
+
+  /** Switches this module and its parts to training (or evaluation) mode. */
+  train(mode = true): this {
+    for (const module of this.modules()) module.training = mode;
+    return this;
+  }
+
+  /** Switches to evaluation: running statistics, no dropout. */
+  eval(): this {
+    return this.train(false);
+  }
+
+  /** Gives the memory of all parameters and buffers back. */
+  dispose(): void {
+    for (const tensor of Object.values(this.stateDict())) tensor.dispose();
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+}

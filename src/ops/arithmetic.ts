@@ -1,0 +1,100 @@
+/** Elementwise arithmetic with broadcasting, as in NumPy: shapes are aligned at their ends, extents of 1 repeat. */
+import { ShapeError } from "../native/errors.js";
+import { noGrad, record } from "../tensor/tape.js";
+import { Tensor } from "../tensor/tensor.js";
+import { denseStrides, expectFloats } from "./check.js";
+import { sumTo } from "./reduction.js";
+
+const codes = { add: 0, sub: 1, mul: 2, div: 3 } as const;
+
+function broadcastShape(operation: string, a: Tensor, b: Tensor): number[] {
+  const axes = Math.max(a.shape.length, b.shape.length);
+  return Array.from({ length: axes }, (_, i) => {
+    const left = a.shape[i - axes + a.shape.length] ?? 1;
+    const right = b.shape[i - axes + b.shape.length] ?? 1;
+    if (left !== right && left !== 1 && right !== 1) {
+      throw new ShapeError(`${operation}: (${a.shape.join(", ")}) and (${b.shape.join(", ")}) do not broadcast.`);
+    }
+    return left === 1 ? right : left;
+  });
+}
+
+/** Strides of `x` along the axes of the broadcast shape: 0 where it repeats. */
+function broadcastStrides(x: Tensor, shape: readonly number[]): number[] {
+  const strides = denseStrides(x.shape);
+  const missing = shape.length - x.shape.length;
+  return shape.map((_, i) => (i < missing || x.shape[i - missing] === 1 ? 0 : (strides[i - missing] ?? 0)));
+}
+
+function compute(operation: keyof typeof codes, a: Tensor, b: Tensor): Tensor {
+  expectFloats(operation, { a, b });
+  const shape = broadcastShape(operation, a, b);
+  if (shape.length > 8) throw new ShapeError(`${operation}: (${shape.join(", ")}) has more than eight axes.`);
+  const y = Tensor.empty(shape, a);
+  const padded = (values: readonly number[], filler: number) => [...values, ...Array(8 - shape.length).fill(filler)];
+  a.device.call("binary", {
+    op: codes[operation],
+    dimensions: shape.length,
+    shape: padded(shape, 1),
+    a_strides: padded(broadcastStrides(a, shape), 0),
+    b_strides: padded(broadcastStrides(b, shape), 0),
+    a,
+    b,
+    y,
+  });
+  return y;
+}
+
+/** scale * x + shift. */
+export function affine(x: Tensor, scale: number, shift: number): Tensor {
+  expectFloats("affine", { x });
+  const y = Tensor.like(x);
+  x.device.call("affine", { count: x.size, scale, shift, x, y });
+  return record("affine", y, { x }, {}, (dy) => ({ x: noGrad(() => affine(dy, scale, 0)) }));
+}
+
+/** a + b */
+export function add(a: Tensor, b: Tensor | number): Tensor {
+  if (typeof b === "number") return affine(a, 1, b);
+  const [left, right] = [a.shape, b.shape];
+  return record("add", compute("add", a, b), { a, b }, {}, (dy) => ({ a: sumTo(dy, left), b: sumTo(dy, right) }));
+}
+
+/** a - b */
+export function sub(a: Tensor, b: Tensor | number): Tensor {
+  if (typeof b === "number") return affine(a, 1, -b);
+  const [left, right] = [a.shape, b.shape];
+  return record("sub", compute("sub", a, b), { a, b }, {}, (dy, _, into) => ({
+    a: sumTo(dy, left),
+    b: into.wants("b") ? sumTo(affine(dy, -1, 0), right) : undefined,
+  }));
+}
+
+/** a * b, elementwise */
+export function mul(a: Tensor, b: Tensor | number): Tensor {
+  if (typeof b === "number") return affine(a, b, 0);
+  return record("mul", compute("mul", a, b), { a, b }, { a, b }, (dy, saved, into) => ({
+    a: into.wants("a") ? sumTo(compute("mul", dy, saved.b), saved.a.shape) : undefined,
+    b: into.wants("b") ? sumTo(compute("mul", dy, saved.a), saved.b.shape) : undefined,
+  }));
+}
+
+/** a / b, elementwise */
+export function div(a: Tensor, b: Tensor | number): Tensor {
+  if (typeof b === "number") return affine(a, 1 / b, 0);
+  const y = compute("div", a, b);
+  const left = a.shape;
+  // d(a/b)/db = -(a/b) / b
+  return record("div", y, { a, b }, { y, b }, (dy, saved, into) => {
+    const da = compute("div", dy, saved.b);
+    return {
+      a: into.wants("a") ? sumTo(da, left) : undefined,
+      b: into.wants("b") ? sumTo(affine(compute("mul", da, saved.y), -1, 0), saved.b.shape) : undefined,
+    };
+  });
+}
+
+/** -x */
+export function neg(x: Tensor): Tensor {
+  return affine(x, -1, 0);
+}

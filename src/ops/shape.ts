@@ -1,0 +1,169 @@
+/** Operations that move elements without changing them: reshape, permute, concat, slice, conversion. */
+import { ArgumentError, ShapeError } from "../native/errors.js";
+import { type DeviceLike, resolveDevice } from "../tensor/device.js";
+import { type DType, dtypes } from "../tensor/dtype.js";
+import { record } from "../tensor/tape.js";
+import { sizeOf, Tensor } from "../tensor/tensor.js";
+import { axisIndex, denseStrides, sameShape } from "./check.js";
+
+/** How a strided copy reads or writes: `index . strides + offset`, in elements. */
+interface Layout {
+  readonly strides: readonly number[];
+  readonly offset?: number;
+}
+
+/** target[index] = source[index] for every index of `shape`, each through its own layout. */
+function copy(source: Tensor, from: Layout, target: Tensor, to: Layout, shape: readonly number[]): void {
+  if (shape.length > 8) throw new ShapeError(`(${shape.join(", ")}) has more than eight axes.`);
+  const padded = (values: readonly number[], filler: number) => [...values, ...Array(8 - values.length).fill(filler)];
+  source.device.call("copy", {
+    dimensions: shape.length,
+    element_size: dtypes[source.dtype].bytes,
+    shape: padded(shape, 1),
+    x_strides: padded(from.strides, 0),
+    y_strides: padded(to.strides, 0),
+    x_offset: from.offset ?? 0,
+    y_offset: to.offset ?? 0,
+    x: source,
+    y: target,
+  });
+}
+
+/**
+ * Reads `shape` elements of `x` through a layout into a dense tensor. Backward writes through the same layout;
+ * elements that the layout does not read get a zero gradient.
+ */
+export function gather(operation: string, x: Tensor, layout: Layout, shape: readonly number[]): Tensor {
+  const y = Tensor.empty(shape, x);
+  const dense = { strides: denseStrides(shape) };
+  copy(x, layout, y, dense, shape);
+  return record(operation, y, { x }, {}, (dy, _, into) => {
+    const dx = into("x");
+    if (!dx) return {};
+    if (sizeOf(shape) !== dx.size) dx.device.call("fill", { count: dx.size, value: 0, y: dx });
+    copy(dy, dense, dx, layout, shape);
+    return { x: dx };
+  });
+}
+
+/**
+ * The same elements under another shape, sharing memory. One extent may be -1: it is what the others leave.
+ *
+ * @throws ShapeError if the number of elements differs
+ */
+export function reshape(x: Tensor, shape: readonly number[]): Tensor {
+  const known = shape.reduce((product, extent) => (extent === -1 ? product : product * extent), 1);
+  const filled = shape.map((extent) => (extent === -1 ? x.size / known : extent));
+  if (shape.filter((extent) => extent === -1).length > 1 || filled.some((extent) => !Number.isInteger(extent))) {
+    throw new ShapeError(`reshape: (${x.shape.join(", ")}) does not fit (${shape.join(", ")}).`);
+  }
+  if (sizeOf(filled) !== x.size) {
+    throw new ShapeError(`reshape: (${x.shape.join(", ")}) has ${x.size} elements, not those of (${filled.join(", ")}).`);
+  }
+  const before = x.shape;
+  return record("reshape", x.view(filled), { x }, {}, (dy) => ({ x: dy.view(before) }));
+}
+
+/**
+ * Reorders the axes: axis i of the result is axis `axes[i]` of `x`.
+ *
+ * @throws ShapeError unless `axes` names every axis once
+ */
+export function permute(x: Tensor, axes: readonly number[]): Tensor {
+  const order = axes.map((axis) => axisIndex("permute", axis, x.shape.length));
+  if (new Set(order).size !== x.shape.length) {
+    throw new ShapeError(`permute: (${axes.join(", ")}) does not name each axis of (${x.shape.join(", ")}) once.`);
+  }
+  const strides = denseStrides(x.shape);
+  const shape = order.map((axis) => x.shape[axis] ?? 0);
+  return gather("permute", x, { strides: order.map((axis) => strides[axis] ?? 0) }, shape);
+}
+
+/**
+ * Elements from `start` (inclusive) to `end` (exclusive; default: the end) along an axis; both may count from the end.
+ *
+ * @throws ShapeError if the range is empty or outside
+ */
+export function slice(x: Tensor, axis: number, start: number, end?: number): Tensor {
+  const index = axisIndex("slice", axis, x.shape.length);
+  const extent = x.shape[index] ?? 0;
+  const from = start < 0 ? start + extent : start;
+  const to = end === undefined ? extent : end < 0 ? end + extent : end;
+  if (!(from >= 0 && from < to && to <= extent)) {
+    throw new ShapeError(`slice: ${start}..${end ?? ""} is not a range within the ${extent} elements of axis ${axis}.`);
+  }
+  const strides = denseStrides(x.shape);
+  const shape = x.shape.map((length, i) => (i === index ? to - from : length));
+  return gather("slice", x, { strides, offset: from * (strides[index] ?? 0) }, shape);
+}
+
+/**
+ * Joins tensors along an axis; all other extents are equal.
+ *
+ * @throws ShapeError
+ */
+export function concat(tensors: readonly Tensor[], axis: number): Tensor {
+  const first = tensors[0];
+  if (!first) throw new ArgumentError("concat: no tensors were given.");
+  const index = axisIndex("concat", axis, first.shape.length);
+  const withoutAxis = (tensor: Tensor) => tensor.shape.map((extent, i) => (i === index ? 0 : extent));
+  for (const tensor of tensors) {
+    if (!sameShape(withoutAxis(tensor), withoutAxis(first)) || tensor.dtype !== first.dtype) {
+      throw new ShapeError(`concat: ${tensor.describe()} does not fit ${first.describe()} along axis ${axis}.`);
+    }
+  }
+  const length = tensors.reduce((sum, tensor) => sum + (tensor.shape[index] ?? 0), 0);
+  const shape = first.shape.map((extent, i) => (i === index ? length : extent));
+  const y = Tensor.empty(shape, first);
+  const strides = denseStrides(shape);
+
+  const inputs: Record<string, Tensor> = {};
+  const parts: { name: string; shape: readonly number[]; layout: Layout }[] = [];
+  let position = 0;
+  for (const [i, tensor] of tensors.entries()) {
+    const layout = { strides, offset: position * (strides[index] ?? 0) };
+    copy(tensor, { strides: denseStrides(tensor.shape) }, y, layout, tensor.shape);
+    parts.push({ name: String(i), shape: tensor.shape, layout });
+    inputs[String(i)] = tensor;
+    position += tensor.shape[index] ?? 0;
+  }
+  return record("concat", y, inputs, {}, (dy, _, into) => {
+    const gradients: Record<string, Tensor> = {};
+    for (const part of parts) {
+      const dx = into(part.name);
+      if (!dx) continue;
+      copy(dy, part.layout, dx, { strides: denseStrides(part.shape) }, part.shape);
+      gradients[part.name] = dx;
+    }
+    return gradients;
+  });
+}
+
+/** `x` with its axes exchanged: the transpose of a matrix. */
+export function transpose(x: Tensor, first = -2, second = -1): Tensor {
+  const axes = x.shape.map((_, axis) => axis);
+  const a = axisIndex("transpose", first, axes.length);
+  const b = axisIndex("transpose", second, axes.length);
+  axes[a] = b;
+  axes[b] = a;
+  return permute(x, axes);
+}
+
+/**
+ * `x` in another dtype, or on another device; shares memory if it is there already. Differentiable between float32
+ * and bfloat16.
+ *
+ * @throws DeviceError if there is no such device
+ */
+export function to(x: Tensor, target: DType | DeviceLike): Tensor {
+  if (typeof target === "string" && target in dtypes) {
+    const dtype = target as DType;
+    if (dtype === x.dtype) return reshape(x, x.shape);
+    const y = x.cast(dtype);
+    const differentiable = dtype === "bfloat16" || dtype === "float32";
+    return differentiable ? record("to", y, { x }, {}, (dy) => ({ x: dy })) : y;
+  }
+  const device = resolveDevice(target as DeviceLike);
+  if (device === x.device) return reshape(x, x.shape);
+  throw new ArgumentError(`to: moving from ${x.device} to ${device} needs a second device, which this build lacks.`);
+}

@@ -1,0 +1,162 @@
+/** SS-Conv-SSM, the block of MedMamba: convolutions on one half of the channels, SS2D on the other. */
+import { ShapeError } from "../native/errors.js";
+import { isRecorded, record } from "../tensor/tape.js";
+import { Tensor } from "../tensor/tensor.js";
+import { expectFloats, expectShape, extents } from "./check.js";
+import type { RunningStatistics } from "./normalization.js";
+import { gradientsOf, renamed, type Ss2dParameters, ss2dFields, ss2dNames, ss2dSizes } from "./ss2d.js";
+
+/** Parameters of the convolution branch, for c = half of the block's channels. */
+export interface ConvolutionBranchParameters {
+  /** (c), before the first convolution */
+  norm1Weight: Tensor;
+  norm1Bias: Tensor;
+  /** (c, c, 3, 3) and (c) */
+  conv1Weight: Tensor;
+  conv1Bias: Tensor;
+  /** (c) */
+  norm2Weight: Tensor;
+  norm2Bias: Tensor;
+  /** (c, c, 3, 3) and (c) */
+  conv2Weight: Tensor;
+  conv2Bias: Tensor;
+  /** (c) */
+  norm3Weight: Tensor;
+  norm3Bias: Tensor;
+  /** (c, c, 1, 1) and (c) */
+  conv3Weight: Tensor;
+  conv3Bias: Tensor;
+}
+
+export interface SsConvSsmParameters {
+  /** (c) */
+  ln1Weight: Tensor;
+  ln1Bias: Tensor;
+  attention: Ss2dParameters;
+  branch: ConvolutionBranchParameters;
+}
+
+export interface SsConvSsmOptions {
+  /** Normalise by the batch's statistics and update the running ones; default false. */
+  training?: boolean;
+  /** How fast running statistics follow; default 0.1. */
+  momentum?: number;
+  /** (batch) DropPath's factor for each image; default: all 1. */
+  pathScale?: Tensor | undefined;
+}
+
+const branchFields: Readonly<Record<keyof ConvolutionBranchParameters, string>> = {
+  norm1Weight: "norm1_weight",
+  norm1Bias: "norm1_bias",
+  conv1Weight: "conv1_weight",
+  conv1Bias: "conv1_bias",
+  norm2Weight: "norm2_weight",
+  norm2Bias: "norm2_bias",
+  conv2Weight: "conv2_weight",
+  conv2Bias: "conv2_bias",
+  norm3Weight: "norm3_weight",
+  norm3Bias: "norm3_bias",
+  conv3Weight: "conv3_weight",
+  conv3Bias: "conv3_bias",
+};
+const branchNames = Object.keys(branchFields) as (keyof ConvolutionBranchParameters)[];
+const lnNames = ["ln1Weight", "ln1Bias"] as const;
+
+function expectBranch(c: number, branch: ConvolutionBranchParameters): void {
+  expectFloats("ssConvSsm", { ...branch });
+  const { conv1Weight, conv2Weight, conv3Weight, ...vectors } = branch;
+  expectShape("ssConvSsm", { conv1Weight, conv2Weight }, [c, c, 3, 3]);
+  expectShape("ssConvSsm", { conv3Weight }, [c, c, 1, 1]);
+  expectShape("ssConvSsm", vectors, [c]);
+}
+
+/**
+ * The SS-Conv-SSM block. The left half of the channels goes through BN, conv3x3, BN, ReLU, conv3x3, BN, ReLU,
+ * conv1x1, ReLU; the right half through LayerNorm, SS2D and DropPath. The halves are concatenated, shuffled in two
+ * groups (output channel 2i is left i, 2i + 1 is right i), and the input is added.
+ *
+ * @param x        (batch, height, width, 2c)
+ * @param running  running statistics of the three batch normalisations
+ * @returns        the same shape
+ * @throws ShapeError, DTypeError
+ * @see https://arxiv.org/abs/2403.03849 (figure 3)
+ */
+export function ssConvSsm(
+  x: Tensor,
+  { ln1Weight, ln1Bias, attention, branch }: SsConvSsmParameters,
+  running: readonly [RunningStatistics, RunningStatistics, RunningStatistics],
+  { training = false, momentum = 0.1, pathScale }: SsConvSsmOptions = {},
+): Tensor {
+  const operation = "ssConvSsm";
+  const [batch, height, width, channels] = extents(operation, "x", x, ["batch", "height", "width", "channels"]);
+  if (channels % 2 !== 0) {
+    throw new ShapeError(`${operation}: input has ${channels} channels, but the block splits them in two halves: use an even width.`);
+  }
+  const c = channels / 2;
+  const { states, rank } = ss2dSizes(operation, c, attention);
+  expectFloats(operation, { x, ln1Weight, ln1Bias, pathScale });
+  expectShape(operation, { ln1Weight, ln1Bias }, [c]);
+  expectShape(operation, { pathScale }, [batch]);
+  expectBranch(c, branch);
+
+  const sizes = { batch, height, width, channels, states, rank };
+  const plan = x.device.plan("ss_conv_ssm", sizes);
+  const inputs = { x, ln1Weight, ln1Bias, ...attention, ...branch };
+  const saved = isRecorded(...Object.values(inputs)) ? Tensor.empty([plan.saved], x) : undefined;
+  const workspace = Tensor.empty([plan.forwardWorkspace], x);
+  const y = Tensor.like(x);
+  const [norm1, norm2, norm3] = running.map((statistics) => ({
+    running_mean: statistics.mean,
+    running_variance: statistics.variance,
+    batches_tracked: statistics.batchesTracked,
+  }));
+  x.device.call("ss_conv_ssm_forward", {
+    ...sizes,
+    training,
+    momentum,
+    x,
+    ln_1_weight: ln1Weight,
+    ln_1_bias: ln1Bias,
+    attention: ss2dFields(attention),
+    branch: renamed(branchFields, branch),
+    norm1,
+    norm2,
+    norm3,
+    path_scale: pathScale,
+    y,
+    saved,
+    workspace,
+  });
+  workspace.dispose();
+
+  const held = { ...inputs, pathScale: pathScale?.detach(), kept: saved };
+  return record(operation, y, inputs, held, (dy, { kept, pathScale: path_scale, ...saved }, into) => {
+    const dx = into("x") ?? Tensor.like(dy);
+    const gradients = {
+      ...gradientsOf(lnNames, saved, into),
+      ...gradientsOf(ss2dNames, saved, into),
+      ...gradientsOf(branchNames, saved, into),
+    };
+    const scratch = Tensor.empty([plan.backwardWorkspace], dy);
+    dy.device.call("ss_conv_ssm_backward", {
+      ...sizes,
+      training,
+      x: saved.x,
+      ln_1_weight: saved.ln1Weight,
+      ln_1_bias: saved.ln1Bias,
+      attention: ss2dFields(saved),
+      branch: renamed(branchFields, saved),
+      path_scale,
+      saved: kept,
+      dy,
+      dx,
+      dln_1_weight: gradients.ln1Weight,
+      dln_1_bias: gradients.ln1Bias,
+      attention_gradients: ss2dFields(gradients),
+      branch_gradients: renamed(branchFields, gradients),
+      workspace: scratch,
+    });
+    scratch.dispose();
+    return { x: dx, ...gradients };
+  });
+}

@@ -1,0 +1,46 @@
+/** Element types. Arithmetic is float32; the others store labels, images and half-size copies. */
+export type DType = "float32" | "bfloat16" | "int32" | "int64" | "uint8";
+
+/** The typed array that holds a dtype on the host. bfloat16 has none of its own and is read as float32. */
+export interface HostArrays {
+  float32: Float32Array;
+  bfloat16: Float32Array;
+  int32: Int32Array;
+  int64: BigInt64Array;
+  uint8: Uint8Array;
+}
+
+export type HostArray = HostArrays[DType];
+
+/** `mm_dtype` of backend.h and the element size in bytes. */
+export const dtypes: Readonly<Record<DType, { readonly code: number; readonly bytes: number }>> = {
+  float32: { code: 0, bytes: 4 },
+  bfloat16: { code: 1, bytes: 2 },
+  int32: { code: 2, bytes: 4 },
+  int64: { code: 3, bytes: 8 },
+  uint8: { code: 4, bytes: 1 },
+};
+
+/** A zeroed host array for `size` elements of `dtype`. */
+export function hostArray(dtype: DType, size: number): HostArray {
+  switch (dtype) {
+    case "float32":
+    case "bfloat16":
+      return new Float32Array(size);
+    case "int32":
+      return new Int32Array(size);
+    case "int64":
+      return new BigInt64Array(size);
+    case "uint8":
+      return new Uint8Array(size);
+  }
+}
+
+/** The dtype that a typed array holds, or undefined if none does. */
+export function dtypeOf(array: ArrayBufferView): DType | undefined {
+  if (array instanceof Float32Array) return "float32";
+  if (array instanceof Int32Array) return "int32";
+  if (array instanceof BigInt64Array) return "int64";
+  if (array instanceof Uint8Array || array instanceof Uint8ClampedArray) return "uint8";
+  return undefined;
+}

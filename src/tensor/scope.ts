@@ -1,0 +1,73 @@
+/**
+ * Memory scopes. A scope owns the tensors made inside it and disposes at its end those that are not returned.
+ * The stack of scopes belongs to this module, and so to one environment: workers do not mix.
+ */
+import { ArgumentError } from "../native/errors.js";
+
+/** What a scope can own. */
+export interface Disposable {
+  dispose(): void;
+  /** Set by `keep`: neither a scope nor the tape disposes it. */
+  kept: boolean;
+}
+
+const scopes: Set<Disposable>[] = [];
+
+/** @internal Called for every tensor that is made. */
+export function enterScope(tensor: Disposable): void {
+  scopes.at(-1)?.add(tensor);
+}
+
+/** @internal Takes a tensor out of the scopes that would dispose it: its maker answers for it from here on. */
+export function leaveScopes<T extends Disposable>(tensor: T): T {
+  for (const scope of scopes) scope.delete(tensor);
+  return tensor;
+}
+
+/** Protects a tensor from `tidy` and from the tape: it lives until it is disposed by name. */
+export function keep<T extends Disposable>(tensor: T): T {
+  leaveScopes(tensor);
+  tensor.kept = true;
+  return tensor;
+}
+
+/**
+ * Runs `body` and disposes every tensor made inside it that is not part of its result: a tensor, or arrays, maps
+ * and plain objects of them. When `body` throws, all are disposed. Results belong to the enclosing `tidy`, if any.
+ *
+ * @throws ArgumentError if `body` returns a promise: a scope cannot span an `await`
+ */
+export function tidy<T>(body: () => T): T {
+  const scope = new Set<Disposable>();
+  scopes.push(scope);
+  let result: T;
+  try {
+    result = body();
+    if (result instanceof Promise) {
+      result.catch(() => {});
+      throw new ArgumentError("tidy: the function returned a promise; await outside of tidy, compute inside.");
+    }
+  } catch (error) {
+    scopes.pop();
+    for (const tensor of scope) tensor.dispose();
+    throw error;
+  }
+  scopes.pop();
+  const kept = new Set<unknown>();
+  collect(result, kept);
+  for (const tensor of scope) {
+    if (!kept.has(tensor)) tensor.dispose();
+    else if (!tensor.kept) enterScope(tensor);
+  }
+  return result;
+}
+
+function collect(value: unknown, found: Set<unknown>): void {
+  if (typeof value !== "object" || value === null || found.has(value)) return;
+  found.add(value);
+  if (Array.isArray(value) || value instanceof Set) for (const item of value) collect(item, found);
+  else if (value instanceof Map) for (const item of value.values()) collect(item, found);
+  else if (Object.getPrototypeOf(value) === Object.prototype) {
+    for (const item of Object.values(value)) collect(item, found);
+  }
+}

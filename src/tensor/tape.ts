@@ -1,0 +1,233 @@
+/**
+ * Reverse-mode differentiation. Each differentiable operation leaves a node that knows its inputs' nodes, the
+ * tensors it needs, and how to turn the gradient of its output into gradients of its inputs; `backward` visits the
+ * nodes from last to first.
+ *
+ * The tape holds what it needs through handles of its own, so that a `tidy` around the forward pass frees nothing
+ * too early, and lets go of it as it walks: memory falls while backward runs. At the end the intermediate results
+ * are disposed too; `keep(tensor)` or `retainGraph` prevents it.
+ */
+import { ArgumentError } from "../native/errors.js";
+import { leaveScopes, tidy } from "./scope.js";
+import { Tensor } from "./tensor.js";
+
+/** Gives the tensor that a gradient should be written to, or undefined if that input needs none. */
+export interface GradientTarget<Name extends string> {
+  (input: Name): Tensor | undefined;
+  /** Whether that input needs a gradient, for backward functions that make the tensor themselves. */
+  wants(input: Name): boolean;
+}
+
+/** Gradients by input; a tensor may stand for several inputs, and may be `dy` itself. */
+export type Gradients<Name extends string> = { readonly [N in Name]?: Tensor | undefined };
+
+type Backward = (dy: Tensor, into: GradientTarget<string>) => Gradients<string>;
+
+/** Where the gradient of an input goes: on to the node that made it, or into a leaf. */
+interface Edge {
+  readonly node: Node | undefined;
+  readonly leaf: Tensor | undefined;
+  readonly shape: readonly number[];
+}
+
+/** One recorded operation. */
+export interface Node {
+  readonly id: number;
+  readonly operation: string;
+  readonly inputs: ReadonlyMap<string, Edge>;
+  readonly output: WeakRef<Tensor>;
+  saved: readonly Tensor[];
+  backward: Backward | undefined;
+}
+
+let nextId = 0;
+let recording = true;
+
+/** Runs `body` without recording: results have no gradient, and nothing is kept for one. */
+export function noGrad<T>(body: () => T): T {
+  const before = recording;
+  recording = false;
+  try {
+    return body();
+  } finally {
+    recording = before;
+  }
+}
+
+/** Whether an operation on these inputs would be recorded: if not, it need not keep anything for backward. */
+export function isRecorded(...inputs: readonly (Tensor | undefined)[]): boolean {
+  return recording && inputs.some((input) => input?.requiresGrad);
+}
+
+/**
+ * Puts an operation on the tape, if any of its inputs needs a gradient.
+ *
+ * @param output    its result, which this marks as differentiable
+ * @param inputs    the tensors that a gradient may be asked for, by name
+ * @param saved     what backward needs; a tensor that is neither input nor output belongs to the tape from here on
+ * @param backward  gradients of the inputs from the gradient of the output; `into(name)` gives the tensor to write
+ *                  a gradient to, undefined where none is wanted
+ * @returns         `output`
+ */
+export function record<Input extends string, Saved extends string>(
+  operation: string,
+  output: Tensor,
+  inputs: { readonly [N in Input]: Tensor | undefined },
+  saved: { readonly [S in Saved]: Tensor | undefined },
+  backward: (
+    dy: Tensor,
+    saved: { readonly [S in Saved]: Tensor },
+    into: GradientTarget<Input>,
+  ) => Gradients<Input>,
+): Tensor {
+  const sources = Object.values<Tensor | undefined>(inputs);
+  const held: Record<string, Tensor> = {};
+  const records = isRecorded(...sources);
+  for (const [name, tensor] of Object.entries<Tensor | undefined>(saved)) {
+    if (!tensor) continue;
+    if (records) held[name] = leaveScopes(tensor.detach());
+    if (tensor !== output && !sources.includes(tensor)) tensor.dispose();
+  }
+  if (!records) return output;
+
+  const edges = new Map<string, Edge>();
+  for (const [name, input] of Object.entries<Tensor | undefined>(inputs)) {
+    if (!input?.requiresGrad) continue;
+    edges.set(name, { node: input.node, leaf: input.node ? undefined : input, shape: input.shape });
+  }
+  output.requiresGrad = true;
+  output.node = {
+    id: nextId++,
+    operation,
+    inputs: edges,
+    output: new WeakRef(output),
+    saved: Object.values(held),
+    backward: (dy, into) => backward(dy, held as { [S in Saved]: Tensor }, into),
+  };
+  return output;
+}
+
+export interface BackwardOptions {
+  /** Gradient of the final result with respect to this tensor; default 1, for a tensor of one element. */
+  gradient?: Tensor;
+  /** Keep the graph and its intermediate results, so that backward can run again; default false. */
+  retainGraph?: boolean;
+}
+
+declare module "./tensor.js" {
+  interface Tensor {
+    /**
+     * Computes the gradient of this scalar with respect to every leaf with `requiresGrad`, adding to their `grad`.
+     * Intermediate results are disposed and the graph is freed, unless `retainGraph` is set.
+     *
+     * @throws ArgumentError if there is nothing to differentiate, or no `gradient` was given for a non-scalar
+     */
+    backward(options?: BackwardOptions): void;
+  }
+}
+
+Tensor.prototype.backward = function (this: Tensor, { gradient, retainGraph = false }: BackwardOptions = {}) {
+  if (!this.node) {
+    throw new ArgumentError(
+      this.requiresGrad
+        ? "backward: this tensor is a leaf, or its graph was freed by an earlier backward() (see retainGraph)."
+        : "backward: this tensor does not depend on any tensor with requiresGrad.",
+    );
+  }
+  if (!gradient && this.size !== 1) {
+    throw new ArgumentError(`backward: ${this.describe()} is not a scalar; pass { gradient } of the same shape.`);
+  }
+  if (gradient && gradient.size !== this.size) {
+    throw new ArgumentError(`backward: the gradient is ${gradient.describe()}, the tensor ${this.describe()}.`);
+  }
+  const last = this.node;
+  noGrad(() => tidy(() => propagate(this, last, gradient, retainGraph)));
+};
+
+function propagate(root: Tensor, last: Node, gradient: Tensor | undefined, retainGraph: boolean): void {
+  const order = reachable(last);
+  const pending = new Map<Node, Tensor>([[last, gradient ? gradient.detach() : ones(root)]]);
+  for (const node of order) {
+    const dy = pending.get(node);
+    if (dy) {
+      if (!node.backward) throw new ArgumentError(`backward: the graph behind "${node.operation}" was freed before.`);
+      tidy(() => visit(node, dy, pending));
+      pending.delete(node);
+      dy.dispose();
+    }
+    if (!retainGraph) release(node);
+  }
+  if (retainGraph) return;
+  root.node = undefined;
+  for (const node of order) {
+    const output = node.output.deref();
+    if (output && output !== root) output.disposeByTape();
+  }
+}
+
+/** Runs one node and hands its inputs' gradients on; returns those, for the scope around it to keep. */
+function visit(node: Node, dy: Tensor, pending: Map<Node, Tensor>): Tensor[] {
+  const written = new Map<Tensor, Tensor>();
+  const target = (name: string): Tensor | undefined => {
+    const edge = node.inputs.get(name);
+    if (!edge) return undefined;
+    const { leaf } = edge;
+    if (!leaf?.gradTarget || leaf.grad || written.has(leaf)) return Tensor.empty(edge.shape, { device: dy.device });
+    const slot = leaf.gradTarget.detach();
+    written.set(leaf, slot);
+    return slot;
+  };
+  const wants = (name: string): boolean => node.inputs.has(name);
+  const gradients = node.backward?.(dy, Object.assign(target, { wants })) ?? {};
+  const passedOn: Tensor[] = [];
+  for (const [name, { leaf, node: source }] of node.inputs) {
+    const gradient = gradients[name];
+    if (!gradient) continue;
+    if (leaf) {
+      collect(leaf, gradient, written.get(leaf) === gradient);
+    } else if (source) {
+      const before = pending.get(source);
+      const shared = gradient === dy || passedOn.includes(gradient);
+      const total = before ? sum(before, gradient) : shared ? gradient.detach() : gradient;
+      before?.dispose();
+      pending.set(source, total);
+      passedOn.push(total);
+    }
+  }
+  return passedOn;
+}
+
+/** Adds a gradient to a leaf; `inPlace` if it was written to the leaf's target already. */
+function collect(leaf: Tensor, gradient: Tensor, inPlace: boolean): void {
+  if (leaf.grad) {
+    leaf.device.call("accumulate", { count: leaf.size, scale: 1, x: gradient, y: leaf.grad });
+    return;
+  }
+  leaf.grad = leaveScopes(leaf.gradTarget ? leaf.gradTarget.detach() : Tensor.like(leaf));
+  if (!inPlace) leaf.grad.copyFrom(gradient);
+}
+
+/** The nodes that `last` depends on, itself included, last first. */
+function reachable(last: Node): Node[] {
+  const found = new Set([last]);
+  for (const node of found) for (const edge of node.inputs.values()) if (edge.node) found.add(edge.node);
+  return [...found].sort((a, b) => b.id - a.id);
+}
+
+function release(node: Node): void {
+  for (const tensor of node.saved) tensor.dispose();
+  node.saved = [];
+  node.backward = undefined;
+}
+
+function ones(like: Tensor): Tensor {
+  const y = Tensor.empty(like.shape, { device: like.device });
+  like.device.call("fill", { count: y.size, value: 1, y });
+  return y;
+}
+
+function sum(a: Tensor, b: Tensor): Tensor {
+  const y = a.clone();
+  y.device.call("accumulate", { count: y.size, scale: 1, x: b, y });
+  return y;
+}

@@ -1,0 +1,219 @@
+/**
+ * The tensor: a shape over device memory. Always dense and row-major; a view shares memory with its base.
+ *
+ * Arithmetic and other operations are methods too (`a.add(b)`), installed by `src/ops/methods.ts`; `backward` is
+ * installed by `tape.ts`.
+ */
+import type { NativeBuffer } from "../native/addon.js";
+import { ArgumentError, DisposedError, DTypeError, ShapeError } from "../native/errors.js";
+import { type Device, type DeviceLike, resolveDevice } from "./device.js";
+import { type DType, dtypes, type HostArray, type HostArrays, hostArray } from "./dtype.js";
+import { enterScope } from "./scope.js";
+import type { Node } from "./tape.js";
+
+export interface TensorOptions {
+  /** Default: that of the data, float32 for numbers. */
+  dtype?: DType;
+  /** Default "cpu". */
+  device?: DeviceLike;
+  /** Collect a gradient for this tensor in `backward()`; default false. */
+  requiresGrad?: boolean;
+}
+
+const counters = new FinalizationRegistry<{ tensors: number }>((live) => {
+  live.tensors -= 1;
+});
+
+export class Tensor {
+  readonly shape: readonly number[];
+  readonly dtype: DType;
+  readonly device: Device;
+  /** Whether `backward()` computes a gradient for it, or through it. */
+  requiresGrad = false;
+  /** The gradient that `backward()` collected (leaves only), or null. */
+  grad: Tensor | null = null;
+  /** @internal Where backward puts this leaf's gradient: a slice of its optimiser's flat buffer. */
+  gradTarget: Tensor | null = null;
+  /** @internal The operation that made this tensor. */
+  node: Node | undefined;
+  /** @internal See `keep`. */
+  kept = false;
+  #buffer: NativeBuffer;
+  #disposedBy = "";
+
+  private constructor(shape: readonly number[], dtype: DType, device: Device, buffer: NativeBuffer) {
+    this.shape = shape;
+    this.dtype = dtype;
+    this.device = device;
+    this.#buffer = buffer;
+    device.live.tensors += 1;
+    counters.register(this, device.live, this);
+    enterScope(this);
+  }
+
+  /** A tensor whose memory is uninitialised: for outputs that an operation overwrites. */
+  static empty(shape: readonly number[], options: Omit<TensorOptions, "requiresGrad"> = {}): Tensor {
+    const { dtype = "float32" } = options;
+    const device = resolveDevice(options.device);
+    const bytes = sizeOf(shape) * dtypes[dtype].bytes;
+    return new Tensor([...shape], dtype, device, device.allocate(bytes));
+  }
+
+  /** Uninitialised, with the shape, dtype and device of another. */
+  static like(other: Tensor): Tensor {
+    return Tensor.empty(other.shape, other);
+  }
+
+  /** Number of elements. */
+  get size(): number {
+    return sizeOf(this.shape);
+  }
+
+  /** @internal The memory, for a call to the device. */
+  get handle(): NativeBuffer {
+    if (this.#buffer.disposed) {
+      throw new DisposedError(
+        this.#disposedBy === "tape"
+          ? `this tensor (${this.describe()}) was an intermediate result that backward() freed: read it before, or ` +
+            "protect it with keep(tensor), or call backward({ retainGraph: true })."
+          : `this tensor (${this.describe()}) was used after dispose().`,
+      );
+    }
+    return this.#buffer;
+  }
+
+  get disposed(): boolean {
+    return this.#buffer.disposed;
+  }
+
+  /** The same memory under another shape, from `offset` elements on, without a place on the tape. */
+  view(shape: readonly number[], offset = 0): Tensor {
+    const { bytes } = dtypes[this.dtype];
+    const size = sizeOf(shape);
+    if (offset < 0 || offset + size > this.size) {
+      throw new ShapeError(`view: (${shape}) at element ${offset} reaches beyond ${this.describe()}.`);
+    }
+    return new Tensor([...shape], this.dtype, this.device, this.handle.view(offset * bytes, size * bytes));
+  }
+
+  /** Another handle on the same memory that lives on its own and has no gradient. */
+  detach(): Tensor {
+    return this.view(this.shape);
+  }
+
+  /** Copies to the host. Resolves when all work before it is done; bfloat16 is read as float32. */
+  async data<D extends DType = "float32">(this: Tensor): Promise<HostArrays[D]> {
+    if (this.dtype === "bfloat16") {
+      const wide = this.cast("float32");
+      return wide.data<"float32">().finally(() => wide.dispose()) as Promise<HostArrays[D]>;
+    }
+    const host: HostArray = hostArray(this.dtype, this.size);
+    await this.device.download(this.handle, host);
+    return host as HostArrays[D];
+  }
+
+  /** The value of a tensor of one element. */
+  async item(): Promise<number> {
+    if (this.size !== 1) throw new ShapeError(`item: ${this.describe()} has ${this.size} elements, not one.`);
+    return Number((await this.data<DType>())[0]);
+  }
+
+  /** A copy with its own memory, without gradient. */
+  clone(): Tensor {
+    const copy = Tensor.like(this);
+    copy.copyFrom(this);
+    return copy;
+  }
+
+  /** @internal A copy converted to another dtype, without gradient. */
+  cast(dtype: DType): Tensor {
+    const y = Tensor.empty(this.shape, { dtype, device: this.device });
+    const codes = { x_dtype: dtypes[this.dtype].code, y_dtype: dtypes[dtype].code };
+    this.device.call("cast", { count: this.size, ...codes, x: this, y });
+    return y;
+  }
+
+  /**
+   * Overwrites this tensor's elements with those of another of the same size, converting the dtype.
+   *
+   * @throws ShapeError if the sizes differ
+   * @throws ArgumentError if the devices differ: `to(device)` moves between devices
+   */
+  copyFrom(source: Tensor): this {
+    if (source.size !== this.size) {
+      throw new ShapeError(`copyFrom: ${source.describe()} does not fill ${this.describe()}.`);
+    }
+    if (source.device !== this.device) {
+      throw new ArgumentError(`copyFrom: the tensors are on ${source.device} and ${this.device}.`);
+    }
+    const codes = { x_dtype: dtypes[source.dtype].code, y_dtype: dtypes[this.dtype].code };
+    this.device.call("cast", { count: this.size, ...codes, x: source, y: this });
+    return this;
+  }
+
+  /**
+   * Overwrites this tensor's elements with host data, in stream order; the array may be reused at once.
+   *
+   * @throws DTypeError if the array's element type is not this tensor's
+   */
+  upload(source: HostArray): this {
+    if (source.length !== this.size) {
+      throw new ShapeError(`upload: ${source.length} values do not fill ${this.describe()}.`);
+    }
+    if (source.BYTES_PER_ELEMENT !== dtypes[this.dtype].bytes) {
+      throw new DTypeError(`upload: ${source.constructor.name} does not hold ${this.dtype}.`);
+    }
+    this.device.upload(this.handle, source);
+    return this;
+  }
+
+  /** Gives the memory back now. Idempotent; the tensor cannot be used afterwards. */
+  dispose(): void {
+    if (this.#buffer.disposed) return;
+    this.#buffer.dispose();
+    this.device.live.tensors -= 1;
+    counters.unregister(this);
+    this.grad?.dispose();
+    this.gradTarget?.dispose();
+    this.node = undefined;
+  }
+
+  /** @internal `dispose`, for an intermediate result at the end of backward. */
+  disposeByTape(): void {
+    if (this.kept) {
+      this.node = undefined;
+      return;
+    }
+    this.#disposedBy = "tape";
+    this.dispose();
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+
+  /** "float32 (2, 3)": for messages. */
+  describe(): string {
+    return `${this.dtype} (${this.shape.join(", ")})`;
+  }
+
+  toString(): string {
+    return `Tensor ${this.describe()} on ${this.device}`;
+  }
+}
+
+/**
+ * Product of the extents.
+ *
+ * @throws ShapeError if an extent is negative or not an integer
+ */
+export function sizeOf(shape: readonly number[]): number {
+  let size = 1;
+  for (const extent of shape) {
+    if (!Number.isSafeInteger(extent) || extent < 0) {
+      throw new ShapeError(`(${shape.join(", ")}) is not a shape: extents are non-negative integers.`);
+    }
+    size *= extent;
+  }
+  return size;
+}

@@ -1,0 +1,453 @@
+/**
+ * The training loop.
+ *
+ * Everything random is keyed by (seed, epoch, image) or (seed, step), and `last.safetensors` holds weights, optimiser,
+ * averages, position and history: a run that was interrupted at any moment and resumed ends with the same bits as one
+ * that was not.
+ *
+ * Steps are pipelined: while the device computes one, the next batch is made ready, and a step's loss is read only when
+ * the following step has been queued.
+ */
+import { mkdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { type Batch, type Dataset, Loader } from "../data/index.js";
+import { evaluate } from "../evaluation/evaluate.js";
+import type { ClassificationMetrics } from "../evaluation/metrics.js";
+import { chooseThreshold } from "../evaluation/threshold.js";
+import { toInput } from "../models/input.js";
+import type { MedMamba } from "../models/medmamba.js";
+import { MedMambaError } from "../native/errors.js";
+import { crossEntropy } from "../ops/loss.js";
+import { tensor } from "../tensor/creation.js";
+import { setGeneratorState } from "../tensor/generator.js";
+import { keep, tidy } from "../tensor/scope.js";
+import type { Tensor } from "../tensor/tensor.js";
+import { type CheckpointDescription, loadWeights, saveCheckpoint } from "./checkpoint.js";
+import { MovingAverage } from "./moving-average.js";
+import { AdamW } from "./optimizer.js";
+import { Plateau, type Schedule, stepDecay, warmupCosine } from "./schedule.js";
+import { type Monitor, resolveClassWeights, type TrainingSettings, trainingSettings } from "./settings.js";
+
+/** A training that cannot go on. */
+export class TrainingError extends MedMambaError {
+  constructor(message: string, options?: ErrorOptions) {
+    super("MEDMAMBA_TRAINING", message, options);
+  }
+}
+
+/** One epoch of the history, and one line of `metrics.jsonl`. */
+export interface EpochRecord {
+  /** Counted from 1. */
+  readonly epoch: number;
+  readonly step: number;
+  readonly lr: number;
+  readonly trainLoss: number;
+  /** Of the averaged weights, if there is an average; null without a validation split. */
+  readonly validation: ValidationRecord | null;
+  /** Whether this epoch is the best so far. */
+  readonly best: boolean;
+  readonly seconds: number;
+  readonly imagesPerSecond: number;
+}
+
+export interface ValidationRecord {
+  readonly loss: number;
+  readonly accuracy: number;
+  readonly balancedAccuracy: number;
+  readonly auc: number;
+  readonly macroF1: number;
+}
+
+export type FitProgress =
+  | {
+      readonly type: "step";
+      readonly epoch: number;
+      readonly epochs: number;
+      /** Steps done in this epoch, and in all of it. */
+      readonly step: number;
+      readonly steps: number;
+      /** Mean of the epoch so far. */
+      readonly loss: number;
+      readonly imagesPerSecond: number;
+      readonly secondsLeft: number;
+    }
+  | { readonly type: "validation"; readonly done: number; readonly total: number }
+  | { readonly type: "epoch"; readonly record: EpochRecord; readonly epochs: number };
+
+export interface FitOptions extends Partial<TrainingSettings> {
+  train: Dataset;
+  validation?: Dataset | undefined;
+  /** Where `best.safetensors`, `last.safetensors` and `metrics.jsonl` go; nothing is written without it. */
+  directory?: string | undefined;
+  /** Go on from `last.safetensors` in `directory`; default false. */
+  resume?: boolean;
+  /** Also save `last.safetensors` every so many steps; default 0: after each epoch only. */
+  saveEvery?: number;
+  /** When aborted, the step is finished, `last.safetensors` saved, and the result returned. */
+  signal?: AbortSignal | undefined;
+  onProgress?: (progress: FitProgress) => void;
+}
+
+export interface FitResult {
+  readonly history: readonly EpochRecord[];
+  /** The epoch whose weights the model has now; undefined without validation or when aborted before the first. */
+  readonly best: EpochRecord | undefined;
+  readonly stopped: "completed" | "early" | "aborted";
+}
+
+/** Where a run stands; plain JSON. */
+interface Progress {
+  settings: TrainingSettings;
+  images: number;
+  epoch: number;
+  /** Batches of this epoch that are done. */
+  batch: number;
+  step: number;
+  lossSum: number;
+  bestEpoch: number;
+  history: EpochRecord[];
+  plateau?: Plateau["state"] | undefined;
+}
+
+/** Random numbers that one step may draw before it would meet the next step's: far more than any model draws. */
+const countersPerStep = 2 ** 24;
+
+/**
+ * Trains a model on a data set with AdamW and cross-entropy, and leaves it with the best weights, if there is a
+ * validation split.
+ *
+ * @throws TrainingError if the loss is not finite, or a resumed run has other settings or data
+ * @throws WeightsError if a checkpoint cannot be read or written; an older one is left as it was
+ */
+export async function fit(model: MedMamba, options: FitOptions): Promise<FitResult> {
+  const run = new Run(model, options);
+  try {
+    return await run.execute();
+  } finally {
+    run.dispose();
+  }
+}
+
+class Run {
+  readonly #model: MedMamba;
+  readonly #options: FitOptions;
+  readonly #settings: TrainingSettings;
+  readonly #loader: Loader;
+  readonly #optimizer: AdamW;
+  readonly #average: MovingAverage | undefined;
+  readonly #schedule: Schedule;
+  readonly #plateau: Plateau | undefined;
+  readonly #classWeights: Tensor | undefined;
+  readonly #progress: Progress;
+  #bestWeights: Record<string, Tensor> = {};
+
+  constructor(model: MedMamba, options: FitOptions) {
+    const { train, validation: _, directory: __, resume: ___, saveEvery: ____, signal: _____, onProgress: ______, ...given } = options;
+    const settings = trainingSettings(given);
+    const { batchSize, seed, augmentation, lr, weightDecay, averageDecay } = settings;
+    if (train.classes.length !== model.config.numClasses) {
+      throw new TrainingError(`fit: the model has ${model.config.numClasses} classes, the data set ${train.classes.length}.`);
+    }
+    this.#model = model;
+    this.#options = options;
+    this.#settings = settings;
+    const dropLast = train.length >= batchSize;
+    this.#loader = new Loader(train, { batchSize, shuffle: true, seed, augmentation, dropLast });
+    const named = [...model.namedParameters()];
+    const decays = ([, parameter]: [string, Tensor]) => parameter.shape.length > 1;
+    this.#optimizer = new AdamW(
+      [
+        { parameters: named.filter((entry) => decays(entry) && !isStateMatrix(entry[0])).map(([, parameter]) => parameter) },
+        {
+          parameters: named.filter((entry) => !decays(entry) || isStateMatrix(entry[0])).map(([, parameter]) => parameter),
+          settings: { weightDecay: 0 },
+        },
+      ],
+      { lr, weightDecay },
+    );
+    this.#average = averageDecay > 0 ? new MovingAverage(model, averageDecay) : undefined;
+    this.#plateau = settings.schedule === "plateau" ? new Plateau({ lr, mode: settings.monitor === "loss" ? "min" : "max" }) : undefined;
+    this.#schedule = makeSchedule(settings, this.#loader.batchCount, this.#plateau);
+    const weights = resolveClassWeights(settings.classWeights, train);
+    this.#classWeights = weights && keep(tensor(weights, [weights.length], { device: model.device }));
+    this.#progress = { settings, images: train.length, epoch: 0, batch: 0, step: 0, lossSum: 0, bestEpoch: 0, history: [] };
+  }
+
+  async execute(): Promise<FitResult> {
+    const { directory, resume = false } = this.#options;
+    if (directory !== undefined) await mkdir(directory, { recursive: true });
+    if (resume) await this.#restore();
+    const { epochs, patience } = this.#settings;
+    const progress = this.#progress;
+    while (progress.epoch < epochs) {
+      if (patience > 0 && progress.epoch - progress.bestEpoch >= patience && this.#options.validation) {
+        return this.#finish("early");
+      }
+      if (!(await this.#trainEpoch())) return this.#finish("aborted");
+      await this.#endEpoch();
+    }
+    return this.#finish("completed");
+  }
+
+  /** Whether the epoch was completed: false if the signal stopped it, and then its position is saved. */
+  async #trainEpoch(): Promise<boolean> {
+    const { signal, saveEvery = 0, onProgress } = this.#options;
+    const progress = this.#progress;
+    const { epochs, batchSize } = this.#settings;
+    const steps = this.#loader.batchCount;
+    this.#model.train();
+    const clock = new Clock(progress.batch);
+    let pending: Promise<number> | undefined;
+    const settle = async (): Promise<void> => {
+      if (!pending) return;
+      const loss = await pending;
+      pending = undefined;
+      if (!Number.isFinite(loss)) throw this.#diverged(loss);
+      progress.lossSum += loss;
+      progress.batch += 1;
+      const rate = clock.rate(progress.batch);
+      onProgress?.({
+        type: "step",
+        epoch: progress.epoch + 1,
+        epochs,
+        step: progress.batch,
+        steps,
+        loss: progress.lossSum / progress.batch,
+        imagesPerSecond: rate * batchSize,
+        secondsLeft: ((epochs - progress.epoch) * steps - progress.batch) / rate,
+      });
+    };
+    for await (const batch of this.#loader.epoch(progress.epoch, { startBatch: progress.batch })) {
+      const loss = this.#step(batch);
+      const value = loss.item();
+      value.catch(() => {}); // Awaited by `settle` after the next step has been queued.
+      loss.dispose();
+      await settle();
+      pending = value;
+      const save = saveEvery > 0 && progress.step % saveEvery === 0;
+      if (save || signal?.aborted) await settle();
+      if (save) await this.#saveLast();
+      if (signal?.aborted) {
+        await this.#saveLast();
+        return false;
+      }
+    }
+    await settle();
+    return true;
+  }
+
+  /** Queues one step and returns its loss. */
+  #step(batch: Batch): Tensor {
+    const { seed, labelSmoothing, maxGradNorm } = this.#settings;
+    const { preprocessing } = this.#options.train;
+    const progress = this.#progress;
+    const { device } = this.#model;
+    setGeneratorState({ seed, offset: progress.step * countersPerStep });
+    this.#optimizer.lr = this.#schedule(progress.step);
+    return tidy(() => {
+      const images = toInput(batch, preprocessing, device);
+      const labels = tensor(batch.labels, [batch.labels.length], { dtype: "int64", device });
+      this.#optimizer.zeroGrad();
+      const loss = crossEntropy(this.#model.forward(images), labels, { labelSmoothing, classWeights: this.#classWeights });
+      loss.backward();
+      if (maxGradNorm > 0) this.#optimizer.clipGradNorm(maxGradNorm);
+      this.#optimizer.step();
+      this.#average?.update(progress.step);
+      progress.step += 1;
+      return loss;
+    });
+  }
+
+  async #endEpoch(): Promise<void> {
+    const { validation, directory, onProgress } = this.#options;
+    const progress = this.#progress;
+    const started = this.#epochStart;
+    const trainLoss = progress.lossSum / Math.max(1, progress.batch);
+    const trained = (performance.now() - started) / 1000;
+    const outcome = validation && (await this.#withAverage(() => this.#validate(validation)));
+    const metrics = outcome?.metrics;
+    const validationRecord = metrics ? summarise(metrics) : null;
+    const best = validationRecord !== null && this.#improves(validationRecord);
+    const record: EpochRecord = {
+      epoch: progress.epoch + 1,
+      step: progress.step,
+      lr: this.#optimizer.lr,
+      trainLoss,
+      validation: validationRecord,
+      best,
+      seconds: (performance.now() - started) / 1000,
+      imagesPerSecond: (progress.batch * this.#settings.batchSize) / trained,
+    };
+    if (best) {
+      progress.bestEpoch = record.epoch;
+      await this.#withAverage(() => this.#keepBest(record, outcome?.threshold));
+    }
+    if (validationRecord) this.#plateau?.observe(measure(validationRecord, this.#settings.monitor));
+    progress.history.push(record);
+    progress.epoch += 1;
+    progress.batch = 0;
+    progress.lossSum = 0;
+    await this.#saveLast();
+    if (directory !== undefined) {
+      const lines = progress.history.map((entry) => `${JSON.stringify(entry)}\n`).join("");
+      await writeFile(join(directory, "metrics.jsonl"), lines);
+    }
+    onProgress?.({ type: "epoch", record, epochs: this.#settings.epochs });
+    this.#epochStart = performance.now();
+  }
+
+  #epochStart = performance.now();
+
+  async #validate(validation: Dataset): Promise<{ metrics: ClassificationMetrics; threshold: number | undefined }> {
+    const { onProgress } = this.#options;
+    const { metrics, probabilities, labels } = await evaluate(this.#model, validation, {
+      batchSize: this.#settings.batchSize,
+      onProgress: ({ done, total }) => onProgress?.({ type: "validation", done, total }),
+    });
+    const binary = validation.classes.length === 2 && new Set(labels).size === 2;
+    const positive = probabilities.filter((_, i) => i % 2 === 1);
+    return { metrics, threshold: binary ? chooseThreshold(labels, positive) : undefined };
+  }
+
+  #withAverage<T>(body: () => Promise<T>): Promise<T> {
+    return this.#average ? this.#average.during(body) : body();
+  }
+
+  #improves(record: ValidationRecord): boolean {
+    const { monitor } = this.#settings;
+    const before = this.#progress.history[this.#progress.bestEpoch - 1]?.validation;
+    if (!before) return true;
+    const [now, then] = [measure(record, monitor), measure(before, monitor)];
+    return monitor === "loss" ? now < then : now > then;
+  }
+
+  async #keepBest(record: EpochRecord, threshold: number | undefined): Promise<void> {
+    const { directory } = this.#options;
+    const weights = this.#model.stateDict();
+    if (directory !== undefined) {
+      const provenance = { epoch: record.epoch, validation: record.validation, settings: this.#settings };
+      await saveCheckpoint(join(directory, "best.safetensors"), weights, { ...this.#description(), threshold, provenance });
+      return;
+    }
+    for (const old of Object.values(this.#bestWeights)) old.dispose();
+    this.#bestWeights = Object.fromEntries(Object.entries(weights).map(([name, weight]) => [name, keep(weight.clone())]));
+  }
+
+  #description(): CheckpointDescription {
+    const { classes, preprocessing } = this.#options.train;
+    return { config: this.#model.config, classes, preprocessing };
+  }
+
+  async #saveLast(): Promise<void> {
+    const { directory } = this.#options;
+    if (directory === undefined) return;
+    const { step: _, tensors } = this.#optimizer.stateDict();
+    const averages = Object.entries(this.#average?.stateDict() ?? {}).map(([name, average]) => [`average/${name}`, average]);
+    const state = { ...prefixedWith("optimizer/", tensors), ...Object.fromEntries(averages) };
+    const progress = { ...this.#progress, plateau: this.#plateau?.state };
+    const path = join(directory, "last.safetensors");
+    await saveCheckpoint(path, this.#model.stateDict(), this.#description(), { progress, tensors: state });
+  }
+
+  async #restore(): Promise<void> {
+    const { directory } = this.#options;
+    if (directory === undefined) throw new TrainingError("fit: resume needs the directory of the run to go on with.");
+    const path = join(directory, "last.safetensors");
+    const state = await loadWeights(path, this.#model);
+    if (!state) throw new TrainingError(`${path} holds no training state: it cannot be resumed.`);
+    const { progress, tensors } = state as { progress: Progress; tensors: Readonly<Record<string, Tensor>> };
+    this.#expectSame(path, progress);
+    this.#optimizer.loadStateDict({ step: progress.step, tensors: withoutPrefix("optimizer/", tensors) });
+    this.#average?.loadStateDict(withoutPrefix("average/", tensors));
+    if (progress.plateau) this.#plateau?.loadState(progress.plateau);
+    for (const saved of Object.values(tensors)) saved.dispose();
+    Object.assign(this.#progress, progress);
+  }
+
+  /** A run goes on with the settings and data that it began with, or its outcome would belong to neither. */
+  #expectSame(path: string, saved: Progress): void {
+    const names = Object.keys(this.#settings) as (keyof TrainingSettings)[];
+    const differing = names.filter((name) => JSON.stringify(saved.settings[name]) !== JSON.stringify(this.#settings[name]));
+    if (differing.length) {
+      const list = differing.map((name) => `${name} ${JSON.stringify(saved.settings[name])}, now ${JSON.stringify(this.#settings[name])}`);
+      throw new TrainingError(`${path} was written with other settings (${list.join("; ")}): resume with the same ones.`);
+    }
+    if (saved.images !== this.#options.train.length) {
+      throw new TrainingError(`${path} was written with ${saved.images} training images, now there are ${this.#options.train.length}.`);
+    }
+  }
+
+  async #finish(stopped: FitResult["stopped"]): Promise<FitResult> {
+    const { history, bestEpoch } = this.#progress;
+    const best = history[bestEpoch - 1];
+    if (best && stopped !== "aborted") {
+      const { directory } = this.#options;
+      if (directory === undefined) this.#model.loadStateDict(this.#bestWeights);
+      else await loadWeights(join(directory, "best.safetensors"), this.#model);
+    }
+    this.#model.eval();
+    return { history, best: stopped === "aborted" ? undefined : best, stopped };
+  }
+
+  #diverged(loss: number): TrainingError {
+    const saved = this.#options.directory === undefined ? "" : " The checkpoints of earlier epochs are unharmed.";
+    return new TrainingError(
+      `the loss became ${loss} in epoch ${this.#progress.epoch + 1}, step ${this.#progress.batch + 1}: ` +
+        `try a lower learning rate than ${this.#settings.lr}.${saved}`,
+    );
+  }
+
+  dispose(): void {
+    this.#optimizer.dispose();
+    this.#average?.dispose();
+    this.#classWeights?.dispose();
+    for (const weight of Object.values(this.#bestWeights)) weight.dispose();
+  }
+}
+
+/** Steps per second since the first, over this run only. */
+class Clock {
+  readonly #start = performance.now();
+  readonly #first: number;
+
+  constructor(first: number) {
+    this.#first = first;
+  }
+
+  rate(done: number): number {
+    return (done - this.#first) / Math.max(1e-3, (performance.now() - this.#start) / 1000);
+  }
+}
+
+/** -A must not decay towards 1: its logarithm is no weight of a product. */
+function isStateMatrix(name: string): boolean {
+  return name.endsWith("A_logs");
+}
+
+function makeSchedule(settings: TrainingSettings, stepsPerEpoch: number, plateau: Plateau | undefined): Schedule {
+  const { lr, minLrFraction, epochs, warmupEpochs, schedule } = settings;
+  const warmupSteps = Math.round(warmupEpochs * stepsPerEpoch);
+  const totalSteps = epochs * stepsPerEpoch;
+  if (schedule === "cosine") return warmupCosine({ lr, totalSteps, warmupSteps, minLr: lr * minLrFraction });
+  const base: Schedule = plateau ? () => plateau.lr : stepDecay({ lr, every: Math.ceil(totalSteps / 3) });
+  return (step) => base(step) * Math.min(1, (step + 1) / Math.max(1, warmupSteps));
+}
+
+function summarise({ crossEntropy: loss, accuracy, balancedAccuracy, auc, macroF1 }: ClassificationMetrics): ValidationRecord {
+  return { loss, accuracy, balancedAccuracy, auc, macroF1 };
+}
+
+/** The monitored value; where an area is undefined (a class is missing), the loss stands in, negated. */
+function measure(record: ValidationRecord, monitor: Monitor): number {
+  const value = record[monitor];
+  return monitor === "auc" && Number.isNaN(value) ? -record.loss : value;
+}
+
+function prefixedWith(prefix: string, tensors: Readonly<Record<string, Tensor>>): Record<string, Tensor> {
+  return Object.fromEntries(Object.entries(tensors).map(([name, value]) => [prefix + name, value]));
+}
+
+function withoutPrefix(prefix: string, tensors: Readonly<Record<string, Tensor>>): Record<string, Tensor> {
+  const own = Object.entries(tensors).filter(([name]) => name.startsWith(prefix));
+  return Object.fromEntries(own.map(([name, value]) => [name.slice(prefix.length), value]));
+}

@@ -1,0 +1,76 @@
+/** An exponential moving average of a model's weights, which often generalises better than the last ones. */
+import { ArgumentError } from "../native/errors.js";
+import type { Module } from "../nn/module.js";
+import { keep } from "../tensor/scope.js";
+import type { Tensor } from "../tensor/tensor.js";
+
+export class MovingAverage {
+  readonly #parameters: readonly [name: string, parameter: Tensor][];
+  readonly #averages: readonly Tensor[];
+
+  /**
+   * Starts at the model's present weights.
+   *
+   * @param decay  share of the average that stays at each update; default 0.999
+   * @throws ArgumentError unless 0 <= decay < 1
+   */
+  constructor(
+    model: Module,
+    readonly decay = 0.999,
+  ) {
+    if (!(decay >= 0 && decay < 1)) throw new ArgumentError(`MovingAverage: decay ${decay} is not in [0, 1).`);
+    this.#parameters = [...model.namedParameters()];
+    this.#averages = this.#parameters.map(([, parameter]) => keep(parameter.clone()));
+  }
+
+  /**
+   * Moves the averages towards the present weights. In the first steps the decay is smaller, (1 + step) / (10 + step),
+   * so that the initial weights are soon forgotten.
+   *
+   * @param step  updates so far
+   */
+  update(step: number): void {
+    const parameters = this.#parameters.map(([, parameter]) => parameter);
+    const decay = Math.min(this.decay, (1 + step) / (10 + step));
+    const counts = parameters.map((parameter) => parameter.size);
+    parameters[0]?.device.call("moving_average", { counts, parameters, averages: this.#averages, decay });
+  }
+
+  /** Runs `body` with the averages in the model's place, and puts the trained weights back, also when it throws. */
+  async during<T>(body: () => Promise<T>): Promise<T> {
+    this.#exchange();
+    try {
+      return await body();
+    } finally {
+      this.#exchange();
+    }
+  }
+
+  /** The averages by parameter name: the tensors themselves, not copies. */
+  stateDict(): Record<string, Tensor> {
+    return Object.fromEntries(this.#parameters.map(([name], i) => [name, this.#averages[i] as Tensor]));
+  }
+
+  /** Continues from averages that `stateDict` gave. */
+  loadStateDict(state: Readonly<Record<string, Tensor>>): void {
+    for (const [i, [name]] of this.#parameters.entries()) {
+      const saved = state[name];
+      if (!saved) throw new ArgumentError(`MovingAverage: "${name}" is missing in the saved averages.`);
+      this.#averages[i]?.copyFrom(saved);
+    }
+  }
+
+  #exchange(): void {
+    for (const [i, [, parameter]] of this.#parameters.entries()) {
+      const average = this.#averages[i] as Tensor;
+      const before = parameter.clone();
+      parameter.copyFrom(average);
+      average.copyFrom(before);
+      before.dispose();
+    }
+  }
+
+  dispose(): void {
+    for (const average of this.#averages) average.dispose();
+  }
+}

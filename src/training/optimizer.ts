@@ -1,0 +1,291 @@
+/**
+ * Optimisers. One optimiser owns one flat buffer of gradients: each parameter's `grad` is a slice of it, written in
+ * place by backward, and its state (momentum, moments) lies in flat buffers of the same layout. A step is one call
+ * to the device for all parameters of a group.
+ */
+import { ArgumentError, ShapeError } from "../native/errors.js";
+import { zeros } from "../tensor/creation.js";
+import type { Device } from "../tensor/device.js";
+import { keep } from "../tensor/scope.js";
+import { Tensor } from "../tensor/tensor.js";
+
+/** Parameters with settings of their own. */
+export interface ParameterGroup<Settings> {
+  parameters: Iterable<Tensor>;
+  /** Override those of the optimiser for this group. */
+  settings?: Partial<Settings>;
+}
+
+/** What an optimiser must remember to continue exactly. */
+export interface OptimizerState {
+  /** Steps taken. */
+  readonly step: number;
+  /** The optimiser's flat buffers by name. */
+  readonly tensors: Readonly<Record<string, Tensor>>;
+}
+
+interface Group<Settings> {
+  readonly parameters: readonly Tensor[];
+  readonly settings: Settings;
+}
+
+/** Slices start at multiples of a cache line, so that every kernel reads aligned. */
+const alignment = 16;
+
+export abstract class Optimizer<Settings extends { lr: number }> {
+  /** Steps taken. */
+  stepCount = 0;
+  protected readonly groups: readonly Group<Settings>[];
+  readonly #parameters: readonly Tensor[];
+  readonly #offsets: readonly number[];
+  readonly #flatSize: number;
+  readonly #gradients: Tensor;
+  readonly #device: Device;
+  readonly #state: Record<string, Tensor> = {};
+  #gradientScale: Tensor | undefined;
+
+  /**
+   * @param stateNames  names of the flat buffers that `update` uses
+   * @throws ArgumentError if there are no parameters, one is given twice or is not a trainable float32 leaf
+   */
+  protected constructor(
+    parameters: Iterable<Tensor> | readonly ParameterGroup<Settings>[],
+    defaults: Settings,
+    stateNames: readonly string[],
+  ) {
+    const given = [...parameters] as readonly (Tensor | ParameterGroup<Settings>)[];
+    const grouped = given.every((item) => item instanceof Tensor) ? [{ parameters: given }] : given;
+    this.groups = (grouped as readonly ParameterGroup<Settings>[]).map((group) => ({
+      parameters: [...group.parameters],
+      settings: { ...defaults, ...group.settings },
+    }));
+    this.#parameters = this.groups.flatMap((group) => group.parameters);
+    const [first] = this.#parameters;
+    if (!first) throw new ArgumentError("optimiser: there are no parameters to optimise.");
+    if (new Set(this.#parameters).size !== this.#parameters.length) {
+      throw new ArgumentError("optimiser: a parameter was given twice.");
+    }
+    this.#device = first.device;
+    let end = 0;
+    this.#offsets = this.#parameters.map((parameter) => {
+      if (!parameter.requiresGrad || parameter.node || parameter.device !== this.#device) {
+        throw new ArgumentError(`optimiser: ${parameter} is not a trainable leaf on ${this.#device}.`);
+      }
+      const offset = end;
+      end += Math.ceil(parameter.size / alignment) * alignment;
+      return offset;
+    });
+    this.#flatSize = end;
+    this.#gradients = keep(zeros([end], { device: this.#device }));
+    for (const name of stateNames) this.#state[name] = keep(zeros([end], { device: this.#device }));
+    for (const [i, parameter] of this.#parameters.entries()) {
+      parameter.gradTarget?.dispose();
+      parameter.gradTarget = keep(this.#gradients.view(parameter.shape, this.#offsets[i]));
+    }
+  }
+
+  /** Learning rate of all groups; reads the first group's. */
+  get lr(): number {
+    return this.groups[0]?.settings.lr ?? 0;
+  }
+
+  set lr(value: number) {
+    for (const group of this.groups) group.settings.lr = value;
+  }
+
+  /** Forgets all gradients; the memory stays. */
+  zeroGrad(): void {
+    for (const parameter of this.#parameters) {
+      parameter.grad?.dispose();
+      parameter.grad = null;
+    }
+  }
+
+  /**
+   * Lets the next `step` scale all gradients so that their joint Euclidean norm is at most `maxNorm`.
+   *
+   * @returns  the norm before clipping, a scalar tensor
+   */
+  clipGradNorm(maxNorm: number): Tensor {
+    if (!(maxNorm > 0)) throw new ArgumentError(`clipGradNorm: maxNorm ${maxNorm} is not positive.`);
+    const gradients = this.#parameters.flatMap(({ grad }) => (grad ? [grad] : []));
+    const norm = Tensor.empty([], { device: this.#device });
+    const scale = keep(Tensor.empty([], { device: this.#device }));
+    const counts = gradients.map((gradient) => gradient.size);
+    this.#device.call("gradient_norm", { counts, gradients, max_norm: maxNorm, norm, scale });
+    this.#gradientScale?.dispose();
+    this.#gradientScale = scale;
+    return norm;
+  }
+
+  /** Moves every parameter that has a gradient by one step. */
+  step(): void {
+    this.stepCount += 1;
+    let index = 0;
+    for (const { parameters, settings } of this.groups) {
+      const moved: Tensor[] = [];
+      const slices: Record<string, Tensor[]> = {};
+      for (const parameter of parameters) {
+        const offset = this.#offsets[index++];
+        if (!parameter.grad) continue;
+        moved.push(parameter);
+        for (const [name, flat] of Object.entries(this.#state)) {
+          (slices[name] ??= []).push(flat.view(parameter.shape, offset));
+        }
+      }
+      if (moved.length) {
+        this.update(this.#device, settings, {
+          counts: moved.map((parameter) => parameter.size),
+          parameters: moved,
+          gradients: moved.map((parameter) => parameter.grad as Tensor),
+          gradient_scale: this.#gradientScale,
+          ...slices,
+        });
+      }
+      for (const views of Object.values(slices)) for (const view of views) view.dispose();
+    }
+    this.#gradientScale?.dispose();
+    this.#gradientScale = undefined;
+  }
+
+  /** One call for one group; `fields` are those that all optimisers of backend.h share, and the state by name. */
+  protected abstract update(device: Device, settings: Settings, fields: UpdateFields): void;
+
+  /** The state itself, not a copy. */
+  stateDict(): OptimizerState {
+    return { step: this.stepCount, tensors: { ...this.#state } };
+  }
+
+  /**
+   * Continues from a state that `stateDict` gave, for the same parameters in the same order.
+   *
+   * @throws ShapeError if it belongs to other parameters or another kind of optimiser
+   */
+  loadStateDict({ step, tensors }: OptimizerState): void {
+    for (const name of Object.keys(this.#state)) {
+      if (tensors[name]?.size !== this.#flatSize) {
+        throw new ShapeError(`optimiser: "${name}" of the saved state does not belong to these parameters.`);
+      }
+    }
+    for (const [name, flat] of Object.entries(this.#state)) flat.copyFrom(tensors[name] as Tensor);
+    this.stepCount = step;
+  }
+
+  /** Gives the memory of gradients and state back; the parameters live on without gradient. */
+  dispose(): void {
+    this.zeroGrad();
+    for (const parameter of this.#parameters) {
+      parameter.gradTarget?.dispose();
+      parameter.gradTarget = null;
+    }
+    for (const flat of [this.#gradients, ...Object.values(this.#state)]) flat.dispose();
+    this.#gradientScale?.dispose();
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+}
+
+/** Fields that `sgd` and `adam` of backend.h have in common. */
+export interface UpdateFields {
+  readonly counts: readonly number[];
+  readonly parameters: readonly Tensor[];
+  readonly gradients: readonly Tensor[];
+  readonly gradient_scale: Tensor | undefined;
+  readonly [state: string]: readonly Tensor[] | readonly number[] | Tensor | undefined;
+}
+
+export interface SGDSettings {
+  lr: number;
+  /** Default 0. */
+  momentum: number;
+  /** Default 0. */
+  dampening: number;
+  /** L2 penalty added to the gradient; default 0. */
+  weightDecay: number;
+  /** Default false. */
+  nesterov: boolean;
+}
+
+/** Stochastic gradient descent with momentum, by PyTorch's formulas. */
+export class SGD extends Optimizer<SGDSettings> {
+  constructor(
+    parameters: Iterable<Tensor> | readonly ParameterGroup<SGDSettings>[],
+    settings: Partial<SGDSettings> & { lr: number },
+  ) {
+    const defaults = { momentum: 0, dampening: 0, weightDecay: 0, nesterov: false, ...settings };
+    super(parameters, defaults, defaults.momentum > 0 ? ["momentum_buffers"] : []);
+  }
+
+  protected override update(device: Device, { lr, momentum, dampening, weightDecay, nesterov }: SGDSettings, fields: UpdateFields): void {
+    device.call("sgd", {
+      ...fields,
+      learning_rate: lr,
+      momentum,
+      dampening,
+      weight_decay: weightDecay,
+      nesterov,
+      first_step: this.stepCount === 1,
+    });
+  }
+}
+
+export interface AdamSettings {
+  /** Default 1e-3. */
+  lr: number;
+  /** Decay of the first and second moments; default [0.9, 0.999]. */
+  betas: readonly [number, number];
+  /** Default 1e-8. */
+  eps: number;
+  /** Adam: L2 penalty, default 0. AdamW: decoupled decay, default 0.01. */
+  weightDecay: number;
+}
+
+class AdamFamily extends Optimizer<AdamSettings> {
+  readonly #decoupled: boolean;
+
+  constructor(
+    parameters: Iterable<Tensor> | readonly ParameterGroup<AdamSettings>[],
+    settings: AdamSettings,
+    decoupled: boolean,
+  ) {
+    super(parameters, settings, ["first_moments", "second_moments"]);
+    this.#decoupled = decoupled;
+  }
+
+  protected override update(device: Device, { lr, betas, eps, weightDecay }: AdamSettings, fields: UpdateFields): void {
+    device.call("adam", {
+      ...fields,
+      learning_rate: lr,
+      beta1: betas[0],
+      beta2: betas[1],
+      eps,
+      weight_decay: weightDecay,
+      decoupled: this.#decoupled,
+      step: this.stepCount,
+    });
+  }
+}
+
+const adamDefaults = { lr: 1e-3, betas: [0.9, 0.999], eps: 1e-8 } as const;
+
+/** Adam (https://arxiv.org/abs/1412.6980), by PyTorch's formulas. */
+export class Adam extends AdamFamily {
+  constructor(
+    parameters: Iterable<Tensor> | readonly ParameterGroup<AdamSettings>[],
+    settings: Partial<AdamSettings> = {},
+  ) {
+    super(parameters, { ...adamDefaults, weightDecay: 0, ...settings }, false);
+  }
+}
+
+/** Adam with decoupled weight decay (https://arxiv.org/abs/1711.05101), by PyTorch's formulas. */
+export class AdamW extends AdamFamily {
+  constructor(
+    parameters: Iterable<Tensor> | readonly ParameterGroup<AdamSettings>[],
+    settings: Partial<AdamSettings> = {},
+  ) {
+    super(parameters, { ...adamDefaults, weightDecay: 0.01, ...settings }, true);
+  }
+}

@@ -1,0 +1,89 @@
+/** Learning rates over a training run: pure functions of the step, except for the plateau, which listens. */
+import { ArgumentError } from "../native/errors.js";
+
+/** Gives the learning rate of a step, counted from 0. */
+export type Schedule = (step: number) => number;
+
+export interface WarmupCosineOptions {
+  /** Highest learning rate, reached after the warm-up. */
+  lr: number;
+  /** Steps of the whole run. */
+  totalSteps: number;
+  /** Steps of linear growth from 0; default 0. */
+  warmupSteps?: number;
+  /** Learning rate at the end; default 0. */
+  minLr?: number;
+}
+
+/** Linear warm-up, then half a cosine down to `minLr` (https://arxiv.org/abs/1608.03983). */
+export function warmupCosine({ lr, totalSteps, warmupSteps = 0, minLr = 0 }: WarmupCosineOptions): Schedule {
+  if (!(totalSteps > 0 && warmupSteps >= 0)) {
+    throw new ArgumentError(`warmupCosine: ${warmupSteps} of ${totalSteps} steps make no schedule.`);
+  }
+  return (step) => {
+    if (step < warmupSteps) return (lr * (step + 1)) / warmupSteps;
+    const progress = Math.min(1, (step - warmupSteps) / Math.max(1, totalSteps - warmupSteps));
+    return minLr + ((lr - minLr) * (1 + Math.cos(Math.PI * progress))) / 2;
+  };
+}
+
+export interface StepDecayOptions {
+  lr: number;
+  /** Steps between two reductions. */
+  every: number;
+  /** Factor of each reduction; default 0.1. */
+  factor?: number;
+}
+
+/** The learning rate times `factor` after every so many steps. */
+export function stepDecay({ lr, every, factor = 0.1 }: StepDecayOptions): Schedule {
+  if (!(every > 0)) throw new ArgumentError(`stepDecay: ${every} steps between reductions make no schedule.`);
+  return (step) => lr * factor ** Math.floor(step / every);
+}
+
+export interface PlateauOptions {
+  lr: number;
+  /** Reports without improvement that are tolerated; default 5. */
+  patience?: number;
+  /** Factor of each reduction; default 0.1. */
+  factor?: number;
+  /** Default 0. */
+  minLr?: number;
+  /** Whether a larger value is better (AUC) or a smaller one (loss); default "min". */
+  mode?: "min" | "max";
+}
+
+/** Reduces the learning rate when a measure stops to improve. Its state is plain JSON. */
+export class Plateau {
+  readonly #options: Required<PlateauOptions>;
+  #state: { lr: number; best: number | null; waited: number };
+
+  constructor({ lr, patience = 5, factor = 0.1, minLr = 0, mode = "min" }: PlateauOptions) {
+    this.#options = { lr, patience, factor, minLr, mode };
+    this.#state = { lr, best: null, waited: 0 };
+  }
+
+  get lr(): number {
+    return this.#state.lr;
+  }
+
+  /** Reports the measure of an epoch and returns the learning rate of the next. */
+  observe(value: number): number {
+    const { mode, patience, factor, minLr } = this.#options;
+    const { best, waited, lr } = this.#state;
+    const better = best === null || (mode === "min" ? value < best : value > best);
+    if (better) this.#state = { lr, best: value, waited: 0 };
+    else if (waited + 1 > patience) this.#state = { lr: Math.max(minLr, lr * factor), best, waited: 0 };
+    else this.#state = { lr, best, waited: waited + 1 };
+    return this.#state.lr;
+  }
+
+  /** What `loadState` needs to continue. */
+  get state(): { lr: number; best: number | null; waited: number } {
+    return { ...this.#state };
+  }
+
+  loadState(state: { lr: number; best: number | null; waited: number }): void {
+    this.#state = { ...state };
+  }
+}

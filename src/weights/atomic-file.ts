@@ -1,0 +1,71 @@
+/**
+ * Replacing a file so that a crash, a full disk or a second writer leaves either the old contents or the new ones,
+ * never a mixture: write beside it, flush to the disk, rename over it, flush the directory that holds the name.
+ */
+import { randomBytes } from "node:crypto";
+import { type FileHandle, open, rename, rm, stat } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
+
+/** A write call may be limited to 2 GiB by the system; smaller pieces also let other file work take turns. */
+const pieceBytes = 64 * 2 ** 20;
+
+/**
+ * Gives `path` the contents that `write` produces. If anything fails, the temporary file is removed, the old file
+ * stays as it was, and the error is passed on.
+ *
+ * @throws what `write` or the file system threw; an Error if `path` exists and is not a regular file, because the
+ *   rename would put a file in the place of a directory or device
+ */
+export async function replaceFile(path: string, write: (file: FileHandle) => Promise<void>): Promise<void> {
+  const present = await stat(path).catch(() => undefined);
+  if (present !== undefined && !present.isFile()) {
+    throw new Error(
+      present.isDirectory() ? "is a directory, not a file" : "exists and is not a regular file",
+    );
+  }
+  const temporary = join(
+    dirname(path),
+    `.${basename(path)}.${process.pid}.${randomBytes(6).toString("hex")}.tmp`,
+  );
+  const file = await open(temporary, "wx");
+  try {
+    try {
+      await write(file);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await rename(temporary, path);
+  } catch (error) {
+    await rm(temporary, { force: true });
+    throw error;
+  }
+  await flushDirectory(dirname(path));
+}
+
+/** Appends all of `bytes` at the file's position, in pieces and however little a single call accepts. */
+export async function writeFully(file: FileHandle, bytes: Uint8Array): Promise<void> {
+  for (let offset = 0; offset < bytes.byteLength; ) {
+    const { bytesWritten } = await file.write(bytes, offset, Math.min(pieceBytes, bytes.byteLength - offset));
+    offset += bytesWritten;
+  }
+}
+
+/** Fills `bytes` from `position` on, and returns how many bytes the file had: fewer only where it ends. */
+export async function readFully(file: FileHandle, bytes: Uint8Array, position: number): Promise<number> {
+  let offset = 0;
+  while (offset < bytes.byteLength) {
+    const length = Math.min(pieceBytes, bytes.byteLength - offset);
+    const { bytesRead } = await file.read(bytes, offset, length, position + offset);
+    if (bytesRead === 0) break;
+    offset += bytesRead;
+  }
+  return offset;
+}
+
+/** Windows and some network file systems cannot flush a directory; there the rename itself is all one can ask. */
+async function flushDirectory(path: string): Promise<void> {
+  const directory = await open(path, "r").catch(() => undefined);
+  await directory?.sync().catch(() => undefined);
+  await directory?.close();
+}

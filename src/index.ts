@@ -8,7 +8,13 @@ import "./ops/methods.js";
 export * as data from "./data/index.js";
 export { type EvaluateOptions, type Evaluation, evaluate, predictDataset } from "./evaluation/evaluate.js";
 export * as metrics from "./evaluation/index.js";
-export { MedMamba, type MedMambaConfig, type MedMambaOptions, type Variant, variants } from "./models/medmamba.js";
+export {
+  MedMamba,
+  type MedMambaConfig,
+  type MedMambaOptions,
+  type Variant,
+  variants,
+} from "./models/medmamba.js";
 export {
   ArgumentError,
   DeviceError,
@@ -21,7 +27,7 @@ export {
 } from "./native/errors.js";
 export * as nn from "./nn/index.js";
 export * from "./ops/index.js";
-export { full, ones, rand, randn, tensor, zeros, type NestedNumbers } from "./tensor/creation.js";
+export { full, type NestedNumbers, ones, rand, randn, tensor, zeros } from "./tensor/creation.js";
 export {
   type Device,
   type DeviceDescription,
@@ -46,7 +52,14 @@ export {
   readCheckpoint,
   saveCheckpoint,
 } from "./training/checkpoint.js";
-export { type EpochRecord, type FitOptions, type FitProgress, type FitResult, fit, TrainingError } from "./training/fit.js";
+export {
+  type EpochRecord,
+  type FitOptions,
+  type FitProgress,
+  type FitResult,
+  fit,
+  TrainingError,
+} from "./training/fit.js";
 export * as optim from "./training/optim.js";
 export { type Monitor, type TrainingSettings, trainingSettings } from "./training/settings.js";
 export { WeightsError } from "./weights/errors.js";

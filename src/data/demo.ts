@@ -57,7 +57,7 @@ export async function writeDemoDataset(folder: string, options: DemoOptions = {}
 }
 
 /** One picture, (size, size) in 8 bits. */
-export function drawDemoImage(finding: DemoClass, size: number, random: RandomStream): Uint8Array {
+function drawDemoImage(finding: DemoClass, size: number, random: RandomStream): Uint8Array {
   const between = (low: number, high: number): number => low + (high - low) * random.uniform();
   const tissue = new Float64Array(size * size);
   drawLayers(tissue, size, between, random);

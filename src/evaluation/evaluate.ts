@@ -3,8 +3,8 @@ import { type Dataset, Loader, type Sample } from "../data/index.js";
 import { toInput } from "../models/input.js";
 import type { MedMamba } from "../models/medmamba.js";
 import { softmax } from "../ops/softmax.js";
-import { noGrad } from "../tensor/tape.js";
 import { tidy } from "../tensor/scope.js";
+import { noGrad } from "../tensor/tape.js";
 import { EvaluationError } from "./errors.js";
 import { type ClassificationMetrics, classificationMetrics } from "./metrics.js";
 
@@ -28,7 +28,11 @@ export interface Evaluation {
  *
  * @throws EvaluationError if the model has another number of classes, or its probabilities are not finite
  */
-export async function evaluate(model: MedMamba, dataset: Dataset, options: EvaluateOptions = {}): Promise<Evaluation> {
+export async function evaluate(
+  model: MedMamba,
+  dataset: Dataset,
+  options: EvaluateOptions = {},
+): Promise<Evaluation> {
   const { numClasses } = model.config;
   if (dataset.classes.length !== numClasses) {
     throw new EvaluationError(
@@ -66,7 +70,10 @@ export async function predictDataset(
       for (const [i, index] of batch.indices.entries()) {
         probabilities.set(rows.subarray(i * numClasses, (i + 1) * numClasses), index * numClasses);
       }
-      onProgress?.({ done: Math.min(dataset.length, (batch.position + 1) * batchSize), total: dataset.length });
+      onProgress?.({
+        done: Math.min(dataset.length, (batch.position + 1) * batchSize),
+        total: dataset.length,
+      });
     }
   } finally {
     model.train(wasTraining);
@@ -74,13 +81,19 @@ export async function predictDataset(
   const broken = probabilities.findIndex((value) => !Number.isFinite(value));
   if (broken >= 0) {
     const image = dataset.name(Math.floor(broken / numClasses));
-    throw new EvaluationError(`the model's output for ${image} is not finite: its weights are damaged or its input is.`);
+    throw new EvaluationError(
+      `the model's output for ${image} is not finite: its weights are damaged or its input is.`,
+    );
   }
   return probabilities;
 }
 
 /** A data set of images without labels, so that prediction takes the same path as evaluation. */
-export function unlabelled(samples: readonly Sample[], names: readonly string[], like: Pick<Dataset, "classes" | "preprocessing">): Dataset {
+export function unlabelled(
+  samples: readonly Sample[],
+  names: readonly string[],
+  like: Pick<Dataset, "classes" | "preprocessing">,
+): Dataset {
   return {
     length: samples.length,
     classes: like.classes,

@@ -11,7 +11,11 @@ import type { Tensor } from "../tensor/tensor.js";
  *
  * @returns (batch, channels, imageSize, imageSize) float32
  */
-export function toInput(batch: Omit<Batch, "epoch" | "position" | "labels" | "indices">, preprocessing: Preprocessing, device: Device): Tensor {
+export function toInput(
+  batch: Omit<Batch, "epoch" | "position" | "labels" | "indices">,
+  preprocessing: Preprocessing,
+  device: Device,
+): Tensor {
   return tidy(() => {
     const [count, , height, width] = batch.shape;
     const { scale, shift } = normalisation(preprocessing);

@@ -52,16 +52,23 @@ export interface MedMambaOptions extends Partial<MedMambaConfig> {
  *
  * @throws ArgumentError naming the setting that cannot be
  */
-export function medMambaConfig({ variant = "tiny", device: _, ...settings }: MedMambaOptions = {}): MedMambaConfig {
+export function medMambaConfig({
+  variant = "tiny",
+  device: _,
+  ...settings
+}: MedMambaOptions = {}): MedMambaConfig {
   if (!(variant in variants)) {
-    throw new ArgumentError(`there is no variant "${variant}": choose from ${Object.keys(variants).join(", ")}.`);
+    throw new ArgumentError(
+      `there is no variant "${variant}": choose from ${Object.keys(variants).join(", ")}.`,
+    );
   }
   const defaults = { dState: 16, patchSize: 4, inChannels: 3, numClasses: 6, dropPathRate: 0.1 };
   const given = Object.entries(settings).filter(([, value]) => value !== undefined);
   const config: MedMambaConfig = { ...variants[variant], ...defaults, ...Object.fromEntries(given) };
   const { depths, dims, dropPathRate, ...counts } = config;
   for (const [name, value] of Object.entries(counts)) {
-    if (!Number.isInteger(value) || value < 1) throw new ArgumentError(`${name} ${value} is not a positive integer.`);
+    if (!Number.isInteger(value) || value < 1)
+      throw new ArgumentError(`${name} ${value} is not a positive integer.`);
   }
   if (depths.length !== dims.length || depths.length === 0) {
     throw new ArgumentError(`depths [${depths}] and dims [${dims}] need one entry for each stage.`);
@@ -71,9 +78,12 @@ export function medMambaConfig({ variant = "tiny", device: _, ...settings }: Med
   }
   const doubling = dims.every((dim, i) => i === 0 || dim === 2 * (dims[i - 1] ?? 0));
   if (!doubling || dims.some((dim) => !Number.isInteger(dim) || dim < 2 || dim % 2 !== 0)) {
-    throw new ArgumentError(`dims [${dims}] must be even, each twice the one before: patch merging doubles them.`);
+    throw new ArgumentError(
+      `dims [${dims}] must be even, each twice the one before: patch merging doubles them.`,
+    );
   }
-  if (!(dropPathRate >= 0 && dropPathRate < 1)) throw new ArgumentError(`dropPathRate ${dropPathRate} is not in [0, 1).`);
+  if (!(dropPathRate >= 0 && dropPathRate < 1))
+    throw new ArgumentError(`dropPathRate ${dropPathRate} is not in [0, 1).`);
   return config;
 }
 
@@ -119,7 +129,10 @@ export class MedMamba extends Module {
     const blocks = depths.reduce((sum, depth) => sum + depth, 0);
     const rate = (block: number) => (blocks > 1 ? (dropPathRate * block) / (blocks - 1) : 0);
     let first = 0;
-    this.#patchEmbed = this.child("patch_embed", new PatchEmbed(inChannels, dims[0] ?? 0, patchSize, { device }));
+    this.#patchEmbed = this.child(
+      "patch_embed",
+      new PatchEmbed(inChannels, dims[0] ?? 0, patchSize, { device }),
+    );
     const stages = dims.map((dim, i) => {
       const rates = Array.from({ length: depths[i] ?? 0 }, (_, block) => rate(first + block));
       first += rates.length;
@@ -157,7 +170,9 @@ export class MedMamba extends Module {
     }
     const smallest = patchSize * 2 ** (dims.length - 1);
     if (height < smallest || width < smallest) {
-      throw new ShapeError(`MedMamba: images of ${height} x ${width} are too small; this model needs ${smallest} x ${smallest}.`);
+      throw new ShapeError(
+        `MedMamba: images of ${height} x ${width} are too small; this model needs ${smallest} x ${smallest}.`,
+      );
     }
     const patches = this.#patchEmbed.forward(images);
     return this.#layers.items.reduce((x, stage) => stage.forward(x), patches);

@@ -1,5 +1,5 @@
 export * from "./layers.js";
 export { Module, type StateDict, StateDictError, type StateDictReport } from "./module.js";
 export { PatchEmbed, PatchMerging } from "./patches.js";
-export { SS2D } from "./ss2d.js";
 export { SSConvSSM, type SSConvSSMOptions } from "./ss-conv-ssm.js";
+export { SS2D } from "./ss2d.js";

@@ -129,7 +129,8 @@ export abstract class Module {
       else mismatched.push(`${name}: (${given}) in the state dict, (${wanted}) in the model`);
     }
     const report = { missing, unexpected, mismatched };
-    if (strict && missing.length + unexpected.length + mismatched.length > 0) throw new StateDictError(report);
+    if (strict && missing.length + unexpected.length + mismatched.length > 0)
+      throw new StateDictError(report);
     for (const [target, source] of fitting) target.copyFrom(source);
     return report;
   }

@@ -18,7 +18,10 @@ export class PatchEmbed extends Module {
     options: LayerOptions = {},
   ) {
     super();
-    this.#projection = this.child("proj", new Conv2d(inChannels, channels, patchSize, { stride: patchSize, ...options }));
+    this.#projection = this.child(
+      "proj",
+      new Conv2d(inChannels, channels, patchSize, { stride: patchSize, ...options }),
+    );
     this.#norm = this.child("norm", new LayerNorm(channels, options));
   }
 
@@ -36,7 +39,10 @@ export class PatchMerging extends Module {
 
   constructor(channels: number, options: LayerOptions = {}) {
     super();
-    this.#reduction = this.child("reduction", new Linear(4 * channels, 2 * channels, { bias: false, ...options }));
+    this.#reduction = this.child(
+      "reduction",
+      new Linear(4 * channels, 2 * channels, { bias: false, ...options }),
+    );
     this.#norm = this.child("norm", new LayerNorm(4 * channels, options));
   }
 

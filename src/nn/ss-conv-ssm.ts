@@ -28,7 +28,11 @@ export class SSConvSSM extends Module {
     const c = channels / 2;
     this.#ln1 = this.child("ln_1", new LayerNorm(c, { device }));
     this.#attention = this.child("self_attention", new SS2D(c, dState, { device }));
-    const norms = [0, 1, 2].map(() => new BatchNorm2d(c, { device })) as [BatchNorm2d, BatchNorm2d, BatchNorm2d];
+    const norms = [0, 1, 2].map(() => new BatchNorm2d(c, { device })) as [
+      BatchNorm2d,
+      BatchNorm2d,
+      BatchNorm2d,
+    ];
     const [norm1, norm2, norm3] = norms;
     const conv1 = new Conv2d(c, c, 3, { device });
     const conv2 = new Conv2d(c, c, 3, { device });

@@ -25,9 +25,14 @@ export interface AffineSampleInputs {
  * @returns     (b, c, height, width) float32
  * @throws ShapeError, DTypeError
  */
-export function affineSample(x: Tensor, [height, width]: readonly [number, number], inputs: AffineSampleInputs): Tensor {
+export function affineSample(
+  x: Tensor,
+  [height, width]: readonly [number, number],
+  inputs: AffineSampleInputs,
+): Tensor {
   const [batch, channels, inHeight, inWidth] = extents("affineSample", "x", x, ["b", "c", "h", "w"]);
-  if (x.dtype !== "uint8" && x.dtype !== "float32") throw new DTypeError(`affineSample: x is ${x.dtype}, not uint8 or float32.`);
+  if (x.dtype !== "uint8" && x.dtype !== "float32")
+    throw new DTypeError(`affineSample: x is ${x.dtype}, not uint8 or float32.`);
   const { matrix, gain, offset, channelScale, channelShift } = inputs;
   expectShape("affineSample", { matrix }, [batch, 2, 3]);
   expectShape("affineSample", { gain, offset }, [batch]);

@@ -13,7 +13,9 @@ function broadcastShape(operation: string, a: Tensor, b: Tensor): number[] {
     const left = a.shape[i - axes + a.shape.length] ?? 1;
     const right = b.shape[i - axes + b.shape.length] ?? 1;
     if (left !== right && left !== 1 && right !== 1) {
-      throw new ShapeError(`${operation}: (${a.shape.join(", ")}) and (${b.shape.join(", ")}) do not broadcast.`);
+      throw new ShapeError(
+        `${operation}: (${a.shape.join(", ")}) and (${b.shape.join(", ")}) do not broadcast.`,
+      );
     }
     return left === 1 ? right : left;
   });
@@ -31,7 +33,10 @@ function compute(operation: keyof typeof codes, a: Tensor, b: Tensor): Tensor {
   const shape = broadcastShape(operation, a, b);
   if (shape.length > 8) throw new ShapeError(`${operation}: (${shape.join(", ")}) has more than eight axes.`);
   const y = Tensor.empty(shape, a);
-  const padded = (values: readonly number[], filler: number) => [...values, ...Array(8 - shape.length).fill(filler)];
+  const padded = (values: readonly number[], filler: number) => [
+    ...values,
+    ...Array(8 - shape.length).fill(filler),
+  ];
   a.device.call("binary", {
     op: codes[operation],
     dimensions: shape.length,
@@ -57,7 +62,10 @@ export function affine(x: Tensor, scale: number, shift: number): Tensor {
 export function add(a: Tensor, b: Tensor | number): Tensor {
   if (typeof b === "number") return affine(a, 1, b);
   const [left, right] = [a.shape, b.shape];
-  return record("add", compute("add", a, b), { a, b }, {}, (dy) => ({ a: sumTo(dy, left), b: sumTo(dy, right) }));
+  return record("add", compute("add", a, b), { a, b }, {}, (dy) => ({
+    a: sumTo(dy, left),
+    b: sumTo(dy, right),
+  }));
 }
 
 /** a - b */

@@ -14,11 +14,15 @@ export function expectFloats(operation: string, tensors: Named): void {
   for (const [name, tensor] of Object.entries(tensors)) {
     if (!tensor) continue;
     if (tensor.dtype !== "float32") {
-      throw new DTypeError(`${operation}: ${name} is ${tensor.dtype}, float32 is needed; convert with to("float32").`);
+      throw new DTypeError(
+        `${operation}: ${name} is ${tensor.dtype}, float32 is needed; convert with to("float32").`,
+      );
     }
     first ??= [name, tensor];
     if (tensor.device !== first[1].device) {
-      throw new ArgumentError(`${operation}: ${first[0]} is on ${first[1].device}, but ${name} is on ${tensor.device}.`);
+      throw new ArgumentError(
+        `${operation}: ${first[0]} is on ${first[1].device}, but ${name} is on ${tensor.device}.`,
+      );
     }
   }
 }
@@ -31,7 +35,9 @@ export function expectFloats(operation: string, tensors: Named): void {
 export function expectShape(operation: string, tensors: Named, shape: readonly number[]): void {
   for (const [name, tensor] of Object.entries(tensors)) {
     if (tensor && !sameShape(tensor.shape, shape)) {
-      throw new ShapeError(`${operation}: ${name} is (${tensor.shape.join(", ")}), but (${shape.join(", ")}) is needed.`);
+      throw new ShapeError(
+        `${operation}: ${name} is (${tensor.shape.join(", ")}), but (${shape.join(", ")}) is needed.`,
+      );
     }
   }
 }
@@ -58,7 +64,8 @@ export function extents<const Names extends readonly string[]>(
 /** The last extent; a scalar has none. */
 export function lastExtent(operation: string, tensor: Tensor): number {
   const extent = tensor.shape.at(-1);
-  if (!extent) throw new ShapeError(`${operation}: (${tensor.shape.join(", ")}) has no elements along its last axis.`);
+  if (!extent)
+    throw new ShapeError(`${operation}: (${tensor.shape.join(", ")}) has no elements along its last axis.`);
   return extent;
 }
 

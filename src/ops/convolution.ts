@@ -22,7 +22,12 @@ const imageAxes = ["batch", "height", "width", "channels"] as const;
  * @returns       (batch, height', width', out)
  * @throws ShapeError for any other form
  */
-export function conv2d(x: Tensor, weight: Tensor, bias?: Tensor, { stride = 1, padding }: { stride?: number; padding?: number } = {}): Tensor {
+export function conv2d(
+  x: Tensor,
+  weight: Tensor,
+  bias?: Tensor,
+  { stride = 1, padding }: { stride?: number; padding?: number } = {},
+): Tensor {
   expectFloats("conv2d", { x, weight, bias });
   const [, , , inputs] = extents("conv2d", "x", x, imageAxes);
   const [outputs, , kernel] = extents("conv2d", "weight", weight, ["out", "in", "kernel", "kernel"]);
@@ -48,7 +53,15 @@ function conv3x3(x: Tensor, weight: Tensor, bias?: Tensor): Tensor {
   x.device.call("conv3x3_forward", { ...sizes, ...rows, x, weight, bias, y });
   return record("conv2d", y, { x, weight, bias }, { x, weight }, (dy, saved, into) => {
     const dx = into("x");
-    if (dx) dy.device.call("conv3x3_backward_data", { ...sizes, dy_row: 0, dx_row: 0, dy, weight: saved.weight, dx });
+    if (dx)
+      dy.device.call("conv3x3_backward_data", {
+        ...sizes,
+        dy_row: 0,
+        dx_row: 0,
+        dy,
+        weight: saved.weight,
+        dx,
+      });
     let [dweight, dbias] = [into("weight"), into("bias")];
     if (dweight || dbias) {
       dweight ??= Tensor.like(saved.weight);
@@ -92,7 +105,12 @@ export function depthwiseConv2d(x: Tensor, weight: Tensor, bias?: Tensor, { silu
  */
 export function patchesOf(x: Tensor, patch: number, layout: "channels-first" | "channels-last"): Tensor {
   const first = layout === "channels-first";
-  const [batch, a, b, c] = extents("patches", "x", x, first ? ["batch", "channels", "height", "width"] : imageAxes);
+  const [batch, a, b, c] = extents(
+    "patches",
+    "x",
+    x,
+    first ? ["batch", "channels", "height", "width"] : imageAxes,
+  );
   const [channels, height, width] = first ? [a, b, c] : [c, a, b];
   const [down, across] = [Math.floor(height / patch), Math.floor(width / patch)];
   if (down === 0 || across === 0) {

@@ -22,7 +22,8 @@ export interface FocalLossOptions {
 function asLabels(operation: string, labels: Tensor, rows: number): { labels: Tensor; own: boolean } {
   expectShape(operation, { labels }, [rows]);
   if (labels.dtype === "int64") return { labels, own: false };
-  if (labels.dtype === "int32" || labels.dtype === "uint8") return { labels: labels.cast("int64"), own: true };
+  if (labels.dtype === "int32" || labels.dtype === "uint8")
+    return { labels: labels.cast("int64"), own: true };
   throw new DTypeError(`${operation}: labels are ${labels.dtype}; class numbers are int64 or int32.`);
 }
 
@@ -41,15 +42,32 @@ function classLoss(
   const loss = Tensor.empty([], logits);
   const probabilities = Tensor.like(logits);
   const common = { rows, classes, ...settings };
-  logits.device.call(`${operation}_forward`, { ...common, logits, labels, class_weights: classWeights, loss, probabilities });
-  const result = record(name, loss, { logits }, { probabilities, labels: labels.detach(), classWeights: classWeights?.detach() }, (dloss, saved, into) => {
-    const dlogits = into("logits");
-    if (dlogits) {
-      const kept = { probabilities: saved.probabilities, labels: saved.labels, class_weights: saved.classWeights };
-      dloss.device.call(`${operation}_backward`, { ...common, ...kept, dloss, dlogits });
-    }
-    return { logits: dlogits };
+  logits.device.call(`${operation}_forward`, {
+    ...common,
+    logits,
+    labels,
+    class_weights: classWeights,
+    loss,
+    probabilities,
   });
+  const result = record(
+    name,
+    loss,
+    { logits },
+    { probabilities, labels: labels.detach(), classWeights: classWeights?.detach() },
+    (dloss, saved, into) => {
+      const dlogits = into("logits");
+      if (dlogits) {
+        const kept = {
+          probabilities: saved.probabilities,
+          labels: saved.labels,
+          class_weights: saved.classWeights,
+        };
+        dloss.device.call(`${operation}_backward`, { ...common, ...kept, dloss, dlogits });
+      }
+      return { logits: dlogits };
+    },
+  );
   if (own) labels.dispose();
   return result;
 }
@@ -63,7 +81,11 @@ function classLoss(
  * @throws ShapeError, DTypeError, ArgumentError
  * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.CrossEntropyLoss.html
  */
-export function crossEntropy(logits: Tensor, labels: Tensor, { labelSmoothing = 0, classWeights }: CrossEntropyOptions = {}): Tensor {
+export function crossEntropy(
+  logits: Tensor,
+  labels: Tensor,
+  { labelSmoothing = 0, classWeights }: CrossEntropyOptions = {},
+): Tensor {
   if (!(labelSmoothing >= 0 && labelSmoothing < 1)) {
     throw new ArgumentError(`crossEntropy: labelSmoothing ${labelSmoothing} is not in [0, 1).`);
   }
@@ -79,7 +101,11 @@ export function crossEntropy(logits: Tensor, labels: Tensor, { labelSmoothing = 
  * @throws ShapeError, DTypeError, ArgumentError
  * @see https://arxiv.org/abs/1708.02002
  */
-export function focalLoss(logits: Tensor, labels: Tensor, { gamma = 2, classWeights }: FocalLossOptions = {}): Tensor {
+export function focalLoss(
+  logits: Tensor,
+  labels: Tensor,
+  { gamma = 2, classWeights }: FocalLossOptions = {},
+): Tensor {
   if (!(gamma >= 0)) throw new ArgumentError(`focalLoss: gamma ${gamma} is negative.`);
   return classLoss("focal_loss", logits, labels, classWeights, { gamma });
 }
@@ -93,7 +119,11 @@ export function focalLoss(logits: Tensor, labels: Tensor, { gamma = 2, classWeig
  * @returns               scalar
  * @throws ShapeError, DTypeError
  */
-export function binaryCrossEntropyWithLogits(logits: Tensor, targets: Tensor, { positiveWeight = 1 } = {}): Tensor {
+export function binaryCrossEntropyWithLogits(
+  logits: Tensor,
+  targets: Tensor,
+  { positiveWeight = 1 } = {},
+): Tensor {
   const operation = "binaryCrossEntropyWithLogits";
   expectFloats(operation, { logits, targets });
   expectShape(operation, { targets }, logits.shape);
@@ -124,7 +154,8 @@ export function mseLoss(x: Tensor, target: Tensor): Tensor {
   return record("mseLoss", loss, { x, target }, { x, target }, (dloss, saved, into) => {
     const [dx, dtarget] = [into("x"), into("target")];
     if (dx) dloss.device.call("mse_backward", { count, x: saved.x, target: saved.target, dloss, dx });
-    if (dtarget) dloss.device.call("mse_backward", { count, x: saved.target, target: saved.x, dloss, dx: dtarget });
+    if (dtarget)
+      dloss.device.call("mse_backward", { count, x: saved.target, target: saved.x, dloss, dx: dtarget });
     return { x: dx, target: dtarget };
   });
 }

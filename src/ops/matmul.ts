@@ -62,7 +62,13 @@ export function matmul(a: Tensor, b: Tensor): Tensor {
   const [m, k] = a.shape.slice(-2);
   const [bk, n] = b.shape.slice(-2);
   const shared = b.shape.length === 2;
-  if (m === undefined || k === undefined || n === undefined || k !== bk || !(shared || sameShape(leading, b.shape.slice(0, -2)))) {
+  if (
+    m === undefined ||
+    k === undefined ||
+    n === undefined ||
+    k !== bk ||
+    !(shared || sameShape(leading, b.shape.slice(0, -2)))
+  ) {
     throw new ShapeError(`matmul: (${a.shape.join(", ")}) and (${b.shape.join(", ")}) do not multiply.`);
   }
   if (shared && leading.length) {

@@ -15,7 +15,12 @@ import { expectFloats, expectShape, lastExtent } from "./check.js";
  * @throws ShapeError if `weight` or `bias` is not (c)
  * @see https://arxiv.org/abs/1607.06450
  */
-export function layerNorm(x: Tensor, weight: Tensor, bias: Tensor, { eps = 1e-5, gate }: { eps?: number; gate?: Tensor } = {}): Tensor {
+export function layerNorm(
+  x: Tensor,
+  weight: Tensor,
+  bias: Tensor,
+  { eps = 1e-5, gate }: { eps?: number; gate?: Tensor } = {},
+): Tensor {
   expectFloats("layerNorm", { x, weight, bias, gate });
   const channels = lastExtent("layerNorm", x);
   expectShape("layerNorm", { weight, bias }, [channels]);
@@ -25,14 +30,20 @@ export function layerNorm(x: Tensor, weight: Tensor, bias: Tensor, { eps = 1e-5,
   const statistics = Tensor.empty([rows, 2], x);
   const sizes = { rows, channels, x_row: 0, gate_row: 0 };
   x.device.call("layer_norm_forward", { ...sizes, y_row: 0, eps, x, weight, bias, gate, y, statistics });
-  return record("layerNorm", y, { x, weight, bias, gate }, { x, weight, bias, gate, statistics }, (dy, saved, into) => {
-    const dx = into("x") ?? Tensor.like(dy);
-    const [dweight, dbias] = [into("weight"), into("bias")];
-    const dgate = into("gate") ?? (gate ? Tensor.like(dy) : undefined);
-    const rows = { dy_row: 0, dx_row: 0, dgate_row: 0, accumulate_dx: false };
-    dy.device.call("layer_norm_backward", { ...sizes, ...rows, ...saved, dy, dx, dweight, dbias, dgate });
-    return { x: dx, weight: dweight, bias: dbias, gate: dgate };
-  });
+  return record(
+    "layerNorm",
+    y,
+    { x, weight, bias, gate },
+    { x, weight, bias, gate, statistics },
+    (dy, saved, into) => {
+      const dx = into("x") ?? Tensor.like(dy);
+      const [dweight, dbias] = [into("weight"), into("bias")];
+      const dgate = into("gate") ?? (gate ? Tensor.like(dy) : undefined);
+      const rows = { dy_row: 0, dx_row: 0, dgate_row: 0, accumulate_dx: false };
+      dy.device.call("layer_norm_backward", { ...sizes, ...rows, ...saved, dy, dx, dweight, dbias, dgate });
+      return { x: dx, weight: dweight, bias: dbias, gate: dgate };
+    },
+  );
 }
 
 /** The running statistics of a batch normalisation; updated in place during training. */
@@ -72,7 +83,8 @@ export function batchNorm(
   const scale = Tensor.empty([channels], x);
   const shift = Tensor.empty([channels], x);
   const common = { channels, eps, weight, bias, running_mean, running_variance, statistics, scale, shift };
-  if (training) x.device.call("batch_norm_statistics", { ...common, rows, x_row: 0, momentum, x, batches_tracked });
+  if (training)
+    x.device.call("batch_norm_statistics", { ...common, rows, x_row: 0, momentum, x, batches_tracked });
   else x.device.call("batch_norm_fold", common);
   const y = Tensor.like(x);
   x.device.call("channel_affine", { rows, channels, x_row: 0, y_row: 0, relu: false, x, scale, shift, y });

@@ -50,9 +50,16 @@ function sumOver(x: Tensor, axes: readonly number[], scale: number): Tensor {
   return shaped;
 }
 
-function reduction(operation: string, x: Tensor, axes: number | readonly number[] | undefined, mean: boolean, keep: boolean) {
+function reduction(
+  operation: string,
+  x: Tensor,
+  axes: number | readonly number[] | undefined,
+  mean: boolean,
+  keep: boolean,
+) {
   expectFloats(operation, { x });
-  const listed = axes === undefined ? x.shape.map((_, axis) => axis) : typeof axes === "number" ? [axes] : axes;
+  const listed =
+    axes === undefined ? x.shape.map((_, axis) => axis) : typeof axes === "number" ? [axes] : axes;
   const reduced = listed.map((axis) => axisIndex(operation, axis, x.shape.length));
   const scale = mean ? 1 / product(reduced.map((axis) => x.shape[axis] ?? 1)) : 1;
   const summed = sumOver(x, reduced, scale);
@@ -68,12 +75,21 @@ function reduction(operation: string, x: Tensor, axes: number | readonly number[
 }
 
 /** dx = scale * dy, repeated along the reduced axes. */
-function spread(dy: Tensor, shape: readonly number[], reduced: readonly number[], scale: number, dx: Tensor): void {
+function spread(
+  dy: Tensor,
+  shape: readonly number[],
+  reduced: readonly number[],
+  scale: number,
+  dx: Tensor,
+): void {
   const kept = shape.map((extent, axis) => (reduced.includes(axis) ? 1 : extent));
   const strides = denseStrides(kept).map((stride, axis) => (reduced.includes(axis) ? 0 : stride));
   const factor = Tensor.empty([], dy);
   dy.device.call("fill", { count: 1, value: scale, y: factor });
-  const padded = (values: readonly number[], filler: number) => [...values, ...Array(8 - shape.length).fill(filler)];
+  const padded = (values: readonly number[], filler: number) => [
+    ...values,
+    ...Array(8 - shape.length).fill(filler),
+  ];
   dy.device.call("binary", {
     op: 2,
     dimensions: shape.length,
@@ -88,12 +104,20 @@ function spread(dy: Tensor, shape: readonly number[], reduced: readonly number[]
 }
 
 /** Sum over `axes` (default: all). */
-export function sum(x: Tensor, axes?: number | readonly number[], { keepDims = false }: ReductionOptions = {}): Tensor {
+export function sum(
+  x: Tensor,
+  axes?: number | readonly number[],
+  { keepDims = false }: ReductionOptions = {},
+): Tensor {
   return reduction("sum", x, axes, false, keepDims);
 }
 
 /** Mean over `axes` (default: all). */
-export function mean(x: Tensor, axes?: number | readonly number[], { keepDims = false }: ReductionOptions = {}): Tensor {
+export function mean(
+  x: Tensor,
+  axes?: number | readonly number[],
+  { keepDims = false }: ReductionOptions = {},
+): Tensor {
   return reduction("mean", x, axes, true, keepDims);
 }
 
@@ -104,7 +128,12 @@ export function mean(x: Tensor, axes?: number | readonly number[], { keepDims = 
  * @returns  (batch, channels)
  */
 export function globalAveragePool(x: Tensor): Tensor {
-  const [batch, height, width, channels] = extents("globalAveragePool", "x", x, ["batch", "height", "width", "channels"]);
+  const [batch, height, width, channels] = extents("globalAveragePool", "x", x, [
+    "batch",
+    "height",
+    "width",
+    "channels",
+  ]);
   return mean(reshape(x, [batch, height * width, channels]), 1);
 }
 
@@ -112,6 +141,8 @@ export function globalAveragePool(x: Tensor): Tensor {
 export function sumTo(dy: Tensor, shape: readonly number[]): Tensor {
   if (sameShape(dy.shape, shape)) return dy;
   const missing = dy.shape.length - shape.length;
-  const axes = dy.shape.map((_, axis) => axis).filter((axis) => axis < missing || shape[axis - missing] === 1);
+  const axes = dy.shape
+    .map((_, axis) => axis)
+    .filter((axis) => axis < missing || shape[axis - missing] === 1);
   return sumOver(dy, axes, 1).view(shape);
 }

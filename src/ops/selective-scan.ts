@@ -42,7 +42,10 @@ const chunk = 32;
  * @throws ShapeError, DTypeError
  * @see https://github.com/state-spaces/mamba (selective_scan_fn, whose argument layouts these are)
  */
-export function selectiveScan(inputs: SelectiveScanInputs, options: SelectiveScanOptions & { returnLastState: true }): { y: Tensor; lastState: Tensor };
+export function selectiveScan(
+  inputs: SelectiveScanInputs,
+  options: SelectiveScanOptions & { returnLastState: true },
+): { y: Tensor; lastState: Tensor };
 export function selectiveScan(inputs: SelectiveScanInputs, options?: SelectiveScanOptions): Tensor;
 export function selectiveScan(
   { u, delta, A, B: givenB, C: givenC, D, z, deltaBias }: SelectiveScanInputs,
@@ -60,7 +63,9 @@ export function selectiveScan(
   expectShape(operation, { B, C }, [batch, groups, states, length]);
   expectShape(operation, { D, deltaBias }, [channels]);
   if (length === 0 || groups === 0 || channels % groups !== 0) {
-    throw new ShapeError(`${operation}: ${channels} channels do not divide into ${groups} groups of a ${length}-step sequence.`);
+    throw new ShapeError(
+      `${operation}: ${channels} channels do not divide into ${groups} groups of a ${length}-step sequence.`,
+    );
   }
 
   const sizes = { batch, channels, length, states, groups, delta_softplus: deltaSoftplus };
@@ -68,10 +73,13 @@ export function selectiveScan(
   const y = Tensor.like(u);
   const lastState = returnLastState ? Tensor.empty([batch, channels, states], u) : undefined;
   const recorded = isRecorded(...Object.values(tensors));
-  const checkpoints = recorded ? Tensor.empty([batch, channels, Math.ceil(length / chunk), states], u) : undefined;
+  const checkpoints = recorded
+    ? Tensor.empty([batch, channels, Math.ceil(length / chunk), states], u)
+    : undefined;
   u.device.call("selective_scan_forward", { ...sizes, ...tensors, y, last_state: lastState, checkpoints });
   const result = record(operation, y, tensors, { ...tensors, checkpoints }, (dy, saved, into) => {
-    const target = (name: keyof typeof tensors) => into(name) ?? (saved[name] ? Tensor.like(saved[name]) : undefined);
+    const target = (name: keyof typeof tensors) =>
+      into(name) ?? (saved[name] ? Tensor.like(saved[name]) : undefined);
     const gradients = {
       u: target("u"),
       delta: target("delta"),

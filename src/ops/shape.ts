@@ -15,7 +15,10 @@ interface Layout {
 /** target[index] = source[index] for every index of `shape`, each through its own layout. */
 function copy(source: Tensor, from: Layout, target: Tensor, to: Layout, shape: readonly number[]): void {
   if (shape.length > 8) throw new ShapeError(`(${shape.join(", ")}) has more than eight axes.`);
-  const padded = (values: readonly number[], filler: number) => [...values, ...Array(8 - values.length).fill(filler)];
+  const padded = (values: readonly number[], filler: number) => [
+    ...values,
+    ...Array(8 - values.length).fill(filler),
+  ];
   source.device.call("copy", {
     dimensions: shape.length,
     element_size: dtypes[source.dtype].bytes,
@@ -54,11 +57,16 @@ export function gather(operation: string, x: Tensor, layout: Layout, shape: read
 export function reshape(x: Tensor, shape: readonly number[]): Tensor {
   const known = shape.reduce((product, extent) => (extent === -1 ? product : product * extent), 1);
   const filled = shape.map((extent) => (extent === -1 ? x.size / known : extent));
-  if (shape.filter((extent) => extent === -1).length > 1 || filled.some((extent) => !Number.isInteger(extent))) {
+  if (
+    shape.filter((extent) => extent === -1).length > 1 ||
+    filled.some((extent) => !Number.isInteger(extent))
+  ) {
     throw new ShapeError(`reshape: (${x.shape.join(", ")}) does not fit (${shape.join(", ")}).`);
   }
   if (sizeOf(filled) !== x.size) {
-    throw new ShapeError(`reshape: (${x.shape.join(", ")}) has ${x.size} elements, not those of (${filled.join(", ")}).`);
+    throw new ShapeError(
+      `reshape: (${x.shape.join(", ")}) has ${x.size} elements, not those of (${filled.join(", ")}).`,
+    );
   }
   const before = x.shape;
   return record("reshape", x.view(filled), { x }, {}, (dy) => ({ x: dy.view(before) }));
@@ -72,7 +80,9 @@ export function reshape(x: Tensor, shape: readonly number[]): Tensor {
 export function permute(x: Tensor, axes: readonly number[]): Tensor {
   const order = axes.map((axis) => axisIndex("permute", axis, x.shape.length));
   if (new Set(order).size !== x.shape.length) {
-    throw new ShapeError(`permute: (${axes.join(", ")}) does not name each axis of (${x.shape.join(", ")}) once.`);
+    throw new ShapeError(
+      `permute: (${axes.join(", ")}) does not name each axis of (${x.shape.join(", ")}) once.`,
+    );
   }
   const strides = denseStrides(x.shape);
   const shape = order.map((axis) => x.shape[axis] ?? 0);
@@ -90,7 +100,9 @@ export function slice(x: Tensor, axis: number, start: number, end?: number): Ten
   const from = start < 0 ? start + extent : start;
   const to = end === undefined ? extent : end < 0 ? end + extent : end;
   if (!(from >= 0 && from < to && to <= extent)) {
-    throw new ShapeError(`slice: ${start}..${end ?? ""} is not a range within the ${extent} elements of axis ${axis}.`);
+    throw new ShapeError(
+      `slice: ${start}..${end ?? ""} is not a range within the ${extent} elements of axis ${axis}.`,
+    );
   }
   const strides = denseStrides(x.shape);
   const shape = x.shape.map((length, i) => (i === index ? to - from : length));
@@ -109,7 +121,9 @@ export function concat(tensors: readonly Tensor[], axis: number): Tensor {
   const withoutAxis = (tensor: Tensor) => tensor.shape.map((extent, i) => (i === index ? 0 : extent));
   for (const tensor of tensors) {
     if (!sameShape(withoutAxis(tensor), withoutAxis(first)) || tensor.dtype !== first.dtype) {
-      throw new ShapeError(`concat: ${tensor.describe()} does not fit ${first.describe()} along axis ${axis}.`);
+      throw new ShapeError(
+        `concat: ${tensor.describe()} does not fit ${first.describe()} along axis ${axis}.`,
+      );
     }
   }
   const length = tensors.reduce((sum, tensor) => sum + (tensor.shape[index] ?? 0), 0);
@@ -165,5 +179,7 @@ export function to(x: Tensor, target: DType | DeviceLike): Tensor {
   }
   const device = resolveDevice(target as DeviceLike);
   if (device === x.device) return reshape(x, x.shape);
-  throw new ArgumentError(`to: moving from ${x.device} to ${device} needs a second device, which this build lacks.`);
+  throw new ArgumentError(
+    `to: moving from ${x.device} to ${device} needs a second device, which this build lacks.`,
+  );
 }

@@ -88,9 +88,16 @@ export function ssConvSsm(
   { training = false, momentum = 0.1, pathScale }: SsConvSsmOptions = {},
 ): Tensor {
   const operation = "ssConvSsm";
-  const [batch, height, width, channels] = extents(operation, "x", x, ["batch", "height", "width", "channels"]);
+  const [batch, height, width, channels] = extents(operation, "x", x, [
+    "batch",
+    "height",
+    "width",
+    "channels",
+  ]);
   if (channels % 2 !== 0) {
-    throw new ShapeError(`${operation}: input has ${channels} channels, but the block splits them in two halves: use an even width.`);
+    throw new ShapeError(
+      `${operation}: input has ${channels} channels, but the block splits them in two halves: use an even width.`,
+    );
   }
   const c = channels / 2;
   const { states, rank } = ss2dSizes(operation, c, attention);

@@ -45,7 +45,11 @@ const fields: Readonly<Record<keyof Ss2dParameters, string>> = {
 };
 
 /** Checks the parameters' shapes for `channels` and returns the states and the rank. @internal */
-export function ss2dSizes(operation: string, channels: number, p: Ss2dParameters): { states: number; rank: number } {
+export function ss2dSizes(
+  operation: string,
+  channels: number,
+  p: Ss2dParameters,
+): { states: number; rank: number } {
   expectFloats(operation, { ...p });
   const [inner, states, rank] = [2 * channels, p.aLogs.shape[1] ?? 0, p.dtProjsWeight.shape[2] ?? 0];
   const { inProjWeight, conv2dWeight, conv2dBias, xProjWeight, dtProjsWeight, dtProjsBias, aLogs, ds } = p;
@@ -67,7 +71,9 @@ export function renamed<Name extends string>(
   names: Readonly<Record<Name, string>>,
   tensors: { readonly [N in Name]: Tensor },
 ): Record<string, Tensor> {
-  return Object.fromEntries(Object.entries<string>(names).map(([name, field]) => [field, tensors[name as Name]]));
+  return Object.fromEntries(
+    Object.entries<string>(names).map(([name, field]) => [field, tensors[name as Name]]),
+  );
 }
 
 /** The fields of `mm_ss2d_weights` or `mm_ss2d_gradients`. @internal */
@@ -109,7 +115,15 @@ export function ss2d(x: Tensor, parameters: Ss2dParameters): Tensor {
   const saved = isRecorded(...Object.values(inputs)) ? Tensor.empty([plan.saved], x) : undefined;
   const workspace = Tensor.empty([plan.forwardWorkspace], x);
   const y = Tensor.like(x);
-  x.device.call("ss2d_forward", { ...sizes, x_row: 0, x, weights: ss2dFields(parameters), y, saved, workspace });
+  x.device.call("ss2d_forward", {
+    ...sizes,
+    x_row: 0,
+    x,
+    weights: ss2dFields(parameters),
+    y,
+    saved,
+    workspace,
+  });
   workspace.dispose();
 
   return record("ss2d", y, inputs, { ...inputs, kept: saved }, (dy, { kept, ...saved }, into) => {

@@ -1,7 +1,7 @@
 /** Making tensors from host data, constants and random numbers. */
 import { ArgumentError, DTypeError, ShapeError } from "../native/errors.js";
 import { type DType, dtypeOf, type HostArray } from "./dtype.js";
-import { nextOffset, currentSeed } from "./generator.js";
+import { currentSeed, nextOffset } from "./generator.js";
 import { sizeOf, Tensor, type TensorOptions } from "./tensor.js";
 
 /** Numbers nested to any depth, all rows of one depth equally long. */
@@ -99,7 +99,9 @@ function withGrad(made: Tensor, { requiresGrad = false }: TensorOptions): Tensor
 }
 
 function nestedShape(values: NestedNumbers): number[] {
-  return typeof values === "number" ? [] : [values.length, ...(values.length ? nestedShape(values[0] ?? 0) : [])];
+  return typeof values === "number"
+    ? []
+    : [values.length, ...(values.length ? nestedShape(values[0] ?? 0) : [])];
 }
 
 function flatten(values: NestedNumbers, dtype: DType): HostArray {
@@ -110,7 +112,8 @@ function flatten(values: NestedNumbers, dtype: DType): HostArray {
       flat.push(value);
       return;
     }
-    if (value.length !== extents[0]) throw new ShapeError("tensor: rows of the nested array differ in length.");
+    if (value.length !== extents[0])
+      throw new ShapeError("tensor: rows of the nested array differ in length.");
     for (const item of value) walk(item, extents.slice(1));
   };
   walk(values, nestedShape(values));
@@ -128,4 +131,3 @@ function flatten(values: NestedNumbers, dtype: DType): HostArray {
       return Float32Array.from(flat);
   }
 }
-

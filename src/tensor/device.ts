@@ -4,7 +4,13 @@
  * "cpu" is always there; "cuda", "cuda:0", ... need an NVIDIA GPU and the CUDA library; "auto" is the first GPU
  * that works, otherwise the CPU.
  */
-import type { NativeBuffer, NativeMemory, NativeParameter, NativePlan, NativeStream } from "../native/addon.js";
+import type {
+  NativeBuffer,
+  NativeMemory,
+  NativeParameter,
+  NativePlan,
+  NativeStream,
+} from "../native/addon.js";
 import { DeviceError, fromNative } from "../native/errors.js";
 import { loadAddon } from "../native/load.js";
 
@@ -151,7 +157,11 @@ export function resolveDevice(device: DeviceLike = "cpu"): Device {
  */
 export function openDevice(name: string, options: DeviceOptions = {}): Device {
   const [kind, index] = parseName(name);
-  if (kind === "cpu") return new Device("cpu", guarded(() => loadAddon().openStream("cpu", options)));
+  if (kind === "cpu")
+    return new Device(
+      "cpu",
+      guarded(() => loadAddon().openStream("cpu", options)),
+    );
   throw new DeviceError(
     `device "${name}" is not usable: this build has no CUDA library (device ${index} was asked for).\n` +
       '  Use device "auto" to fall back to the CPU, or run `medmamba doctor` for the whole picture.',
@@ -191,7 +201,9 @@ function openBest(): Device {
 function parseName(name: string): [kind: "cpu" | "cuda", index: number] {
   const match = /^(cpu|cuda)(?::(\d+))?$/.exec(name);
   if (!match || (match[1] === "cpu" && Number(match[2] ?? 0) > 0)) {
-    throw new DeviceError(`there is no device "${name}": use "auto", "cpu", "cuda" or "cuda:0", "cuda:1", ...`);
+    throw new DeviceError(
+      `there is no device "${name}": use "auto", "cpu", "cuda" or "cuda:0", "cuda:1", ...`,
+    );
   }
   return [match[1] as "cpu" | "cuda", Number(match[2] ?? 0)];
 }
@@ -206,7 +218,9 @@ function toNative(fields: { readonly [field: string]: Argument }): Record<string
   return parameters;
 }
 
-function fieldValue(value: Exclude<Argument, undefined | { readonly handle: NativeBuffer }>): NativeParameter {
+function fieldValue(
+  value: Exclude<Argument, undefined | { readonly handle: NativeBuffer }>,
+): NativeParameter {
   if (typeof value === "number" || typeof value === "boolean") return value;
   if (!Array.isArray(value)) return toNative(value as { readonly [field: string]: Argument });
   return value.map((item) => (isField(item) ? item.handle : item)) as NativeParameter;

@@ -39,28 +39,29 @@ function upperProduct(a: number, b: number): number {
   const bHigh = b >>> 16;
   const middle = aHigh * bLow + ((aLow * bLow) >>> 16);
   const carried = aLow * bHigh + (middle & 0xffff);
-  return (aHigh * bHigh + (middle >>> 16) + (carried >>> 16)) >>> 0;
+  return (aHigh * bHigh + (middle >>> 16) + (carried >>> 16)) | 0;
 }
 
 /** Replaces the four words of a counter by Philox's output for it. */
 function permute(words: Uint32Array, key: Pair): void {
-  let x0 = words[0] ?? 0;
-  let x1 = words[1] ?? 0;
-  let x2 = words[2] ?? 0;
-  let x3 = words[3] ?? 0;
-  let key0 = key.low;
-  let key1 = key.high;
+  // Signed words: V8 keeps them in integer registers, and the same bits come out.
+  let x0 = (words[0] ?? 0) | 0;
+  let x1 = (words[1] ?? 0) | 0;
+  let x2 = (words[2] ?? 0) | 0;
+  let x3 = (words[3] ?? 0) | 0;
+  let key0 = key.low | 0;
+  let key1 = key.high | 0;
   for (let round = 0; round < ROUNDS; ++round) {
     const upper0 = upperProduct(MULTIPLIER_0, x0);
     const upper1 = upperProduct(MULTIPLIER_1, x2);
-    const lower0 = Math.imul(MULTIPLIER_0, x0) >>> 0;
-    const lower1 = Math.imul(MULTIPLIER_1, x2) >>> 0;
-    x0 = (upper1 ^ x1 ^ key0) >>> 0;
+    const lower0 = Math.imul(MULTIPLIER_0, x0);
+    const lower1 = Math.imul(MULTIPLIER_1, x2);
+    x0 = upper1 ^ x1 ^ key0;
     x1 = lower1;
-    x2 = (upper0 ^ x3 ^ key1) >>> 0;
+    x2 = upper0 ^ x3 ^ key1;
     x3 = lower0;
-    key0 = (key0 + WEYL_0) >>> 0;
-    key1 = (key1 + WEYL_1) >>> 0;
+    key0 = (key0 + WEYL_0) | 0;
+    key1 = (key1 + WEYL_1) | 0;
   }
   words[0] = x0;
   words[1] = x1;

@@ -45,7 +45,9 @@ export function tidy<T>(body: () => T): T {
     result = body();
     if (result instanceof Promise) {
       result.catch(() => {});
-      throw new ArgumentError("tidy: the function returned a promise; await outside of tidy, compute inside.");
+      throw new ArgumentError(
+        "tidy: the function returned a promise; await outside of tidy, compute inside.",
+      );
     }
   } catch (error) {
     scopes.pop();

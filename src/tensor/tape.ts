@@ -135,10 +135,14 @@ Tensor.prototype.backward = function (this: Tensor, { gradient, retainGraph = fa
     );
   }
   if (!gradient && this.size !== 1) {
-    throw new ArgumentError(`backward: ${this.describe()} is not a scalar; pass { gradient } of the same shape.`);
+    throw new ArgumentError(
+      `backward: ${this.describe()} is not a scalar; pass { gradient } of the same shape.`,
+    );
   }
   if (gradient && gradient.size !== this.size) {
-    throw new ArgumentError(`backward: the gradient is ${gradient.describe()}, the tensor ${this.describe()}.`);
+    throw new ArgumentError(
+      `backward: the gradient is ${gradient.describe()}, the tensor ${this.describe()}.`,
+    );
   }
   const last = this.node;
   noGrad(() => tidy(() => propagate(this, last, gradient, retainGraph)));
@@ -150,7 +154,8 @@ function propagate(root: Tensor, last: Node, gradient: Tensor | undefined, retai
   for (const node of order) {
     const dy = pending.get(node);
     if (dy) {
-      if (!node.backward) throw new ArgumentError(`backward: the graph behind "${node.operation}" was freed before.`);
+      if (!node.backward)
+        throw new ArgumentError(`backward: the graph behind "${node.operation}" was freed before.`);
       tidy(() => visit(node, dy, pending));
       pending.delete(node);
       dy.dispose();
@@ -172,7 +177,8 @@ function visit(node: Node, dy: Tensor, pending: Map<Node, Tensor>): Tensor[] {
     const edge = node.inputs.get(name);
     if (!edge) return undefined;
     const { leaf } = edge;
-    if (!leaf?.gradTarget || leaf.grad || written.has(leaf)) return Tensor.empty(edge.shape, { device: dy.device });
+    if (!leaf?.gradTarget || leaf.grad || written.has(leaf))
+      return Tensor.empty(edge.shape, { device: dy.device });
     const slot = leaf.gradTarget.detach();
     written.set(leaf, slot);
     return slot;

@@ -75,7 +75,7 @@ export class Tensor {
       throw new DisposedError(
         this.#disposedBy === "tape"
           ? `this tensor (${this.describe()}) was an intermediate result that backward() freed: read it before, or ` +
-            "protect it with keep(tensor), or call backward({ retainGraph: true })."
+              "protect it with keep(tensor), or call backward({ retainGraph: true })."
           : `this tensor (${this.describe()}) was used after dispose().`,
       );
     }

@@ -53,7 +53,8 @@ export async function saveCheckpoint(
   training?: TrainingState,
 ): Promise<void> {
   const tensors: Record<string, Tensor> = { ...weights };
-  for (const [name, tensor] of Object.entries(training?.tensors ?? {})) tensors[trainingPrefix + name] = tensor;
+  for (const [name, tensor] of Object.entries(training?.tensors ?? {}))
+    tensors[trainingPrefix + name] = tensor;
   const { config, classes, preprocessing, threshold, provenance } = description;
   const fields = { config, classes, preprocessing, threshold, provenance, training: training?.progress };
   const metadata: Record<string, string> = { format };
@@ -74,7 +75,10 @@ export async function readCheckpoint(path: string): Promise<CheckpointDescriptio
  * @param device  default "cpu"
  * @throws WeightsError naming the file: not a checkpoint, of another architecture than it says, or damaged weights
  */
-export async function loadCheckpoint(path: string, { device = "cpu" }: { device?: DeviceLike } = {}): Promise<Checkpoint> {
+export async function loadCheckpoint(
+  path: string,
+  { device = "cpu" }: { device?: DeviceLike } = {},
+): Promise<Checkpoint> {
   const description = await readCheckpoint(path);
   const model = new MedMamba({ ...description.config, device });
   try {
@@ -111,8 +115,8 @@ export async function loadWeights(path: string, model: MedMamba): Promise<Traini
   } finally {
     for (const tensor of Object.values(weights)) tensor.dispose();
   }
-  if (metadata["training"] === undefined) return undefined;
-  return { progress: parse(path, "training", metadata["training"]), tensors: training };
+  if (metadata.training === undefined) return undefined;
+  return { progress: parse(path, "training", metadata.training), tensors: training };
 }
 
 async function expectFinite(path: string, name: string, tensor: Tensor): Promise<void> {
@@ -120,11 +124,13 @@ async function expectFinite(path: string, name: string, tensor: Tensor): Promise
   const values = await tensor.data();
   if (values.every(Number.isFinite)) return;
   const bad = values.find((value) => !Number.isFinite(value));
-  throw new WeightsError(`${path}: "${name}" holds ${bad}: these weights are damaged, or come from a training that diverged.`);
+  throw new WeightsError(
+    `${path}: "${name}" holds ${bad}: these weights are damaged, or come from a training that diverged.`,
+  );
 }
 
 function describe(path: string, metadata: Readonly<Record<string, string>>): CheckpointDescription {
-  if (metadata["format"] !== format) {
+  if (metadata.format !== format) {
     throw new WeightsError(
       `${path}: this is not a medmamba checkpoint (it has no "${format}" metadata); bare weights are loaded with loadStateDict.`,
     );
@@ -137,12 +143,15 @@ function describe(path: string, metadata: Readonly<Record<string, string>>): Che
   try {
     const config = medMambaConfig(field("config") as MedMambaConfig);
     const preprocessing = definePreprocessing(field("preprocessing") as Preprocessing);
-    const threshold = metadata["threshold"] === undefined ? undefined : Number(metadata["threshold"]);
-    const provenance = metadata["provenance"] === undefined ? undefined : (field("provenance") as Record<string, unknown>);
+    const threshold = metadata.threshold === undefined ? undefined : Number(metadata.threshold);
+    const provenance =
+      metadata.provenance === undefined ? undefined : (field("provenance") as Record<string, unknown>);
     return { config, classes, preprocessing, threshold, provenance };
   } catch (error) {
     if (error instanceof WeightsError) throw error;
-    throw new WeightsError(`${path}: the checkpoint's description is damaged: ${(error as Error).message}`, { cause: error });
+    throw new WeightsError(`${path}: the checkpoint's description is damaged: ${(error as Error).message}`, {
+      cause: error,
+    });
   }
 }
 

@@ -142,11 +142,22 @@ class Run {
   #bestWeights: Record<string, Tensor> = {};
 
   constructor(model: MedMamba, options: FitOptions) {
-    const { train, validation: _, directory: __, resume: ___, saveEvery: ____, signal: _____, onProgress: ______, ...given } = options;
+    const {
+      train,
+      validation: _,
+      directory: __,
+      resume: ___,
+      saveEvery: ____,
+      signal: _____,
+      onProgress: ______,
+      ...given
+    } = options;
     const settings = trainingSettings(given);
     const { batchSize, seed, augmentation, lr, weightDecay, averageDecay } = settings;
     if (train.classes.length !== model.config.numClasses) {
-      throw new TrainingError(`fit: the model has ${model.config.numClasses} classes, the data set ${train.classes.length}.`);
+      throw new TrainingError(
+        `fit: the model has ${model.config.numClasses} classes, the data set ${train.classes.length}.`,
+      );
     }
     this.#model = model;
     this.#options = options;
@@ -157,20 +168,38 @@ class Run {
     const decays = ([, parameter]: [string, Tensor]) => parameter.shape.length > 1;
     this.#optimizer = new AdamW(
       [
-        { parameters: named.filter((entry) => decays(entry) && !isStateMatrix(entry[0])).map(([, parameter]) => parameter) },
         {
-          parameters: named.filter((entry) => !decays(entry) || isStateMatrix(entry[0])).map(([, parameter]) => parameter),
+          parameters: named
+            .filter((entry) => decays(entry) && !isStateMatrix(entry[0]))
+            .map(([, parameter]) => parameter),
+        },
+        {
+          parameters: named
+            .filter((entry) => !decays(entry) || isStateMatrix(entry[0]))
+            .map(([, parameter]) => parameter),
           settings: { weightDecay: 0 },
         },
       ],
       { lr, weightDecay },
     );
     this.#average = averageDecay > 0 ? new MovingAverage(model, averageDecay) : undefined;
-    this.#plateau = settings.schedule === "plateau" ? new Plateau({ lr, mode: settings.monitor === "loss" ? "min" : "max" }) : undefined;
+    this.#plateau =
+      settings.schedule === "plateau"
+        ? new Plateau({ lr, mode: settings.monitor === "loss" ? "min" : "max" })
+        : undefined;
     this.#schedule = makeSchedule(settings, this.#loader.batchCount, this.#plateau);
     const weights = resolveClassWeights(settings.classWeights, train);
     this.#classWeights = weights && keep(tensor(weights, [weights.length], { device: model.device }));
-    this.#progress = { settings, images: train.length, epoch: 0, batch: 0, step: 0, lossSum: 0, bestEpoch: 0, history: [] };
+    this.#progress = {
+      settings,
+      images: train.length,
+      epoch: 0,
+      batch: 0,
+      step: 0,
+      lossSum: 0,
+      bestEpoch: 0,
+      history: [],
+    };
   }
 
   async execute(): Promise<FitResult> {
@@ -248,7 +277,10 @@ class Run {
       const images = toInput(batch, preprocessing, device);
       const labels = tensor(batch.labels, [batch.labels.length], { dtype: "int64", device });
       this.#optimizer.zeroGrad();
-      const loss = crossEntropy(this.#model.forward(images), labels, { labelSmoothing, classWeights: this.#classWeights });
+      const loss = crossEntropy(this.#model.forward(images), labels, {
+        labelSmoothing,
+        classWeights: this.#classWeights,
+      });
       loss.backward();
       if (maxGradNorm > 0) this.#optimizer.clipGradNorm(maxGradNorm);
       this.#optimizer.step();
@@ -298,7 +330,9 @@ class Run {
 
   #epochStart = performance.now();
 
-  async #validate(validation: Dataset): Promise<{ metrics: ClassificationMetrics; threshold: number | undefined }> {
+  async #validate(
+    validation: Dataset,
+  ): Promise<{ metrics: ClassificationMetrics; threshold: number | undefined }> {
     const { onProgress } = this.#options;
     const { metrics, probabilities, labels } = await evaluate(this.#model, validation, {
       batchSize: this.#settings.batchSize,
@@ -326,11 +360,17 @@ class Run {
     const weights = this.#model.stateDict();
     if (directory !== undefined) {
       const provenance = { epoch: record.epoch, validation: record.validation, settings: this.#settings };
-      await saveCheckpoint(join(directory, "best.safetensors"), weights, { ...this.#description(), threshold, provenance });
+      await saveCheckpoint(join(directory, "best.safetensors"), weights, {
+        ...this.#description(),
+        threshold,
+        provenance,
+      });
       return;
     }
     for (const old of Object.values(this.#bestWeights)) old.dispose();
-    this.#bestWeights = Object.fromEntries(Object.entries(weights).map(([name, weight]) => [name, keep(weight.clone())]));
+    this.#bestWeights = Object.fromEntries(
+      Object.entries(weights).map(([name, weight]) => [name, keep(weight.clone())]),
+    );
   }
 
   #description(): CheckpointDescription {
@@ -342,7 +382,10 @@ class Run {
     const { directory } = this.#options;
     if (directory === undefined) return;
     const { step: _, tensors } = this.#optimizer.stateDict();
-    const averages = Object.entries(this.#average?.stateDict() ?? {}).map(([name, average]) => [`average/${name}`, average]);
+    const averages = Object.entries(this.#average?.stateDict() ?? {}).map(([name, average]) => [
+      `average/${name}`,
+      average,
+    ]);
     const state = { ...prefixedWith("optimizer/", tensors), ...Object.fromEntries(averages) };
     const progress = { ...this.#progress, plateau: this.#plateau?.state };
     const path = join(directory, "last.safetensors");
@@ -351,7 +394,8 @@ class Run {
 
   async #restore(): Promise<void> {
     const { directory } = this.#options;
-    if (directory === undefined) throw new TrainingError("fit: resume needs the directory of the run to go on with.");
+    if (directory === undefined)
+      throw new TrainingError("fit: resume needs the directory of the run to go on with.");
     const path = join(directory, "last.safetensors");
     const state = await loadWeights(path, this.#model);
     if (!state) throw new TrainingError(`${path} holds no training state: it cannot be resumed.`);
@@ -367,13 +411,22 @@ class Run {
   /** A run goes on with the settings and data that it began with, or its outcome would belong to neither. */
   #expectSame(path: string, saved: Progress): void {
     const names = Object.keys(this.#settings) as (keyof TrainingSettings)[];
-    const differing = names.filter((name) => JSON.stringify(saved.settings[name]) !== JSON.stringify(this.#settings[name]));
+    const differing = names.filter(
+      (name) => JSON.stringify(saved.settings[name]) !== JSON.stringify(this.#settings[name]),
+    );
     if (differing.length) {
-      const list = differing.map((name) => `${name} ${JSON.stringify(saved.settings[name])}, now ${JSON.stringify(this.#settings[name])}`);
-      throw new TrainingError(`${path} was written with other settings (${list.join("; ")}): resume with the same ones.`);
+      const list = differing.map(
+        (name) =>
+          `${name} ${JSON.stringify(saved.settings[name])}, now ${JSON.stringify(this.#settings[name])}`,
+      );
+      throw new TrainingError(
+        `${path} was written with other settings (${list.join("; ")}): resume with the same ones.`,
+      );
     }
     if (saved.images !== this.#options.train.length) {
-      throw new TrainingError(`${path} was written with ${saved.images} training images, now there are ${this.#options.train.length}.`);
+      throw new TrainingError(
+        `${path} was written with ${saved.images} training images, now there are ${this.#options.train.length}.`,
+      );
     }
   }
 
@@ -390,7 +443,8 @@ class Run {
   }
 
   #diverged(loss: number): TrainingError {
-    const saved = this.#options.directory === undefined ? "" : " The checkpoints of earlier epochs are unharmed.";
+    const saved =
+      this.#options.directory === undefined ? "" : " The checkpoints of earlier epochs are unharmed.";
     return new TrainingError(
       `the loss became ${loss} in epoch ${this.#progress.epoch + 1}, step ${this.#progress.batch + 1}: ` +
         `try a lower learning rate than ${this.#settings.lr}.${saved}`,
@@ -424,7 +478,11 @@ function isStateMatrix(name: string): boolean {
   return name.endsWith("A_logs");
 }
 
-function makeSchedule(settings: TrainingSettings, stepsPerEpoch: number, plateau: Plateau | undefined): Schedule {
+function makeSchedule(
+  settings: TrainingSettings,
+  stepsPerEpoch: number,
+  plateau: Plateau | undefined,
+): Schedule {
   const { lr, minLrFraction, epochs, warmupEpochs, schedule } = settings;
   const warmupSteps = Math.round(warmupEpochs * stepsPerEpoch);
   const totalSteps = epochs * stepsPerEpoch;
@@ -433,7 +491,13 @@ function makeSchedule(settings: TrainingSettings, stepsPerEpoch: number, plateau
   return (step) => base(step) * Math.min(1, (step + 1) / Math.max(1, warmupSteps));
 }
 
-function summarise({ crossEntropy: loss, accuracy, balancedAccuracy, auc, macroF1 }: ClassificationMetrics): ValidationRecord {
+function summarise({
+  crossEntropy: loss,
+  accuracy,
+  balancedAccuracy,
+  auc,
+  macroF1,
+}: ClassificationMetrics): ValidationRecord {
   return { loss, accuracy, balancedAccuracy, auc, macroF1 };
 }
 

@@ -18,7 +18,8 @@ export class MovingAverage {
     model: Module,
     readonly decay = 0.999,
   ) {
-    if (!(decay >= 0 && decay < 1)) throw new ArgumentError(`MovingAverage: decay ${decay} is not in [0, 1).`);
+    if (!(decay >= 0 && decay < 1))
+      throw new ArgumentError(`MovingAverage: decay ${decay} is not in [0, 1).`);
     this.#parameters = [...model.namedParameters()];
     this.#averages = this.#parameters.map(([, parameter]) => keep(parameter.clone()));
   }

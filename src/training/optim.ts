@@ -10,4 +10,12 @@ export {
   SGD,
   type SGDSettings,
 } from "./optimizer.js";
-export { Plateau, type PlateauOptions, type Schedule, stepDecay, type StepDecayOptions, warmupCosine, type WarmupCosineOptions } from "./schedule.js";
+export {
+  Plateau,
+  type PlateauOptions,
+  type Schedule,
+  type StepDecayOptions,
+  stepDecay,
+  type WarmupCosineOptions,
+  warmupCosine,
+} from "./schedule.js";

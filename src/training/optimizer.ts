@@ -124,13 +124,15 @@ export abstract class Optimizer<Settings extends { lr: number }> {
     let index = 0;
     for (const { parameters, settings } of this.groups) {
       const moved: Tensor[] = [];
-      const slices: Record<string, Tensor[]> = {};
+      const slices = Object.fromEntries(
+        Object.keys(this.#state).map((name): [string, Tensor[]] => [name, []]),
+      );
       for (const parameter of parameters) {
         const offset = this.#offsets[index++];
         if (!parameter.grad) continue;
         moved.push(parameter);
         for (const [name, flat] of Object.entries(this.#state)) {
-          (slices[name] ??= []).push(flat.view(parameter.shape, offset));
+          slices[name]?.push(flat.view(parameter.shape, offset));
         }
       }
       if (moved.length) {
@@ -218,7 +220,11 @@ export class SGD extends Optimizer<SGDSettings> {
     super(parameters, defaults, defaults.momentum > 0 ? ["momentum_buffers"] : []);
   }
 
-  protected override update(device: Device, { lr, momentum, dampening, weightDecay, nesterov }: SGDSettings, fields: UpdateFields): void {
+  protected override update(
+    device: Device,
+    { lr, momentum, dampening, weightDecay, nesterov }: SGDSettings,
+    fields: UpdateFields,
+  ): void {
     device.call("sgd", {
       ...fields,
       learning_rate: lr,
@@ -254,7 +260,11 @@ class AdamFamily extends Optimizer<AdamSettings> {
     this.#decoupled = decoupled;
   }
 
-  protected override update(device: Device, { lr, betas, eps, weightDecay }: AdamSettings, fields: UpdateFields): void {
+  protected override update(
+    device: Device,
+    { lr, betas, eps, weightDecay }: AdamSettings,
+    fields: UpdateFields,
+  ): void {
     device.call("adam", {
       ...fields,
       learning_rate: lr,

@@ -65,9 +65,11 @@ export function trainingSettings(given: Partial<TrainingSettings> = {}): Trainin
     patience: 0,
   };
   const settings = { ...defaults };
-  for (const [name, value] of Object.entries(given)) if (value !== undefined) Object.assign(settings, { [name]: value });
+  for (const [name, value] of Object.entries(given))
+    if (value !== undefined) Object.assign(settings, { [name]: value });
   const expect = (holds: boolean, name: keyof TrainingSettings, range: string) => {
-    if (!holds) throw new ArgumentError(`training: ${name} ${JSON.stringify(settings[name])} must be ${range}.`);
+    if (!holds)
+      throw new ArgumentError(`training: ${name} ${JSON.stringify(settings[name])} must be ${range}.`);
   };
   const count = (value: number, least: number) => Number.isSafeInteger(value) && value >= least;
   expect(count(settings.epochs, 1), "epochs", "a positive integer");
@@ -76,13 +78,21 @@ export function trainingSettings(given: Partial<TrainingSettings> = {}): Trainin
   expect(count(settings.patience, 0), "patience", "a non-negative integer");
   expect(settings.lr > 0 && Number.isFinite(settings.lr), "lr", "a positive number");
   expect(settings.minLrFraction >= 0 && settings.minLrFraction <= 1, "minLrFraction", "from 0 to 1");
-  expect(settings.warmupEpochs >= 0 && settings.warmupEpochs < epochs, "warmupEpochs", "from 0 to below epochs");
+  expect(
+    settings.warmupEpochs >= 0 && settings.warmupEpochs < epochs,
+    "warmupEpochs",
+    "from 0 to below epochs",
+  );
   expect(settings.weightDecay >= 0, "weightDecay", "0 or more");
   expect(settings.labelSmoothing >= 0 && settings.labelSmoothing < 1, "labelSmoothing", "from 0 to below 1");
   expect(settings.averageDecay >= 0 && settings.averageDecay < 1, "averageDecay", "from 0 to below 1");
   expect(settings.maxGradNorm >= 0, "maxGradNorm", "0 or more");
   expect(["cosine", "step", "plateau"].includes(settings.schedule), "schedule", "cosine, step or plateau");
-  expect(["auc", "accuracy", "balancedAccuracy", "loss"].includes(settings.monitor), "monitor", "auc, accuracy, balancedAccuracy or loss");
+  expect(
+    ["auc", "accuracy", "balancedAccuracy", "loss"].includes(settings.monitor),
+    "monitor",
+    "auc, accuracy, balancedAccuracy or loss",
+  );
   return settings;
 }
 
@@ -91,11 +101,16 @@ export function trainingSettings(given: Partial<TrainingSettings> = {}): Trainin
  *
  * @throws ArgumentError if there is not one positive factor for each class
  */
-export function resolveClassWeights(setting: TrainingSettings["classWeights"], train: Dataset): Float32Array | undefined {
+export function resolveClassWeights(
+  setting: TrainingSettings["classWeights"],
+  train: Dataset,
+): Float32Array | undefined {
   const counts = countLabels(train);
   if (typeof setting !== "string") {
     if (setting.length !== counts.length || !setting.every((weight) => weight > 0)) {
-      throw new ArgumentError(`training: classWeights [${setting.join(", ")}] are not ${counts.length} positive factors.`);
+      throw new ArgumentError(
+        `training: classWeights [${setting.join(", ")}] are not ${counts.length} positive factors.`,
+      );
     }
     return Float32Array.from(setting);
   }

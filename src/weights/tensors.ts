@@ -1,8 +1,9 @@
 /** The namespace `safetensors`: files of tensors, loaded to a device and saved from it. */
-import type { DeviceLike } from "../tensor/device.js";
+
 import { tensor } from "../tensor/creation.js";
+import type { DeviceLike } from "../tensor/device.js";
 import type { DType } from "../tensor/dtype.js";
-import { Tensor } from "../tensor/tensor.js";
+import type { Tensor } from "../tensor/tensor.js";
 import { WeightsError } from "./errors.js";
 import { readTensors, type StoredTensor, type TensorToStore, writeTensors } from "./safetensors.js";
 
@@ -17,7 +18,10 @@ export { readHeader, type SafetensorsHeader, type TensorEntry } from "./safetens
  * @returns       tensors by name, on an object without prototype
  * @throws WeightsError naming the file, if it is missing, truncated, malformed or holds a dtype without counterpart
  */
-export async function load(path: string, { device }: { device?: DeviceLike } = {}): Promise<Record<string, Tensor>> {
+export async function load(
+  path: string,
+  { device }: { device?: DeviceLike } = {},
+): Promise<Record<string, Tensor>> {
   const loaded: Record<string, Tensor> = Object.create(null);
   for (const [name, stored] of await readTensors(path)) loaded[name] = toTensor(path, name, stored, device);
   return loaded;
@@ -39,11 +43,14 @@ export async function save(
 }
 
 /** Tensors read back to the host, as `writeTensors` takes them. All transfers are queued before the first wait. */
-export async function toStored(tensors: Readonly<Record<string, Tensor>>): Promise<[string, TensorToStore][]> {
+export async function toStored(
+  tensors: Readonly<Record<string, Tensor>>,
+): Promise<[string, TensorToStore][]> {
   return Promise.all(
     Object.entries(tensors).map(async ([name, tensor]): Promise<[string, TensorToStore]> => {
       const { dtype, shape } = tensor;
-      const data = dtype === "bfloat16" ? halves(await tensor.data<"bfloat16">()) : await tensor.data<DType>();
+      const data =
+        dtype === "bfloat16" ? halves(await tensor.data<"bfloat16">()) : await tensor.data<DType>();
       return [name, { dtype, shape, data }];
     }),
   );
@@ -56,7 +63,12 @@ function halves(values: Float32Array): Uint16Array {
 }
 
 /** A stored tensor on a device; see `load` for what becomes of its dtype. */
-export function toTensor(path: string, name: string, { dtype, shape, data }: StoredTensor, device?: DeviceLike): Tensor {
+export function toTensor(
+  path: string,
+  name: string,
+  { dtype, shape, data }: StoredTensor,
+  device?: DeviceLike,
+): Tensor {
   const { buffer } = data;
   const on = device === undefined ? {} : { device };
   switch (dtype) {

@@ -83,10 +83,11 @@ void extremes(Kernels& kernels) {
             // -infinity times 0 is NaN in SiLU and GELU, as in PyTorch; GELU is cut off at 4 standard deviations.
             if ((op == MM_SILU || op == MM_GELU) && x[i] == -infinity) continue;
             const double want = op == MM_RELU && std::isnan(x[i]) ? NAN : unary_of(op, x[i]);
-            const bool right = std::isnan(want)                ? std::isnan(y[i])
+            const double allowed = 1e-6 * std::fmax(1, std::fabs(want));
+            const bool right = std::isnan(want)                 ? std::isnan(y[i])
                                : std::fabs(want) > 3.4028235e38 ? y[i] == (want > 0 ? infinity : -infinity)
-                                                                : std::fabs(y[i] - want) <= 1e-6 * std::fmax(1, std::fabs(want));
-            that(right, "unary " + std::to_string(op) + " of element " + std::to_string(i) + " is " + std::to_string(y[i]));
+                                                                : std::fabs(y[i] - want) <= allowed;
+            that(right, "unary " + std::to_string(op) + " of " + std::to_string(x[i]) + " is " + std::to_string(y[i]));
         }
         kernels.unary_backward({op, (int64_t)x.size(), x.data(), x.data(), y.data()});
     }

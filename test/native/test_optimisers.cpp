@@ -44,6 +44,7 @@ const mm_tensor_list list = {(int64_t)counts.size(), counts.data()};
 
 void compare(const std::string& name, const Tensors& one, const Tensors& two, const Exact& expected, double tolerance) {
     for (size_t t = 0; t < counts.size(); ++t) {
+        if (counts[t] == 0) continue;
         check::close(name.c_str(), one.values[t].data(), expected[t].data(), counts[t], tolerance);
         check::same_bits(name.c_str(), one.values[t].data(), two.values[t].data(), counts[t] * (int64_t)sizeof(float));
     }

@@ -111,7 +111,7 @@ void gradient_rows(mm_stream* stream, const mm_batch_norm_backward_params* param
 
 mm_status batch_norm_statistics(mm_stream* stream, const mm_batch_norm_statistics_params* params) {
     const int64_t rows = params->rows, channels = params->channels;
-    if (rows == 0) return stream->fail(MM_INVALID_ARGUMENT, "batch_norm_statistics: a batch of no pixels has no mean");
+    if (rows == 0) return stream->fail(MM_INVALID_ARGUMENT, "batch_norm_statistics: an empty batch has no mean");
     const int64_t stride = row_stride(params->x_row, channels);
     const int64_t grain = rows_per_range(channels), ranges = ceil_div(rows, grain);
     double* partial = stream->scratch.take<double>(ranges * 2 * channels);
@@ -163,8 +163,8 @@ mm_status channel_affine(mm_stream* stream, const mm_channel_affine_params* para
             const float* x = params->x + row * x_row;
             float* y = params->y + row * y_row;
             each_vector(channels, [&](int64_t i, auto part) {
-                const vfloat value = load(x + i, part) * load(params->scale + i, part) + load(params->shift + i, part);
-                store(y + i, max(least, value), part);
+                const vfloat scale = load(params->scale + i, part), shift = load(params->shift + i, part);
+                store(y + i, max(least, load(x + i, part) * scale + shift), part);
             });
         }
     });

@@ -35,7 +35,7 @@ inline BFloat16 to_bfloat16(float x) {
 template <class Integer>
 inline Integer truncate(float x) {
     using Limits = std::numeric_limits<Integer>;
-    // 255 and the powers of two are floats; the largest float that fits an int32 or int64 is the one below 2^31, 2^63.
+    // 255 is a float. 2^31 - 1 and 2^63 - 1 are not: the largest float that fits is the one below 2^31 or 2^63.
     constexpr float low = (float)Limits::min(), high = (float)Limits::max();
     constexpr bool exact = std::is_same_v<Integer, uint8_t>;
     constexpr float fits = exact ? high : high * (1.0f - 1.0f / 16777216.0f);

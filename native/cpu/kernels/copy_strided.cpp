@@ -125,7 +125,7 @@ mm_status copy(mm_stream* stream, const mm_copy_params* params) {
         case 4: copy_as<uint32_t>(stream, axes, params); return MM_OK;
         case 8: copy_as<uint64_t>(stream, axes, params); return MM_OK;
         default:
-            return stream->fail(MM_INVALID_ARGUMENT, "copy: element_size is %lld, but elements have 1, 2, 4 or 8 bytes",
+            return stream->fail(MM_INVALID_ARGUMENT, "copy: elements have 1, 2, 4 or 8 bytes, not %lld",
                                 (long long)params->element_size);
     }
 }

@@ -115,7 +115,8 @@ mm_status unary_backward(mm_stream* stream, const mm_unary_backward_params* para
             });
         case MM_EXP: return apply([](vfloat x, vfloat dy) { return dy * exp(x); });
         case MM_LOG: return apply([](vfloat x, vfloat dy) { return dy / x; });
-        default: return stream->fail(MM_INVALID_ARGUMENT, "unary_backward: there is no operation %d", (int)params->op);
+        default:
+            return stream->fail(MM_INVALID_ARGUMENT, "unary_backward: there is no operation %d", (int)params->op);
     }
 }
 

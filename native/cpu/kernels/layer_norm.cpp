@@ -132,9 +132,10 @@ void backward_rows(const mm_layer_norm_backward_params* params, int64_t row, flo
         const vfloat weight = load(params->weight + i, part);
         for (int r = 0; r < count; ++r) {
             const vfloat normal = (load(x[r] + i, part) - mean[r]) * inverse_std[r];
-            vfloat slope = (load(g[r] + i, part) * weight - along_bias[r] - normal * along_weight[r]) * inverse_std[r];
-            if (params->accumulate_dx) slope += load(dx[r] + i, part);
-            store(dx[r] + i, slope, part);
+            const vfloat off_means = load(g[r] + i, part) * weight - along_bias[r] - normal * along_weight[r];
+            vfloat out = off_means * inverse_std[r];
+            if (params->accumulate_dx) out += load(dx[r] + i, part);
+            store(dx[r] + i, out, part);
         }
     });
 }

@@ -4,12 +4,10 @@
 // one indirect call on top of kernels that take microseconds to seconds.
 #include "backend.h"
 
-#include <sched.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <cinttypes>
 #include <climits>
 #include <cstring>
@@ -18,6 +16,7 @@
 
 #include "kernels/scan.h"
 #include "levels.h"
+#include "processors.h"
 #include "stream.h"
 
 namespace medmamba::cpu {
@@ -92,24 +91,6 @@ const Level* choose_level(const char* asked, const char** why) {
     return nullptr;
 }
 
-// Processors that this process may run on; a container or `taskset` leaves it fewer than the machine has.
-int available_processors() {
-#if defined(__linux__)
-    // The kernel refuses a mask smaller than its own, so the mask grows until it fits.
-    for (int processors = CPU_SETSIZE; processors <= CPU_SETSIZE * 64; processors *= 2) {
-        const size_t bytes = CPU_ALLOC_SIZE(processors);
-        cpu_set_t* set = CPU_ALLOC(processors);
-        if (!set) break;
-        const bool known = sched_getaffinity(0, bytes, set) == 0;
-        const int count = known ? CPU_COUNT_S(bytes, set) : 0;
-        CPU_FREE(set);
-        if (known) return std::max(count, 1);
-        if (errno != EINVAL) break;
-    }
-#endif
-    return std::max((int)std::thread::hardware_concurrency(), 1);
-}
-
 // Threads asked for, by option or by MEDMAMBA_THREADS, otherwise one per available processor. 0 with a reason.
 int choose_threads(int asked, const char** why) {
     constexpr int most = 1024;
@@ -119,7 +100,7 @@ int choose_threads(int asked, const char** why) {
     }
     if (asked > 0) return asked;
     const char* setting = std::getenv("MEDMAMBA_THREADS");
-    if (!setting || !*setting) return std::min(available_processors(), most);
+    if (!setting || !*setting) return std::min((int)allowed_processors().size(), most);
     char* end = nullptr;
     const long threads = std::strtol(setting, &end, 10);
     if (*end || threads < 1 || threads > most) {

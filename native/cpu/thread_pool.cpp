@@ -1,7 +1,11 @@
 #include "thread_pool.h"
 
 #include <chrono>
+#include <cstdlib>
+#include <cstring>
 #include <new>
+
+#include "processors.h"
 
 namespace medmamba::cpu {
 
@@ -29,9 +33,16 @@ bool spin_until(Condition condition) {
     return condition();
 }
 
+bool placement_is_wanted() {
+    const char* setting = std::getenv("MEDMAMBA_PIN");
+    return !setting || std::strcmp(setting, "0") != 0;
+}
+
 }  // namespace
 
 ThreadPool::ThreadPool(int threads) {
+    if (threads > 1 && placement_is_wanted()) processors_ = allowed_processors();
+    if ((int)processors_.size() != threads) processors_.clear();
     for (int worker = 1; worker < threads; ++worker) helpers_.emplace_back([this, worker] { help(worker); });
 }
 
@@ -49,6 +60,10 @@ void ThreadPool::run_erased(int64_t count, Call call, void* context) {
     if (helpers_.empty() || count <= 1) {
         for (int64_t i = 0; i < count; ++i) call(context, i, 0);
         return;
+    }
+    if (settled_ != std::this_thread::get_id()) {
+        settle(0);
+        settled_ = std::this_thread::get_id();
     }
     {
         std::lock_guard lock(mutex_);
@@ -79,7 +94,12 @@ void ThreadPool::drain(int worker) {
     }
 }
 
+void ThreadPool::settle(int worker) const {
+    if (!processors_.empty()) stay_on(processors_[worker]);
+}
+
 void ThreadPool::help(int worker) {
+    settle(worker);
     uint64_t seen = 0;
     for (;;) {
         const auto changed = [&] { return round_.load(std::memory_order_acquire) != seen; };

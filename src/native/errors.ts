@@ -66,6 +66,7 @@ export class OperationError extends MedMambaError {
 
 /** The package's class for an error that the addon threw. */
 export function fromNative(error: unknown): Error {
+  if (error instanceof MedMambaError) return error;
   if (!(error instanceof Error) || !("code" in error) || typeof error.code !== "string") {
     return error instanceof Error ? error : new Error(String(error));
   }

@@ -20,7 +20,8 @@ struct Sample {
     std::vector<uint8_t> bytes;
     Floats floats, matrix, gain, offset, channel_scale, channel_shift;
 
-    Sample(int64_t batch, int64_t channels, int64_t in_height, int64_t in_width, int64_t out_height, int64_t out_width)
+    Sample(int64_t batch, int64_t channels, int64_t in_height, int64_t in_width, int64_t out_height,
+           int64_t out_width)
         : batch(batch), channels(channels), in_height(in_height), in_width(in_width), out_height(out_height),
           out_width(out_width), bytes((size_t)(batch * channels * in_height * in_width)), gain((size_t)batch, 1.0f),
           offset((size_t)batch, 0.0f), channel_scale((size_t)channels, 1.0f), channel_shift((size_t)channels, 0.0f) {
@@ -50,8 +51,11 @@ struct Sample {
                 for (int64_t i = 0; i < out_height; ++i)
                     for (int64_t j = 0; j < out_width; ++j) {
                         const float* m = &matrix[(size_t)n * 6];
-                        const double row = std::clamp(m[0] * (i + 0.5) + m[1] * (j + 0.5) + m[2] - 0.5, 0.0, in_height - 1.0);
-                        const double column = std::clamp(m[3] * (i + 0.5) + m[4] * (j + 0.5) + m[5] - 0.5, 0.0, in_width - 1.0);
+                        const double down = i + 0.5, along = j + 0.5;
+                        const double y_place = m[0] * down + m[1] * along + m[2] - 0.5;
+                        const double x_place = m[3] * down + m[4] * along + m[5] - 0.5;
+                        const double row = std::clamp(y_place, 0.0, in_height - 1.0);
+                        const double column = std::clamp(x_place, 0.0, in_width - 1.0);
                         const int64_t r = (int64_t)row, k = (int64_t)column;
                         const auto at = [&](int64_t a, int64_t b) {
                             a = std::min(a, in_height - 1);
@@ -93,7 +97,8 @@ void test_exact_maps(int64_t height, int64_t width) {
     for (int64_t plane = 0; plane < 6; ++plane)
         for (int64_t i = 0; i < height; ++i)
             for (int64_t j = 0; j < width; ++j)
-                expected.push_back(sample.floats[(size_t)((plane * height + i) * width + (plane < 3 ? j : width - 1 - j))]);
+                expected.push_back(
+                    sample.floats[(size_t)((plane * height + i) * width + (plane < 3 ? j : width - 1 - j))]);
     const int64_t bytes = sample.outputs() * (int64_t)sizeof(float);
     check::same_bits("identity and flip of float32", sample.run(MM_FLOAT32).data(), expected.data(), bytes);
     check::same_bits("identity and flip of uint8", sample.run(MM_UINT8).data(), expected.data(), bytes);
@@ -112,7 +117,8 @@ void test_numbers_that_are_none() {
 
 void test_invalid_arguments() {
     float y = 0.0f;
-    mm_affine_sample_params params = {1, 1, 0, 5, 1, 1, MM_FLOAT32, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr, &y};
+    mm_affine_sample_params params = {1,       1,       0,       5,       1,       1, MM_FLOAT32, nullptr, nullptr,
+                                      nullptr, nullptr, nullptr, nullptr, &y};
     check::that(affine_sample(&one_thread, &params) == MM_INVALID_ARGUMENT, "an empty image");
     params.in_height = params.in_width = 100000;
     check::that(affine_sample(&one_thread, &params) == MM_UNSUPPORTED, "an image too large");

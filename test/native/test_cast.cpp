@@ -2,6 +2,7 @@
 #include <limits>
 
 #include "kernel_case.h"
+#include "simd_level.h"
 
 namespace {
 

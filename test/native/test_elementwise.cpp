@@ -3,6 +3,7 @@
 #include <limits>
 
 #include "kernel_case.h"
+#include "simd_level.h"
 
 namespace {
 

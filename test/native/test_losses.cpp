@@ -56,7 +56,8 @@ void test_softmax(int64_t rows, int64_t channels, float scale) {
         const std::string name = (logarithm ? "log_softmax" : "softmax") + shape;
         run(name.c_str(), softmax_forward, {rows, channels, logarithm, x.data(), nullptr},
             &mm_softmax_forward_params::y, y);
-        check::close(name.c_str(), y.data(), naive_softmax(x, rows, channels, logarithm).data(), rows * channels, 1e-6);
+        check::close(name.c_str(), y.data(), naive_softmax(x, rows, channels, logarithm).data(), rows * channels,
+                     1e-6);
 
         run(name.c_str(), softmax_backward, {rows, channels, logarithm, y.data(), dy.data(), nullptr},
             &mm_softmax_backward_params::dx, dx);
@@ -69,7 +70,8 @@ void test_softmax(int64_t rows, int64_t channels, float scale) {
                 expected[c] = logarithm ? dy[c] - p[c] * total : p[c] * (dy[c] - total);
         }
         // A row of one channel has the gradient zero, up to the rounding of its sum.
-        if (channels > 1) check::close((name + " backward").c_str(), dx.data(), expected.data(), rows * channels, 1e-5);
+        const std::string backward = name + " backward";
+        if (channels > 1) check::close(backward.c_str(), dx.data(), expected.data(), rows * channels, 1e-5);
     }
 }
 
@@ -208,7 +210,8 @@ void test_element_losses(int64_t count, float positive_weight) {
         gradient[i] = dloss * ((1 - t) * s - positive_weight * t * (1 - s)) / (double)count;
     }
     run("binary_cross_entropy", binary_cross_entropy_forward,
-        {count, positive_weight, x.data(), targets.data(), nullptr}, &mm_binary_cross_entropy_forward_params::loss, loss);
+        {count, positive_weight, x.data(), targets.data(), nullptr},
+        &mm_binary_cross_entropy_forward_params::loss, loss);
     check::close("binary_cross_entropy", loss.data(), &expected, 1, 1e-6);
     run("binary_cross_entropy backward", binary_cross_entropy_backward,
         {count, positive_weight, x.data(), targets.data(), &dloss, nullptr},
@@ -247,16 +250,20 @@ void test_labels_out_of_range() {
     for (int64_t wrong : {(int64_t)5, (int64_t)-1, INT64_MIN}) {
         const std::vector<int64_t> labels = {0, 1, 2, wrong};
         Floats loss(1, 9.0f), y(20, 9.0f);
-        const mm_cross_entropy_forward_params forward = {4, 5, 0.1f, x.data(), labels.data(), nullptr, loss.data(), y.data()};
+        const mm_cross_entropy_forward_params forward = {
+            4, 5, 0.1f, x.data(), labels.data(), nullptr, loss.data(), y.data()};
         check::that(cross_entropy_forward(&one_thread, &forward) == MM_INVALID_ARGUMENT, "label out of range");
         const std::string message =
             "cross_entropy: label " + std::to_string(wrong) + " of row 3 is not in 0..4";
         check::that(message == one_thread.last_error, one_thread.last_error);
-        const mm_cross_entropy_backward_params backward = {4, 5, 0.1f, x.data(), labels.data(), nullptr, &dloss, y.data()};
+        const mm_cross_entropy_backward_params backward = {
+            4, 5, 0.1f, x.data(), labels.data(), nullptr, &dloss, y.data()};
         check::that(cross_entropy_backward(&one_thread, &backward) == MM_INVALID_ARGUMENT, "label out of range");
-        const mm_focal_loss_forward_params focal = {4, 5, 2.0f, x.data(), labels.data(), nullptr, loss.data(), y.data()};
+        const mm_focal_loss_forward_params focal = {
+            4, 5, 2.0f, x.data(), labels.data(), nullptr, loss.data(), y.data()};
         check::that(focal_loss_forward(&one_thread, &focal) == MM_INVALID_ARGUMENT, "label out of range");
-        const mm_focal_loss_backward_params focal_backward = {4, 5, 2.0f, x.data(), labels.data(), nullptr, &dloss, y.data()};
+        const mm_focal_loss_backward_params focal_backward = {
+            4, 5, 2.0f, x.data(), labels.data(), nullptr, &dloss, y.data()};
         check::that(focal_loss_backward(&one_thread, &focal_backward) == MM_INVALID_ARGUMENT, "label out of range");
         check::that(loss[0] == 9.0f && y == Floats(20, 9.0f), "outputs are untouched");
     }
@@ -272,7 +279,8 @@ int main() {
     test_softmax_of_extremes();
     for (int64_t classes : {2, 3, 7, 16, 17, 40})
         for (bool weighted : {false, true})
-            for (float smoothing : {0.0f, 0.1f, 1.0f}) test_class_losses(9, classes, weighted, smoothing, 20 * smoothing);
+            for (float smoothing : {0.0f, 0.1f, 1.0f})
+                test_class_losses(9, classes, weighted, smoothing, 20 * smoothing);
     test_class_losses(1, 2, true, 0.1f, 1.5f);
     test_class_losses(30011, 5, true, 0.1f, 1.5f);
     test_focal_loss_of_certainties();

@@ -1,5 +1,6 @@
 // Normalisation and the end of the block against their definitions in double, on odd shapes.
 #include "kernel_case.h"
+#include "simd_level.h"
 
 namespace {
 

@@ -42,11 +42,13 @@ Exact exact(const Tensors& tensors) {
 
 const mm_tensor_list list = {(int64_t)counts.size(), counts.data()};
 
-void compare(const std::string& name, const Tensors& one, const Tensors& two, const Exact& expected, double tolerance) {
+void compare(const std::string& name, const Tensors& one, const Tensors& two, const Exact& expected,
+             double tolerance) {
     for (size_t t = 0; t < counts.size(); ++t) {
         if (counts[t] == 0) continue;
         check::close(name.c_str(), one.values[t].data(), expected[t].data(), counts[t], tolerance);
-        check::same_bits(name.c_str(), one.values[t].data(), two.values[t].data(), counts[t] * (int64_t)sizeof(float));
+        check::same_bits(name.c_str(), one.values[t].data(), two.values[t].data(),
+                         counts[t] * (int64_t)sizeof(float));
     }
 }
 
@@ -106,7 +108,8 @@ void test_adam(bool decoupled, float weight_decay, float beta1, const float* gra
                 g += weight_decay * p[t][i];
             m[t][i] += (1.0 - beta1) * (g - m[t][i]);
             v[t][i] = beta2 * v[t][i] + (1.0 - beta2) * g * g;
-            const double corrected = std::sqrt(v[t][i]) / std::sqrt(1.0 - std::pow((double)beta2, (double)step)) + eps;
+            const double correction = std::sqrt(1.0 - std::pow((double)beta2, (double)step));
+            const double corrected = std::sqrt(v[t][i]) / correction + eps;
             p[t][i] -= rate / (1.0 - std::pow((double)beta1, (double)step)) * m[t][i] / corrected;
         });
     }

@@ -23,7 +23,8 @@ struct Counter {
 Counter naive_philox(Counter x, uint32_t key0, uint32_t key1) {
     for (int round = 0; round < 10; ++round, key0 += 0x9E3779B9u, key1 += 0xBB67AE85u) {
         const uint64_t a = (uint64_t)0xD2511F53u * x.word[0], b = (uint64_t)0xCD9E8D57u * x.word[2];
-        x = {{(uint32_t)(b >> 32) ^ x.word[1] ^ key0, (uint32_t)b, (uint32_t)(a >> 32) ^ x.word[3] ^ key1, (uint32_t)a}};
+        x = {{(uint32_t)(b >> 32) ^ x.word[1] ^ key0, (uint32_t)b, (uint32_t)(a >> 32) ^ x.word[3] ^ key1,
+              (uint32_t)a}};
     }
     return x;
 }
@@ -98,7 +99,8 @@ double normal_distribution(double z) { return 0.5 * std::erfc(-z * std::sqrt(0.5
 // The defining equation instead of another inverse: Phi((y - mean) / std) must be the uniform it came from.
 void test_truncated_normal(int64_t count, float mean, float deviation) {
     const Floats y = random_values(MM_TRUNCATED_NORMAL, count, 11, 3, mean, deviation);
-    const double low = normal_distribution((-2.0 - mean) / deviation), high = normal_distribution((2.0 - mean) / deviation);
+    const double low = normal_distribution((-2.0 - mean) / deviation);
+    const double high = normal_distribution((2.0 - mean) / deviation);
     double total = 0.0, squares = 0.0;
     int64_t outside = 0, wrong = 0;
     for (int64_t i = 0; i < count; ++i) {

@@ -152,7 +152,8 @@ mm_status focal_loss_backward(mm_stream* stream, const mm_focal_loss_backward_pa
             double slope = -std::pow(others, gamma);
             // Both factors' limits are 0 where a power or a logarithm is not finite.
             if (gamma != 0.0 && others != 0.0 && own != 0.0)
-                slope += gamma * std::pow(others, gamma - 1.0) * own * (own > 0.5 ? std::log1p(-others) : std::log(own));
+                slope += gamma * std::pow(others, gamma - 1.0) * own *
+                         (own > 0.5 ? std::log1p(-others) : std::log(own));
             slope *= scale * weight_of(p->class_weights, label);
             const float towards_others = (float)-slope;
             each_vector(classes, [&](int64_t c, auto part) {

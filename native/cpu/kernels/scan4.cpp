@@ -4,18 +4,6 @@ namespace medmamba::cpu::MM_SIMD {
 
 namespace {
 
-// Copies a row and fills it with zeros up to a whole number of registers.
-void copy_padded(float* to, const float* from, int64_t count) {
-    for (; count >= lanes; count -= lanes, from += lanes, to += lanes) store(to, load(from));
-    if (count > 0) store(to, load_partial(from, count));
-}
-
-// Direction 0 takes the pixels row by row, 1 column by column; 2 and 3 are the same two from the end.
-int64_t visited_pixel(const Scan4Shape& shape, int direction, int64_t step) {
-    if (direction >= 2) step = shape.pixels - 1 - step;
-    return direction % 2 == 0 ? step : step % shape.height * shape.width + step / shape.height;
-}
-
 template <int rows>
 inline void multiply_some_rows(int64_t depth, const float* a, int64_t a_row, int64_t a_column, const float* w,
                                int64_t w_row, float* y, int64_t y_row) {
@@ -36,27 +24,38 @@ inline void multiply_some_rows(int64_t depth, const float* a, int64_t a_row, int
 void Scan4Arrangement::arrange(int direction, int64_t block, const float* A_log, const float* dt_weight,
                                const float* dt_bias, const float* skip) {
     const Scan4Parameters p = at(direction, block);
+    const int64_t first = direction * shape_.channels + block * lanes, states = shape_.states, rank = shape_.rank;
+    const Lanes part = shape_.block_lanes(block);
     set_zero(p.A2, block_floats_);
-    const int64_t first = direction * shape_.channels + block * lanes, count = shape_.block_lanes(block).count;
-    const int64_t states = shape_.states, rank = shape_.rank;
-    for (int64_t lane = 0; lane < count; ++lane) {
-        const int64_t channel = first + lane;
-        for (int64_t n = 0; n < states; ++n) p.A2[n * lanes + lane] = A_log[channel * states + n];
-        for (int64_t r = 0; r < rank; ++r) {
-            p.dt_weight[r * lanes + lane] = dt_weight[channel * rank + r];
-            p.dt_by_lane[lane * shape_.rank_row + r] = dt_weight[channel * rank + r];
-        }
-        p.dt_bias[lane] = dt_bias[channel];
-        p.skip[lane] = skip[channel];
-    }
+    load_columns(A_log + first * states, states, part.count, states, p.A2, lanes);
+    load_columns(dt_weight + first * rank, rank, part.count, rank, p.dt_weight, lanes);
+    store(p.dt_bias, part.load(dt_bias + first));
+    store(p.skip, part.load(skip + first));
+    if (use_ == for_backward)
+        for (int64_t lane = 0; lane < part.count; ++lane)
+            copy_padded(p.dt_by_lane + lane * shape_.rank_row, dt_weight + (first + lane) * rank, rank);
     for (int64_t n = 0; n < states; ++n) store(p.A2 + n * lanes, exp(load(p.A2 + n * lanes)) * -log2e);
 }
 
+// Direction 0 takes the pixels row by row, 1 column by column; 2 and 3 are the same two from the end.
 void Scan4Chunk::gather(const Scan4Shape& shape, const float* projected, int direction, int64_t chunk) {
     const int64_t first = chunk * chunk_steps;
     count = std::min(chunk_steps, shape.pixels - first);
+    const bool by_column = direction % 2 == 1, from_end = direction >= 2;
+    // A line is what is walked along, a row or a column; `along` is the place in it.
+    const int64_t line_length = by_column ? shape.height : shape.width;
+    const int64_t start = from_end ? shape.pixels - 1 - first : first;
+    int64_t line = start / line_length, along = start % line_length;
     for (int64_t t = 0; t < count; ++t) {
-        pixel[t] = visited_pixel(shape, direction, first + t);
+        pixel[t] = by_column ? along * shape.width + line : line * shape.width + along;
+        along += from_end ? -1 : 1;
+        if (along < 0) {
+            along = line_length - 1;
+            --line;
+        } else if (along == line_length) {
+            along = 0;
+            ++line;
+        }
         const float* row = projected + (pixel[t] * directions + direction) * shape.columns;
         copy_padded(dt + t * shape.rank_row, row, shape.rank);
         copy_padded(B + t * shape.state_row, row + shape.rank, shape.states);
@@ -71,12 +70,6 @@ void multiply_rows(int64_t rows, int64_t depth, const float* a, int64_t a_row, i
         multiply_some_rows<8>(depth, a + i * a_row, a_row, a_column, w, w_row, y + i * y_row, y_row);
     for (; i < rows; ++i)
         multiply_some_rows<1>(depth, a + i * a_row, a_row, a_column, w, w_row, y + i * y_row, y_row);
-}
-
-void project_delta(const Scan4Shape& shape, const Scan4Chunk& chunk, const Scan4Parameters& parameters, float* pre) {
-    const vfloat bias = load(parameters.dt_bias);
-    for (int64_t t = 0; t < chunk.count; ++t) store(pre + t * lanes, bias);
-    multiply_rows(chunk.count, shape.rank, chunk.dt, shape.rank_row, 1, parameters.dt_weight, lanes, pre, lanes);
 }
 
 }  // namespace medmamba::cpu::MM_SIMD

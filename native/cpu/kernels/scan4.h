@@ -32,16 +32,19 @@ struct Scan4Shape {
 struct Scan4Parameters {
     float* A2;           // (state_row, lanes)      -exp(A_log) log2(e), zero for padding states
     float* dt_weight;    // (rank, lanes)
-    float* dt_by_lane;   // (lanes, rank_row)       the same, transposed; for backward
     float *dt_bias, *skip;  // (lanes)
+    float* dt_by_lane;   // (lanes, rank_row)       dt_weight as it was, in padded rows; for backward only
 };
 
-// Parameters of all blocks and directions, rearranged once an operation.
+// Parameters of all blocks and directions, rearranged once per operation.
 class Scan4Arrangement {
 public:
+    enum Use { for_forward, for_backward };
+
     template <class Params>
-    Scan4Arrangement(mm_stream* stream, const Scan4Shape& shape, const Params& p)
-        : shape_(shape), block_floats_((shape.state_row + shape.rank + shape.rank_row + 2) * lanes),
+    Scan4Arrangement(mm_stream* stream, const Scan4Shape& shape, const Params& p, Use use)
+        : shape_(shape), use_(use),
+          block_floats_((shape.state_row + shape.rank + 2 + (use == for_backward ? shape.rank_row : 0)) * lanes),
           floats_(stream->scratch.take(directions * shape.blocks * block_floats_)) {
         stream->pool.run(directions * shape.blocks, [&](int64_t index, int) {
             arrange((int)(index / shape.blocks), index % shape.blocks, p.A_log, p.dt_weight, p.dt_bias, p.skip);
@@ -51,9 +54,8 @@ public:
     Scan4Parameters at(int direction, int64_t block) const {
         float* p = floats_ + (direction * shape_.blocks + block) * block_floats_;
         float* dt_weight = p + shape_.state_row * lanes;
-        float* dt_by_lane = dt_weight + shape_.rank * lanes;
-        float* dt_bias = dt_by_lane + shape_.rank_row * lanes;
-        return {p, dt_weight, dt_by_lane, dt_bias, dt_bias + lanes};
+        float* dt_bias = dt_weight + shape_.rank * lanes;
+        return {p, dt_weight, dt_bias, dt_bias + lanes, dt_bias + 2 * lanes};
     }
 
 private:
@@ -61,6 +63,7 @@ private:
                  const float* skip);
 
     const Scan4Shape& shape_;
+    Use use_;
     int64_t block_floats_;
     float* floats_;
 };
@@ -73,9 +76,11 @@ struct Scan4Chunk {
 
     Scan4Chunk(Scratch& scratch, const Scan4Shape& shape)
         : dt(scratch.take(chunk_steps * shape.rank_row)), B(scratch.take(chunk_steps * shape.state_row)),
-          C(scratch.take(chunk_steps * shape.state_row)) {}
+          C(scratch.take(chunk_steps * shape.state_row)) {
+        set_zero(dt, chunk_steps * shape.rank_row);
+    }
 
-    // `projected` is the image's (pixels, 4, columns).
+    // Rows from `count` up to the end are left as they were. `projected` is the image's (pixels, 4, columns).
     void gather(const Scan4Shape& shape, const float* projected, int direction, int64_t chunk);
 };
 
@@ -83,7 +88,26 @@ struct Scan4Chunk {
 void multiply_rows(int64_t rows, int64_t depth, const float* a, int64_t a_row, int64_t a_column, const float* w,
                    int64_t w_row, float* y, int64_t y_row);
 
-// What goes into softplus: pre (count, lanes) = dt dt_weight + dt_bias.
-void project_delta(const Scan4Shape& shape, const Scan4Chunk& chunk, const Scan4Parameters& parameters, float* pre);
+// Calls each(t, pre) for every step of the chunk, where pre = dt dt_weight + dt_bias is what goes into softplus.
+template <class Each>
+inline void project_delta(const Scan4Shape& shape, const Scan4Chunk& chunk, const Scan4Parameters& parameters,
+                          Each&& each) {
+    constexpr int together = 8;  // enough sums to hide the latency of a multiply-add
+    const vfloat bias = load(parameters.dt_bias);
+    for (int64_t t = 0; t < chunk.count; t += together) {
+        vfloat pre[together];
+        // Of a chunk that is not full, the last rows are what an earlier one left.
+        const float* dt = chunk.dt + t * shape.rank_row;
+#pragma GCC unroll 8
+        for (int i = 0; i < together; ++i) pre[i] = bias;
+        for (int64_t r = 0; r < shape.rank; ++r) {
+            const vfloat weight = load(parameters.dt_weight + r * lanes);
+#pragma GCC unroll 8
+            for (int i = 0; i < together; ++i) pre[i] += weight * dt[i * shape.rank_row + r];
+        }
+#pragma GCC unroll 8
+        for (int i = 0; i < together; ++i) each(t + i, pre[i]);
+    }
+}
 
 }  // namespace medmamba::cpu::MM_SIMD

@@ -90,17 +90,17 @@ struct BackwardTask {
     }
 
     void enter_block(Lanes part, int64_t corner, const Scan4Parameters& parameters) {
-        project_delta(shape, chunk, parameters, delta);
-        for (int64_t t = 0; t < chunk.count; ++t) {
+        project_delta(shape, chunk, parameters, [&](int64_t t, vfloat pre) {
+            if (t >= chunk.count) return;
             const int64_t place = corner + chunk.pixel[t] * shape.channels;
-            const vfloat pre = load(delta + t * lanes), x = part.load(p.u + place);
+            const vfloat x = part.load(p.u + place);
             const Softplus softplus(pre);
             store(delta + t * lanes, softplus.value);
             store(slope + t * lanes, softplus.slope(pre));
             store(u + t * lanes, x);
             store(dy + t * lanes, part.load(p.dy + place));
             store(input + t * lanes, softplus.value * x);
-        }
+        });
     }
 
     // Leaves the gradient of what went into softplus in `ddelta`.
@@ -162,7 +162,7 @@ mm_status scan4_backward(mm_stream* stream, const mm_scan4_backward_params* para
     const mm_scan4_backward_params& p = *params;
     const Scan4Shape shape(p);
     const Split split(shape);
-    const Scan4Arrangement arrangement(stream, shape, p);
+    const Scan4Arrangement arrangement(stream, shape, p, Scan4Arrangement::for_backward);
     const int64_t du_floats = shape.batch * shape.pixels * shape.channels;
     const int64_t dprojected_floats = shape.batch * shape.pixels * directions * shape.columns;
     float* du_copy = stream->scratch.take(du_floats);

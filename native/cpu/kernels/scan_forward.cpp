@@ -13,9 +13,16 @@ namespace medmamba::cpu::MM_SIMD {
 
 namespace {
 
-// Gathering is spread over this many blocks where there are tasks enough for all threads. No sum crosses
-// channels, so how blocks are grouped does not show in the result.
-constexpr int64_t most_blocks = 6;
+// Blocks of a task, as many as share the cost of gathering while every thread has work. No sum crosses channels,
+// so how blocks are grouped does not show in the result, and may depend on the number of threads.
+int64_t blocks_together(const Scan4Shape& shape, int64_t threads) {
+    constexpr int64_t most = 6;
+    if (shape.batch >= 2 * threads) return std::min(shape.blocks, most);
+    // A few images: cut each so that the parts of all images are a multiple of the threads.
+    int64_t parts = 1;
+    while (shape.batch * parts % threads != 0) ++parts;
+    return std::clamp<int64_t>(shape.blocks / parts, 1, most);
+}
 
 struct ForwardTask {
     const mm_scan4_forward_params& p;
@@ -52,13 +59,13 @@ struct ForwardTask {
         const Lanes part = shape.block_lanes(block);
         const float* u = p.u + image * shape.pixels * shape.channels + block * lanes;
         const vfloat skip = load(parameters.skip);
-        project_delta(shape, chunk, parameters, delta);
-        for (int64_t t = 0; t < chunk.count; ++t) {
-            const vfloat step = Softplus(load(delta + t * lanes)).value, x = part.load(u + chunk.pixel[t] * shape.channels);
+        project_delta(shape, chunk, parameters, [&](int64_t t, vfloat pre) {
+            if (t >= chunk.count) return;
+            const vfloat step = Softplus(pre).value, x = part.load(u + chunk.pixel[t] * shape.channels);
             store(delta + t * lanes, step);
             store(input + t * lanes, step * x);
             store(y + t * lanes, skip * x);
-        }
+        });
     }
 
     void leave_block(int64_t image, int64_t block, const Scan4Chunk& chunk, bool first, const float* y) const {
@@ -76,10 +83,9 @@ struct ForwardTask {
 
 mm_status scan4_forward(mm_stream* stream, const mm_scan4_forward_params* params) {
     const Scan4Shape shape(*params);
-    const Scan4Arrangement arrangement(stream, shape, *params);
+    const Scan4Arrangement arrangement(stream, shape, *params, Scan4Arrangement::for_forward);
     const ForwardTask task{*params, shape, arrangement};
-    const int64_t wanted_tasks = 4 * stream->pool.threads();
-    const int64_t grain = std::clamp<int64_t>(shape.batch * shape.blocks / wanted_tasks, 1, most_blocks);
+    const int64_t grain = blocks_together(shape, stream->pool.threads());
     const int64_t tasks = ceil_div(shape.blocks, grain);
     stream->pool.run(shape.batch * tasks, [&](int64_t index, int worker) {
         Scratch& scratch = stream->worker_scratch[worker];

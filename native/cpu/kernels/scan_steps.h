@@ -13,12 +13,11 @@
 #pragma once
 
 #include "kernels.h"
+#include "lanes.h"
 
 namespace medmamba::cpu::MM_SIMD {
 
 constexpr int64_t chunk_steps = MM_SCAN_CHUNK;
-
-inline int64_t padded(int64_t count) { return ceil_div(count, lanes) * lanes; }
 
 // One block of channels over one chunk. Rows of channels are `lanes` floats, rows of states `states` floats.
 struct ForwardSteps {
@@ -116,27 +115,5 @@ struct Softplus {
     }
     vfloat slope(vfloat x) const { return (x > 0.0f ? broadcast(1.0f) : w) / (w + 1.0f); }
 };
-
-// The last block of channels may be narrower than a register; its other lanes are zero throughout.
-struct Lanes {
-    int64_t count;
-    vfloat load(const float* p) const { return count == lanes ? MM_SIMD::load(p) : load_partial(p, count); }
-    void store(float* p, vfloat v) const {
-        count == lanes ? MM_SIMD::store(p, v) : store_partial(p, v, count);
-    }
-};
-
-// The numbers of all lanes as a parameter pack, for shuffles.
-template <int... I>
-struct LaneNumbers {};
-template <int count, int... I>
-struct CountLanes : CountLanes<count - 1, count - 1, I...> {};
-template <int... I>
-struct CountLanes<0, I...> {
-    using Numbers = LaneNumbers<I...>;
-};
-using AllLanes = typename CountLanes<lanes>::Numbers;
-
-inline void set_zero(float* p, int64_t count) { std::memset(p, 0, (size_t)count * sizeof(float)); }
 
 }  // namespace medmamba::cpu::MM_SIMD

@@ -1,16 +1,9 @@
-// What forward and backward of the general selective scan share: how channels are cut into blocks, and the way
-// from the channels-first layout of mamba_ssm to rows of lanes and back.
+// What forward and backward of the general selective scan share: how the channels are cut into blocks.
 #pragma once
 
 #include "scan_steps.h"
 
 namespace medmamba::cpu::MM_SIMD {
-
-// Rows of a channels-first matrix become columns: to[t * to_row + i] = from[i * from_row + t]. Of `to`, whole
-// registers are written: columns from `rows` up to the next multiple of `lanes` are zero.
-void load_columns(const float* from, int64_t from_row, int64_t rows, int64_t count, float* to, int64_t to_row);
-// The way back: to[i * to_row + t] = from[t * from_row + i].
-void store_columns(const float* from, int64_t from_row, int64_t rows, int64_t count, float* to, int64_t to_row);
 
 // Blocks of channels never cross a group, because the channels of a block share B and C.
 struct SelectiveShape {

@@ -1,0 +1,73 @@
+/** `medmamba evaluate`: how good a checkpoint is on labelled images. */
+import { type Command, Option } from "commander";
+import { type SplitName, splitNames } from "../data/index.js";
+import { evaluate } from "../evaluation/evaluate.js";
+import { openCheckpoint, openSplit } from "./for-checkpoint.js";
+import { type CommonOptions, count, openDeviceOf, withCommonOptions } from "./options.js";
+import { expectCheckpoint, expectPath } from "./paths.js";
+import { writeReport } from "./report-files.js";
+import { scoreLines, scoresOf } from "./scores.js";
+import { interruptible, Terminal } from "./terminal.js";
+import { shortPath } from "./wording.js";
+
+interface EvaluateCommandOptions extends CommonOptions {
+  readonly checkpoint: string;
+  readonly data: string;
+  readonly split: SplitName;
+  readonly batchSize: number;
+  readonly report?: string;
+}
+
+const examples = `
+The checkpoint says how images are prepared; nothing of the training needs repeating. A data set
+that is not divided is divided as \`medmamba train\` does it, so that the test images are those that
+the training left aside.
+
+Examples:
+  $ medmamba evaluate --checkpoint runs/first/best.safetensors --data scans
+  $ medmamba evaluate --checkpoint best.safetensors --data pathmnist.npz --split val --json
+  $ medmamba evaluate --checkpoint best.safetensors --data scans --report report`;
+
+export function addEvaluate(program: Command): void {
+  const command = program
+    .command("evaluate")
+    .summary("measure a model on labelled images")
+    .description("Measure a model on labelled images: accuracy, AUC, calibration and more.")
+    .requiredOption("--checkpoint <file>", "the model, as training wrote it")
+    .requiredOption("--data <path>", "images: folder, .npz or .csv")
+    .addOption(new Option("--split <name>", "which part of the data set").choices([...splitNames]).default("test"))
+    .option("--report <folder>", "also write figures and report.html there")
+    .option("--batch-size <count>", "images computed at once", count, 32);
+  withCommonOptions(command).addHelpText("after", examples).action(run);
+}
+
+async function run(options: EvaluateCommandOptions): Promise<void> {
+  const { checkpoint: path, data, split, batchSize, report } = options;
+  const terminal = new Terminal(options);
+  expectCheckpoint(path);
+  expectPath(data, "data set");
+  await interruptible(terminal, "Stopping.", async (signal) => {
+    const checkpoint = await openCheckpoint(path, openDeviceOf(options));
+    try {
+      const dataset = await openSplit(data, split, checkpoint, { terminal, signal });
+      const evaluation = await evaluate(checkpoint.model, dataset, {
+        batchSize,
+        signal,
+        onProgress: ({ done, total }) => terminal.progress(`evaluating ${done}/${total}`),
+      });
+      const { threshold } = checkpoint;
+      const title = `${evaluation.metrics.samples} ${split} images of ${shortPath(data)}`;
+      terminal.print(`${shortPath(path)} on ${title}\n`);
+      for (const line of scoreLines(evaluation, threshold)) terminal.print(line);
+      if (report !== undefined) {
+        const facts = { Checkpoint: shortPath(path), Data: shortPath(data), Split: split };
+        const description = "Scores of a checkpoint on labelled images.";
+        const files = await writeReport(report, { title: `MedMamba on ${title}`, description, facts, evaluation, threshold });
+        terminal.print(`\n  ${files.join(", ")} in ${shortPath(report)}`);
+      }
+      terminal.result(scoresOf(evaluation, threshold));
+    } finally {
+      checkpoint.model.dispose();
+    }
+  });
+}

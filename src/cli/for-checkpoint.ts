@@ -1,0 +1,45 @@
+/** Opening a checkpoint, and data sets in the way that its training saw images. */
+import { extname } from "node:path";
+import { DataError, type Dataset, openDataset, type SplitName } from "../data/index.js";
+import type { Device } from "../tensor/device.js";
+import { type Checkpoint, loadCheckpoint } from "../training/checkpoint.js";
+import { CommandError } from "./failure.js";
+import { expectCheckpoint } from "./paths.js";
+import type { Terminal } from "./terminal.js";
+
+/** @throws CommandError or WeightsError naming the file */
+export async function openCheckpoint(path: string, device: Device): Promise<Checkpoint> {
+  expectCheckpoint(path);
+  return loadCheckpoint(path, { device });
+}
+
+/**
+ * One split of a data set, with the checkpoint's classes and preprocessing.
+ *
+ * @throws CommandError if its classes are others
+ */
+export async function openSplit(
+  data: string,
+  split: SplitName,
+  { path, classes, preprocessing }: Checkpoint,
+  { terminal, signal }: { terminal: Terminal; signal: AbortSignal },
+): Promise<Dataset> {
+  // An archive has numbers for classes: it is opened by itself, and how many it has is compared.
+  const archive = extname(data).toLowerCase() === ".npz";
+  const opened = await openDataset(data, {
+    preprocessing,
+    split,
+    ...(archive ? {} : { classes }),
+    onWarning: (message) => terminal.warn(message),
+    onProgress: ({ done, total }) => terminal.progress(`reading images ${done}/${total}`),
+    signal,
+  }).catch((error: unknown) => {
+    if (!(error instanceof DataError) || !error.message.includes("is not one of")) throw error;
+    throw new CommandError(`${error.message.replace(/\.$/, "")}, the classes of ${path}.`, { cause: error });
+  });
+  terminal.clearProgress();
+  if (opened.classes.length !== classes.length) {
+    throw new CommandError(`${data} has ${opened.classes.length} classes, but ${path} was trained on ${classes.length} (${classes.join(", ")}).`);
+  }
+  return { ...opened[split], classes };
+}

@@ -1,0 +1,59 @@
+/** Options that commands share, and the checks of values: what cannot be is refused before anything is done. */
+import { type Command, InvalidArgumentError, Option } from "commander";
+import { type Device, resolveDevice } from "../tensor/device.js";
+
+export interface CommonOptions {
+  readonly device: string;
+  readonly threads?: number;
+  readonly json?: boolean;
+  readonly verbose?: boolean;
+}
+
+/** Adds what every command takes. */
+export function withCommonOptions(command: Command): Command {
+  return command
+    .addOption(new Option("--device <name>", "auto, cpu, cuda or cuda:1, cuda:2, ...").default("auto").argParser(deviceName))
+    .addOption(new Option("--threads <count>", "CPU threads (default: all cores)").argParser(count))
+    .option("--json", "print one JSON object on stdout and nothing else there")
+    .option("--verbose", "show where in the code an error came from");
+}
+
+/** The device that the options ask for. */
+export function openDeviceOf({ device, threads }: CommonOptions): Device {
+  if (threads !== undefined) process.env["MEDMAMBA_THREADS"] = String(threads);
+  return resolveDevice(device);
+}
+
+/** The object without the fields that are undefined, so that it can be laid over another. */
+export function defined<T extends object>(fields: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as never;
+}
+
+function deviceName(text: string): string {
+  if (/^(auto|cpu|cuda(:\d+)?)$/.test(text)) return text;
+  throw new InvalidArgumentError("Use auto, cpu, cuda or cuda:1, cuda:2, ...");
+}
+
+/** A check of an option's number. */
+export function number(holds: (value: number) => boolean, range: string): (text: string) => number {
+  return (text) => {
+    const value = text.trim() === "" ? Number.NaN : Number(text);
+    if (Number.isFinite(value) && holds(value)) return value;
+    throw new InvalidArgumentError(`It has to be ${range}.`);
+  };
+}
+
+const whole = (least: number) => (value: number) => Number.isSafeInteger(value) && value >= least;
+
+export const count = number(whole(1), "a whole number of 1 or more");
+export const countOrZero = number(whole(0), "a whole number of 0 or more");
+export const positive = number((value) => value > 0, "a number above 0");
+export const nonNegative = number((value) => value >= 0, "a number of 0 or more");
+export const fractionBelowOne = number((value) => value >= 0 && value < 1, "a number from 0 to below 1");
+
+/** Numbers with commas between. */
+export function counts(text: string): number[] {
+  const values = text.split(",").map((part) => (part.trim() === "" ? Number.NaN : Number(part)));
+  if (values.every(whole(1))) return values;
+  throw new InvalidArgumentError("It has to be whole numbers with commas between, such as 2,2,4,2.");
+}

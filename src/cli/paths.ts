@@ -1,0 +1,68 @@
+/** Finding what a path was meant to be, for the message that says it is not there. */
+import { existsSync, readdirSync, statSync } from "node:fs";
+import { dirname, join, relative, resolve } from "node:path";
+import { CommandError } from "./failure.js";
+
+/**
+ * @param what  "data set", "checkpoint": for the message
+ * @throws CommandError if there is nothing at `path`, with the most similar name that there is
+ */
+export function expectPath(path: string, what: string): void {
+  if (existsSync(path)) return;
+  const similar = similarPath(resolve(path));
+  const question = similar === undefined ? "check the path" : `did you mean ${asGiven(path, similar)}?`;
+  throw new CommandError(`${path}: there is no such ${what}; ${question}${similar === undefined ? "." : ""}`);
+}
+
+/** As `expectPath`; a folder in place of its checkpoint is told which file to name. */
+export function expectCheckpoint(path: string): void {
+  expectPath(path, "checkpoint");
+  if (!statSync(path).isDirectory()) return;
+  const best = join(path, "best.safetensors");
+  const advice = existsSync(best) ? `did you mean ${best}?` : "name a .safetensors file.";
+  throw new CommandError(`${path} is a folder, not a checkpoint; ${advice}`);
+}
+
+/** The path with its first missing part replaced by the most similar name beside it, if that leads somewhere. */
+function similarPath(path: string): string | undefined {
+  let missing = path;
+  while (!existsSync(dirname(missing))) missing = dirname(missing);
+  const [parent, name] = [dirname(missing), missing.slice(dirname(missing).length).replace(/^[/\\]/, "")];
+  const candidates = readNames(parent)
+    .map((candidate) => ({ candidate, distance: editDistance(candidate.toLowerCase(), name.toLowerCase()) }))
+    .filter(({ distance }) => distance <= Math.max(1, Math.floor(name.length / 3)))
+    .sort((a, b) => a.distance - b.distance);
+  for (const { candidate } of candidates) {
+    const whole = join(parent, candidate, relative(missing, path));
+    if (existsSync(whole)) return whole;
+  }
+  return undefined;
+}
+
+function readNames(folder: string): string[] {
+  try {
+    return readdirSync(folder);
+  } catch {
+    return []; // A parent that may not be listed has nothing to suggest.
+  }
+}
+
+function asGiven(path: string, similar: string): string {
+  return path.startsWith("/") ? similar : relative(process.cwd(), similar);
+}
+
+/** Letters to add, remove, replace or swap with their neighbour to make one word of another. */
+function editDistance(a: string, b: string): number {
+  const rows: number[][] = [Array.from({ length: b.length + 1 }, (_, j) => j)];
+  for (let i = 1; i <= a.length; ++i) {
+    const row = [i];
+    for (let j = 1; j <= b.length; ++j) {
+      const above = rows[i - 1] as number[];
+      const replaced = (above[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1);
+      const swapped = a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1] ? (rows[i - 2]?.[j - 2] ?? Infinity) + 1 : Infinity;
+      row.push(Math.min(replaced, swapped, (above[j] ?? 0) + 1, (row[j - 1] ?? 0) + 1));
+    }
+    rows.push(row);
+  }
+  return rows[a.length]?.[b.length] ?? 0;
+}

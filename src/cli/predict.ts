@@ -1,0 +1,128 @@
+/** `medmamba predict`: what a checkpoint says about images. */
+import { readdir, stat } from "node:fs/promises";
+import { extname, join } from "node:path";
+import type { Command } from "commander";
+import { imageExtensions, loadImage, type Sample } from "../data/index.js";
+import { predictDataset, unlabelled } from "../evaluation/evaluate.js";
+import type { Checkpoint } from "../training/checkpoint.js";
+import { CommandError } from "./failure.js";
+import { openCheckpoint } from "./for-checkpoint.js";
+import { type CommonOptions, count, openDeviceOf, withCommonOptions } from "./options.js";
+import { expectCheckpoint } from "./paths.js";
+import { interruptible, Terminal } from "./terminal.js";
+import { columns, decimals, plural, shortPath } from "./wording.js";
+
+interface PredictOptions extends CommonOptions {
+  readonly checkpoint: string;
+  readonly batchSize: number;
+}
+
+/** One image, as `--json` has it. */
+export type Prediction =
+  | {
+      readonly file: string;
+      readonly label: string;
+      /** Of `label`. */
+      readonly probability: number;
+      readonly probabilities: Readonly<Record<string, number>>;
+    }
+  | { readonly file: string; readonly error: string };
+
+const examples = `
+A folder stands for the images in it and below. An image that cannot be read is said so in its place,
+the others are still predicted, and the exit code is 1.
+
+Examples:
+  $ medmamba predict --checkpoint runs/first/best.safetensors scan.png
+  $ medmamba predict --checkpoint best.safetensors --json new-scans > predictions.json`;
+
+export function addPredict(program: Command): void {
+  const command = program
+    .command("predict")
+    .summary("classify images")
+    .description("Classify images: the class of each and its probability.")
+    .argument("<image...>", "image files, or folders of them")
+    .requiredOption("--checkpoint <file>", "the model, as training wrote it")
+    .option("--batch-size <count>", "images computed at once", count, 32);
+  withCommonOptions(command).addHelpText("after", examples).action(run);
+}
+
+async function run(images: string[], options: PredictOptions): Promise<void> {
+  const terminal = new Terminal(options);
+  expectCheckpoint(options.checkpoint);
+  await interruptible(terminal, "Stopping.", async (signal) => {
+    const checkpoint = await openCheckpoint(options.checkpoint, openDeviceOf(options));
+    try {
+      const predictions: Prediction[] = [];
+      const files = (await Promise.all(images.map(expand))).flat();
+      for (let start = 0; start < files.length; start += options.batchSize) {
+        signal.throwIfAborted();
+        predictions.push(...(await predictFiles(checkpoint, files.slice(start, start + options.batchSize))));
+        terminal.progress(`predicting ${predictions.length}/${files.length}`);
+      }
+      const { threshold, classes } = checkpoint;
+      for (const line of predictionLines(predictions)) terminal.print(line);
+      if (threshold !== undefined) {
+        terminal.print(`\nCalled ${classes[1]} from a probability of ${decimals(threshold)} on, the threshold chosen in training.`);
+      }
+      terminal.result({ predictions, ...(threshold !== undefined && { threshold }) });
+      const failed = predictions.filter((prediction) => "error" in prediction).length;
+      if (failed > 0) throw new CommandError(`${failed} of ${plural(predictions.length, "image")} could not be predicted.`);
+    } finally {
+      checkpoint.model.dispose();
+    }
+  });
+}
+
+/** The images that an argument stands for; what is not there stands for itself, and fails when it is read. */
+async function expand(path: string): Promise<string[]> {
+  const found = await stat(path).catch(() => undefined);
+  if (!found?.isDirectory()) return [path];
+  const entries = await readdir(path, { recursive: true, withFileTypes: true });
+  const images = entries
+    .filter(({ name }) => !name.startsWith(".") && imageExtensions.includes(extname(name).toLowerCase()))
+    .filter((entry) => !entry.isDirectory())
+    .map((entry) => join(entry.parentPath, entry.name))
+    .sort();
+  if (images.length === 0) throw new CommandError(`${path} has no images in it; ${imageExtensions.join(" ")} are read.`);
+  return images;
+}
+
+/** Predictions of files, in their order. */
+export async function predictFiles(checkpoint: Checkpoint, files: readonly string[]): Promise<Prediction[]> {
+  const { model, classes, preprocessing, threshold } = checkpoint;
+  const loaded = await Promise.allSettled(files.map((file) => loadImage(file, preprocessing)));
+  const readable = loaded.flatMap((outcome, i) => (outcome.status === "fulfilled" ? [i] : []));
+  const samples = readable.map((i) => (loaded[i] as PromiseFulfilledResult<Sample>).value);
+  const names = readable.map((i) => files[i] as string);
+  const probabilities =
+    samples.length > 0
+      ? await predictDataset(model, unlabelled(samples, names, checkpoint), { batchSize: samples.length })
+      : new Float32Array(0);
+  return loaded.map((outcome, i): Prediction => {
+    const file = files[i] as string;
+    if (outcome.status === "rejected") return { file, error: (outcome.reason as Error).message };
+    const row = readable.indexOf(i) * classes.length;
+    const own = Array.from(probabilities.subarray(row, row + classes.length));
+    const chosen = threshold === undefined ? own.indexOf(Math.max(...own)) : Number((own[1] ?? 0) >= threshold);
+    return {
+      file,
+      label: classes[chosen] as string,
+      probability: own[chosen] as number,
+      probabilities: Object.fromEntries(classes.map((name, label) => [name, own[label] as number])),
+    };
+  });
+}
+
+/** A line an image: its class and probability, and the runner-up. */
+export function predictionLines(predictions: readonly Prediction[]): string[] {
+  const percent = (probability: number) => `${decimals(100 * probability, 1)} %`;
+  const rows = predictions.map((prediction): string[] => {
+    const file = shortPath(prediction.file);
+    if ("error" in prediction) return [file, "-", prediction.error];
+    const { label, probability, probabilities } = prediction;
+    const [second] = Object.entries(probabilities).filter(([name]) => name !== label).sort(([, a], [, b]) => b - a);
+    return [file, label, percent(probability), ...(second ? [`then ${second[0]} ${percent(second[1])}`] : [])];
+  });
+  return columns(rows, { left: true, longest: 44 });
+}

@@ -1,0 +1,123 @@
+/**
+ * Everything that decides the outcome of a training run, resolved from options and defaults: plain JSON, kept as
+ * `run.json` in the run's folder, so that `--resume` needs no option repeated and can tell which one contradicts.
+ */
+import { resolve } from "node:path";
+import { definePreprocessing, type Preprocessing, type Resize } from "../data/index.js";
+import { augmentations } from "../data/augmentation.js";
+import { type MedMambaConfig, medMambaConfig, type Variant, variants } from "../models/medmamba.js";
+import { type Monitor, type TrainingSettings, trainingSettings } from "../training/settings.js";
+import { asUsage, UsageError } from "./failure.js";
+import { defined } from "./options.js";
+
+/** What the command line can say about a run; undefined where it says nothing. */
+export interface RunOptions {
+  data?: string;
+  init?: string;
+  variant?: Variant;
+  depths?: number[];
+  dims?: number[];
+  dState?: number;
+  patchSize?: number;
+  dropPath?: number;
+  imageSize?: number;
+  channels?: 1 | 3;
+  resize?: Resize;
+  epochs?: number;
+  batchSize?: number;
+  lr?: number;
+  warmupEpochs?: number;
+  schedule?: TrainingSettings["schedule"];
+  weightDecay?: number;
+  labelSmoothing?: number;
+  classWeights?: TrainingSettings["classWeights"];
+  augmentation?: keyof typeof augmentations;
+  rotation?: number;
+  /** `--no-flip` makes it false; true says nothing. */
+  flip?: boolean;
+  cropScale?: number;
+  averageDecay?: number;
+  maxGradNorm?: number;
+  monitor?: Monitor;
+  patience?: number;
+  seed?: number;
+  saveEvery?: number;
+}
+
+export interface RunPlan {
+  /** Absolute path of the data set. */
+  readonly data: string;
+  /** Absolute path of the weights to start from. */
+  readonly init?: string | undefined;
+  /** Without what the data set decides. */
+  readonly model: Omit<MedMambaConfig, "numClasses" | "inChannels">;
+  readonly preprocessing: Preprocessing;
+  readonly settings: TrainingSettings;
+  readonly saveEvery: number;
+}
+
+/**
+ * The plan that options make, over the plan of an earlier run if there is one.
+ *
+ * @throws UsageError naming what cannot be
+ */
+export function planRun(options: RunOptions, base?: RunPlan): RunPlan {
+  const data = options.data === undefined ? base?.data : resolve(options.data);
+  if (data === undefined) throw new UsageError("option --data is missing: which images should be learned?");
+  const init = options.init === undefined ? base?.init : resolve(options.init);
+  return asUsage(() => {
+    const model = planModel(options, base?.model);
+    const preprocessing = planPreprocessing(options, base?.preprocessing);
+    const smallest = model.patchSize * 2 ** (model.dims.length - 1);
+    if (preprocessing.imageSize < smallest) {
+      throw new UsageError(`--image-size ${preprocessing.imageSize} is too small for this model: it needs ${smallest} or more.`);
+    }
+    const settings = planSettings(options, base?.settings);
+    return { data, ...(init !== undefined && { init }), model, preprocessing, settings, saveEvery: options.saveEvery ?? base?.saveEvery ?? 0 };
+  });
+}
+
+/** The options, as they are written, that would make another run of this plan. */
+export function contradictions(options: RunOptions, plan: RunPlan): string[] {
+  const given = Object.entries(options).filter(([name, value]) => value !== undefined && !(name === "flip" && value));
+  const before = JSON.stringify(plan);
+  const differing = given.filter(([name, value]) => JSON.stringify(planRun({ [name]: value }, plan)) !== before);
+  return differing.map(([name, value]) => (name === "flip" ? "--no-flip" : `--${hyphenated(name)} ${String(value)}`));
+}
+
+function planModel(options: RunOptions, base?: RunPlan["model"]): RunPlan["model"] {
+  const { variant, depths, dims, dState, patchSize, dropPath: dropPathRate } = options;
+  const named = variant && variants[variant];
+  const { numClasses: _, inChannels: __, ...model } = medMambaConfig({
+    ...base,
+    ...named,
+    ...defined({ depths, dims, dState, patchSize, dropPathRate }),
+  });
+  return model;
+}
+
+function planPreprocessing({ imageSize, channels, resize }: RunOptions, base?: Preprocessing): Preprocessing {
+  return definePreprocessing({
+    ...(base && { imageSize: base.imageSize, channels: base.channels, resize: base.resize }),
+    ...defined({ imageSize, channels, resize }),
+  });
+}
+
+function planSettings(options: RunOptions, base?: TrainingSettings): TrainingSettings {
+  const { epochs, batchSize, lr, warmupEpochs, schedule, weightDecay, labelSmoothing, classWeights } = options;
+  const { averageDecay, maxGradNorm, monitor, patience, seed } = options;
+  const { augmentation: named, rotation, flip = true, cropScale } = options;
+  const augmentation = {
+    ...(named ? augmentations[named] : (base?.augmentation ?? augmentations.standard)),
+    ...defined({ rotation, scale: cropScale === undefined ? undefined : ([cropScale, 1] as const) }),
+    ...(flip ? {} : { horizontalFlip: 0, verticalFlip: 0 }),
+  };
+  const rates = { epochs, batchSize, lr, warmupEpochs, schedule, weightDecay, labelSmoothing, classWeights };
+  return trainingSettings({
+    ...base,
+    ...defined({ ...rates, averageDecay, maxGradNorm, monitor, patience, seed }),
+    augmentation,
+  });
+}
+
+const hyphenated = (name: string): string => name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);

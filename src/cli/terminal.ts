@@ -1,0 +1,86 @@
+/**
+ * Where a command's words go. Results are on stdout: text for people, or with `--json` one object and nothing else.
+ * Progress and warnings are on stderr. The progress line is rewritten in place, and only on a terminal.
+ */
+import { CommandError } from "./failure.js";
+
+/** A reader that went away (`| head`) is no reason to stop a training; a full disk behind stdout is one to fail. */
+export function survivePipes(): void {
+  for (const stream of [process.stdout, process.stderr]) {
+    stream.on("error", (error: NodeJS.ErrnoException) => {
+      if (error.code === "EPIPE") return;
+      process.exitCode = 1;
+      if (stream === process.stdout) process.stderr.write(`medmamba: the output could not be written: ${error.message}.\n`);
+    });
+  }
+}
+
+export class Terminal {
+  readonly json: boolean;
+  #progressShown = false;
+
+  constructor({ json = false }: { json?: boolean | undefined }) {
+    this.json = json;
+  }
+
+  /** A part of the result, for people; with `--json` nothing. */
+  print(text = ""): void {
+    if (this.json) return;
+    this.clearProgress();
+    process.stdout.write(`${text}\n`);
+  }
+
+  /** What has happened on the way to the result: kept from stdout with `--json`. */
+  status(text: string): void {
+    this.clearProgress();
+    (this.json ? process.stderr : process.stdout).write(`${text}\n`);
+  }
+
+  /** Something odd that is no obstacle. */
+  warn(text: string): void {
+    this.clearProgress();
+    process.stderr.write(`warning: ${text}\n`);
+  }
+
+  /** What is going on right now; the next call replaces it. */
+  progress(text: string): void {
+    if (!process.stderr.isTTY) return;
+    this.#progressShown = true;
+    process.stderr.write(`\r${text.slice(0, (process.stderr.columns || 80) - 1)}\x1b[K`);
+  }
+
+  clearProgress(): void {
+    if (this.#progressShown) process.stderr.write("\r\x1b[K");
+    this.#progressShown = false;
+  }
+
+  /** The one object of `--json`; NaN, which JSON cannot say, becomes null. */
+  result(value: object): void {
+    if (this.json) process.stdout.write(`${JSON.stringify(value, null, 2)}\n`);
+  }
+}
+
+/**
+ * Runs `body` with a signal that Ctrl-C (or SIGTERM, from a scheduler) aborts. The second Ctrl-C quits at once.
+ *
+ * @param notice  said at the first
+ */
+export async function interruptible<T>(terminal: Terminal, notice: string, body: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  const controller = new AbortController();
+  const interrupt = (): void => {
+    if (controller.signal.aborted) {
+      terminal.clearProgress();
+      process.exit(1);
+    }
+    terminal.clearProgress();
+    process.stderr.write(`${notice}\n`);
+    controller.abort(new CommandError("stopped."));
+  };
+  process.on("SIGINT", interrupt).on("SIGTERM", interrupt);
+  try {
+    return await body(controller.signal);
+  } finally {
+    process.off("SIGINT", interrupt).off("SIGTERM", interrupt);
+    terminal.clearProgress();
+  }
+}

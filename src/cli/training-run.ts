@@ -1,0 +1,143 @@
+/** Carrying out a planned training run: data, model, `fit`, then a verdict on images that were not learned from. */
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { type Dataset, describeDataset, type OpenedDataset, openDataset } from "../data/index.js";
+import { type Evaluation, evaluate } from "../evaluation/evaluate.js";
+import { MedMamba } from "../models/medmamba.js";
+import type { Device } from "../tensor/device.js";
+import { manualSeed } from "../tensor/generator.js";
+import { readCheckpoint } from "../training/checkpoint.js";
+import { type EpochRecord, type FitProgress, type FitResult, fit } from "../training/fit.js";
+import { startFrom } from "./initial-weights.js";
+import { curvesOf, writeReport } from "./report-files.js";
+import { runFiles, type RunStart, writeText } from "./run-directory.js";
+import type { RunPlan } from "./run-plan.js";
+import type { Terminal } from "./terminal.js";
+import { decimals, duration, shortPath } from "./wording.js";
+
+export interface TrainingOutcome {
+  readonly result: FitResult;
+  /** The checkpoint to use: the best, or the last where there are no validation images. */
+  readonly checkpoint: string;
+  /** On the test images, else the validation images; undefined if there are neither, or the run was stopped. */
+  readonly verdict?: { readonly split: "test" | "val"; readonly evaluation: Evaluation; readonly threshold: number | undefined };
+  /** Names of the figures and the report in the run's folder. */
+  readonly files: readonly string[];
+}
+
+export async function carryOut(
+  { directory, plan, resume }: RunStart,
+  { device, terminal, signal }: { device: Device; terminal: Terminal; signal: AbortSignal },
+): Promise<TrainingOutcome> {
+  const dataset = await openForTraining(plan, terminal, signal);
+  const { preprocessing, settings, saveEvery } = plan;
+  manualSeed(settings.seed);
+  const model = new MedMamba({
+    ...plan.model,
+    inChannels: preprocessing.channels,
+    numClasses: dataset.classes.length,
+    device,
+  });
+  try {
+    describe(plan, dataset, model, terminal);
+    if (plan.init !== undefined && !resume) {
+      const note = await startFrom(plan.init, model);
+      terminal.status(note ?? `Weights   from ${shortPath(plan.init)}`);
+    }
+    terminal.status("");
+    const result = await fit(model, {
+      ...settings,
+      train: dataset.train,
+      validation: dataset.val.length > 0 ? dataset.val : undefined,
+      directory,
+      resume,
+      saveEvery,
+      signal,
+      onProgress: (progress) => showProgress(progress, terminal),
+    });
+    terminal.clearProgress();
+    const best = join(directory, runFiles.best);
+    const checkpoint = result.best && existsSync(best) ? best : join(directory, runFiles.last);
+    if (result.stopped === "aborted") return { result, checkpoint, files: [] };
+    return { result, checkpoint, ...(await judge(model, dataset, result, { directory, checkpoint, terminal })) };
+  } finally {
+    model.dispose();
+  }
+}
+
+async function openForTraining(plan: RunPlan, terminal: Terminal, signal: AbortSignal): Promise<OpenedDataset> {
+  const dataset = await openDataset(plan.data, {
+    preprocessing: plan.preprocessing,
+    onWarning: (message) => terminal.warn(message),
+    onProgress: ({ done, total }) => terminal.progress(`reading images ${done}/${total}`),
+    signal,
+  });
+  terminal.clearProgress();
+  return dataset;
+}
+
+function describe({ data, model: { depths, dims }, settings }: RunPlan, dataset: OpenedDataset, model: MedMamba, terminal: Terminal): void {
+  const { model: processor = "", simd, threads } = model.device.describe();
+  const cpu = simd ? `, ${threads} ${threads === 1 ? "thread" : "threads"}, ${simd}` : "";
+  const millions = (model.parameterCount / 1e6).toFixed(2);
+  terminal.status(`Data      ${shortPath(data)}`);
+  for (const [name, split] of Object.entries({ train: dataset.train, val: dataset.val, test: dataset.test })) {
+    if (split.length > 0) terminal.status(`  ${name.padEnd(8)}${describeDataset(split)}`);
+  }
+  terminal.status(`Model     MedMamba of depths ${depths.join(",")} and widths ${dims.join(",")}: ${millions} M parameters`);
+  terminal.status(`Training  ${settings.epochs} epochs in batches of ${settings.batchSize}, learning rate ${settings.lr}, seed ${settings.seed}`);
+  terminal.status(`Device    ${model.device.name}: ${processor}${cpu}`);
+}
+
+function showProgress(progress: FitProgress, terminal: Terminal): void {
+  if (progress.type === "validation") terminal.progress(`validating ${progress.done}/${progress.total}`);
+  else if (progress.type === "epoch") terminal.status(epochLine(progress.record, progress.epochs));
+  else {
+    const { epoch, epochs, step, steps, loss, imagesPerSecond, secondsLeft } = progress;
+    const speed = `${decimals(imagesPerSecond, imagesPerSecond < 10 ? 1 : 0)} images/s`;
+    terminal.progress(`epoch ${epoch}/${epochs}  step ${step}/${steps}  loss ${decimals(loss)}  ${speed}  ${duration(secondsLeft)} left`);
+  }
+}
+
+/** At most 80 columns, one below the other. */
+function epochLine({ epoch, trainLoss, validation, best, seconds }: EpochRecord, epochs: number): string {
+  const position = `${String(epoch).padStart(String(epochs).length)}/${epochs}`;
+  const scores = validation
+    ? `  validation ${decimals(validation.loss)}  accuracy ${decimals(validation.accuracy)}  AUC ${decimals(validation.auc)}`
+    : "";
+  return `${position}  loss ${decimals(trainLoss)}${scores}  ${duration(seconds).padStart(5)}${best ? "  best" : ""}`;
+}
+
+/** Evaluates the best weights, which the model holds now, and writes figures and report. */
+async function judge(
+  model: MedMamba,
+  dataset: OpenedDataset,
+  { history, best }: FitResult,
+  { directory, checkpoint, terminal }: { directory: string; checkpoint: string; terminal: Terminal },
+): Promise<Pick<TrainingOutcome, "verdict" | "files">> {
+  const split = dataset.test.length > 0 ? "test" : "val";
+  const images: Dataset = dataset[split];
+  if (images.length === 0) {
+    await writeText(join(directory, runFiles.curves), curvesOf(history, best?.epoch));
+    return { files: [runFiles.curves] };
+  }
+  const evaluation = await evaluate(model, images, {
+    onProgress: ({ done, total }) => terminal.progress(`evaluating ${done}/${total}`),
+  });
+  terminal.clearProgress();
+  const { threshold } = await readCheckpoint(checkpoint);
+  const name = split === "test" ? "test images" : "validation images";
+  const files = await writeReport(directory, {
+    title: `MedMamba on ${evaluation.metrics.samples} ${name}`,
+    description: `A training of ${history.length} epochs, judged on images that its weights were not fitted to.`,
+    facts: {
+      Checkpoint: shortPath(checkpoint),
+      ...(best && { "Best epoch": `${best.epoch} of ${history.length}` }),
+      Images: describeDataset(images),
+    },
+    evaluation,
+    threshold,
+    history: { epochs: history, best: best?.epoch },
+  });
+  return { verdict: { split, evaluation, threshold }, files };
+}

@@ -1,0 +1,53 @@
+/** Numbers, durations and tables as people read them. */
+import { isAbsolute, relative } from "node:path";
+
+/** Three decimals; a dash for what is undefined (NaN, or null where it went through JSON). */
+export function decimals(value: number | null | undefined, digits = 3): string {
+  return value !== null && value !== undefined && Number.isFinite(value) ? value.toFixed(digits) : "-";
+}
+
+/** "45 s", "1 min 20 s", "2 h 5 min". */
+export function duration(seconds: number): string {
+  if (!Number.isFinite(seconds)) return "-";
+  if (seconds < 60) return `${Math.ceil(seconds)} s`;
+  const minutes = Math.floor(seconds / 60);
+  return minutes < 60 ? `${minutes} min ${Math.floor(seconds % 60)} s` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+}
+
+/** "1.3 GB": powers of 1000, as disks and drivers count. */
+export function byteSize(bytes: number): string {
+  const units = ["bytes", "kB", "MB", "GB", "TB"];
+  let [value, unit] = [bytes, 0];
+  while (value >= 1000 && unit < units.length - 1) {
+    value /= 1000;
+    unit += 1;
+  }
+  return `${unit === 0 ? value : value.toFixed(1)} ${units[unit]}`;
+}
+
+export function plural(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? "" : "s"}`;
+}
+
+/** The shorter way to write a path: from here, or from the root. */
+export function shortPath(path: string): string {
+  if (!isAbsolute(path)) return path;
+  const fromHere = relative(process.cwd(), path) || ".";
+  return fromHere.length < path.length ? fromHere : path;
+}
+
+/**
+ * Rows in columns: the first to the left, the others to the right, unless `left` says that all are. Names that would
+ * not let a row fit are cut.
+ */
+export function columns(rows: readonly (readonly string[])[], { left = false, longest = 28 } = {}): string[] {
+  const cut = rows.map((row) => row.map((cell, i) => (i === 0 && cell.length > longest ? `${cell.slice(0, longest - 3)}...` : cell)));
+  const widths: number[] = [];
+  for (const row of cut) for (const [i, cell] of row.entries()) widths[i] = Math.max(widths[i] ?? 0, cell.length);
+  return cut.map((row) =>
+    row
+      .map((cell, i) => (i === 0 || left ? cell.padEnd(widths[i] ?? 0) : cell.padStart(widths[i] ?? 0)))
+      .join("  ")
+      .trimEnd(),
+  );
+}

@@ -1,0 +1,138 @@
+/** Results, gradients and training against the PyTorch implementation, on every backend. */
+import { afterEach, describe, expect, it } from "vitest";
+import { crossEntropy, MedMamba, noGrad, nn, optim, selectiveScan, type Tensor } from "../src/index.js";
+import { backends } from "./support/backends.js";
+import { expectClose } from "./support/closeness.js";
+import { type Golden, loadGolden } from "./support/golden.js";
+
+const output = { relative: 1e-5 };
+const gradient = { relative: 1e-4 };
+/** A bias in front of a BatchNorm in training moves nothing: its gradient is rounding. */
+const zero = { absolute: 1e-6 };
+const beforeBatchNorm = /conv33conv33conv11\.[14]\.bias$/;
+
+describe.each(backends())("golden results on %s", (_, device) => {
+  const opened: { dispose(): void }[] = [];
+  afterEach(() => {
+    for (const item of opened.splice(0)) item.dispose();
+  });
+
+  async function open(name: string): Promise<Golden> {
+    const golden = await loadGolden(name, device);
+    opened.push(golden);
+    return golden;
+  }
+
+  /** A module with the golden file's parameters and buffers. */
+  function load<M extends nn.Module>(golden: Golden, module: M): M {
+    opened.push(module);
+    const names = Object.keys(module.stateDict());
+    module.loadStateDict(Object.fromEntries(names.map((name) => [name, golden.get(name)])));
+    return module;
+  }
+
+  async function expectGradients(golden: Golden, leaves: Readonly<Record<string, Tensor>>, training = false) {
+    const expected = golden.under("grad.");
+    expect(new Set(expected.map(([name]) => name))).toEqual(new Set(Object.keys(leaves)));
+    for (const [name, want] of expected) {
+      const tolerance = training && beforeBatchNorm.test(name) ? zero : gradient;
+      await expectClose(leaves[name]?.grad, want, tolerance, `gradient of ${name}`);
+    }
+  }
+
+  async function expectBuffers(golden: Golden, module: nn.Module, count: number) {
+    const expected = golden.under("after.");
+    expect(expected).toHaveLength(count);
+    const state = module.stateDict();
+    for (const [name, want] of expected) await expectClose(state[name], want, output, name);
+  }
+
+  it.each(["scan_small", "scan_groups", "scan_gated", "scan_long"])("%s", async (name) => {
+    const golden = await open(name);
+    const { u, delta, A, B, C, D, delta_bias, z } = golden.tensors;
+    const leaves = { u, delta, A, B, C, D, delta_bias, ...(z ? { z } : {}) } as Record<string, Tensor>;
+    for (const leaf of Object.values(leaves)) leaf.requiresGrad = true;
+    const y = selectiveScan(
+      {
+        u: golden.get("u"),
+        delta: golden.get("delta"),
+        A: golden.get("A"),
+        B: golden.get("B"),
+        C: golden.get("C"),
+        D,
+        z,
+        deltaBias: delta_bias,
+      },
+      { deltaSoftplus: true },
+    );
+    await expectClose(y, golden.get("out.y"), output, "y");
+    y.backward({ gradient: golden.get("dy") });
+    await expectGradients(golden, leaves);
+  });
+
+  it.each(["ss2d_square", "ss2d_wide"])("%s", async (name) => {
+    const golden = await open(name);
+    const x = golden.get("x");
+    x.requiresGrad = true;
+    const module = load(golden, new nn.SS2D(x.shape.at(-1) ?? 0, 16, { device }));
+    const y = module.forward(x);
+    await expectClose(y, golden.get("out.y"), output, "y");
+    y.backward({ gradient: golden.get("dy") });
+    await expectGradients(golden, { x, ...Object.fromEntries(module.namedParameters()) });
+  });
+
+  it.each(["block_eval", "block_train", "block_train_wide"])("%s", async (name) => {
+    const golden = await open(name);
+    const training = golden.metadata.train === "True";
+    const x = golden.get("x");
+    x.requiresGrad = true;
+    const block = load(golden, new nn.SSConvSSM(x.shape.at(-1) ?? 0, { device })).train(training);
+    const y = block.forward(x);
+    await expectClose(y, golden.get("out.y"), output, "y");
+    y.backward({ gradient: golden.get("dy") });
+    await expectGradients(golden, { x, ...Object.fromEntries(block.namedParameters()) }, training);
+    await expectBuffers(golden, block, training ? 6 : 0);
+  });
+
+  /** The model whose architecture the file's metadata tells, as tuples of Python. */
+  function model({ metadata }: Golden): MedMamba {
+    const tuple = (text = "") => [...text.matchAll(/\d+/g)].map(Number);
+    return new MedMamba({
+      depths: tuple(metadata.depths),
+      dims: tuple(metadata.dims),
+      numClasses: Number(metadata.num_classes),
+      dropPathRate: 0,
+      device,
+    });
+  }
+
+  it.each(["model_64", "model_odd"])("%s: logits, and one training step", async (name) => {
+    const golden = await open(name);
+    const [images, labels] = [golden.get("images"), golden.get("labels")];
+    const network = load(golden, model(golden));
+    const logits = noGrad(() => network.eval().forward(images));
+    await expectClose(logits, golden.get("out.logits"), output, "logits");
+    const loss = crossEntropy(network.train().forward(images), labels);
+    await expectClose(loss, golden.get("out.train_loss"), output, "loss");
+    loss.backward();
+    await expectGradients(golden, Object.fromEntries(network.namedParameters()), true);
+    await expectBuffers(golden, network, 30);
+  });
+
+  it.each(["model_64", "model_odd"])("%s: ten steps of AdamW", async (name) => {
+    const golden = await open(name);
+    const [images, labels] = [golden.get("images"), golden.get("labels")];
+    const network = load(golden, model(golden)).train();
+    const optimizer = new optim.AdamW(network.parameters(), { lr: 1e-3, weightDecay: 0.05 });
+    opened.push(optimizer);
+    const expected = await golden.get("out.adamw_losses").data();
+    for (const [step, want] of expected.entries()) {
+      optimizer.zeroGrad();
+      const loss = crossEntropy(network.forward(images), labels);
+      loss.backward();
+      optimizer.step();
+      await expectClose([await loss.item()], [want], { relative: 1e-4 }, `loss of step ${step + 1}`);
+      loss.dispose();
+    }
+  });
+});

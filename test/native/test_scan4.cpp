@@ -1,0 +1,152 @@
+// The four-direction scan and its gradient against the scan of each channel in double.
+#include "kernel_case.h"
+#include "naive_scan.h"
+#include "../../native/cpu/kernels/scan.h"
+#include "simd_level.h"
+
+namespace {
+
+struct Case {
+    int64_t batch, height, width, channels, states, rank;
+    int64_t pixels = height * width, columns = rank + 2 * states;
+    Floats u, projected, dt_weight, dt_bias, A_log, skip, dy;
+
+    Case(int64_t batch, int64_t height, int64_t width, int64_t channels, int64_t states, int64_t rank)
+        : batch(batch), height(height), width(width), channels(channels), states(states), rank(rank),
+          u(normal_floats(batch * pixels * channels, 1)), projected(normal_floats(batch * pixels * 4 * columns, 2)),
+          dt_weight(normal_floats(4 * channels * rank, 3, 0, 0.5f)), dt_bias(normal_floats(4 * channels, 4, -4, 1)),
+          A_log(normal_floats(4 * channels * states, 5, 1, 1)), skip(normal_floats(4 * channels, 6)),
+          dy(normal_floats(batch * pixels * channels, 7)) {}
+
+    int64_t visited(int64_t direction, int64_t step) const {
+        if (direction >= 2) step = pixels - 1 - step;
+        return direction % 2 == 0 ? step : step % height * width + step / height;
+    }
+};
+
+struct Expected {
+    Doubles y, du, dprojected, ddt_weight, ddt_bias, dA_log, dskip;
+
+    explicit Expected(const Case& c)
+        : y(c.u.size()), du(c.u.size()), dprojected(c.projected.size()), ddt_weight(c.dt_weight.size()),
+          ddt_bias(c.dt_bias.size()), dA_log(c.A_log.size()), dskip(c.skip.size()) {
+        for (int64_t image = 0; image < c.batch; ++image)
+            for (int64_t k = 0; k < 4; ++k)
+                for (int64_t d = 0; d < c.channels; ++d) add(c, image, k, d);
+    }
+
+    void add(const Case& c, int64_t image, int64_t k, int64_t d) {
+        const int64_t channel = k * c.channels + d, N = c.states, R = c.rank;
+        NaiveScan scan(c.pixels, N);
+        Doubles pre((size_t)c.pixels, 0.0);
+        const auto place = [&](int64_t t) { return (image * c.pixels + c.visited(k, t)) * c.channels + d; };
+        const auto row = [&](int64_t t) { return ((image * c.pixels + c.visited(k, t)) * 4 + k) * c.columns; };
+        for (int64_t n = 0; n < N; ++n) scan.A[n] = -std::exp((double)c.A_log[channel * N + n]);
+        for (int64_t t = 0; t < c.pixels; ++t) {
+            pre[t] = c.dt_bias[channel];
+            for (int64_t r = 0; r < R; ++r) pre[t] += (double)c.dt_weight[channel * R + r] * c.projected[row(t) + r];
+            scan.delta[t] = naive_softplus(pre[t]);
+            scan.u[t] = c.u[place(t)];
+            scan.dy[t] = c.dy[place(t)];
+            for (int64_t n = 0; n < N; ++n) {
+                scan.B[t * N + n] = c.projected[row(t) + R + n];
+                scan.C[t * N + n] = c.projected[row(t) + R + N + n];
+            }
+        }
+        scan.forward();
+        scan.backward();
+        for (int64_t n = 0; n < N; ++n) dA_log[channel * N + n] += scan.dA[n] * scan.A[n];
+        for (int64_t t = 0; t < c.pixels; ++t) {
+            y[place(t)] += scan.y[t] + c.skip[channel] * scan.u[t];
+            du[place(t)] += scan.du[t] + c.skip[channel] * scan.dy[t];
+            dskip[channel] += scan.dy[t] * scan.u[t];
+            const double dpre = scan.ddelta[t] * naive_sigmoid(pre[t]);
+            ddt_bias[channel] += dpre;
+            for (int64_t r = 0; r < R; ++r) {
+                ddt_weight[channel * R + r] += dpre * c.projected[row(t) + r];
+                dprojected[row(t) + r] += dpre * c.dt_weight[channel * R + r];
+            }
+            for (int64_t n = 0; n < N; ++n) {
+                dprojected[row(t) + R + n] += scan.dB[t * N + n];
+                dprojected[row(t) + R + N + n] += scan.dC[t * N + n];
+            }
+        }
+    }
+};
+
+// Results are one float longer than they should be: what lies behind them must stay as it was.
+Floats unwritten(size_t count) { return Floats(count + 1, 7.0f); }
+
+struct Results {
+    Floats y, checkpoints, du, dprojected, ddt_weight, ddt_bias, dA_log, dskip;
+
+    Results(Kernels& kernels, const Case& c)
+        : y(unwritten(c.u.size())),
+          checkpoints(unwritten((size_t)medmamba::cpu::scan4_checkpoint_count(c.batch, c.height, c.width, c.channels, c.states))),
+          du(y), dprojected(unwritten(c.projected.size())), ddt_weight(unwritten(c.dt_weight.size())),
+          ddt_bias(unwritten(c.dt_bias.size())), dA_log(unwritten(c.A_log.size())), dskip(unwritten(c.skip.size())) {
+        mm_scan4_forward_params forward = {c.batch, c.height, c.width, c.channels, c.states, c.rank, c.u.data(),
+                                           c.projected.data(), c.dt_weight.data(), c.dt_bias.data(), c.A_log.data(),
+                                           c.skip.data(), y.data(), nullptr};
+        that(kernels.scan4_forward(forward) == MM_OK, "scan4_forward");
+        const Floats inference = y;
+        forward.checkpoints = checkpoints.data();
+        that(kernels.scan4_forward(forward) == MM_OK, "scan4_forward");
+        that(std::memcmp(y.data(), inference.data(), y.size() * sizeof(float)) == 0, "checkpoints do not change y");
+        that(kernels.scan4_backward({c.batch, c.height, c.width, c.channels, c.states, c.rank, c.u.data(),
+                                     c.projected.data(), c.dt_weight.data(), c.dt_bias.data(), c.A_log.data(),
+                                     c.skip.data(), checkpoints.data(), c.dy.data(), du.data(), dprojected.data(),
+                                     ddt_weight.data(), ddt_bias.data(), dA_log.data(), dskip.data()}) == MM_OK,
+             "scan4_backward");
+        for (const Floats* result : {&y, &checkpoints, &du, &dprojected, &ddt_weight, &ddt_bias, &dA_log, &dskip})
+            that(result->back() == 7.0f, "nothing is written behind a result");
+    }
+};
+
+void compare(Kernels& kernels, Bytes& bytes, const Case& c) {
+    const Results got(kernels, c);
+    const Expected want(c);
+    const std::string name = "scan4 " + std::to_string(c.batch) + "x" + std::to_string(c.height) + "x" +
+                             std::to_string(c.width) + "x" + std::to_string(c.channels) + ", " +
+                             std::to_string(c.states) + " states, rank " + std::to_string(c.rank) + ": ";
+    close(name + "y", got.y, want.y, 2e-6);
+    close(name + "du", got.du, want.du, 5e-6);
+    close(name + "dprojected", got.dprojected, want.dprojected, 5e-6);
+    close(name + "ddt_weight", got.ddt_weight, want.ddt_weight, 5e-6);
+    close(name + "ddt_bias", got.ddt_bias, want.ddt_bias, 5e-6);
+    close(name + "dA_log", got.dA_log, want.dA_log, 5e-6);
+    close(name + "dskip", got.dskip, want.dskip, 5e-6);
+    append_bytes(bytes, got.y, got.du, got.dprojected, got.ddt_weight, got.ddt_bias, got.dA_log, got.dskip);
+}
+
+// A step that is not a number spoils what comes after it in its own image, and nothing else.
+void not_a_number(Kernels& kernels, Bytes&) {
+    Case c(2, 3, 3, 20, 16, 2);
+    c.u[4 * c.channels] = NAN;
+    const Results got(kernels, c);
+    that(std::isnan(got.y[0]), "NaN reaches pixels of its channel");
+    that(!std::isnan(got.y[1]), "NaN stays in its channel");
+    that(!std::isnan(got.y[(size_t)(c.pixels * c.channels)]), "NaN stays in its image");
+    for (float extreme : {INFINITY, -INFINITY, 1e30f, -1e30f}) {
+        c.projected.assign(c.projected.size(), extreme);
+        Results(kernels, c);
+    }
+}
+
+}  // namespace
+
+int main() {
+    return run_on_one_thread_and_two([](Kernels& kernels, Bytes& bytes) {
+        compare(kernels, bytes, Case(1, 1, 1, 1, 16, 1));
+        compare(kernels, bytes, Case(2, 1, 7, 5, 16, 1));
+        compare(kernels, bytes, Case(1, 7, 7, 16, 16, 2));
+        compare(kernels, bytes, Case(1, 5, 11, 24, 16, 3));
+        compare(kernels, bytes, Case(3, 1, 31, 33, 16, 17));
+        compare(kernels, bytes, Case(1, 32, 1, 40, 4, 1));
+        compare(kernels, bytes, Case(9, 3, 11, 17, 5, 2));
+        compare(kernels, bytes, Case(2, 2, 3, 5, 1, 1));
+        compare(kernels, bytes, Case(1, 13, 10, 33, 33, 6));
+        compare(kernels, bytes, Case(0, 3, 3, 4, 16, 1));
+        not_a_number(kernels, bytes);
+    });
+}

@@ -1,0 +1,39 @@
+/**
+ * Golden files: inputs and parameters under their own names, results as `out.*`, gradients as `grad.*`, buffers after
+ * a training step as `after.*`, and the gradient that goes into backward as `dy`. All were computed in float64 by an
+ * implementation in PyTorch and rounded to float32.
+ */
+import { fileURLToPath } from "node:url";
+import { type Device, safetensors, type Tensor } from "../../src/index.js";
+
+export interface Golden {
+  readonly tensors: Readonly<Record<string, Tensor>>;
+  readonly metadata: Readonly<Record<string, string>>;
+  /** The tensor of that name; the file must have it. */
+  get(name: string): Tensor;
+  /** Tensors whose name begins with `prefix`, without it. */
+  under(prefix: string): [name: string, tensor: Tensor][];
+  dispose(): void;
+}
+
+export async function loadGolden(name: string, device: Device): Promise<Golden> {
+  const path = fileURLToPath(new URL(`../fixtures/${name}.safetensors`, import.meta.url));
+  const tensors = await safetensors.load(path, { device });
+  const { metadata } = await safetensors.readHeader(path);
+  return {
+    tensors,
+    metadata,
+    get(key) {
+      const tensor = tensors[key];
+      if (!tensor) throw new Error(`${name} holds no tensor "${key}"`);
+      return tensor;
+    },
+    under(prefix) {
+      const entries = Object.entries(tensors).filter(([key]) => key.startsWith(prefix));
+      return entries.map(([key, tensor]) => [key.slice(prefix.length), tensor]);
+    },
+    dispose() {
+      for (const tensor of Object.values(tensors)) tensor.dispose();
+    },
+  };
+}

@@ -15,7 +15,11 @@ const vitest = read("build/vitest.json");
 if (vitest) {
   const report = JSON.parse(vitest);
   totals.passed += report.numPassedTests;
-  totals.failed += report.numFailedTests + report.testResults.filter(({ status, assertionResults }) => status === "failed" && assertionResults.length === 0).length;
+  totals.failed +=
+    report.numFailedTests +
+    report.testResults.filter(
+      ({ status, assertionResults }) => status === "failed" && assertionResults.length === 0,
+    ).length;
   totals.skipped += report.numPendingTests;
 }
 const ctest = read("build/ctest.xml");
@@ -25,4 +29,6 @@ if (ctest) {
   totals.failed += count("failures");
   totals.skipped += count("skipped");
 }
-console.log(`${totals.passed} passed, ${totals.failed} failed${totals.skipped ? `, ${totals.skipped} skipped` : ""}`);
+console.log(
+  `${totals.passed} passed, ${totals.failed} failed${totals.skipped ? `, ${totals.skipped} skipped` : ""}`,
+);

@@ -38,6 +38,8 @@ constexpr Field field(const char* name, size_t offset) {
         result.kind = Kind::int32;
     } else if constexpr (std::is_same_v<Member, float>) {
         result.kind = Kind::float32;
+    } else if constexpr (std::is_same_v<Member, double>) {
+        result.kind = Kind::float64;
     } else if constexpr (std::is_same_v<Member, mm_tensor_list>) {
         result.name = "counts";
         result.kind = Kind::tensor_list;

@@ -15,6 +15,7 @@ enum class Kind : uint8_t {
     int64,       // a whole number
     int32,       // a whole number or a boolean
     float32,     // a number
+    float64,     // a number
     int64_array, // int64_t[extent]: an array of at most `extent` numbers, the rest are zero
     buffer_list, // T* const*: an array of buffers, or absent; one for each of `counts`
     tensor_list, // mm_tensor_list: not an object of its own, but the array of numbers `counts`

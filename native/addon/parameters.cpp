@@ -81,6 +81,7 @@ private:
             case Kind::int64: return put(target, whole(field, value, prefix));
             case Kind::int32: return put(target, whole32(field, value, prefix));
             case Kind::float32: return put(target, (float)number(field, value, prefix));
+            case Kind::float64: return put(target, number(field, value, prefix));
             case Kind::int64_array: {
                 const uint32_t length = array_length(field, value, prefix);
                 if (length > field.extent)

@@ -45,7 +45,7 @@ typedef struct mm_stream mm_stream; /* defined by each backend */
 
 typedef struct mm_stream_options {
     int32_t device_index;
-    int32_t threads;  /* CPU: worker threads, 0 = one per physical core available to the process */
+    int32_t threads;  /* CPU: worker threads, 0 = MEDMAMBA_THREADS, or one per processor that the process may use */
     const char *simd; /* CPU: "portable", "avx2", "avx512", or NULL for the best this machine runs */
 } mm_stream_options;
 
@@ -383,7 +383,7 @@ typedef struct mm_sgd_params {
     float *const *parameters;
     const float *const *gradients;
     float *const *momentum_buffers; /* optional: absent if momentum is 0 */
-    float learning_rate, momentum, dampening, weight_decay;
+    double learning_rate, momentum, dampening, weight_decay;
     int32_t nesterov, first_step; /* first_step: the buffer becomes the gradient (PyTorch's) */
     const float *gradient_scale;  /* (1), optional */
 } mm_sgd_params;
@@ -395,7 +395,7 @@ typedef struct mm_adam_params {
     const float *const *gradients;
     float *const *first_moments;
     float *const *second_moments;
-    float learning_rate, beta1, beta2, eps, weight_decay;
+    double learning_rate, beta1, beta2, eps, weight_decay; /* double: 1 - 0.999f is off by 1e-5 */
     int32_t decoupled;
     int64_t step;
     const float *gradient_scale; /* (1), optional */

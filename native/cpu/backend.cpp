@@ -10,6 +10,9 @@
 #include <algorithm>
 #include <cinttypes>
 #include <climits>
+#include <cstdarg>
+#include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <new>
 #include <system_error>

@@ -2,13 +2,13 @@
 //
 // Functions of the backend run to completion on the thread that calls them; that calls arrive in order and
 // off Node's event loop is the addon's doing (its executor thread).
+//
+// What is not a template is defined in stream.cpp, which no SIMD flags touch: an inline function here would be compiled
+// at every level, and the linker might keep the copy that the machine cannot run.
 #pragma once
 
-#include <cstdarg>
-#include <cstdio>
-#include <cstdlib>
-#include <memory>
-#include <new>
+#include <cstddef>
+#include <cstdint>
 #include <vector>
 
 #include "../backend/backend.h"
@@ -20,9 +20,10 @@ namespace medmamba::cpu {
 // allocates nothing. `take` hands out 64-byte aligned pieces; `Scope` gives them back at the end of a task.
 class Scratch {
 public:
-    ~Scratch() {
-        for (auto& block : blocks_) std::free(block.memory);
-    }
+    Scratch();
+    ~Scratch();
+    Scratch(const Scratch&) = delete;
+    Scratch(Scratch&&) noexcept;
 
     template <class T = float>
     T* take(int64_t count) {
@@ -49,22 +50,7 @@ private:
     };
 
     // Throws std::bad_alloc, which the backend's entry points turn into MM_OUT_OF_MEMORY.
-    void* take_bytes(size_t bytes) {
-        bytes = (bytes + 63) / 64 * 64;
-        for (; block_ < blocks_.size(); ++block_, used_ = 0) {
-            if (used_ + bytes <= blocks_[block_].bytes) {
-                void* piece = static_cast<char*>(blocks_[block_].memory) + used_;
-                used_ += bytes;
-                return piece;
-            }
-        }
-        const size_t size = bytes > (1u << 20) ? bytes : (1u << 20);
-        void* memory = std::aligned_alloc(64, size);
-        if (!memory) throw std::bad_alloc();
-        blocks_.push_back({memory, size});
-        used_ = bytes;
-        return memory;
-    }
+    void* take_bytes(size_t bytes);
 
     std::vector<Block> blocks_;
     size_t block_ = 0, used_ = 0;
@@ -73,7 +59,8 @@ private:
 }  // namespace medmamba::cpu
 
 struct mm_stream {
-    explicit mm_stream(int threads) : pool(threads), worker_scratch(threads) {}
+    explicit mm_stream(int threads);
+    ~mm_stream();
 
     medmamba::cpu::ThreadPool pool;
     medmamba::cpu::Scratch scratch;                      // of the operation as a whole (packed weights, partial sums)
@@ -82,11 +69,5 @@ struct mm_stream {
     char simd[16] = "";
 
     // Keeps the sentence and returns the status, so that an operation can `return stream->fail(...)`.
-    __attribute__((format(printf, 3, 4))) mm_status fail(mm_status status, const char* format, ...) {
-        va_list arguments;
-        va_start(arguments, format);
-        std::vsnprintf(last_error, sizeof last_error, format, arguments);
-        va_end(arguments);
-        return status;
-    }
+    __attribute__((format(printf, 3, 4))) mm_status fail(mm_status status, const char* format, ...);
 };

@@ -8,7 +8,7 @@ import { CommandError } from "./failure.js";
 import { openCheckpoint } from "./for-checkpoint.js";
 import { type CommonOptions, count, countOrZero, openDeviceOf, withCommonOptions } from "./options.js";
 import { predictFiles, predictionLines } from "./predict.js";
-import { prepareRun, runFiles } from "./run-directory.js";
+import { planStart, runFiles } from "./run-directory.js";
 import type { RunOptions } from "./run-plan.js";
 import { scoreLines, scoresOf } from "./scores.js";
 import { interruptible, Terminal } from "./terminal.js";
@@ -26,7 +26,7 @@ const images = { train: 80, val: 20, test: 30 };
 /** Small enough for a minute on two cores, with some accuracy to spare above what a demo should show. */
 const recipe: RunOptions = {
   depths: [1, 1, 2, 1],
-  dims: [16, 32, 64, 128],
+  dims: [32, 64, 128, 256],
   imageSize: 64,
   channels: 1,
   batchSize: 16,
@@ -47,7 +47,7 @@ export function addDemo(program: Command): void {
     .description("Draw ultrasound-like images, train a small MedMamba on them, evaluate it and predict.")
     .option("--out <folder>", "where images, model and report go", "medmamba-demo")
     .option("--seed <number>", "of images and training", countOrZero, 0)
-    .option("--epochs <count>", "passes over the images", count, 12);
+    .option("--epochs <count>", "passes over the images", count, 15);
   withCommonOptions(command).addHelpText("after", examples).action(run);
 }
 
@@ -63,11 +63,14 @@ async function run(options: DemoOptions): Promise<void> {
     terminal.print("a mass, and normal tissue. No patient was involved: the images are drawn.\n");
     await mkdir(data, { recursive: true });
     await writeDemoDataset(data, { seed, perClass: images, size: 64, signal });
-    const start = await prepareRun(directory, { ...recipe, data, seed, epochs }, { overwrite: true });
+    const start = await planStart(directory, { ...recipe, data, seed, epochs }, { overwrite: true });
     const { result, checkpoint, verdict } = await carryOut(start, { device, terminal, signal });
-    if (result.stopped === "aborted" || !verdict) throw new CommandError("stopped; `medmamba demo` begins anew.");
+    if (result.stopped === "aborted" || !verdict)
+      throw new CommandError("stopped; `medmamba demo` begins anew.");
     const { evaluation, threshold } = verdict;
-    terminal.print(`\nThe best weights, of epoch ${result.best?.epoch}, on ${evaluation.metrics.samples} test images they have never seen:\n`);
+    terminal.print(
+      `\nThe best weights, of epoch ${result.best?.epoch}, on ${evaluation.metrics.samples} test images they have never seen:\n`,
+    );
     for (const line of scoreLines(evaluation, threshold)) terminal.print(line);
 
     const file = join(data, "test", demoClasses[1], `${demoClasses[1]}-0000.png`);
@@ -100,11 +103,19 @@ function expectOwnFolder(out: string): void {
   if (!statSync(out).isDirectory()) throw new CommandError(`${out} is a file: choose a folder with --out.`);
   const own = existsSync(join(out, "data", "train", demoClasses[0]));
   if (!own && readdirSync(out).length > 0) {
-    throw new CommandError(`${out} holds something else than an earlier demo: choose an empty folder with --out.`);
+    throw new CommandError(
+      `${out} holds something else than an earlier demo: choose an empty folder with --out.`,
+    );
   }
 }
 
-function farewell(out: string, data: string, directory: string, checkpoint: string, seconds: number): string[] {
+function farewell(
+  out: string,
+  data: string,
+  directory: string,
+  checkpoint: string,
+  seconds: number,
+): string[] {
   const places = [
     [shortPath(data), "the images"],
     [shortPath(checkpoint), "the model"],

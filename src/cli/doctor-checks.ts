@@ -8,8 +8,8 @@
  */
 import { MedMamba } from "../models/medmamba.js";
 import type { Module } from "../nn/module.js";
-import { SS2D } from "../nn/ss2d.js";
 import { SSConvSSM } from "../nn/ss-conv-ssm.js";
+import { SS2D } from "../nn/ss2d.js";
 import { exp, gelu, log, relu, sigmoid, silu } from "../ops/activation.js";
 import { affineSample } from "../ops/affine-sample.js";
 import { add, affine, div, mul, sub } from "../ops/arithmetic.js";
@@ -62,7 +62,8 @@ const tolerance = { forward: 1e-5, backward: 1e-4 };
 
 const normal = (shape: readonly number[], scale = 1, shift = 0): Source => ({
   shape,
-  values: (stream) => shift + scale * Math.sqrt(-2 * Math.log(1 - stream.uniform())) * Math.cos(2 * Math.PI * stream.uniform()),
+  values: (stream) =>
+    shift + scale * Math.sqrt(-2 * Math.log(1 - stream.uniform())) * Math.cos(2 * Math.PI * stream.uniform()),
 });
 const uniform = (shape: readonly number[], low = 0, high = 1): Source => ({
   shape,
@@ -86,7 +87,10 @@ type Sources<Name extends string> = Readonly<Record<Name, Source>>;
 type Tensors<Name extends string> = Readonly<Record<Name, Tensor>>;
 
 function makeAll<Name extends string>(inputs: Sources<Name>, device: Device): Tensors<Name> {
-  const entries = Object.entries<Source>(inputs).map(([name, source], key) => [name, make(source, key, device)]);
+  const entries = Object.entries<Source>(inputs).map(([name, source], key) => [
+    name,
+    make(source, key, device),
+  ]);
   return Object.fromEntries(entries) as Tensors<Name>;
 }
 
@@ -98,7 +102,11 @@ function differentiate(y: Tensor, leaves: Iterable<Tensor>): Results {
 }
 
 /** An operation with a gradient. */
-function differentiable<Name extends string>(name: string, inputs: Sources<Name>, run: (t: Tensors<Name>) => Tensor): KernelCheck {
+function differentiable<Name extends string>(
+  name: string,
+  inputs: Sources<Name>,
+  run: (t: Tensors<Name>) => Tensor,
+): KernelCheck {
   return {
     name,
     run(device) {
@@ -112,7 +120,11 @@ function differentiable<Name extends string>(name: string, inputs: Sources<Name>
 }
 
 /** An operation without. */
-function plain<Name extends string>(name: string, inputs: Sources<Name>, run: (t: Tensors<Name>, device: Device) => Tensor[]): KernelCheck {
+function plain<Name extends string>(
+  name: string,
+  inputs: Sources<Name>,
+  run: (t: Tensors<Name>, device: Device) => Tensor[],
+): KernelCheck {
   return {
     name,
     run(device) {
@@ -123,7 +135,11 @@ function plain<Name extends string>(name: string, inputs: Sources<Name>, run: (t
 }
 
 /** A module in training, with the initial weights of one seed. */
-function network(name: string, input: Source, build: (device: Device) => Module & { forward(x: Tensor): Tensor }): KernelCheck {
+function network(
+  name: string,
+  input: Source,
+  build: (device: Device) => Module & { forward(x: Tensor): Tensor },
+): KernelCheck {
   return {
     name,
     run(device) {
@@ -172,39 +188,60 @@ const norm = { x: normal([...image, 37], 2, 0.5), weight: normal([37], 0.2, 1), 
 export const kernelChecks: readonly KernelCheck[] = [
   differentiable("add, subtract, multiply, divide", pair, ({ a, b }) => div(mul(add(a, b), sub(a, b)), b)),
   differentiable("scale and shift", { x: normal([1001]) }, ({ x }) => affine(x, 1.5, -0.25)),
-  ...Object.entries(activations).map(([name, apply]) => differentiable(name, { x: normal([1001], 2) }, ({ x }) => apply(x))),
+  ...Object.entries(activations).map(([name, apply]) =>
+    differentiable(name, { x: normal([1001], 2) }, ({ x }) => apply(x)),
+  ),
   differentiable("log", { x: uniform([1001], 0.1, 5) }, ({ x }) => log(x)),
   differentiable("permute, slice, concatenate", { x: normal([6, 11, 13]) }, ({ x }) =>
     concat([slice(permute(x, [2, 0, 1]), 0, 1, 9), permute(x, [2, 0, 1])], 0),
   ),
   differentiable("sum, mean", { x: normal([11, 203, 13]) }, ({ x }) => add(sum(x, 1), mean(x, 1))),
   plain("cast to bfloat16 and back", { x: normal([1001]) }, ({ x }) => [x.cast("bfloat16").cast("float32")]),
-  differentiable("matrix product", { a: normal([3, 45, 67]), b: normal([3, 67, 37]) }, ({ a, b }) => matmul(a, b)),
-  differentiable("linear", { x: normal([95, 67]), w: normal([37, 67]), b: normal([37]) }, ({ x, w, b }) => linear(x, w, b)),
-  differentiable("convolution 3x3", { x: normal([...image, 21]), w: normal([19, 21, 3, 3]), b: normal([19]) }, ({ x, w, b }) =>
-    conv2d(x, w, b),
+  differentiable("matrix product", { a: normal([3, 45, 67]), b: normal([3, 67, 37]) }, ({ a, b }) =>
+    matmul(a, b),
   ),
-  differentiable("depthwise convolution 3x3", { x: normal([...image, 37]), w: normal([37, 1, 3, 3]), b: normal([37]) }, ({ x, w, b }) =>
-    depthwiseConv2d(x, w, b, { silu: true }),
+  differentiable("linear", { x: normal([95, 67]), w: normal([37, 67]), b: normal([37]) }, ({ x, w, b }) =>
+    linear(x, w, b),
+  ),
+  differentiable(
+    "convolution 3x3",
+    { x: normal([...image, 21]), w: normal([19, 21, 3, 3]), b: normal([19]) },
+    ({ x, w, b }) => conv2d(x, w, b),
+  ),
+  differentiable(
+    "depthwise convolution 3x3",
+    { x: normal([...image, 37]), w: normal([37, 1, 3, 3]), b: normal([37]) },
+    ({ x, w, b }) => depthwiseConv2d(x, w, b, { silu: true }),
   ),
   differentiable("layer norm", norm, ({ x, weight, bias }) => layerNorm(x, weight, bias)),
-  differentiable("layer norm, gated", { ...norm, gate: normal([...image, 37]) }, ({ x, weight, bias, gate }) =>
-    layerNorm(x, weight, bias, { gate }),
+  differentiable(
+    "layer norm, gated",
+    { ...norm, gate: normal([...image, 37]) },
+    ({ x, weight, bias, gate }) => layerNorm(x, weight, bias, { gate }),
   ),
   ...[true, false].map((training) =>
     differentiable(`batch norm, ${training ? "training" : "inference"}`, norm, ({ x, weight, bias }) => {
-      const running = { mean: make(normal([37]), 50, x.device), variance: make(uniform([37], 0.5, 2), 51, x.device) };
+      const running = {
+        mean: make(normal([37]), 50, x.device),
+        variance: make(uniform([37], 0.5, 2), 51, x.device),
+      };
       return batchNorm(x, weight, bias, running, { training });
     }),
   ),
-  plain("batch norm, running statistics", { ...norm, mean: normal([37]), variance: uniform([37], 0.5, 2) }, (t) => {
-    batchNorm(t.x, t.weight, t.bias, t, { training: true });
-    return [t.mean, t.variance];
-  }),
+  plain(
+    "batch norm, running statistics",
+    { ...norm, mean: normal([37]), variance: uniform([37], 0.5, 2) },
+    (t) => {
+      batchNorm(t.x, t.weight, t.bias, t, { training: true });
+      return [t.mean, t.variance];
+    },
+  ),
   differentiable("softmax", { x: normal([33, 17], 3) }, ({ x }) => softmax(x)),
   differentiable("log-softmax", { x: normal([33, 17], 3) }, ({ x }) => logSoftmax(x)),
-  differentiable("cross-entropy", { x: normal([33, 7], 2), t: labels(33, 7), w: uniform([7], 0.5, 2) }, ({ x, t, w }) =>
-    crossEntropy(x, t, { labelSmoothing: 0.1, classWeights: w }),
+  differentiable(
+    "cross-entropy",
+    { x: normal([33, 7], 2), t: labels(33, 7), w: uniform([7], 0.5, 2) },
+    ({ x, t, w }) => crossEntropy(x, t, { labelSmoothing: 0.1, classWeights: w }),
   ),
   differentiable("focal loss", { x: normal([33, 7], 2), t: labels(33, 7) }, ({ x, t }) => focalLoss(x, t)),
   differentiable("binary cross-entropy", { x: normal([133], 2), t: uniform([133]) }, ({ x, t }) =>
@@ -229,9 +266,15 @@ export const kernelChecks: readonly KernelCheck[] = [
   ),
   differentiable("selective scan", scan, (inputs) => selectiveScan(inputs, { deltaSoftplus: true })),
   network("SS2D, four directions", normal([2, 9, 7, 24]), (device) => new SS2D(24, 16, { device })),
-  network("SS-Conv-SSM block", normal([2, 9, 7, 48]), (device) => new SSConvSSM(48, { dropPathRate: 0.3, device })),
-  network("MedMamba", normal([3, 3, 32, 32]), (device) =>
-    new MedMamba({ depths: [1, 1, 1, 1], dims: [16, 32, 64, 128], numClasses: 5, device }),
+  network(
+    "SS-Conv-SSM block",
+    normal([2, 9, 7, 48]),
+    (device) => new SSConvSSM(48, { dropPathRate: 0.3, device }),
+  ),
+  network(
+    "MedMamba",
+    normal([2, 3, 96, 64]),
+    (device) => new MedMamba({ depths: [1, 1, 1, 1], dims: [16, 32, 64, 128], numClasses: 5, device }),
   ),
   optimiser("SGD", (parameters) => new SGD(parameters, { lr: 0.1, momentum: 0.9, nesterov: true })),
   optimiser("Adam", (parameters) => new Adam(parameters, { lr: 0.1, weightDecay: 0.1 })),
@@ -257,7 +300,10 @@ export async function compare(check: KernelCheck, device: Device, reference: Dev
   return { name: check.name, forward, backward, ok };
 }
 
-async function read(check: KernelCheck, device: Device): Promise<{ forward: Float32Array[]; backward: Float32Array[] }> {
+async function read(
+  check: KernelCheck,
+  device: Device,
+): Promise<{ forward: Float32Array[]; backward: Float32Array[] }> {
   const { forward, backward } = tidy(() => check.run(device));
   try {
     const values = (tensors: readonly Tensor[]) => Promise.all(tensors.map((result) => result.data()));

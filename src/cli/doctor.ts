@@ -5,7 +5,7 @@ import { arch, availableParallelism, cpus, freemem, platform, release, totalmem 
 import type { Command } from "commander";
 import { loadAddon } from "../native/load.js";
 import { type Device, type DeviceDescription, devices, openDevice } from "../tensor/device.js";
-import { compare, kernelChecks, type KernelVerdict } from "./doctor-checks.js";
+import { compare, type KernelVerdict, kernelChecks } from "./doctor-checks.js";
 import { CommandError } from "./failure.js";
 import { type CommonOptions, openDeviceOf, withCommonOptions } from "./options.js";
 import { packageRoot, packageVersion } from "./package.js";
@@ -13,12 +13,13 @@ import { Terminal } from "./terminal.js";
 import { byteSize, columns, plural, shortPath } from "./wording.js";
 
 const examples = `
-Each kernel is run on random inputs, forward and backward, and compared with the CPU's portable code
-on one thread. Exit code 1 if one differs by more than rounding.
+Each kernel is run on random inputs, forward and backward, and compared with the
+CPU's portable code on one thread. Exit code 1 if one differs by more than
+rounding.
 
 Examples:
   $ medmamba doctor
-  $ medmamba doctor --json > machine.json      to attach to a report of a problem`;
+  $ medmamba doctor --json > machine.json`;
 
 export function addDoctor(program: Command): void {
   const command = program
@@ -53,7 +54,11 @@ interface Machine {
   readonly node: string;
   readonly system: string;
   readonly addon: string;
-  readonly processor: { readonly model: string; readonly cores: number; readonly simdLevels: readonly string[] };
+  readonly processor: {
+    readonly model: string;
+    readonly cores: number;
+    readonly simdLevels: readonly string[];
+  };
   readonly memory: { readonly totalBytes: number; readonly freeBytes: number };
   readonly cuda: { readonly driver: string | null; readonly devices: readonly DeviceDescription[] };
   readonly device: DeviceDescription;
@@ -94,7 +99,10 @@ function machineLines({ medmamba, node, system, addon, processor, memory, cuda, 
     ["memory", `${byteSize(memory.totalBytes)}, of which ${byteSize(memory.freeBytes)} are free`],
     ["NVIDIA driver", cuda.driver ?? "none"],
     ...gpus.map((text) => ["CUDA", text]),
-    ["device", `${device.name}${device.threads ? ` with ${plural(device.threads, "thread")}` : `: ${device.model}`}`],
+    [
+      "device",
+      `${device.name}${device.threads ? ` with ${plural(device.threads, "thread")}` : `: ${device.model}`}`,
+    ],
   ];
   return columns(rows, { left: true });
 }
@@ -121,6 +129,11 @@ async function checkKernels(device: Device, terminal: Terminal): Promise<KernelV
 
 function checkLines(checks: readonly KernelVerdict[]): string[] {
   const error = (value: number | null) => (value === null ? "" : value === 0 ? "0" : value.toExponential(1));
-  const rows = checks.map(({ name, forward, backward, ok }) => [name, error(forward), error(backward), ok ? "ok" : "FAILED"]);
+  const rows = checks.map(({ name, forward, backward, ok }) => [
+    name,
+    error(forward),
+    error(backward),
+    ok ? "ok" : "FAILED",
+  ]);
   return columns([["kernel: relative error of", "forward", "backward", ""], ...rows], { longest: 40 });
 }

@@ -19,13 +19,13 @@ interface EvaluateCommandOptions extends CommonOptions {
 }
 
 const examples = `
-The checkpoint says how images are prepared; nothing of the training needs repeating. A data set
-that is not divided is divided as \`medmamba train\` does it, so that the test images are those that
-the training left aside.
+The checkpoint says how images are prepared; nothing of the training needs
+repeating. A data set that is not divided is divided as \`medmamba train\` does
+it, so that the test images are those that the training left aside.
 
 Examples:
-  $ medmamba evaluate --checkpoint runs/first/best.safetensors --data scans
-  $ medmamba evaluate --checkpoint best.safetensors --data pathmnist.npz --split val --json
+  $ medmamba evaluate --checkpoint run/best.safetensors --data scans
+  $ medmamba evaluate --checkpoint best.safetensors --data path.npz --json
   $ medmamba evaluate --checkpoint best.safetensors --data scans --report report`;
 
 export function addEvaluate(program: Command): void {
@@ -35,7 +35,9 @@ export function addEvaluate(program: Command): void {
     .description("Measure a model on labelled images: accuracy, AUC, calibration and more.")
     .requiredOption("--checkpoint <file>", "the model, as training wrote it")
     .requiredOption("--data <path>", "images: folder, .npz or .csv")
-    .addOption(new Option("--split <name>", "which part of the data set").choices([...splitNames]).default("test"))
+    .addOption(
+      new Option("--split <name>", "which part of the data set").choices([...splitNames]).default("test"),
+    )
     .option("--report <folder>", "also write figures and report.html there")
     .option("--batch-size <count>", "images computed at once", count, 32);
   withCommonOptions(command).addHelpText("after", examples).action(run);
@@ -62,7 +64,13 @@ async function run(options: EvaluateCommandOptions): Promise<void> {
       if (report !== undefined) {
         const facts = { Checkpoint: shortPath(path), Data: shortPath(data), Split: split };
         const description = "Scores of a checkpoint on labelled images.";
-        const files = await writeReport(report, { title: `MedMamba on ${title}`, description, facts, evaluation, threshold });
+        const files = await writeReport(report, {
+          title: `MedMamba on ${title}`,
+          description,
+          facts,
+          evaluation,
+          threshold,
+        });
         terminal.print(`\n  ${files.join(", ")} in ${shortPath(report)}`);
       }
       terminal.result(scoresOf(evaluation, threshold));

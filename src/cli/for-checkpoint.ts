@@ -39,7 +39,9 @@ export async function openSplit(
   });
   terminal.clearProgress();
   if (opened.classes.length !== classes.length) {
-    throw new CommandError(`${data} has ${opened.classes.length} classes, but ${path} was trained on ${classes.length} (${classes.join(", ")}).`);
+    throw new CommandError(
+      `${data} has ${opened.classes.length} classes, but ${path} was trained on ${classes.length} (${classes.join(", ")}).`,
+    );
   }
   return { ...opened[split], classes };
 }

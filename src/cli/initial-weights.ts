@@ -15,21 +15,23 @@ const isTrainingState = (name: string): boolean => name.startsWith("training/");
 /**
  * Copies weights from a checkpoint or a bare state dict.
  *
- * @returns  a sentence if the classifying layer was left out, because it is of another number of classes
+ * @returns  what was taken: all, or all but the classifying layer, if it is of another number of classes
  * @throws WeightsError naming the file, if anything but the head differs or a value is not finite
  */
-export async function startFrom(path: string, model: MedMamba): Promise<string | undefined> {
+export async function startFrom(path: string, model: MedMamba): Promise<string> {
   if (!existsSync(path)) throw new CommandError(`${path}: the weights to start from are not there any more.`);
   const stored = (await readHeader(path)).tensors.get("head.weight");
   const classes = stored?.shape[0];
   if (classes === undefined || classes === model.config.numClasses) {
     closeState(await loadWeights(path, model));
-    return undefined;
+    return "all layers";
   }
   const weights = await load(path, { device: model.device });
   try {
     await expectFinite(path, weights);
-    const body = Object.fromEntries(Object.entries(weights).filter(([name]) => !isHead(name) && !isTrainingState(name)));
+    const body = Object.fromEntries(
+      Object.entries(weights).filter(([name]) => !isHead(name) && !isTrainingState(name)),
+    );
     const own = Object.entries(model.stateDict()).filter(([name]) => isHead(name));
     model.loadStateDict({ ...body, ...Object.fromEntries(own) });
   } catch (error) {
@@ -38,7 +40,7 @@ export async function startFrom(path: string, model: MedMamba): Promise<string |
   } finally {
     for (const tensor of Object.values(weights)) tensor.dispose();
   }
-  return `${path} knows ${classes} classes: its last layer is left out, the rest is the start.`;
+  return `all but the last layer, which is for ${classes} classes`;
 }
 
 function closeState(state: TrainingState | undefined): void {
@@ -49,6 +51,7 @@ async function expectFinite(path: string, weights: Readonly<Record<string, Tenso
   for (const [name, tensor] of Object.entries(weights)) {
     const values = tensor.dtype === "float32" ? await tensor.data() : new Float32Array(0);
     const bad = values.find((value) => !Number.isFinite(value));
-    if (bad !== undefined) throw new WeightsError(`${path}: "${name}" holds ${bad}: these weights are damaged.`);
+    if (bad !== undefined)
+      throw new WeightsError(`${path}: "${name}" holds ${bad}: these weights are damaged.`);
   }
 }

@@ -3,23 +3,24 @@
  * The command line. Exit codes: 0 done, 1 failed, 2 wrong usage. An error is one sentence on stderr, with a stack trace
  * only if `--verbose` asks for it; stdout carries results alone.
  */
+import { inspect } from "node:util";
 import { Command, CommanderError } from "commander";
 import { addDemo } from "./demo.js";
 import { addDoctor } from "./doctor.js";
 import { addEvaluate } from "./evaluate.js";
 import { explain, UsageError } from "./failure.js";
-import { addPredict } from "./predict.js";
 import { packageVersion } from "./package.js";
+import { addPredict } from "./predict.js";
 import { survivePipes } from "./terminal.js";
 import { addTrain } from "./train.js";
 
 const examples = `
 Examples:
-  $ medmamba demo                                             the whole way, in about a minute
-  $ medmamba train --data scans --out runs/first              folders of images, a folder a class
-  $ medmamba evaluate --checkpoint runs/first/best.safetensors --data scans
-  $ medmamba predict --checkpoint runs/first/best.safetensors image.png
-  $ medmamba doctor                                           what this machine can run
+  $ medmamba demo
+  $ medmamba train --data scans --out run
+  $ medmamba evaluate --checkpoint run/best.safetensors --data scans
+  $ medmamba predict --checkpoint run/best.safetensors image.png
+  $ medmamba doctor
 
 \`medmamba COMMAND --help\` explains a command.`;
 
@@ -30,7 +31,9 @@ function buildProgram(): Command {
     .helpOption("-h, --help", "explain a command")
     .helpCommand(false)
     .exitOverride()
-    .configureOutput({ outputError: (text, write) => write(`medmamba: ${text.replace(/^error: /, "")}`) })
+    .configureOutput({
+      outputError: (text, write) => write(`medmamba: ${text.replace(/^error: /, "").replace("\n(", " (")}`),
+    })
     .showHelpAfterError("  `--help` lists what can be given.")
     .addHelpText("after", examples);
   for (const add of [addDemo, addTrain, addEvaluate, addPredict, addDoctor]) add(program);
@@ -45,7 +48,7 @@ try {
   if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? 0 : 2;
   else {
     process.stderr.write(`medmamba: ${explain(error)}\n`);
-    if (process.argv.includes("--verbose") && error instanceof Error) process.stderr.write(`${error.stack}\n`);
+    if (process.argv.includes("--verbose")) process.stderr.write(`${inspect(error)}\n`);
     process.exitCode = error instanceof UsageError ? 2 : 1;
   }
 }

@@ -12,7 +12,11 @@ export interface CommonOptions {
 /** Adds what every command takes. */
 export function withCommonOptions(command: Command): Command {
   return command
-    .addOption(new Option("--device <name>", "auto, cpu, cuda or cuda:1, cuda:2, ...").default("auto").argParser(deviceName))
+    .addOption(
+      new Option("--device <name>", "auto, cpu, cuda or cuda:1, cuda:2, ...")
+        .default("auto")
+        .argParser(deviceName),
+    )
     .addOption(new Option("--threads <count>", "CPU threads (default: all cores)").argParser(count))
     .option("--json", "print one JSON object on stdout and nothing else there")
     .option("--verbose", "show where in the code an error came from");
@@ -20,7 +24,7 @@ export function withCommonOptions(command: Command): Command {
 
 /** The device that the options ask for. */
 export function openDeviceOf({ device, threads }: CommonOptions): Device {
-  if (threads !== undefined) process.env["MEDMAMBA_THREADS"] = String(threads);
+  if (threads !== undefined) process.env.MEDMAMBA_THREADS = String(threads);
   return resolveDevice(device);
 }
 

@@ -1,6 +1,6 @@
 /** Finding what a path was meant to be, for the message that says it is not there. */
 import { existsSync, readdirSync, statSync } from "node:fs";
-import { dirname, join, relative, resolve } from "node:path";
+import { dirname, join, parse, relative, resolve } from "node:path";
 import { CommandError } from "./failure.js";
 
 /**
@@ -30,7 +30,7 @@ function similarPath(path: string): string | undefined {
   const [parent, name] = [dirname(missing), missing.slice(dirname(missing).length).replace(/^[/\\]/, "")];
   const candidates = readNames(parent)
     .map((candidate) => ({ candidate, distance: editDistance(candidate.toLowerCase(), name.toLowerCase()) }))
-    .filter(({ distance }) => distance <= Math.max(1, Math.floor(name.length / 3)))
+    .filter(({ distance }) => distance <= Math.max(1, Math.floor(parse(name).name.length / 3)))
     .sort((a, b) => a.distance - b.distance);
   for (const { candidate } of candidates) {
     const whole = join(parent, candidate, relative(missing, path));
@@ -59,7 +59,8 @@ function editDistance(a: string, b: string): number {
     for (let j = 1; j <= b.length; ++j) {
       const above = rows[i - 1] as number[];
       const replaced = (above[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1);
-      const swapped = a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1] ? (rows[i - 2]?.[j - 2] ?? Infinity) + 1 : Infinity;
+      const swapped =
+        a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1] ? (rows[i - 2]?.[j - 2] ?? Infinity) + 1 : Infinity;
       row.push(Math.min(replaced, swapped, (above[j] ?? 0) + 1, (row[j - 1] ?? 0) + 1));
     }
     rows.push(row);

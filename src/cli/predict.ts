@@ -29,12 +29,12 @@ export type Prediction =
   | { readonly file: string; readonly error: string };
 
 const examples = `
-A folder stands for the images in it and below. An image that cannot be read is said so in its place,
-the others are still predicted, and the exit code is 1.
+A folder stands for the images in it and below. An image that cannot be read is
+reported in its place, the others are still predicted, and the exit code is 1.
 
 Examples:
-  $ medmamba predict --checkpoint runs/first/best.safetensors scan.png
-  $ medmamba predict --checkpoint best.safetensors --json new-scans > predictions.json`;
+  $ medmamba predict --checkpoint run/best.safetensors scan.png
+  $ medmamba predict --checkpoint best.safetensors --json scans > result.json`;
 
 export function addPredict(program: Command): void {
   const command = program
@@ -63,11 +63,14 @@ async function run(images: string[], options: PredictOptions): Promise<void> {
       const { threshold, classes } = checkpoint;
       for (const line of predictionLines(predictions)) terminal.print(line);
       if (threshold !== undefined) {
-        terminal.print(`\nCalled ${classes[1]} from a probability of ${decimals(threshold)} on, the threshold chosen in training.`);
+        terminal.print(
+          `\nCalled ${classes[1]} from a probability of ${decimals(threshold)} on, the threshold chosen in training.`,
+        );
       }
       terminal.result({ predictions, ...(threshold !== undefined && { threshold }) });
       const failed = predictions.filter((prediction) => "error" in prediction).length;
-      if (failed > 0) throw new CommandError(`${failed} of ${plural(predictions.length, "image")} could not be predicted.`);
+      if (failed > 0)
+        throw new CommandError(`${failed} of ${plural(predictions.length, "image")} could not be predicted.`);
     } finally {
       checkpoint.model.dispose();
     }
@@ -84,7 +87,8 @@ async function expand(path: string): Promise<string[]> {
     .filter((entry) => !entry.isDirectory())
     .map((entry) => join(entry.parentPath, entry.name))
     .sort();
-  if (images.length === 0) throw new CommandError(`${path} has no images in it; ${imageExtensions.join(" ")} are read.`);
+  if (images.length === 0)
+    throw new CommandError(`${path} has no images in it; ${imageExtensions.join(" ")} are read.`);
   return images;
 }
 
@@ -104,7 +108,8 @@ export async function predictFiles(checkpoint: Checkpoint, files: readonly strin
     if (outcome.status === "rejected") return { file, error: (outcome.reason as Error).message };
     const row = readable.indexOf(i) * classes.length;
     const own = Array.from(probabilities.subarray(row, row + classes.length));
-    const chosen = threshold === undefined ? own.indexOf(Math.max(...own)) : Number((own[1] ?? 0) >= threshold);
+    const chosen =
+      threshold === undefined ? own.indexOf(Math.max(...own)) : Number((own[1] ?? 0) >= threshold);
     return {
       file,
       label: classes[chosen] as string,
@@ -119,10 +124,22 @@ export function predictionLines(predictions: readonly Prediction[]): string[] {
   const percent = (probability: number) => `${decimals(100 * probability, 1)} %`;
   const rows = predictions.map((prediction): string[] => {
     const file = shortPath(prediction.file);
-    if ("error" in prediction) return [file, "-", prediction.error];
+    if ("error" in prediction) return [file];
     const { label, probability, probabilities } = prediction;
-    const [second] = Object.entries(probabilities).filter(([name]) => name !== label).sort(([, a], [, b]) => b - a);
-    return [file, label, percent(probability), ...(second ? [`then ${second[0]} ${percent(second[1])}`] : [])];
+    const [second] = Object.entries(probabilities)
+      .filter(([name]) => name !== label)
+      .sort(([, a], [, b]) => b - a);
+    return [
+      file,
+      label,
+      percent(probability),
+      ...(second ? [`then ${second[0]} ${percent(second[1])}`] : []),
+    ];
   });
-  return columns(rows, { left: true, longest: 44 });
+  return columns(rows, { left: true, longest: 44 }).map((line, i) => {
+    const prediction = predictions[i];
+    return prediction && "error" in prediction
+      ? `${line}  ${prediction.error.replace(`${prediction.file} `, "")}`
+      : line;
+  });
 }

@@ -46,7 +46,10 @@ export async function writeReport(directory: string, contents: ReportContents): 
     },
     {
       file: runFiles.roc,
-      svg: rocCurves(rocSeries(labels, probabilities, classes), threshold === undefined ? {} : { operatingPoint: operatingPoint(evaluation, threshold) }),
+      svg: rocCurves(
+        rocSeries(labels, probabilities, classes),
+        threshold === undefined ? {} : { operatingPoint: operatingPoint(evaluation, threshold) },
+      ),
       caption: "ROC curves, each class against the rest.",
     },
     {
@@ -58,7 +61,10 @@ export async function writeReport(directory: string, contents: ReportContents): 
   const intervals = confidenceIntervals(labels, probabilities, classes);
   await mkdir(directory, { recursive: true });
   for (const { file, svg } of figures) await writeText(join(directory, file), svg);
-  await writeText(join(directory, runFiles.report), reportHtml({ title, description, facts, metrics, intervals, figures }));
+  await writeText(
+    join(directory, runFiles.report),
+    reportHtml({ title, description, facts, metrics, intervals, figures }),
+  );
   return [...figures.map(({ file }) => file), runFiles.report];
 }
 

@@ -1,9 +1,9 @@
 /** The folder of a training run: `run.json`, checkpoints, history, figures; and whether a run may begin or go on there. */
-import { existsSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
 import { mkdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { weightsError } from "../weights/errors.js";
 import { replaceFile, writeFully } from "../weights/atomic-file.js";
+import { weightsError } from "../weights/errors.js";
 import { CommandError, UsageError } from "./failure.js";
 import { packageVersion } from "./package.js";
 import { contradictions, planRun, type RunOptions, type RunPlan } from "./run-plan.js";
@@ -28,32 +28,43 @@ export interface RunStart {
 }
 
 /**
- * Decides how a run starts in `directory`, and writes its plan there.
+ * Decides how a run starts in `directory`, and changes nothing there yet.
  *
  * @throws UsageError if options contradict each other or, when resuming, the run's own
  * @throws CommandError if a run is there that was not asked for, or none that was
  */
-export async function prepareRun(
+export async function planStart(
   directory: string,
   options: RunOptions,
   { resume = false, overwrite = false }: { resume?: boolean | undefined; overwrite?: boolean | undefined },
 ): Promise<RunStart> {
   if (resume && overwrite) throw new UsageError("--resume and --overwrite exclude each other.");
-  if (resume) return resumeRun(directory, options);
+  if (resume) return planResume(directory, options);
   const plan = planRun(options);
-  const present = [runFiles.plan, runFiles.best, runFiles.last].find((file) => existsSync(join(directory, file)));
+  if (existsSync(directory) && !statSync(directory).isDirectory()) {
+    throw new CommandError(`${directory} is a file: choose a folder with --out.`);
+  }
+  const present = [runFiles.best, runFiles.last].find((file) => existsSync(join(directory, file)));
   if (present !== undefined && !overwrite) {
     throw new CommandError(
       `${directory} holds a run already (${present}): go on with it by --resume, replace it by --overwrite, or choose another --out.`,
     );
   }
-  await mkdir(directory, { recursive: true });
-  for (const file of Object.values(runFiles)) await rm(join(directory, file), { force: true });
-  await writeText(join(directory, runFiles.plan), `${JSON.stringify({ version: packageVersion, ...plan }, null, 2)}\n`);
   return { directory, plan, resume: false };
 }
 
-async function resumeRun(directory: string, options: RunOptions): Promise<RunStart> {
+/** Makes the folder ready: what an earlier run left is removed, the plan of this one written. A resumed run has it. */
+export async function beginRun({ directory, plan, resume }: RunStart): Promise<void> {
+  if (resume) return;
+  await mkdir(directory, { recursive: true });
+  for (const file of Object.values(runFiles)) await rm(join(directory, file), { force: true });
+  await writeText(
+    join(directory, runFiles.plan),
+    `${JSON.stringify({ version: packageVersion, ...plan }, null, 2)}\n`,
+  );
+}
+
+async function planResume(directory: string, options: RunOptions): Promise<RunStart> {
   const plan = await readPlan(directory);
   const differing = contradictions(options, plan);
   if (differing.length > 0) {

@@ -3,8 +3,8 @@
  * `run.json` in the run's folder, so that `--resume` needs no option repeated and can tell which one contradicts.
  */
 import { resolve } from "node:path";
-import { definePreprocessing, type Preprocessing, type Resize } from "../data/index.js";
 import { augmentations } from "../data/augmentation.js";
+import { definePreprocessing, type Preprocessing, type Resize } from "../data/index.js";
 import { type MedMambaConfig, medMambaConfig, type Variant, variants } from "../models/medmamba.js";
 import { type Monitor, type TrainingSettings, trainingSettings } from "../training/settings.js";
 import { asUsage, UsageError } from "./failure.js";
@@ -70,25 +70,44 @@ export function planRun(options: RunOptions, base?: RunPlan): RunPlan {
     const preprocessing = planPreprocessing(options, base?.preprocessing);
     const smallest = model.patchSize * 2 ** (model.dims.length - 1);
     if (preprocessing.imageSize < smallest) {
-      throw new UsageError(`--image-size ${preprocessing.imageSize} is too small for this model: it needs ${smallest} or more.`);
+      throw new UsageError(
+        `--image-size ${preprocessing.imageSize} is too small for this model: it needs ${smallest} or more.`,
+      );
     }
     const settings = planSettings(options, base?.settings);
-    return { data, ...(init !== undefined && { init }), model, preprocessing, settings, saveEvery: options.saveEvery ?? base?.saveEvery ?? 0 };
+    return {
+      data,
+      ...(init !== undefined && { init }),
+      model,
+      preprocessing,
+      settings,
+      saveEvery: options.saveEvery ?? base?.saveEvery ?? 0,
+    };
   });
 }
 
 /** The options, as they are written, that would make another run of this plan. */
 export function contradictions(options: RunOptions, plan: RunPlan): string[] {
-  const given = Object.entries(options).filter(([name, value]) => value !== undefined && !(name === "flip" && value));
+  const given = Object.entries(options).filter(
+    ([name, value]) => value !== undefined && !(name === "flip" && value),
+  );
   const before = JSON.stringify(plan);
-  const differing = given.filter(([name, value]) => JSON.stringify(planRun({ [name]: value }, plan)) !== before);
-  return differing.map(([name, value]) => (name === "flip" ? "--no-flip" : `--${hyphenated(name)} ${String(value)}`));
+  const differing = given.filter(
+    ([name, value]) => JSON.stringify(planRun({ [name]: value }, plan)) !== before,
+  );
+  return differing.map(([name, value]) =>
+    name === "flip" ? "--no-flip" : `--${hyphenated(name)} ${String(value)}`,
+  );
 }
 
 function planModel(options: RunOptions, base?: RunPlan["model"]): RunPlan["model"] {
   const { variant, depths, dims, dState, patchSize, dropPath: dropPathRate } = options;
   const named = variant && variants[variant];
-  const { numClasses: _, inChannels: __, ...model } = medMambaConfig({
+  const {
+    numClasses: _,
+    inChannels: __,
+    ...model
+  } = medMambaConfig({
     ...base,
     ...named,
     ...defined({ depths, dims, dState, patchSize, dropPathRate }),
@@ -104,7 +123,8 @@ function planPreprocessing({ imageSize, channels, resize }: RunOptions, base?: P
 }
 
 function planSettings(options: RunOptions, base?: TrainingSettings): TrainingSettings {
-  const { epochs, batchSize, lr, warmupEpochs, schedule, weightDecay, labelSmoothing, classWeights } = options;
+  const { epochs, batchSize, lr, warmupEpochs, schedule, weightDecay, labelSmoothing, classWeights } =
+    options;
   const { averageDecay, maxGradNorm, monitor, patience, seed } = options;
   const { augmentation: named, rotation, flip = true, cropScale } = options;
   const augmentation = {

@@ -3,7 +3,7 @@ import type { Evaluation } from "../evaluation/evaluate.js";
 import { type ConfidenceIntervals, confidenceIntervals, type Interval } from "../evaluation/intervals.js";
 import type { ClassificationMetrics } from "../evaluation/metrics.js";
 import { atThreshold, type ThresholdMetrics } from "../evaluation/threshold.js";
-import { columns, decimals, plural } from "./wording.js";
+import { columns, decimals } from "./wording.js";
 
 export interface Scores extends Pick<ClassificationMetrics, "accuracy" | "auc" | "classes" | "samples"> {
   readonly intervals: ConfidenceIntervals;
@@ -96,8 +96,13 @@ function classRows(metrics: ClassificationMetrics): string[][] {
 /** The matrix, if it is narrow enough. */
 function confusionLines({ classes, confusionMatrix }: ClassificationMetrics): string[] {
   const short = classes.map((name) => (name.length > 14 ? `${name.slice(0, 11)}...` : name));
-  const rows = [["true \\ called", ...short], ...confusionMatrix.map((row, i) => [classes[i] ?? "", ...row.map(String)])];
+  const rows = [
+    ["true \\ called", ...short],
+    ...confusionMatrix.map((row, i) => [classes[i] ?? "", ...row.map(String)]),
+  ];
   const lines = indented(columns(rows));
   const fits = lines.every((line) => line.length <= 80);
-  return fits ? ["", ...lines] : ["", `  The confusion matrix of ${classes.length} classes is in the report (--report).`];
+  return fits
+    ? ["", ...lines]
+    : ["", `  The confusion matrix of ${classes.length} classes is in the report (--report).`];
 }

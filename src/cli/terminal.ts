@@ -10,7 +10,8 @@ export function survivePipes(): void {
     stream.on("error", (error: NodeJS.ErrnoException) => {
       if (error.code === "EPIPE") return;
       process.exitCode = 1;
-      if (stream === process.stdout) process.stderr.write(`medmamba: the output could not be written: ${error.message}.\n`);
+      if (stream === process.stdout)
+        process.stderr.write(`medmamba: the output could not be written: ${error.message}.\n`);
     });
   }
 }
@@ -65,7 +66,11 @@ export class Terminal {
  *
  * @param notice  said at the first
  */
-export async function interruptible<T>(terminal: Terminal, notice: string, body: (signal: AbortSignal) => Promise<T>): Promise<T> {
+export async function interruptible<T>(
+  terminal: Terminal,
+  notice: string,
+  body: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
   const controller = new AbortController();
   const interrupt = (): void => {
     if (controller.signal.aborted) {

@@ -16,7 +16,7 @@ import {
   withCommonOptions,
 } from "./options.js";
 import { expectPath } from "./paths.js";
-import { prepareRun, runFiles } from "./run-directory.js";
+import { planStart, runFiles } from "./run-directory.js";
 import type { RunOptions } from "./run-plan.js";
 import { scoresOf } from "./scores.js";
 import { interruptible, Terminal } from "./terminal.js";
@@ -30,21 +30,25 @@ interface TrainOptions extends CommonOptions, RunOptions {
 }
 
 const examples = `
-The data set is a folder with a folder of images for each class, with or without train, val and
-test above them; a MedMNIST .npz file; or a .csv file with the columns path, label and perhaps
-split. What is not divided is divided: 70 % to train, 15 % to validate, 15 % to test.
+The data set is a folder with a folder of images for each class, with or without
+train, val and test above them; a MedMNIST .npz file; or a .csv file with the
+columns path, label and perhaps split. What is not divided is divided: 70 % to
+train, 15 % to validate, 15 % to test.
 
 Examples:
-  $ medmamba train --data scans --out runs/first
-  $ medmamba train --data pathmnist.npz --out runs/path --image-size 64 --epochs 50
-  $ medmamba train --data scans.csv --out runs/small --depths 1,1,1,1 --dims 32,64,128,256
-  $ medmamba train --data scans --out runs/second --init runs/first/best.safetensors --lr 1e-4
-  $ medmamba train --out runs/first --resume
+  $ medmamba train --data scans --out run
+  $ medmamba train --data pathmnist.npz --out path --image-size 64 --epochs 50
+  $ medmamba train --data scans.csv --out grey --channels 1 --no-flip
+  $ medmamba train --data scans --out next --init run/best.safetensors --lr 1e-4
+  $ medmamba train --out run --resume
 
-Ctrl-C finishes the step, saves, and --resume goes on from there with the same outcome.`;
+Ctrl-C finishes the step and saves; --resume goes on to the same outcome.`;
 
 export function addTrain(program: Command): void {
-  const command = program.command("train").summary("train a model on labelled images").description("Train a model on labelled images.");
+  const command = program
+    .command("train")
+    .summary("train a model on labelled images")
+    .description("Train a model on labelled images.");
   command
     .option("--data <path>", "images: folder, .npz or .csv (not needed with --resume)")
     .requiredOption("--out <folder>", "where checkpoints, history and report go")
@@ -59,7 +63,9 @@ export function addTrain(program: Command): void {
 function addModelOptions(command: Command): void {
   command
     .optionsGroup("Model:")
-    .addOption(new Option("--variant <name>", "size of the model (default: tiny)").choices(Object.keys(variants)))
+    .addOption(
+      new Option("--variant <name>", "size of the model (default: tiny)").choices(Object.keys(variants)),
+    )
     .option("--depths <list>", "blocks of each stage, such as 2,2,4,2", counts)
     .option("--dims <list>", "channels of each stage, each twice the one before", counts)
     .option("--d-state <count>", "states of a channel (default: 16)", count)
@@ -69,12 +75,29 @@ function addModelOptions(command: Command): void {
     .option("--image-size <pixels>", "side of the square the images are brought to (default: 224)", count)
     .addOption(new Option("--channels <count>", "1 (grey) or 3 (colour) (default: 3)").argParser(channels))
     .addOption(
-      new Option("--resize <how>", "what becomes of images that are not square (default: stretch)").choices(["stretch", "cover", "contain"]),
+      new Option("--resize <how>", "what becomes of images that are not square (default: stretch)").choices([
+        "stretch",
+        "cover",
+        "contain",
+      ]),
     )
-    .addOption(new Option("--augmentation <name>", "random changes of training images (default: standard)").choices(["standard", "none"]))
-    .option("--rotation <degrees>", "largest rotation (default: 10)", number((value) => value >= 0 && value <= 180, "from 0 to 180"))
+    .addOption(
+      new Option("--augmentation <name>", "random changes of training images (default: standard)").choices([
+        "standard",
+        "none",
+      ]),
+    )
+    .option(
+      "--rotation <degrees>",
+      "largest rotation (default: 10)",
+      number((value) => value >= 0 && value <= 180, "from 0 to 180"),
+    )
     .option("--no-flip", "never mirror: where left and right differ")
-    .option("--crop-scale <part>", "least part of the area that a crop keeps (default: 0.8)", number((value) => value > 0 && value <= 1, "above 0, at most 1"));
+    .option(
+      "--crop-scale <part>",
+      "least part of the area that a crop keeps (default: 0.8)",
+      number((value) => value > 0 && value <= 1, "above 0, at most 1"),
+    );
 }
 
 function addTrainingOptions(command: Command): void {
@@ -84,53 +107,102 @@ function addTrainingOptions(command: Command): void {
     .option("--batch-size <count>", "images of a step (default: 32)", count)
     .option("--lr <rate>", "highest learning rate (default: 0.0005)", positive)
     .option("--warmup-epochs <count>", "epochs of rising rate (default: a tenth, at most 5)", nonNegative)
-    .addOption(new Option("--schedule <name>", "course of the rate (default: cosine)").choices(["cosine", "step", "plateau"]))
+    .addOption(
+      new Option("--schedule <name>", "course of the rate (default: cosine)").choices([
+        "cosine",
+        "step",
+        "plateau",
+      ]),
+    )
     .option("--weight-decay <rate>", "of AdamW (default: 0.05)", nonNegative)
-    .option("--label-smoothing <part>", "share of the target spread over all classes (default: 0.05)", fractionBelowOne)
-    .addOption(new Option("--class-weights <how>", "auto, balanced, none, or a factor for each class: 1,2.5 (default: auto)").argParser(classWeights))
-    .option("--average-decay <rate>", "moving average of the weights; 0 for none (default: 0.998)", fractionBelowOne)
+    .option(
+      "--label-smoothing <part>",
+      "share of the target spread over all classes (default: 0.05)",
+      fractionBelowOne,
+    )
+    .addOption(
+      new Option(
+        "--class-weights <how>",
+        "auto, balanced, none, or a factor for each class: 1,2.5 (default: auto)",
+      ).argParser(classWeights),
+    )
+    .option(
+      "--average-decay <rate>",
+      "moving average of the weights; 0 for none (default: 0.998)",
+      fractionBelowOne,
+    )
     .option("--max-grad-norm <norm>", "largest gradient; 0 for no limit (default: 5)", nonNegative)
     .addOption(
-      new Option("--monitor <score>", "what makes an epoch the best (default: auc)").choices(["auc", "accuracy", "balancedAccuracy", "loss"]),
+      new Option("--monitor <score>", "what makes an epoch the best (default: auc)").choices([
+        "auc",
+        "accuracy",
+        "balancedAccuracy",
+        "loss",
+      ]),
     )
-    .option("--patience <epochs>", "stop after so many without a better one; 0 for never (default: 0)", countOrZero)
+    .option(
+      "--patience <epochs>",
+      "stop after so many without a better one; 0 for never (default: 0)",
+      countOrZero,
+    )
     .option("--seed <number>", "of weights, order and augmentation (default: 0)", countOrZero)
     .option("--save-every <steps>", "also save within an epoch; 0 for no (default: 0)", countOrZero)
     .optionsGroup("Options:");
 }
 
-async function train({ device, threads, json, verbose: _, out, resume, overwrite, ...options }: TrainOptions): Promise<void> {
+async function train({
+  device,
+  threads,
+  json,
+  verbose: _,
+  out,
+  resume,
+  overwrite,
+  ...options
+}: TrainOptions): Promise<void> {
   const terminal = new Terminal({ json });
   if (options.data !== undefined) expectPath(options.data, "data set");
-  if (options.init !== undefined) expectPath(options.init, "weights");
+  if (options.init !== undefined) expectPath(options.init, "file of weights");
   const opened = openDeviceOf({ device, ...(threads !== undefined && { threads }) });
-  const start = await prepareRun(out, options, { resume, overwrite });
+  const start = await planStart(out, options, { resume, overwrite });
   const notice = "Stopping after this step; Ctrl-C again to quit at once.";
-  const outcome = await interruptible(terminal, notice, (signal) => carryOut(start, { device: opened, terminal, signal }));
+  const outcome = await interruptible(terminal, notice, (signal) =>
+    carryOut(start, { device: opened, terminal, signal }),
+  );
   if (outcome.result.stopped !== "aborted") for (const line of summary(out, outcome)) terminal.print(line);
   terminal.result(outcomeJson(out, outcome));
   if (outcome.result.stopped === "aborted") {
-    throw new CommandError(`stopped; \`medmamba train --out ${shortPath(out)} --resume\` goes on from there.`);
+    throw new CommandError(
+      `stopped; \`medmamba train --out ${shortPath(out)} --resume\` goes on from there.`,
+    );
   }
 }
 
 /** What came of it, for people. */
-export function summary(directory: string, { result, checkpoint, verdict, files }: TrainingOutcome): string[] {
+export function summary(
+  directory: string,
+  { result, checkpoint, verdict, files }: TrainingOutcome,
+): string[] {
   const lines = [""];
   const { best, history, stopped } = result;
   if (stopped === "early") lines.push(`Stopped after epoch ${history.length}: no better one for a while.`);
   if (best) {
     const { auc, accuracy } = best.validation ?? {};
-    lines.push(`Best epoch ${best.epoch} of ${history.length}: validation accuracy ${decimals(accuracy)}, AUC ${decimals(auc)}.`);
+    lines.push(
+      `Best epoch ${best.epoch} of ${history.length}: validation accuracy ${decimals(accuracy)}, AUC ${decimals(auc)}.`,
+    );
   }
   if (verdict) {
     const { intervals, accuracy, auc, samples } = scoresOf(verdict.evaluation, undefined);
     const [low, high] = intervals.accuracy;
     const name = verdict.split === "test" ? "test" : "validation";
-    lines.push(`On ${samples} ${name} images: accuracy ${decimals(accuracy)} (${decimals(low, 2)} to ${decimals(high, 2)}), AUC ${decimals(auc)}.`);
+    lines.push(
+      `On ${samples} ${name} images: accuracy ${decimals(accuracy)} (${decimals(low, 2)} to ${decimals(high, 2)}), AUC ${decimals(auc)}.`,
+    );
   }
   const described: [string, string][] = [[shortPath(checkpoint), "the model, to evaluate and predict with"]];
-  if (files.includes(runFiles.report)) described.push([shortPath(join(directory, runFiles.report)), "scores and figures on one page"]);
+  if (files.includes(runFiles.report))
+    described.push([shortPath(join(directory, runFiles.report)), "scores and figures on one page"]);
   else for (const file of files) described.push([shortPath(join(directory, file)), "loss over the epochs"]);
   return [...lines, "", ...columns(described, { left: true, longest: 60 }).map((line) => `  ${line}`)];
 }
@@ -160,5 +232,7 @@ function classWeights(text: string): string | number[] {
   if (["auto", "balanced", "none"].includes(text)) return text;
   const factors = text.split(",").map((part) => (part.trim() === "" ? Number.NaN : Number(part)));
   if (factors.every((factor) => factor > 0 && Number.isFinite(factor))) return factors;
-  throw new InvalidArgumentError("It has to be auto, balanced, none, or positive numbers with commas between.");
+  throw new InvalidArgumentError(
+    "It has to be auto, balanced, none, or positive numbers with commas between.",
+  );
 }

@@ -8,29 +8,37 @@ import type { Device } from "../tensor/device.js";
 import { manualSeed } from "../tensor/generator.js";
 import { readCheckpoint } from "../training/checkpoint.js";
 import { type EpochRecord, type FitProgress, type FitResult, fit } from "../training/fit.js";
+import { resolveClassWeights } from "../training/settings.js";
+import { asUsage } from "./failure.js";
 import { startFrom } from "./initial-weights.js";
 import { curvesOf, writeReport } from "./report-files.js";
-import { runFiles, type RunStart, writeText } from "./run-directory.js";
+import { beginRun, type RunStart, runFiles, writeText } from "./run-directory.js";
 import type { RunPlan } from "./run-plan.js";
 import type { Terminal } from "./terminal.js";
-import { decimals, duration, shortPath } from "./wording.js";
+import { decimals, duration, plural, shortPath } from "./wording.js";
 
 export interface TrainingOutcome {
   readonly result: FitResult;
   /** The checkpoint to use: the best, or the last where there are no validation images. */
   readonly checkpoint: string;
   /** On the test images, else the validation images; undefined if there are neither, or the run was stopped. */
-  readonly verdict?: { readonly split: "test" | "val"; readonly evaluation: Evaluation; readonly threshold: number | undefined };
+  readonly verdict?: {
+    readonly split: "test" | "val";
+    readonly evaluation: Evaluation;
+    readonly threshold: number | undefined;
+  };
   /** Names of the figures and the report in the run's folder. */
   readonly files: readonly string[];
 }
 
 export async function carryOut(
-  { directory, plan, resume }: RunStart,
+  start: RunStart,
   { device, terminal, signal }: { device: Device; terminal: Terminal; signal: AbortSignal },
 ): Promise<TrainingOutcome> {
+  const { directory, plan, resume } = start;
   const dataset = await openForTraining(plan, terminal, signal);
   const { preprocessing, settings, saveEvery } = plan;
+  asUsage(() => resolveClassWeights(settings.classWeights, dataset.train));
   manualSeed(settings.seed);
   const model = new MedMamba({
     ...plan.model,
@@ -41,10 +49,14 @@ export async function carryOut(
   try {
     describe(plan, dataset, model, terminal);
     if (plan.init !== undefined && !resume) {
-      const note = await startFrom(plan.init, model);
-      terminal.status(note ?? `Weights   from ${shortPath(plan.init)}`);
+      const taken = await startFrom(plan.init, model);
+      terminal.status(`Weights   from ${shortPath(plan.init)}: ${taken}`);
     }
+    // Only now is anything replaced: data or weights that cannot be read leave an earlier run as it was.
+    await beginRun(start);
     terminal.status("");
+    let epochs = 0;
+    // biome-ignore lint/suspicious/noFocusedTests: this `fit` trains a model.
     const result = await fit(model, {
       ...settings,
       train: dataset.train,
@@ -53,19 +65,31 @@ export async function carryOut(
       resume,
       saveEvery,
       signal,
-      onProgress: (progress) => showProgress(progress, terminal),
+      onProgress: (progress) => {
+        if (progress.type === "epoch") epochs += 1;
+        showProgress(progress, terminal);
+      },
     });
     terminal.clearProgress();
+    if (epochs === 0 && result.stopped !== "aborted") terminal.status("Nothing was left to train.");
     const best = join(directory, runFiles.best);
     const checkpoint = result.best && existsSync(best) ? best : join(directory, runFiles.last);
     if (result.stopped === "aborted") return { result, checkpoint, files: [] };
-    return { result, checkpoint, ...(await judge(model, dataset, result, { directory, checkpoint, terminal })) };
+    return {
+      result,
+      checkpoint,
+      ...(await judge(model, dataset, result, { directory, checkpoint, terminal })),
+    };
   } finally {
     model.dispose();
   }
 }
 
-async function openForTraining(plan: RunPlan, terminal: Terminal, signal: AbortSignal): Promise<OpenedDataset> {
+async function openForTraining(
+  plan: RunPlan,
+  terminal: Terminal,
+  signal: AbortSignal,
+): Promise<OpenedDataset> {
   const dataset = await openDataset(plan.data, {
     preprocessing: plan.preprocessing,
     onWarning: (message) => terminal.warn(message),
@@ -76,16 +100,29 @@ async function openForTraining(plan: RunPlan, terminal: Terminal, signal: AbortS
   return dataset;
 }
 
-function describe({ data, model: { depths, dims }, settings }: RunPlan, dataset: OpenedDataset, model: MedMamba, terminal: Terminal): void {
+function describe(
+  { data, model: { depths, dims }, settings }: RunPlan,
+  dataset: OpenedDataset,
+  model: MedMamba,
+  terminal: Terminal,
+): void {
   const { model: processor = "", simd, threads } = model.device.describe();
-  const cpu = simd ? `, ${threads} ${threads === 1 ? "thread" : "threads"}, ${simd}` : "";
+  const cpu = simd ? `, ${plural(threads ?? 1, "thread")}, ${simd}` : "";
   const millions = (model.parameterCount / 1e6).toFixed(2);
   terminal.status(`Data      ${shortPath(data)}`);
-  for (const [name, split] of Object.entries({ train: dataset.train, val: dataset.val, test: dataset.test })) {
+  for (const [name, split] of Object.entries({
+    train: dataset.train,
+    val: dataset.val,
+    test: dataset.test,
+  })) {
     if (split.length > 0) terminal.status(`  ${name.padEnd(8)}${describeDataset(split)}`);
   }
-  terminal.status(`Model     MedMamba of depths ${depths.join(",")} and widths ${dims.join(",")}: ${millions} M parameters`);
-  terminal.status(`Training  ${settings.epochs} epochs in batches of ${settings.batchSize}, learning rate ${settings.lr}, seed ${settings.seed}`);
+  terminal.status(
+    `Model     MedMamba of depths ${depths.join(",")} and widths ${dims.join(",")}: ${millions} M parameters`,
+  );
+  terminal.status(
+    `Training  ${plural(settings.epochs, "epoch")} in batches of ${settings.batchSize}, learning rate ${settings.lr}, seed ${settings.seed}`,
+  );
   terminal.status(`Device    ${model.device.name}: ${processor}${cpu}`);
 }
 
@@ -95,7 +132,9 @@ function showProgress(progress: FitProgress, terminal: Terminal): void {
   else {
     const { epoch, epochs, step, steps, loss, imagesPerSecond, secondsLeft } = progress;
     const speed = `${decimals(imagesPerSecond, imagesPerSecond < 10 ? 1 : 0)} images/s`;
-    terminal.progress(`epoch ${epoch}/${epochs}  step ${step}/${steps}  loss ${decimals(loss)}  ${speed}  ${duration(secondsLeft)} left`);
+    terminal.progress(
+      `epoch ${epoch}/${epochs}  step ${step}/${steps}  loss ${decimals(loss)}  ${speed}  ${duration(secondsLeft)} left`,
+    );
   }
 }
 

@@ -11,7 +11,9 @@ export function duration(seconds: number): string {
   if (!Number.isFinite(seconds)) return "-";
   if (seconds < 60) return `${Math.ceil(seconds)} s`;
   const minutes = Math.floor(seconds / 60);
-  return minutes < 60 ? `${minutes} min ${Math.floor(seconds % 60)} s` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+  return minutes < 60
+    ? `${minutes} min ${Math.floor(seconds % 60)} s`
+    : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
 }
 
 /** "1.3 GB": powers of 1000, as disks and drivers count. */
@@ -41,9 +43,12 @@ export function shortPath(path: string): string {
  * not let a row fit are cut.
  */
 export function columns(rows: readonly (readonly string[])[], { left = false, longest = 28 } = {}): string[] {
-  const cut = rows.map((row) => row.map((cell, i) => (i === 0 && cell.length > longest ? `${cell.slice(0, longest - 3)}...` : cell)));
+  const cut = rows.map((row) =>
+    row.map((cell, i) => (i === 0 && cell.length > longest ? `${cell.slice(0, longest - 3)}...` : cell)),
+  );
   const widths: number[] = [];
-  for (const row of cut) for (const [i, cell] of row.entries()) widths[i] = Math.max(widths[i] ?? 0, cell.length);
+  for (const row of cut)
+    for (const [i, cell] of row.entries()) widths[i] = Math.max(widths[i] ?? 0, cell.length);
   return cut.map((row) =>
     row
       .map((cell, i) => (i === 0 || left ? cell.padEnd(widths[i] ?? 0) : cell.padStart(widths[i] ?? 0)))

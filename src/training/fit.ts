@@ -504,7 +504,7 @@ function summarise({
 /** The monitored value; where an area is undefined (a class is missing), the loss stands in, negated. */
 function measure(record: ValidationRecord, monitor: Monitor): number {
   const value = record[monitor];
-  return monitor === "auc" && Number.isNaN(value) ? -record.loss : value;
+  return monitor === "auc" && !Number.isFinite(value) ? -record.loss : value;
 }
 
 function prefixedWith(prefix: string, tensors: Readonly<Record<string, Tensor>>): Record<string, Tensor> {

@@ -1,5 +1,15 @@
 /** The selective scan, SS2D and the SS-Conv-SSM block, naively and in double. */
-import { batchNorm, channelStatistics, conv2d, depthwise3x3, layerNorm, linear, silu, slice, softplus } from "./reference.js";
+import {
+  batchNorm,
+  channelStatistics,
+  conv2d,
+  depthwise3x3,
+  layerNorm,
+  linear,
+  silu,
+  slice,
+  softplus,
+} from "./reference.js";
 import { at, generate, map, type NamedValues, type Values } from "./values.js";
 
 export interface ScanValues {
@@ -68,7 +78,8 @@ export function ss2d(x: Values, p: NamedValues): Values {
         for (let t = 0; t < pixels; t += 1) {
           const pixel = b * pixels + pixelOf(k, t, height, width);
           let dt = at(p.dtProjsBias!, k, d);
-          for (let r = 0; r < rank; r += 1) dt += at(p.dtProjsWeight!, k, d, r) * dtBC.data[pixel * columns + r]!;
+          for (let r = 0; r < rank; r += 1)
+            dt += at(p.dtProjsWeight!, k, d, r) * dtBC.data[pixel * columns + r]!;
           const delta = softplus(dt);
           const input = u.data[pixel * inner + d]!;
           let y = p.ds!.data[k * inner + d]! * input;
@@ -95,7 +106,11 @@ export interface BlockSettings {
 }
 
 /** The SS-Conv-SSM block of images (batch, height, width, 2c); parameters of the branch, SS2D and LayerNorm in one. */
-export function ssConvSsm(x: Values, p: NamedValues, { training, pathScale, running }: BlockSettings): Values {
+export function ssConvSsm(
+  x: Values,
+  p: NamedValues,
+  { training, pathScale, running }: BlockSettings,
+): Values {
   const [, height = 0, width = 0, channels = 0] = x.shape;
   const c = channels / 2;
   const relu = (y: Values) => map(y, (value) => Math.max(value, 0));

@@ -2,7 +2,7 @@
  * Arrays of doubles on the host: what the naive references compute with. Plain loops over plain arrays, so that each
  * reference can be read beside the formula that it stands for.
  */
-import { type Device, tensor, type Tensor } from "../../src/index.js";
+import { type Device, type Tensor, tensor } from "../../src/index.js";
 import { RandomStream } from "../../src/tensor/random.js";
 
 /** A dense row-major array. */

@@ -49,8 +49,8 @@ void for_pieces(mm_stream* stream, const mm_tensor_list& list, Piece&& piece) {
 // p -= learning_rate g.
 mm_status sgd(mm_stream* stream, const mm_sgd_params* p) {
     const float gradient_scale = p->gradient_scale ? *p->gradient_scale : 1.0f;
-    const float momentum = p->momentum, decay = p->weight_decay, rate = -p->learning_rate;
-    const float undamped = (float)(1.0 - (double)p->dampening);
+    const float momentum = (float)p->momentum, decay = (float)p->weight_decay, rate = (float)-p->learning_rate;
+    const float undamped = (float)(1.0 - p->dampening);
     for_pieces(stream, p->list, [&](int64_t tensor, int64_t first, int64_t last) {
         float* parameter = p->parameters[tensor];
         const float* gradient = p->gradients[tensor];
@@ -79,10 +79,10 @@ mm_status adam(mm_stream* stream, const mm_adam_params* p) {
     const double beta1 = p->beta1, beta2 = p->beta2;
     const float step_size = (float)(-p->learning_rate / (1.0 - std::pow(beta1, (double)p->step)));
     const float correction = (float)std::sqrt(1.0 - std::pow(beta2, (double)p->step));
-    const float shrink = (float)(1.0 - (double)p->learning_rate * (double)p->weight_decay);
-    const float decay = p->decoupled ? 0.0f : p->weight_decay, kept = (float)beta2, fresh = (float)(1.0 - beta2);
-    const float eps = p->eps;
-    const bool shrinks = p->decoupled && p->weight_decay != 0.0f;
+    const float shrink = (float)(1.0 - p->learning_rate * p->weight_decay);
+    const float decay = p->decoupled ? 0.0f : (float)p->weight_decay, kept = (float)beta2, fresh = (float)(1.0 - beta2);
+    const float eps = (float)p->eps;
+    const bool shrinks = p->decoupled && p->weight_decay != 0.0;
 
     // PyTorch's lerp starts from the nearer end, so that a weight of 1 gives g exactly.
     const float weight = (float)(1.0 - beta1);

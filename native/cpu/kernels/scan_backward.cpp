@@ -35,7 +35,8 @@ struct BlockGradients {
 
     static int64_t floats(const Scan4Shape& shape) { return (shape.state_row + shape.rank + 2) * lanes; }
     BlockGradients(const Scan4Shape& shape, float* p)
-        : A(p), dt_weight(A + shape.state_row * lanes), dt_bias(dt_weight + shape.rank * lanes), skip(dt_bias + lanes) {}
+        : A(p), dt_weight(A + shape.state_row * lanes), dt_bias(dt_weight + shape.rank * lanes),
+          skip(dt_bias + lanes) {}
 };
 
 struct BackwardTask {
@@ -143,7 +144,8 @@ void finish_parameters(const mm_scan4_backward_params& p, const Scan4Shape& shap
     const int64_t floats = BlockGradients::floats(shape), run_floats = directions * shape.blocks * floats;
     float* total = gradients + (direction * shape.blocks + block) * floats;
     for (int64_t run = 1; run < runs; ++run)
-        for (int64_t i = 0; i < floats; i += lanes) store(total + i, load(total + i) + load(total + run * run_floats + i));
+        for (int64_t i = 0; i < floats; i += lanes)
+            store(total + i, load(total + i) + load(total + run * run_floats + i));
     const BlockGradients sum(shape, total);
     const int64_t states = shape.states, rank = shape.rank;
     for (int64_t lane = 0; lane < shape.block_lanes(block).count; ++lane) {

@@ -47,7 +47,8 @@ struct ForwardTask {
                                     (size_t)(shape.states * lanes) * sizeof(float));
                     const Scan4Parameters parameters = arrangement.at(direction, block);
                     enter_block(image, block, chunk, parameters, delta, input, y);
-                    walk_forward({chunk.count, shape.state_row, parameters.A2, delta, input, chunk.B, chunk.C, state, y});
+                    walk_forward({chunk.count, shape.state_row, parameters.A2, delta, input, chunk.B, chunk.C, state,
+                                  y});
                     leave_block(image, block, chunk, direction == 0, y);
                 }
             }

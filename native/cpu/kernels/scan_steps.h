@@ -65,8 +65,11 @@ inline vfloat decay_exp2(vfloat x) {
     const vint roots = {
         0x3f800000, 0x3f7daac3, 0x3f7b95c2, 0x3f79c3d3, 0x3f7837f0, 0x3f76f532, 0x3f75fed7, 0x3f75583f,
         0x3f7504f3, 0x3f7508a4, 0x3f75672a, 0x3f76248c, 0x3f7744fd, 0x3f78ccdf, 0x3f7ac0c7, 0x3f7d257d};
-    const auto look_up = [&](vint j) { return (vint)_mm512_maskz_permutexvar_epi32(0xffff, (__m512i)j, (__m512i)roots); };
-    x = (vfloat)_mm512_maskz_range_ps(0xffff, (__m512)x, (__m512)broadcast(126.0f), 2);  // the smaller magnitude
+    const auto look_up = [&](vint j) {
+        return (vint)_mm512_maskz_permutexvar_epi32(0xffff, (__m512i)j, (__m512i)roots);
+    };
+    // The smaller magnitude, in one instruction. It takes NaN for 126; the input term carries a NaN of delta on.
+    x = (vfloat)_mm512_maskz_range_ps(0xffff, (__m512)x, (__m512)broadcast(126.0f), 2);
 #else
     constexpr int root_shift = 20;
     constexpr float cubic = 5.549622169e-2f, square = 2.402576298e-1f, linear = 6.931472143e-1f;

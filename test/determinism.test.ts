@@ -10,6 +10,7 @@ import {
   type Device,
   depthwiseConv2d,
   dropout,
+  exp,
   globalAveragePool,
   layerNorm,
   linear,
@@ -17,6 +18,7 @@ import {
   manualSeed,
   matmul,
   mean,
+  neg,
   nn,
   ones,
   openDevice,
@@ -58,7 +60,7 @@ const programs: Readonly<Record<string, Program>> = {
   },
   selectiveScan: (leaf) => {
     const [u, delta, z] = [leaf(2, 40, 300), leaf(2, 40, 300), leaf(2, 40, 300)];
-    const A = leaf(40, 16).mul(leaf(40, 16).mul(0)).sub(1);
+    const A = neg(exp(leaf(40, 16)));
     const [B, C] = [leaf(2, 4, 16, 300), leaf(2, 4, 16, 300)];
     return selectiveScan({ u, delta, A, B, C, D: leaf(40), z, deltaBias: leaf(40) }, { deltaSoftplus: true });
   },

@@ -4,6 +4,7 @@
  * a kernel as large as its stride a product over patches.
  */
 import { ShapeError } from "../native/errors.js";
+import { tidy } from "../tensor/scope.js";
 import { record } from "../tensor/tape.js";
 import { Tensor } from "../tensor/tensor.js";
 import { expectFloats, expectShape, extents } from "./check.js";
@@ -36,8 +37,10 @@ export function conv2d(
   const pad = padding ?? (kernel === 3 && stride === 1 ? 1 : 0);
   if (kernel === 3 && stride === 1 && pad === 1) return conv3x3(x, weight, bias);
   if (kernel === stride && pad === 0) {
-    const patches = kernel === 1 ? x : patchesOf(x, kernel, "channels-last");
-    return linear(patches, reshape(weight, [outputs, inputs * kernel * kernel]), bias);
+    return tidy(() => {
+      const patches = kernel === 1 ? x : patchesOf(x, kernel, "channels-last");
+      return linear(patches, reshape(weight, [outputs, inputs * kernel * kernel]), bias);
+    });
   }
   throw new ShapeError(
     `conv2d: kernel ${kernel}, stride ${stride}, padding ${pad} is not served; use 1x1, 3x3 with padding 1, or kernel = stride.`,
@@ -118,8 +121,10 @@ export function patchesOf(x: Tensor, patch: number, layout: "channels-first" | "
   }
   const [channel, row, column] = first ? [height * width, width, 1] : [1, width * channels, channels];
   const strides = [channels * height * width, row * patch, column * patch, channel, row, column];
-  const patches = gather("patches", x, { strides }, [batch, down, across, channels, patch, patch]);
-  return reshape(patches, [batch, down, across, channels * patch * patch]);
+  return tidy(() => {
+    const patches = gather("patches", x, { strides }, [batch, down, across, channels, patch, patch]);
+    return reshape(patches, [batch, down, across, channels * patch * patch]);
+  });
 }
 
 /**
@@ -137,6 +142,8 @@ export function mergePatches(x: Tensor): Tensor {
   }
   const row = width * channels;
   const strides = [height * row, 2 * row, 2 * channels, channels, row, 1];
-  const squares = gather("mergePatches", x, { strides }, [batch, down, across, 2, 2, channels]);
-  return reshape(squares, [batch, down, across, 4 * channels]);
+  return tidy(() => {
+    const squares = gather("mergePatches", x, { strides }, [batch, down, across, 2, 2, channels]);
+    return reshape(squares, [batch, down, across, 4 * channels]);
+  });
 }

@@ -1,5 +1,6 @@
 /** Matrix products. */
 import { ShapeError } from "../native/errors.js";
+import { tidy } from "../tensor/scope.js";
 import { record } from "../tensor/tape.js";
 import { sizeOf, Tensor } from "../tensor/tensor.js";
 import { expectFloats, expectShape, lastExtent, sameShape } from "./check.js";
@@ -72,8 +73,7 @@ export function matmul(a: Tensor, b: Tensor): Tensor {
     throw new ShapeError(`matmul: (${a.shape.join(", ")}) and (${b.shape.join(", ")}) do not multiply.`);
   }
   if (shared && leading.length) {
-    const flat = matmul(reshape(a, [sizeOf(leading) * m, k]), b);
-    return reshape(flat, [...leading, m, n]);
+    return tidy(() => reshape(matmul(reshape(a, [sizeOf(leading) * m, k]), b), [...leading, m, n]));
   }
   const batch = sizeOf(leading);
   const y = Tensor.empty([...leading, m, n], a);

@@ -1,4 +1,5 @@
 /** Sums and means over axes. */
+import { tidy } from "../tensor/scope.js";
 import { record } from "../tensor/tape.js";
 import { Tensor } from "../tensor/tensor.js";
 import { axisIndex, denseStrides, expectFloats, extents, sameShape } from "./check.js";
@@ -134,7 +135,7 @@ export function globalAveragePool(x: Tensor): Tensor {
     "width",
     "channels",
   ]);
-  return mean(reshape(x, [batch, height * width, channels]), 1);
+  return tidy(() => mean(reshape(x, [batch, height * width, channels]), 1));
 }
 
 /** @internal The gradient of a broadcast operand: `dy` summed over the axes along which it was repeated. */

@@ -93,6 +93,8 @@ export function selectiveScan(
     dy.device.call("selective_scan_backward", { ...sizes, ...saved, dy, ...prefixed("d", gradients) });
     return gradients;
   });
+  if (B !== givenB) B.dispose();
+  if (C !== givenC) C.dispose();
   return lastState ? { y: result, lastState } : result;
 }
 

@@ -6,6 +6,6 @@ export default defineConfig({
     testTimeout: 60_000,
     // Kernels use every core already: files side by side would only measure each other.
     fileParallelism: false,
-    reporters: process.env["CI"] ? ["default", ["json", { outputFile: "build/vitest.json" }]] : ["default"],
+    reporters: process.env.CI ? ["default", ["json", { outputFile: "build/vitest.json" }]] : ["default"],
   },
 });

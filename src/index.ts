@@ -8,6 +8,7 @@ import "./ops/methods.js";
 export * as data from "./data/index.js";
 export { type EvaluateOptions, type Evaluation, evaluate, predictDataset } from "./evaluation/evaluate.js";
 export * as metrics from "./evaluation/index.js";
+export { type Classifier, type Prediction, predictImages } from "./evaluation/predict.js";
 export {
   MedMamba,
   type MedMambaConfig,
@@ -52,14 +53,8 @@ export {
   readCheckpoint,
   saveCheckpoint,
 } from "./training/checkpoint.js";
-export {
-  type EpochRecord,
-  type FitOptions,
-  type FitProgress,
-  type FitResult,
-  fit,
-  TrainingError,
-} from "./training/fit.js";
+export { type FitOptions, type FitProgress, type FitResult, fit } from "./training/fit.js";
+export { type EpochRecord, TrainingError, type ValidationRecord } from "./training/history.js";
 export * as optim from "./training/optim.js";
 export { type Monitor, type TrainingSettings, trainingSettings } from "./training/settings.js";
 export { WeightsError } from "./weights/errors.js";

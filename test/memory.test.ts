@@ -1,4 +1,7 @@
 /** Memory: scopes, disposal, and that training and inference neither leak nor grow. */
+import { setImmediate } from "node:timers/promises";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import {
   ArgumentError,
@@ -61,6 +64,20 @@ describe("dispose", () => {
     const other = zeros([512, 512], { device }); // may take the memory that x had
     expect((await y.data()).some((value) => value !== 0)).toBe(true);
     expect((await other.data()).every((value) => value === 0)).toBe(true);
+  });
+
+  it("is done by the garbage collector where nobody did", async () => {
+    setFlagsFromString("--expose-gc");
+    const collectGarbage = runInNewContext("gc") as () => void;
+    (() => {
+      for (let i = 0; i < 20; i += 1) mul(ones([100], { device, requiresGrad: true }), 2).reshape(10, 10);
+    })();
+    expect(live()).toBe(60);
+    for (let i = 0; i < 20 && live() + device.memory().bytes > 0; i += 1) {
+      collectGarbage();
+      await setImmediate();
+    }
+    expect(device.memory()).toMatchObject({ tensors: 0, bytes: 0 });
   });
 
   it("follows a using declaration", () => {

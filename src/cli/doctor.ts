@@ -109,7 +109,9 @@ function machineLines({ medmamba, node, system, addon, processor, memory, cuda, 
 
 /** What was wrong, without the device's name before it and the advice after it. */
 function firstSentence(reason: string): string {
-  return (reason.split("\n", 1)[0] ?? "").replace(/^device "[^"]*" is not usable: /, "");
+  return (reason.split("\n", 1)[0] ?? "")
+    .replace(/^device "[^"]*" is not usable: /, "")
+    .replace(/ \(device \d+ was asked for\)/, "");
 }
 
 async function checkKernels(device: Device, terminal: Terminal): Promise<KernelVerdict[]> {

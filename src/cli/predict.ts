@@ -3,7 +3,7 @@ import { readdir, stat } from "node:fs/promises";
 import { extname, join } from "node:path";
 import type { Command } from "commander";
 import { imageExtensions, loadImage, type Sample } from "../data/index.js";
-import { predictDataset, unlabelled } from "../evaluation/evaluate.js";
+import { type Prediction, predictSamples } from "../evaluation/predict.js";
 import type { Checkpoint } from "../training/checkpoint.js";
 import { CommandError } from "./failure.js";
 import { openCheckpoint } from "./for-checkpoint.js";
@@ -18,14 +18,8 @@ interface PredictOptions extends CommonOptions {
 }
 
 /** One image, as `--json` has it. */
-export type Prediction =
-  | {
-      readonly file: string;
-      readonly label: string;
-      /** Of `label`. */
-      readonly probability: number;
-      readonly probabilities: Readonly<Record<string, number>>;
-    }
+export type FilePrediction =
+  | ({ readonly file: string } & Prediction)
   | { readonly file: string; readonly error: string };
 
 const examples = `
@@ -53,7 +47,7 @@ async function run(images: string[], options: PredictOptions): Promise<void> {
   await interruptible(terminal, "Stopping.", async (signal) => {
     const checkpoint = await openCheckpoint(options.checkpoint, openDeviceOf(options));
     try {
-      const predictions: Prediction[] = [];
+      const predictions: FilePrediction[] = [];
       const files = (await Promise.all(images.map(expand))).flat();
       for (let start = 0; start < files.length; start += options.batchSize) {
         signal.throwIfAborted();
@@ -93,34 +87,25 @@ async function expand(path: string): Promise<string[]> {
 }
 
 /** Predictions of files, in their order. */
-export async function predictFiles(checkpoint: Checkpoint, files: readonly string[]): Promise<Prediction[]> {
-  const { model, classes, preprocessing, threshold } = checkpoint;
-  const loaded = await Promise.allSettled(files.map((file) => loadImage(file, preprocessing)));
+export async function predictFiles(
+  checkpoint: Checkpoint,
+  files: readonly string[],
+): Promise<FilePrediction[]> {
+  const loaded = await Promise.allSettled(files.map((file) => loadImage(file, checkpoint.preprocessing)));
   const readable = loaded.flatMap((outcome, i) => (outcome.status === "fulfilled" ? [i] : []));
   const samples = readable.map((i) => (loaded[i] as PromiseFulfilledResult<Sample>).value);
   const names = readable.map((i) => files[i] as string);
-  const probabilities =
-    samples.length > 0
-      ? await predictDataset(model, unlabelled(samples, names, checkpoint), { batchSize: samples.length })
-      : new Float32Array(0);
-  return loaded.map((outcome, i): Prediction => {
+  const batchSize = Math.max(1, samples.length);
+  const predictions = await predictSamples(checkpoint, samples, names, { batchSize });
+  return loaded.map((outcome, i): FilePrediction => {
     const file = files[i] as string;
     if (outcome.status === "rejected") return { file, error: (outcome.reason as Error).message };
-    const row = readable.indexOf(i) * classes.length;
-    const own = Array.from(probabilities.subarray(row, row + classes.length));
-    const chosen =
-      threshold === undefined ? own.indexOf(Math.max(...own)) : Number((own[1] ?? 0) >= threshold);
-    return {
-      file,
-      label: classes[chosen] as string,
-      probability: own[chosen] as number,
-      probabilities: Object.fromEntries(classes.map((name, label) => [name, own[label] as number])),
-    };
+    return { file, ...(predictions[readable.indexOf(i)] as Prediction) };
   });
 }
 
 /** A line an image: its class and probability, and the runner-up. */
-export function predictionLines(predictions: readonly Prediction[]): string[] {
+export function predictionLines(predictions: readonly FilePrediction[]): string[] {
   const percent = (probability: number) => `${decimals(100 * probability, 1)} %`;
   const rows = predictions.map((prediction): string[] => {
     const file = shortPath(prediction.file);

@@ -9,7 +9,7 @@ import { rocCurves, rocSeries } from "../evaluation/figures/roc-curves.js";
 import { trainingCurves } from "../evaluation/figures/training-curves.js";
 import { confidenceIntervals } from "../evaluation/intervals.js";
 import { type ReportFigure, reportHtml } from "../evaluation/report.js";
-import type { EpochRecord } from "../training/fit.js";
+import type { EpochRecord } from "../training/history.js";
 import { runFiles, writeText } from "./run-directory.js";
 import { operatingPoint } from "./scores.js";
 

@@ -7,7 +7,8 @@ import { MedMamba } from "../models/medmamba.js";
 import type { Device } from "../tensor/device.js";
 import { manualSeed } from "../tensor/generator.js";
 import { readCheckpoint } from "../training/checkpoint.js";
-import { type EpochRecord, type FitProgress, type FitResult, fit } from "../training/fit.js";
+import { type FitProgress, type FitResult, fit } from "../training/fit.js";
+import type { EpochRecord } from "../training/history.js";
 import { resolveClassWeights } from "../training/settings.js";
 import { asUsage } from "./failure.js";
 import { startFrom } from "./initial-weights.js";
@@ -56,7 +57,6 @@ export async function carryOut(
     await beginRun(start);
     terminal.status("");
     let epochs = 0;
-    // biome-ignore lint/suspicious/noFocusedTests: this `fit` trains a model.
     const result = await fit(model, {
       ...settings,
       train: dataset.train,

@@ -8,7 +8,7 @@
  * Steps are pipelined: while the device computes one, the next batch is made ready, and a step's loss is read only when
  * the following step has been queued.
  */
-import { mkdir, writeFile } from "node:fs/promises";
+import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { type Batch, type Dataset, Loader } from "../data/index.js";
 import { evaluate } from "../evaluation/evaluate.js";
@@ -16,47 +16,19 @@ import type { ClassificationMetrics } from "../evaluation/metrics.js";
 import { chooseThreshold } from "../evaluation/threshold.js";
 import { toInput } from "../models/input.js";
 import type { MedMamba } from "../models/medmamba.js";
-import { MedMambaError } from "../native/errors.js";
 import { crossEntropy } from "../ops/loss.js";
 import { tensor } from "../tensor/creation.js";
 import { setGeneratorState } from "../tensor/generator.js";
 import { keep, tidy } from "../tensor/scope.js";
 import type { Tensor } from "../tensor/tensor.js";
+import { replaceText } from "../weights/atomic-file.js";
 import { type CheckpointDescription, loadWeights, saveCheckpoint } from "./checkpoint.js";
+import { type EpochRecord, isBetter, measure, summarise, TrainingError } from "./history.js";
 import { MovingAverage } from "./moving-average.js";
-import { AdamW } from "./optimizer.js";
-import { Plateau, type Schedule, stepDecay, warmupCosine } from "./schedule.js";
-import { type Monitor, resolveClassWeights, type TrainingSettings, trainingSettings } from "./settings.js";
-
-/** A training that cannot go on. */
-export class TrainingError extends MedMambaError {
-  constructor(message: string, options?: ErrorOptions) {
-    super("MEDMAMBA_TRAINING", message, options);
-  }
-}
-
-/** One epoch of the history, and one line of `metrics.jsonl`. */
-export interface EpochRecord {
-  /** Counted from 1. */
-  readonly epoch: number;
-  readonly step: number;
-  readonly lr: number;
-  readonly trainLoss: number;
-  /** Of the averaged weights, if there is an average; null without a validation split. */
-  readonly validation: ValidationRecord | null;
-  /** Whether this epoch is the best so far. */
-  readonly best: boolean;
-  readonly seconds: number;
-  readonly imagesPerSecond: number;
-}
-
-export interface ValidationRecord {
-  readonly loss: number;
-  readonly accuracy: number;
-  readonly balancedAccuracy: number;
-  readonly auc: number;
-  readonly macroF1: number;
-}
+import { type AdamSettings, AdamW, type ParameterGroup } from "./optimizer.js";
+import { type Progress, restoreRun, saveRun } from "./resumption.js";
+import { Plateau, type Schedule } from "./schedule.js";
+import { resolveClassWeights, scheduleOf, type TrainingSettings, trainingSettings } from "./settings.js";
 
 export type FitProgress =
   | {
@@ -93,20 +65,6 @@ export interface FitResult {
   /** The epoch whose weights the model has now; undefined without validation or when aborted before the first. */
   readonly best: EpochRecord | undefined;
   readonly stopped: "completed" | "early" | "aborted";
-}
-
-/** Where a run stands; plain JSON. */
-interface Progress {
-  settings: TrainingSettings;
-  images: number;
-  epoch: number;
-  /** Batches of this epoch that are done. */
-  batch: number;
-  step: number;
-  lossSum: number;
-  bestEpoch: number;
-  history: EpochRecord[];
-  plateau?: Plateau["state"] | undefined;
 }
 
 /** Random numbers that one step may draw before it would meet the next step's: far more than any model draws. */
@@ -164,30 +122,13 @@ class Run {
     this.#settings = settings;
     const dropLast = train.length >= batchSize;
     this.#loader = new Loader(train, { batchSize, shuffle: true, seed, augmentation, dropLast });
-    const named = [...model.namedParameters()];
-    const decays = ([, parameter]: [string, Tensor]) => parameter.shape.length > 1;
-    this.#optimizer = new AdamW(
-      [
-        {
-          parameters: named
-            .filter((entry) => decays(entry) && !isStateMatrix(entry[0]))
-            .map(([, parameter]) => parameter),
-        },
-        {
-          parameters: named
-            .filter((entry) => !decays(entry) || isStateMatrix(entry[0]))
-            .map(([, parameter]) => parameter),
-          settings: { weightDecay: 0 },
-        },
-      ],
-      { lr, weightDecay },
-    );
+    this.#optimizer = new AdamW(parameterGroups(model), { lr, weightDecay });
     this.#average = averageDecay > 0 ? new MovingAverage(model, averageDecay) : undefined;
     this.#plateau =
       settings.schedule === "plateau"
         ? new Plateau({ lr, mode: settings.monitor === "loss" ? "min" : "max" })
         : undefined;
-    this.#schedule = makeSchedule(settings, this.#loader.batchCount, this.#plateau);
+    this.#schedule = scheduleOf(settings, this.#loader.batchCount, this.#plateau);
     const weights = resolveClassWeights(settings.classWeights, train);
     this.#classWeights = weights && keep(tensor(weights, [weights.length], { device: model.device }));
     this.#progress = {
@@ -205,7 +146,7 @@ class Run {
   async execute(): Promise<FitResult> {
     const { directory, resume = false } = this.#options;
     if (directory !== undefined) await mkdir(directory, { recursive: true });
-    if (resume) await this.#restore();
+    if (resume) await restoreRun(this.#path("last.safetensors"), this.#parts());
     const { epochs, patience } = this.#settings;
     const progress = this.#progress;
     while (progress.epoch < epochs) {
@@ -255,9 +196,9 @@ class Run {
       pending = value;
       const save = saveEvery > 0 && progress.step % saveEvery === 0;
       if (save || signal?.aborted) await settle();
-      if (save) await this.#saveLast();
+      if (save) await this.#save();
       if (signal?.aborted) {
-        await this.#saveLast();
+        await this.#save();
         return false;
       }
     }
@@ -299,7 +240,9 @@ class Run {
     const outcome = validation && (await this.#withAverage(() => this.#validate(validation)));
     const metrics = outcome?.metrics;
     const validationRecord = metrics ? summarise(metrics) : null;
-    const best = validationRecord !== null && this.#improves(validationRecord);
+    const best =
+      validationRecord !== null &&
+      isBetter(validationRecord, this.#bestRecord?.validation, this.#settings.monitor);
     const record: EpochRecord = {
       epoch: progress.epoch + 1,
       step: progress.step,
@@ -319,10 +262,10 @@ class Run {
     progress.epoch += 1;
     progress.batch = 0;
     progress.lossSum = 0;
-    await this.#saveLast();
+    await this.#save();
     if (directory !== undefined) {
       const lines = progress.history.map((entry) => `${JSON.stringify(entry)}\n`).join("");
-      await writeFile(join(directory, "metrics.jsonl"), lines);
+      await replaceText(join(directory, "metrics.jsonl"), lines);
     }
     onProgress?.({ type: "epoch", record, epochs: this.#settings.epochs });
     this.#epochStart = performance.now();
@@ -347,14 +290,6 @@ class Run {
     return this.#average ? this.#average.during(body) : body();
   }
 
-  #improves(record: ValidationRecord): boolean {
-    const { monitor } = this.#settings;
-    const before = this.#progress.history[this.#progress.bestEpoch - 1]?.validation;
-    if (!before) return true;
-    const [now, then] = [measure(record, monitor), measure(before, monitor)];
-    return monitor === "loss" ? now < then : now > then;
-  }
-
   async #keepBest(record: EpochRecord, threshold: number | undefined): Promise<void> {
     const { directory } = this.#options;
     const weights = this.#model.stateDict();
@@ -373,61 +308,36 @@ class Run {
     );
   }
 
-  #description(): CheckpointDescription {
-    const { classes, preprocessing } = this.#options.train;
-    return { config: this.#model.config, classes, preprocessing };
+  get #bestRecord(): EpochRecord | undefined {
+    return this.#progress.history[this.#progress.bestEpoch - 1];
   }
 
-  async #saveLast(): Promise<void> {
-    const { directory } = this.#options;
-    if (directory === undefined) return;
-    const { step: _, tensors } = this.#optimizer.stateDict();
-    const averages = Object.entries(this.#average?.stateDict() ?? {}).map(([name, average]) => [
-      `average/${name}`,
-      average,
-    ]);
-    const state = { ...prefixedWith("optimizer/", tensors), ...Object.fromEntries(averages) };
-    const progress = { ...this.#progress, plateau: this.#plateau?.state };
-    const path = join(directory, "last.safetensors");
-    await saveCheckpoint(path, this.#model.stateDict(), this.#description(), { progress, tensors: state });
+  #parts() {
+    return {
+      model: this.#model,
+      optimizer: this.#optimizer,
+      average: this.#average,
+      plateau: this.#plateau,
+      progress: this.#progress,
+    };
   }
 
-  async #restore(): Promise<void> {
+  /** @throws TrainingError if the run has no directory */
+  #path(name: string): string {
     const { directory } = this.#options;
     if (directory === undefined)
       throw new TrainingError("fit: resume needs the directory of the run to go on with.");
-    const path = join(directory, "last.safetensors");
-    const state = await loadWeights(path, this.#model);
-    if (!state) throw new TrainingError(`${path} holds no training state: it cannot be resumed.`);
-    const { progress, tensors } = state as { progress: Progress; tensors: Readonly<Record<string, Tensor>> };
-    this.#expectSame(path, progress);
-    this.#optimizer.loadStateDict({ step: progress.step, tensors: withoutPrefix("optimizer/", tensors) });
-    this.#average?.loadStateDict(withoutPrefix("average/", tensors));
-    if (progress.plateau) this.#plateau?.loadState(progress.plateau);
-    for (const saved of Object.values(tensors)) saved.dispose();
-    Object.assign(this.#progress, progress);
+    return join(directory, name);
   }
 
-  /** A run goes on with the settings and data that it began with, or its outcome would belong to neither. */
-  #expectSame(path: string, saved: Progress): void {
-    const names = Object.keys(this.#settings) as (keyof TrainingSettings)[];
-    const differing = names.filter(
-      (name) => JSON.stringify(saved.settings[name]) !== JSON.stringify(this.#settings[name]),
-    );
-    if (differing.length) {
-      const list = differing.map(
-        (name) =>
-          `${name} ${JSON.stringify(saved.settings[name])}, now ${JSON.stringify(this.#settings[name])}`,
-      );
-      throw new TrainingError(
-        `${path} was written with other settings (${list.join("; ")}): resume with the same ones.`,
-      );
-    }
-    if (saved.images !== this.#options.train.length) {
-      throw new TrainingError(
-        `${path} was written with ${saved.images} training images, now there are ${this.#options.train.length}.`,
-      );
-    }
+  async #save(): Promise<void> {
+    if (this.#options.directory === undefined) return;
+    await saveRun(this.#path("last.safetensors"), this.#parts(), this.#description());
+  }
+
+  #description(): CheckpointDescription {
+    const { classes, preprocessing } = this.#options.train;
+    return { config: this.#model.config, classes, preprocessing };
   }
 
   async #finish(stopped: FitResult["stopped"]): Promise<FitResult> {
@@ -473,45 +383,13 @@ class Clock {
   }
 }
 
-/** -A must not decay towards 1: its logarithm is no weight of a product. */
-function isStateMatrix(name: string): boolean {
-  return name.endsWith("A_logs");
-}
-
-function makeSchedule(
-  settings: TrainingSettings,
-  stepsPerEpoch: number,
-  plateau: Plateau | undefined,
-): Schedule {
-  const { lr, minLrFraction, epochs, warmupEpochs, schedule } = settings;
-  const warmupSteps = Math.round(warmupEpochs * stepsPerEpoch);
-  const totalSteps = epochs * stepsPerEpoch;
-  if (schedule === "cosine") return warmupCosine({ lr, totalSteps, warmupSteps, minLr: lr * minLrFraction });
-  const base: Schedule = plateau ? () => plateau.lr : stepDecay({ lr, every: Math.ceil(totalSteps / 3) });
-  return (step) => base(step) * Math.min(1, (step + 1) / Math.max(1, warmupSteps));
-}
-
-function summarise({
-  crossEntropy: loss,
-  accuracy,
-  balancedAccuracy,
-  auc,
-  macroF1,
-}: ClassificationMetrics): ValidationRecord {
-  return { loss, accuracy, balancedAccuracy, auc, macroF1 };
-}
-
-/** The monitored value; where an area is undefined (a class is missing), the loss stands in, negated. */
-function measure(record: ValidationRecord, monitor: Monitor): number {
-  const value = record[monitor];
-  return monitor === "auc" && !Number.isFinite(value) ? -record.loss : value;
-}
-
-function prefixedWith(prefix: string, tensors: Readonly<Record<string, Tensor>>): Record<string, Tensor> {
-  return Object.fromEntries(Object.entries(tensors).map(([name, value]) => [prefix + name, value]));
-}
-
-function withoutPrefix(prefix: string, tensors: Readonly<Record<string, Tensor>>): Record<string, Tensor> {
-  const own = Object.entries(tensors).filter(([name]) => name.startsWith(prefix));
-  return Object.fromEntries(own.map(([name, value]) => [name.slice(prefix.length), value]));
+/** Weight decay is for the weights of products: not for vectors, and not for -A, which must not drift towards 1. */
+function parameterGroups(model: MedMamba): ParameterGroup<AdamSettings>[] {
+  const decaying: Tensor[] = [];
+  const free: Tensor[] = [];
+  for (const [name, parameter] of model.namedParameters()) {
+    const decays = parameter.shape.length > 1 && !name.endsWith("A_logs");
+    (decays ? decaying : free).push(parameter);
+  }
+  return [{ parameters: decaying }, { parameters: free, settings: { weightDecay: 0 } }];
 }

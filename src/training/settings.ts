@@ -1,6 +1,7 @@
 /** What a training run is told: everything that decides its outcome, as plain JSON, with defaults. */
 import { type Augmentation, augmentations, countLabels, type Dataset } from "../data/index.js";
 import { ArgumentError } from "../native/errors.js";
+import { type Plateau, type Schedule, stepDecay, warmupCosine } from "./schedule.js";
 
 /** Which validation measure decides what is best: the area under the ROC curve, accuracies, or the loss. */
 export type Monitor = "auc" | "accuracy" | "balancedAccuracy" | "loss";
@@ -117,4 +118,18 @@ export function resolveClassWeights(
   const unequal = Math.max(...counts) > 1.5 * Math.min(...counts);
   if (setting === "none" || (setting === "auto" && !unequal)) return undefined;
   return Float32Array.from(counts, (count) => train.length / (counts.length * Math.max(1, count)));
+}
+
+/** The learning rate of each step that the settings ask for; `plateau` decides it where they ask for one. */
+export function scheduleOf(
+  settings: TrainingSettings,
+  stepsPerEpoch: number,
+  plateau: Plateau | undefined,
+): Schedule {
+  const { lr, minLrFraction, epochs, warmupEpochs, schedule } = settings;
+  const warmupSteps = Math.round(warmupEpochs * stepsPerEpoch);
+  const totalSteps = epochs * stepsPerEpoch;
+  if (schedule === "cosine") return warmupCosine({ lr, totalSteps, warmupSteps, minLr: lr * minLrFraction });
+  const base: Schedule = plateau ? () => plateau.lr : stepDecay({ lr, every: Math.ceil(totalSteps / 3) });
+  return (step) => base(step) * Math.min(1, (step + 1) / Math.max(1, warmupSteps));
 }

@@ -5,6 +5,7 @@
 import { randomBytes } from "node:crypto";
 import { type FileHandle, open, rename, rm, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
+import { weightsError } from "./errors.js";
 
 /** A write call may be limited to 2 GiB by the system; smaller pieces also let other file work take turns. */
 const pieceBytes = 64 * 2 ** 20;
@@ -41,6 +42,17 @@ export async function replaceFile(path: string, write: (file: FileHandle) => Pro
     throw error;
   }
   await flushDirectory(dirname(path));
+}
+
+/**
+ * As `replaceFile`, for text.
+ *
+ * @throws WeightsError naming the file, if it cannot be written
+ */
+export async function replaceText(path: string, text: string): Promise<void> {
+  await replaceFile(path, (file) => writeFully(file, Buffer.from(text))).catch((error) => {
+    throw weightsError(path, error);
+  });
 }
 
 /** Appends all of `bytes` at the file's position, in pieces and however little a single call accepts. */

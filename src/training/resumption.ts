@@ -1,0 +1,106 @@
+/**
+ * `last.safetensors`: where a run stands, and everything it needs to go on to the same bits. Beside the weights it holds
+ * the optimiser's state, the averages, the position in the data and the history.
+ */
+import type { MedMamba } from "../models/medmamba.js";
+import type { Tensor } from "../tensor/tensor.js";
+import { type CheckpointDescription, loadWeights, saveCheckpoint } from "./checkpoint.js";
+import { type EpochRecord, TrainingError } from "./history.js";
+import type { MovingAverage } from "./moving-average.js";
+import type { AdamW } from "./optimizer.js";
+import type { Plateau } from "./schedule.js";
+import type { TrainingSettings } from "./settings.js";
+
+/** Where a run stands; plain JSON. */
+export interface Progress {
+  settings: TrainingSettings;
+  /** Training images. */
+  images: number;
+  /** Epochs done. */
+  epoch: number;
+  /** Batches of the current epoch that are done. */
+  batch: number;
+  /** Steps done in all. */
+  step: number;
+  /** Sum of the losses of the current epoch. */
+  lossSum: number;
+  /** Counted from 1; 0 before the first. */
+  bestEpoch: number;
+  history: EpochRecord[];
+  plateau?: Plateau["state"] | undefined;
+}
+
+/** What of a run is saved and restored. */
+export interface RunParts {
+  readonly model: MedMamba;
+  readonly optimizer: AdamW;
+  readonly average: MovingAverage | undefined;
+  readonly plateau: Plateau | undefined;
+  readonly progress: Progress;
+}
+
+/** @throws WeightsError naming the file, if it cannot be written; an existing one is left as it was */
+export async function saveRun(
+  path: string,
+  run: RunParts,
+  description: CheckpointDescription,
+): Promise<void> {
+  const tensors = {
+    ...renamed(run.optimizer.stateDict().tensors, (name) => `optimizer/${name}`),
+    ...renamed(run.average?.stateDict() ?? {}, (name) => `average/${name}`),
+  };
+  const progress = { ...run.progress, plateau: run.plateau?.state };
+  await saveCheckpoint(path, run.model.stateDict(), description, { progress, tensors });
+}
+
+/**
+ * Puts a run back to where `saveRun` left it; `run.progress` has the settings and the number of images of now.
+ *
+ * @throws TrainingError if the file holds no run, or one of other settings or data: its outcome would belong to neither
+ * @throws WeightsError naming the file, if it cannot be read
+ */
+export async function restoreRun(path: string, run: RunParts): Promise<void> {
+  const state = await loadWeights(path, run.model);
+  if (!state) throw new TrainingError(`${path} holds no training state: it cannot be resumed.`);
+  const { progress, tensors } = state as { progress: Progress; tensors: Readonly<Record<string, Tensor>> };
+  try {
+    expectSame(path, progress, run.progress);
+    const under = (prefix: string) => withPrefix(tensors, prefix);
+    run.optimizer.loadStateDict({ step: progress.step, tensors: under("optimizer/") });
+    run.average?.loadStateDict(under("average/"));
+    if (progress.plateau) run.plateau?.loadState(progress.plateau);
+  } finally {
+    for (const saved of Object.values(tensors)) saved.dispose();
+  }
+  Object.assign(run.progress, progress);
+}
+
+function expectSame(path: string, saved: Progress, now: Progress): void {
+  const names = Object.keys(now.settings) as (keyof TrainingSettings)[];
+  const differences = names.flatMap((name) => {
+    const [before, after] = [JSON.stringify(saved.settings[name]), JSON.stringify(now.settings[name])];
+    return before === after ? [] : [`${name} ${before}, now ${after}`];
+  });
+  if (differences.length > 0) {
+    throw new TrainingError(
+      `${path} was written with other settings (${differences.join("; ")}): resume with the same ones.`,
+    );
+  }
+  if (saved.images !== now.images) {
+    throw new TrainingError(
+      `${path} was written with ${saved.images} training images, now there are ${now.images}.`,
+    );
+  }
+}
+
+function renamed(
+  tensors: Readonly<Record<string, Tensor>>,
+  rename: (name: string) => string,
+): Record<string, Tensor> {
+  return Object.fromEntries(Object.entries(tensors).map(([name, tensor]) => [rename(name), tensor]));
+}
+
+function withPrefix(tensors: Readonly<Record<string, Tensor>>, prefix: string): Record<string, Tensor> {
+  const own = Object.entries(tensors).filter(([name]) => name.startsWith(prefix));
+  return Object.fromEntries(own.map(([name, tensor]) => [name.slice(prefix.length), tensor]));
+}

@@ -59,7 +59,8 @@ Napi::Function Stream::define(Napi::Env env) {
          InstanceMethod<&Stream::upload>("upload"), InstanceMethod<&Stream::download>("download"),
          InstanceMethod<&Stream::synchronize>("synchronize"), InstanceMethod<&Stream::call>("call"),
          InstanceMethod<&Stream::memory>("memory"), InstanceMethod<&Stream::describe>("describe"),
-         InstanceMethod<&Stream::close>("close")});
+         InstanceMethod<&Stream::start_profile>("startProfile"),
+         InstanceMethod<&Stream::stop_profile>("stopProfile"), InstanceMethod<&Stream::close>("close")});
 }
 
 Stream* Stream::of(napi_env env, napi_value value) {
@@ -160,7 +161,8 @@ void Stream::call(const Napi::CallbackInfo& info) {
     const Operation* operation = find_operation(name);
     if (!operation) throw coded_error(env, code::invalid_argument, name + ": there is no such operation", name);
     auto parameters = read_parameters(env, name, *operation->parameters, info[1], *memory_);
-    queue_->push(operation->name, [this, operation, parameters = std::move(parameters)] {
+    queue_->push(operation->name, [this, operation, profile = profile_, parameters = std::move(parameters)] {
+        if (profile) return profile->run(*operation, stream_, parameters->data());
         return operation->run(backend_, stream_, parameters->data());
     });
 }
@@ -319,6 +321,26 @@ Napi::Value Stream::describe(const Napi::CallbackInfo& info) {
     result["threads"] = number(env, description.threads);
     result["totalBytes"] = number(env, (double)description.total_bytes);
     result["freeBytes"] = number(env, (double)description.free_bytes);
+    return result;
+}
+
+void Stream::start_profile(const Napi::CallbackInfo& info) {
+    expect_open(info.Env(), "startProfile");
+    profile_ = std::make_shared<Profile>(backend_);
+}
+
+Napi::Value Stream::stop_profile(const Napi::CallbackInfo& info) {
+    const Napi::Env env = info.Env();
+    const std::shared_ptr<Profile> profile = std::move(profile_);
+    const std::vector<Profile::Entry> entries = profile ? profile->entries() : std::vector<Profile::Entry>();
+    Napi::Array result = Napi::Array::New(env, entries.size());
+    for (size_t i = 0; i < entries.size(); ++i) {
+        Napi::Object entry = Napi::Object::New(env);
+        entry["operation"] = Napi::String::New(env, entries[i].operation);
+        entry["count"] = number(env, (double)entries[i].count);
+        entry["seconds"] = number(env, entries[i].seconds);
+        result[(uint32_t)i] = entry;
+    }
     return result;
 }
 

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "memory.h"
+#include "profile.h"
 #include "queue.h"
 
 namespace medmamba::addon {
@@ -46,6 +47,8 @@ private:
     void call(const Napi::CallbackInfo& info);
     Napi::Value memory(const Napi::CallbackInfo& info);
     Napi::Value describe(const Napi::CallbackInfo& info);
+    void start_profile(const Napi::CallbackInfo& info);
+    Napi::Value stop_profile(const Napi::CallbackInfo& info);
     void close(const Napi::CallbackInfo& info);
 
     void start(Napi::Env env, const mm_backend* backend, mm_stream* stream);
@@ -65,6 +68,7 @@ private:
     mm_stream* stream_ = nullptr;
     std::unique_ptr<Queue> queue_;  // null once shut down
     std::shared_ptr<Memory> memory_;
+    std::shared_ptr<Profile> profile_;  // of the calls from now on, if they are timed
     napi_threadsafe_function answers_ = nullptr;
     napi_env env_ = nullptr;
 

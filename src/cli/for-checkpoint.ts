@@ -1,6 +1,6 @@
 /** Opening a checkpoint, and data sets in the way that its training saw images. */
 import { extname } from "node:path";
-import { DataError, type Dataset, openDataset, type SplitName } from "../data/index.js";
+import { DataError, type Dataset, openDataset, type SplitName, type SplitOptions } from "../data/index.js";
 import type { Device } from "../tensor/device.js";
 import { type Checkpoint, loadCheckpoint } from "../training/checkpoint.js";
 import { CommandError } from "./failure.js";
@@ -14,14 +14,15 @@ export async function openCheckpoint(path: string, device: Device): Promise<Chec
 }
 
 /**
- * One split of a data set, with the checkpoint's classes and preprocessing.
+ * One split of a data set, with the checkpoint's classes and preprocessing, and divided as for its training where the
+ * data set does not say.
  *
  * @throws CommandError if its classes are others
  */
 export async function openSplit(
   data: string,
   split: SplitName,
-  { path, classes, preprocessing }: Checkpoint,
+  { path, classes, preprocessing, provenance }: Checkpoint,
   { terminal, signal }: { terminal: Terminal; signal: AbortSignal },
 ): Promise<Dataset> {
   // An archive has numbers for classes: it is opened by itself, and how many it has is compared.
@@ -29,6 +30,7 @@ export async function openSplit(
   const opened = await openDataset(data, {
     preprocessing,
     split,
+    ...(provenance?.split as Partial<SplitOptions> | undefined),
     ...(archive ? {} : { classes }),
     onWarning: (message) => terminal.warn(message),
     onProgress: ({ done, total }) => terminal.progress(`reading images ${done}/${total}`),

@@ -55,6 +55,14 @@ export const positive = number((value) => value > 0, "a number above 0");
 export const nonNegative = number((value) => value >= 0, "a number of 0 or more");
 export const fractionBelowOne = number((value) => value >= 0 && value < 1, "a number from 0 to below 1");
 
+/** Percentages for train, val and test. */
+export function percentages(text: string): number[] {
+  const values = text.split(",").map((part) => (part.trim() === "" ? Number.NaN : Number(part)));
+  const sum = values.reduce((total, value) => total + value, 0);
+  if (values.length === 3 && values.every((value) => value >= 0) && Math.abs(sum - 100) < 1e-9) return values;
+  throw new InvalidArgumentError("It has to be three percentages that add up to 100, such as 70,15,15.");
+}
+
 /** Numbers with commas between. */
 export function counts(text: string): number[] {
   const values = text.split(",").map((part) => (part.trim() === "" ? Number.NaN : Number(part)));

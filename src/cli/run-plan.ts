@@ -4,7 +4,7 @@
  */
 import { resolve } from "node:path";
 import { augmentations } from "../data/augmentation.js";
-import { definePreprocessing, type Preprocessing, type Resize } from "../data/index.js";
+import { definePreprocessing, type Preprocessing, type Resize, type SplitOptions } from "../data/index.js";
 import { type MedMambaConfig, medMambaConfig, type Variant, variants } from "../models/medmamba.js";
 import { type Monitor, type TrainingSettings, trainingSettings } from "../training/settings.js";
 import { asUsage, UsageError } from "./failure.js";
@@ -23,6 +23,8 @@ export interface RunOptions {
   imageSize?: number;
   channels?: 1 | 3;
   resize?: Resize;
+  /** Percent for train, val and test. */
+  split?: readonly number[];
   epochs?: number;
   batchSize?: number;
   lr?: number;
@@ -52,6 +54,8 @@ export interface RunPlan {
   /** Without what the data set decides. */
   readonly model: Omit<MedMambaConfig, "numClasses" | "inChannels">;
   readonly preprocessing: Preprocessing;
+  /** How images are divided that the data set does not divide itself. */
+  readonly split: SplitOptions;
   readonly settings: TrainingSettings;
   readonly saveEvery: number;
 }
@@ -80,6 +84,7 @@ export function planRun(options: RunOptions, base?: RunPlan): RunPlan {
       ...(init !== undefined && { init }),
       model,
       preprocessing,
+      split: options.split ? planSplit(options.split) : (base?.split ?? planSplit([70, 15, 15])),
       settings,
       saveEvery: options.saveEvery ?? base?.saveEvery ?? 0,
     };
@@ -120,6 +125,11 @@ function planPreprocessing({ imageSize, channels, resize }: RunOptions, base?: P
     ...(base && { imageSize: base.imageSize, channels: base.channels, resize: base.resize }),
     ...defined({ imageSize, channels, resize }),
   });
+}
+
+/** The division does not follow the training's seed, so that runs of other seeds are tested on the same images. */
+function planSplit([, validation = 0, test = 0]: readonly number[]): SplitOptions {
+  return { validationFraction: validation / 100, testFraction: test / 100, seed: 0 };
 }
 
 function planSettings(options: RunOptions, base?: TrainingSettings): TrainingSettings {

@@ -12,6 +12,7 @@ import {
   nonNegative,
   number,
   openDeviceOf,
+  percentages,
   positive,
   withCommonOptions,
 } from "./options.js";
@@ -32,8 +33,8 @@ interface TrainOptions extends CommonOptions, RunOptions {
 const examples = `
 The data set is a folder with a folder of images for each class, with or without
 train, val and test above them; a MedMNIST .npz file; or a .csv file with the
-columns path, label and perhaps split. What is not divided is divided: 70 % to
-train, 15 % to validate, 15 % to test.
+columns path, label and perhaps split. What is not divided is divided by
+--split, the same way every time; the checkpoint remembers it for evaluate.
 
 Examples:
   $ medmamba train --data scans --out run
@@ -80,6 +81,11 @@ function addModelOptions(command: Command): void {
         "cover",
         "contain",
       ]),
+    )
+    .option(
+      "--split <percentages>",
+      "train, val, test of a data set that is not divided (default: 70,15,15)",
+      percentages,
     )
     .addOption(
       new Option("--augmentation <name>", "random changes of training images (default: standard)").choices([

@@ -64,6 +64,7 @@ export async function carryOut(
       directory,
       resume,
       saveEvery,
+      provenance: { split: plan.split },
       signal,
       onProgress: (progress) => {
         if (progress.type === "epoch") epochs += 1;
@@ -92,6 +93,7 @@ async function openForTraining(
 ): Promise<OpenedDataset> {
   const dataset = await openDataset(plan.data, {
     preprocessing: plan.preprocessing,
+    ...plan.split,
     onWarning: (message) => terminal.warn(message),
     onProgress: ({ done, total }) => terminal.progress(`reading images ${done}/${total}`),
     signal,

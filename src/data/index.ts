@@ -16,4 +16,4 @@ export { imageExtensions, loadImage } from "./image.js";
 export { type Batch, Loader, type LoaderOptions } from "./loader.js";
 export { type OpenDatasetOptions, type OpenedDataset, openDataset } from "./open.js";
 export { definePreprocessing, normalisation, type Preprocessing, type Resize } from "./preprocessing.js";
-export { type SplitName, splitNames } from "./split.js";
+export { type SplitName, type SplitOptions, splitNames } from "./split.js";

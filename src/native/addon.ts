@@ -57,6 +57,13 @@ export interface NativeDescription {
   readonly freeBytes: number;
 }
 
+export interface NativeOperationTime {
+  readonly operation: string;
+  /** Calls, those of the block's parts included. */
+  readonly count: number;
+  readonly seconds: number;
+}
+
 /** An in-order queue of work on one device. Calls return at once. */
 export interface NativeStream {
   readonly backend: string;
@@ -77,6 +84,10 @@ export interface NativeStream {
   call(operation: string, parameters: NativeParameters): void;
   memory(): NativeMemory;
   describe(): NativeDescription;
+  /** Times each operation that is called from here on, the block's parts one by one. */
+  startProfile(): void;
+  /** Ends that, with what has run so far: synchronise first. */
+  stopProfile(): readonly NativeOperationTime[];
   /** Drops what has not started, waits for what is running, frees everything. Idempotent. */
   close(): void;
 }

@@ -7,6 +7,7 @@
 import type {
   NativeBuffer,
   NativeMemory,
+  NativeOperationTime,
   NativeParameter,
   NativePlan,
   NativeStream,
@@ -100,6 +101,17 @@ export class Device {
   /** @internal */
   plan(operation: string, dimensions: Readonly<Record<string, number>>): NativePlan {
     return guarded(() => loadAddon().plan(this.#stream, operation, dimensions));
+  }
+
+  /** @internal Times each operation that is called from here on, the parts of the block one by one. */
+  startProfile(): void {
+    guarded(() => this.#stream.startProfile());
+  }
+
+  /** @internal Waits for what was called, and tells the count and time of each operation since `startProfile`. */
+  async stopProfile(): Promise<readonly NativeOperationTime[]> {
+    await this.synchronize();
+    return this.#stream.stopProfile();
   }
 
   /** Tensors and bytes in use. */

@@ -55,6 +55,8 @@ export interface FitOptions extends Partial<TrainingSettings> {
   resume?: boolean;
   /** Also save `last.safetensors` every so many steps; default 0: after each epoch only. */
   saveEvery?: number;
+  /** Plain JSON that the checkpoints carry in their own provenance: where the data came from, say. */
+  provenance?: Readonly<Record<string, unknown>>;
   /** When aborted, the step is finished, `last.safetensors` saved, and the result returned. */
   signal?: AbortSignal | undefined;
   onProgress?: (progress: FitProgress) => void;
@@ -106,6 +108,7 @@ class Run {
       directory: __,
       resume: ___,
       saveEvery: ____,
+      provenance: _______,
       signal: _____,
       onProgress: ______,
       ...given
@@ -294,11 +297,16 @@ class Run {
     const { directory } = this.#options;
     const weights = this.#model.stateDict();
     if (directory !== undefined) {
-      const provenance = { epoch: record.epoch, validation: record.validation, settings: this.#settings };
+      const { provenance, ...description } = this.#description();
       await saveCheckpoint(join(directory, "best.safetensors"), weights, {
-        ...this.#description(),
+        ...description,
         threshold,
-        provenance,
+        provenance: {
+          ...provenance,
+          epoch: record.epoch,
+          validation: record.validation,
+          settings: this.#settings,
+        },
       });
       return;
     }
@@ -337,7 +345,7 @@ class Run {
 
   #description(): CheckpointDescription {
     const { classes, preprocessing } = this.#options.train;
-    return { config: this.#model.config, classes, preprocessing };
+    return { config: this.#model.config, classes, preprocessing, provenance: this.#options.provenance };
   }
 
   async #finish(stopped: FitResult["stopped"]): Promise<FitResult> {

@@ -1,0 +1,293 @@
+/**
+ * The kernels that a block is made of, each as one call of backend.h with the shapes of one stage. A kernel's bytes
+ * are those of its tensors, each read or written once.
+ */
+import { randn } from "../tensor/creation.js";
+import type { Argument, Device } from "../tensor/device.js";
+import { sizeOf, Tensor } from "../tensor/tensor.js";
+import type { Benchmark } from "./suite.js";
+import { type Stage, scanInstructions } from "./work.js";
+
+/** Random normal numbers, or such of another deviation and mean where a kernel's speed or range depends on it. */
+type Input = readonly number[] | { shape: readonly number[]; deviation: number; mean: number };
+
+interface Kernel {
+  readonly name: string;
+  readonly shape: string;
+  /** Name in backend.h. */
+  readonly operation: string;
+  /** Fields that are not tensors. */
+  readonly fields: Readonly<Record<string, number | boolean>>;
+  readonly inputs: Readonly<Record<string, Input>>;
+  readonly outputs: Readonly<Record<string, readonly number[]>>;
+  /** Inputs that only the device knows the size of; not among the bytes. */
+  readonly opaque?: (device: Device) => Readonly<Record<string, Input>>;
+  readonly multiplyAdds?: number;
+  readonly exponentials?: number;
+}
+
+/** All kernels of the block at one stage. */
+export function kernelBenchmarks(stage: Stage, batch: number): Benchmark[] {
+  const families = [scans, convolutions, products, depthwise, layerNorms, gatedNorms, batchNorms];
+  return families.flatMap((family) => family(stage, batch)).map((kernel) => asBenchmark(kernel, batch));
+}
+
+function asBenchmark(kernel: Kernel, batch: number): Benchmark {
+  const { name, shape, operation, fields, multiplyAdds = 0, exponentials = 0 } = kernel;
+  const shapes = [...Object.values(kernel.inputs).map(shapeOf), ...Object.values(kernel.outputs)];
+  const sizes = shapes.map((extents) => sizeOf(extents));
+  const bytes = 4 * sizes.reduce((sum, size) => sum + size, 0);
+  return {
+    name,
+    shape,
+    images: batch,
+    cost: { multiplyAdds, exponentials, bytes },
+    open(device: Device) {
+      const tensors: Record<string, Tensor> = {};
+      const inputs = { ...kernel.inputs, ...kernel.opaque?.(device) };
+      for (const [field, input] of Object.entries(inputs)) tensors[field] = filled(input, device);
+      for (const [field, extents] of Object.entries(kernel.outputs))
+        tensors[field] = Tensor.empty(extents, { device });
+      const parameters: Record<string, Argument> = { ...fields, ...tensors };
+      return {
+        run: () => device.call(operation, parameters),
+        close: () => {
+          for (const tensor of Object.values(tensors)) tensor.dispose();
+        },
+      };
+    },
+  };
+}
+
+function shapeOf(input: Input): readonly number[] {
+  return "shape" in input ? input.shape : input;
+}
+
+function filled(input: Input, device: Device): Tensor {
+  const y = randn(shapeOf(input), { device });
+  if ("shape" in input)
+    device.call("affine", { count: y.size, scale: input.deviation, shift: input.mean, x: y, y });
+  return y;
+}
+
+// ---- kernels of SS2D -----------------------------------------------------------------------------------------
+
+/** The step sizes come to some hundredths and the decays to what training starts with: -A from 1 to 16. */
+function scans({ height, width, channels, states, rank }: Stage, batch: number): Kernel[] {
+  const activation = [batch, height * width, channels];
+  const projected = [batch, height * width, 4, rank + 2 * states];
+  const weights = {
+    dt_weight: { shape: [4, channels, rank], deviation: 0.5 * rank ** -0.5, mean: 0 },
+    dt_bias: { shape: [4, channels], deviation: 0.5, mean: -4 },
+    A_log: { shape: [4, channels, states], deviation: 0.7, mean: 1.9 },
+    skip: [4, channels],
+  };
+  const fields = { batch, height, width, channels, states, rank };
+  const shape = `${height}x${width}x${channels}`;
+  const exponentials = 4 * batch * height * width * channels * states;
+  const projection = 4 * batch * height * width * channels * rank;
+  return [
+    {
+      name: "scan4 forward",
+      shape,
+      operation: "scan4_forward",
+      fields,
+      inputs: { u: activation, projected, ...weights },
+      outputs: { y: activation },
+      multiplyAdds: projection + scanInstructions.forward * exponentials,
+      exponentials,
+    },
+    {
+      name: "scan4 backward",
+      shape,
+      operation: "scan4_backward",
+      fields,
+      inputs: { u: activation, projected, ...weights, dy: activation },
+      // What SS2D saves is the checkpoints and more: memory enough.
+      opaque: (device) => ({
+        checkpoints: [device.plan("ss2d", { ...fields, channels: channels / 2 }).saved],
+      }),
+      outputs: {
+        du: activation,
+        dprojected: projected,
+        ddt_weight: weights.dt_weight.shape,
+        ddt_bias: weights.dt_bias.shape,
+        dA_log: weights.A_log.shape,
+        dskip: weights.skip,
+      },
+      // dt is projected again, and its projection has two gradients
+      multiplyAdds: 3 * projection + scanInstructions.backward * exponentials,
+      exponentials,
+    },
+  ];
+}
+
+function depthwise({ height, width, channels }: Stage, batch: number): Kernel[] {
+  const activation = [batch, height, width, channels];
+  const [weight, bias] = [[channels, 1, 3, 3], [channels]];
+  const size = sizeOf(activation);
+  const common = { shape: `${height}x${width}x${channels}`, exponentials: size };
+  const fields = { batch, height, width, channels, silu: true };
+  return [
+    {
+      ...common,
+      name: "depthwise forward",
+      operation: "depthwise3x3_forward",
+      fields,
+      inputs: { x: activation, weight, bias },
+      outputs: { y: activation },
+      multiplyAdds: 9 * size,
+    },
+    {
+      ...common,
+      name: "depthwise backward",
+      operation: "depthwise3x3_backward",
+      fields,
+      inputs: { x: activation, weight, bias, dy: activation },
+      outputs: { dx: activation, dweight: weight, dbias: bias },
+      multiplyAdds: 3 * 9 * size,
+    },
+  ];
+}
+
+function layerNorms({ height, width, channels }: Stage, batch: number): Kernel[] {
+  return layerNorm("layer norm", batch * height * width, channels / 2, false);
+}
+
+function gatedNorms({ height, width, channels }: Stage, batch: number): Kernel[] {
+  return layerNorm("layer norm x gate", batch * height * width, channels, true);
+}
+
+function layerNorm(name: string, rows: number, channels: number, gated: boolean): Kernel[] {
+  const [activation, vector, statistics] = [[rows, channels], [channels], [rows, 2]];
+  const common = { shape: `${rows}x${channels}`, exponentials: gated ? rows * channels : 0 };
+  const inputs = { x: activation, weight: vector, bias: vector, ...(gated ? { gate: activation } : {}) };
+  return [
+    {
+      ...common,
+      name: `${name} forward`,
+      operation: "layer_norm_forward",
+      fields: { rows, channels, eps: 1e-5 },
+      inputs,
+      outputs: { y: activation, statistics },
+    },
+    {
+      ...common,
+      name: `${name} backward`,
+      operation: "layer_norm_backward",
+      fields: { rows, channels, accumulate_dx: false },
+      inputs: { ...inputs, statistics, dy: activation },
+      outputs: {
+        dx: activation,
+        dweight: vector,
+        dbias: vector,
+        ...(gated ? { dgate: activation } : {}),
+      },
+    },
+  ];
+}
+
+// ---- kernels of the convolution branch -----------------------------------------------------------------------
+
+function convolutions({ height, width, channels }: Stage, batch: number): Kernel[] {
+  const c = channels / 2;
+  const activation = [batch, height, width, c];
+  const weight = { shape: [c, c, 3, 3], deviation: (2 / (9 * c)) ** 0.5, mean: 0 };
+  const norm = { input_scale: [c], input_shift: [c] };
+  const fields = { batch, height, width, in_channels: c, out_channels: c };
+  const common = { shape: `${height}x${width}x${c}`, multiplyAdds: batch * height * width * 9 * c * c };
+  return [
+    {
+      ...common,
+      name: "conv3x3 forward",
+      operation: "conv3x3_forward",
+      fields: { ...fields, input_relu: true, relu: false },
+      inputs: { x: activation, ...norm, weight, bias: [c] },
+      outputs: { y: activation },
+    },
+    {
+      ...common,
+      name: "conv3x3 backward data",
+      operation: "conv3x3_backward_data",
+      fields,
+      inputs: { dy: activation, weight },
+      outputs: { dx: activation },
+    },
+    {
+      ...common,
+      name: "conv3x3 backward weight",
+      operation: "conv3x3_backward_weight",
+      fields: { ...fields, input_relu: true },
+      inputs: { x: activation, ...norm, dy: activation },
+      outputs: { dweight: weight.shape },
+    },
+  ];
+}
+
+function batchNorms({ height, width, channels }: Stage, batch: number): Kernel[] {
+  const [rows, c] = [batch * height * width, channels / 2];
+  const [activation, vector, statistics] = [[rows, c], [c], [2, c]];
+  const shape = `${rows}x${c}`;
+  return [
+    {
+      name: "batch norm statistics",
+      shape,
+      operation: "batch_norm_statistics",
+      fields: { rows, channels: c, eps: 1e-5, momentum: 0.1 },
+      inputs: { x: activation, weight: vector, bias: vector },
+      outputs: { statistics, scale: vector, shift: vector },
+    },
+    {
+      name: "batch norm backward",
+      shape,
+      operation: "batch_norm_backward",
+      fields: { rows, channels: c, training: true, relu: true, accumulate_dx: false },
+      inputs: { x: activation, statistics, scale: vector, shift: vector, dy: activation },
+      outputs: { dx: activation, dweight: vector, dbias: vector },
+    },
+  ];
+}
+
+// ---- matrix products of both ---------------------------------------------------------------------------------
+
+function products({ height, width, channels, states, rank }: Stage, batch: number): Kernel[] {
+  const [rows, c] = [batch * height * width, channels / 2];
+  return [
+    ...linear("in_proj", rows, c, 2 * channels),
+    ...linear("x_proj", rows, channels, 4 * (rank + 2 * states)),
+    ...linear("out_proj", rows, channels, c),
+    ...linear("conv1x1", rows, c, c),
+  ];
+}
+
+/** y = x weight^T and its two gradients, as the block calls them. */
+function linear(name: string, rows: number, inputs: number, outputs: number): Kernel[] {
+  const [x, y, weight] = [
+    [rows, inputs],
+    [rows, outputs],
+    [outputs, inputs],
+  ] as const;
+  const product = (
+    way: string,
+    [m, n, k]: readonly [number, number, number],
+    transposed: { a?: boolean; b?: boolean },
+    [a, b, result]: readonly [readonly number[], readonly number[], readonly number[]],
+  ): Kernel => ({
+    name: `${name} ${way}`,
+    shape: `${rows}x${inputs}x${outputs}`,
+    operation: "matmul",
+    fields: {
+      ...{ batch: 1, m, n, k, accumulate: false, relu: false },
+      ...{ transpose_a: transposed.a ?? false, transpose_b: transposed.b ?? false },
+      ...{ a_batch: 0, b_batch: 0, c_batch: 0 },
+    },
+    inputs: { a, b },
+    outputs: { c: result },
+    multiplyAdds: m * n * k,
+  });
+  return [
+    product("forward", [rows, outputs, inputs], { b: true }, [x, weight, y]),
+    product("backward data", [rows, inputs, outputs], {}, [y, weight, x]),
+    product("backward weight", [outputs, inputs, rows], { a: true }, [y, x, weight]),
+  ];
+}

@@ -1,0 +1,87 @@
+/**
+ * What this machine can do at best, measured with this package's own code in the same run as everything else: a
+ * matrix product large enough to hide its edges, a copy larger than the caches, exponentials of numbers in L2. Of
+ * several samples the fastest counts: whatever else runs on the machine can only hide what it can do.
+ */
+import { product } from "../ops/matmul.js";
+import { randn } from "../tensor/creation.js";
+import type { Device } from "../tensor/device.js";
+import { Tensor } from "../tensor/tensor.js";
+import { measure, type Pace } from "./measure.js";
+import type { Cost } from "./work.js";
+
+/** Rates a second, of all threads together. */
+export interface Limits {
+  readonly multiplyAdds: number;
+  /** Read plus written. */
+  readonly bytes: number;
+  readonly exponentials: number;
+}
+
+/** What a cost is bound by. */
+export type Bound = "product" | "exp" | "memory";
+
+/** MM_EXP of backend.h. */
+const unaryExp = 4;
+
+/** Sizes: of the matrices, of the copy in floats, of the exponentials of a thread. */
+const full = { matrix: 1536, copied: 1 << 26, exponentials: 1 << 15 };
+const small = { matrix: 512, copied: 1 << 22, exponentials: 1 << 15 };
+
+export async function measureLimits(device: Device, pace: Pace, quick: boolean): Promise<Limits> {
+  const { matrix, copied, exponentials } = quick ? small : full;
+  const numbers = exponentials * (device.describe().threads || 1);
+  return {
+    multiplyAdds:
+      matrix ** 3 / (await secondsOf(device, pace, matrix ** 2, (a, c) => multiply(matrix, a, c))),
+    bytes: (8 * copied) / (await secondsOf(device, pace, copied, copy)),
+    exponentials: numbers / (await secondsOf(device, pace, numbers, exponential)),
+  };
+}
+
+/** The least time that the machine needs for a cost, and what it is bound by. */
+export function leastTime(cost: Cost, limits: Limits): { seconds: number; bound: Bound } {
+  const products = cost.multiplyAdds / limits.multiplyAdds;
+  const exponentials = cost.exponentials / limits.exponentials;
+  const memory = (cost.bytes ?? 0) / limits.bytes;
+  if (memory > products + exponentials) return { seconds: memory, bound: "memory" };
+  return { seconds: products + exponentials, bound: exponentials > products ? "exp" : "product" };
+}
+
+async function secondsOf(
+  device: Device,
+  pace: Pace,
+  size: number,
+  call: (x: Tensor, y: Tensor) => void,
+): Promise<number> {
+  const x = randn([size], { device });
+  const y = Tensor.empty([size], { device });
+  try {
+    return (await measure(device, { run: () => call(x, y) }, pace)).fastest;
+  } finally {
+    x.dispose();
+    y.dispose();
+  }
+}
+
+function multiply(side: number, a: Tensor, c: Tensor): void {
+  product(a, a, c, { m: side, n: side, k: side });
+}
+
+function copy(x: Tensor, y: Tensor): void {
+  x.device.call("copy", {
+    dimensions: 1,
+    element_size: 4,
+    shape: [x.size],
+    x_strides: [1],
+    y_strides: [1],
+    x_offset: 0,
+    y_offset: 0,
+    x,
+    y,
+  });
+}
+
+function exponential(x: Tensor, y: Tensor): void {
+  x.device.call("unary", { op: unaryExp, count: x.size, x, y });
+}

@@ -1,0 +1,88 @@
+/** All benchmarks of one network, and a row of results for each. */
+import { medMambaConfig, type Variant } from "../models/medmamba.js";
+import type { Device } from "../tensor/device.js";
+import { kernelBenchmarks } from "./kernels.js";
+import { type Bound, type Limits, leastTime } from "./limits.js";
+import { measure, type Pace, type Timed } from "./measure.js";
+import { blockBenchmarks, modelBenchmarks } from "./networks.js";
+import { type Cost, stagesOf } from "./work.js";
+
+/** Work with its tensors, ready to run. */
+export interface Opened extends Timed {
+  readonly close: () => void;
+}
+
+export interface Benchmark {
+  readonly name: string;
+  /** What tells it from others of that name. */
+  readonly shape: string;
+  /** Worked on in one run. */
+  readonly images: number;
+  readonly cost: Cost;
+  readonly open: (device: Device) => Opened;
+}
+
+/** One measurement. Rates are undefined where there is nothing to count. */
+export interface Row {
+  readonly name: string;
+  readonly shape: string;
+  readonly batch: number;
+  /** Median of one run. */
+  readonly seconds: number;
+  /** The middle half of the samples lies within this share of the median. */
+  readonly spread: number;
+  readonly samples: number;
+  readonly imagesPerSecond: number;
+  /** Two for each multiply-add. */
+  readonly gigaflops?: number;
+  readonly gigabytesPerSecond?: number;
+  /** The least time at this machine's rates, and what it is bound by. */
+  readonly leastSeconds: number;
+  readonly bound: Bound;
+  /** `leastSeconds / seconds` */
+  readonly ofLimit: number;
+}
+
+/** Kernel by kernel, then blocks, then the whole network. */
+export function allBenchmarks(variant: Variant, imageSize: number, batch: number): Benchmark[] {
+  const config = medMambaConfig({ variant });
+  const stages = stagesOf(config, imageSize);
+  const kernels = stages.map((stage) => kernelBenchmarks(stage, batch));
+  const blocks = stages.map((stage) => blockBenchmarks(stage, batch));
+  return [...byName(kernels), ...byName(blocks), ...modelBenchmarks(variant, config, imageSize, batch)];
+}
+
+/** The stages' lists, which have the same names, with one name's stages together. */
+function byName(stages: readonly Benchmark[][]): Benchmark[] {
+  return (stages[0] ?? []).flatMap((_, i) => stages.flatMap((stage) => stage[i] ?? []));
+}
+
+export async function runBenchmark(
+  benchmark: Benchmark,
+  device: Device,
+  limits: Limits,
+  pace: Pace,
+): Promise<Row> {
+  const { name, shape, images, cost } = benchmark;
+  const opened = benchmark.open(device);
+  try {
+    const { seconds, spread, samples } = await measure(device, opened, pace);
+    const { seconds: leastSeconds, bound } = leastTime(cost, limits);
+    return {
+      name,
+      shape,
+      batch: images,
+      seconds,
+      spread,
+      samples,
+      imagesPerSecond: images / seconds,
+      ...(cost.multiplyAdds ? { gigaflops: (2e-9 * cost.multiplyAdds) / seconds } : {}),
+      ...(cost.bytes ? { gigabytesPerSecond: (1e-9 * cost.bytes) / seconds } : {}),
+      leastSeconds,
+      bound,
+      ofLimit: leastSeconds / seconds,
+    };
+  } finally {
+    opened.close();
+  }
+}

@@ -120,10 +120,6 @@ describe.each(backends())("golden results on %s", (_, device) => {
     await expectBuffers(golden, network, 30);
   });
 
-  // Adam divides a gradient by its size. Rounding turns the sign of some gradients near 1e-9 in model_64, and a ReLU
-  // with them: from the third step on, PyTorch in float32 is as far from the losses in float64, up to 1.1e-2.
-  const turned = { relative: 2e-2 };
-
   it.each(["model_64", "model_odd"])("%s: ten steps of AdamW", async (name) => {
     const golden = await open(name);
     const [images, labels] = [golden.get("images"), golden.get("labels")];
@@ -131,14 +127,17 @@ describe.each(backends())("golden results on %s", (_, device) => {
     const optimizer = new optim.AdamW(network.parameters(), { lr: 1e-3, weightDecay: 0.05 });
     opened.push(optimizer);
     const expected = await golden.get("out.adamw_losses").data();
-    for (const [step, want] of expected.entries()) {
+    const losses: number[] = [];
+    for (let step = 0; step < expected.length; step += 1) {
       optimizer.zeroGrad();
       const loss = crossEntropy(network.forward(images), labels);
       loss.backward();
       optimizer.step();
-      const tolerance = name === "model_64" && step >= 2 ? turned : { relative: 1e-4, absolute: 5e-7 };
-      await expectClose([await loss.item()], [want], tolerance, `loss of step ${step + 1}`);
+      losses.push(await loss.item());
       loss.dispose();
     }
+    // As a whole, like every other result: Adam divides a gradient by its size, so that rounding decides the step of a
+    // weight whose true gradient is 1e-9, and single late losses of model_64 differ by more, PyTorch's in float32 too.
+    await expectClose(losses, expected, { relative: 1e-4 }, "losses");
   });
 });

@@ -44,6 +44,7 @@ export interface RunOptions {
   patience?: number;
   seed?: number;
   saveEvery?: number;
+  checkpointing?: boolean;
 }
 
 export interface RunPlan {
@@ -58,6 +59,7 @@ export interface RunPlan {
   readonly split: SplitOptions;
   readonly settings: TrainingSettings;
   readonly saveEvery: number;
+  readonly checkpointing: boolean;
 }
 
 /**
@@ -87,6 +89,7 @@ export function planRun(options: RunOptions, base?: RunPlan): RunPlan {
       split: options.split ? planSplit(options.split) : (base?.split ?? planSplit([70, 15, 15])),
       settings,
       saveEvery: options.saveEvery ?? base?.saveEvery ?? 0,
+      checkpointing: options.checkpointing ?? base?.checkpointing ?? false,
     };
   });
 }

@@ -109,6 +109,7 @@ function addModelOptions(command: Command): void {
 function addTrainingOptions(command: Command): void {
   command
     .optionsGroup("Training:")
+    .option("--checkpointing", "less memory for a third more time: compute blocks again in backward")
     .option("--epochs <count>", "passes over the images (default: 30)", count)
     .option("--batch-size <count>", "images of a step (default: 32)", count)
     .option("--lr <rate>", "highest learning rate (default: 0.0005)", positive)

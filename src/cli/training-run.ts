@@ -38,7 +38,7 @@ export async function carryOut(
 ): Promise<TrainingOutcome> {
   const { directory, plan, resume } = start;
   const dataset = await openForTraining(plan, terminal, signal);
-  const { preprocessing, settings, saveEvery } = plan;
+  const { preprocessing, settings, saveEvery, checkpointing } = plan;
   asUsage(() => resolveClassWeights(settings.classWeights, dataset.train));
   manualSeed(settings.seed);
   const model = new MedMamba({
@@ -64,6 +64,7 @@ export async function carryOut(
       directory,
       resume,
       saveEvery,
+      checkpointing,
       provenance: { split: plan.split },
       signal,
       onProgress: (progress) => {

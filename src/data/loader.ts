@@ -180,6 +180,7 @@ export class Loader implements AsyncIterable<Batch> {
           `${this.dataset.name(indices[i] ?? 0)} has ${data.length} values where ${size} are expected.`,
         );
       }
+      if (data instanceof Float32Array) this.#expectUnitRange(data, indices[i] ?? 0);
       images.set(data, i * size);
       if (deep && data instanceof Uint8Array) {
         const image = images.subarray(i * size, (i + 1) * size);
@@ -196,6 +197,14 @@ export class Loader implements AsyncIterable<Batch> {
       indices,
       ...this.#augment(epoch, indices),
     };
+  }
+
+  /** The device would clamp what lies outside, and let NaN pass into the weights: neither must happen unnoticed. */
+  #expectUnitRange(values: Float32Array, index: number): void {
+    for (const value of values) {
+      if (value >= 0 && value <= 1) continue;
+      throw new DataError(`${this.dataset.name(index)} holds the value ${value}; floats must lie in 0..1.`);
+    }
   }
 
   #augment(epoch: number, indices: Int32Array): Pick<Batch, "affine" | "gain" | "offset"> {

@@ -143,6 +143,14 @@ export class MedMamba extends Module {
   }
 
   /**
+   * Activation checkpointing: keep only the blocks' inputs for backward, which computes each block again. For large
+   * images and batches: far less memory for about a third more time, and the same bits. Default false.
+   */
+  set checkpointing(recompute: boolean) {
+    for (const module of this.modules()) if (module instanceof SSConvSSM) module.recompute = recompute;
+  }
+
+  /**
    * @param images  (batch, inChannels, height, width) float32, normalised
    * @returns       (batch, numClasses) logits
    * @throws ShapeError if the channels differ or the image is too small for the stages

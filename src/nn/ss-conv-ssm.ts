@@ -17,6 +17,8 @@ export interface SSConvSSMOptions extends LayerOptions {
 /** The hybrid block; (batch, height, width, channels) -> the same shape, `channels` even. */
 export class SSConvSSM extends Module {
   readonly dropPathRate: number;
+  /** Compute the block again in backward instead of keeping its intermediate results; default false. */
+  recompute = false;
   readonly #ln1: LayerNorm;
   readonly #attention: SS2D;
   readonly #branch: ConvolutionBranchParameters;
@@ -65,7 +67,8 @@ export class SSConvSSM extends Module {
       attention: this.#attention.weights,
       branch: this.#branch,
     };
-    const y = ssConvSsm(x, parameters, this.#running, { training: this.training, pathScale: scale });
+    const { training, recompute } = this;
+    const y = ssConvSsm(x, parameters, this.#running, { training, pathScale: scale, recompute });
     scale?.dispose();
     return y;
   }

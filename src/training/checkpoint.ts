@@ -82,7 +82,8 @@ export async function loadCheckpoint(
   const description = await readCheckpoint(path);
   const model = new MedMamba({ ...description.config, device });
   try {
-    await loadWeights(path, model);
+    const training = await loadWeights(path, model);
+    for (const tensor of Object.values(training?.tensors ?? {})) tensor.dispose();
   } catch (error) {
     model.dispose();
     throw error;
@@ -143,7 +144,14 @@ function describe(path: string, metadata: Readonly<Record<string, string>>): Che
   try {
     const config = medMambaConfig(field("config") as MedMambaConfig);
     const preprocessing = definePreprocessing(field("preprocessing") as Preprocessing);
+    if (classes.length !== config.numClasses) {
+      throw new WeightsError(
+        `${path}: the checkpoint names ${classes.length} classes, but its model has ${config.numClasses}.`,
+      );
+    }
     const threshold = metadata.threshold === undefined ? undefined : Number(metadata.threshold);
+    if (threshold !== undefined && !(threshold >= 0 && threshold <= 1))
+      throw new WeightsError(`${path}: the checkpoint's "threshold" is damaged.`);
     const provenance =
       metadata.provenance === undefined ? undefined : (field("provenance") as Record<string, unknown>);
     return { config, classes, preprocessing, threshold, provenance };

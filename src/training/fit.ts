@@ -11,6 +11,7 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { type Batch, type Dataset, Loader } from "../data/index.js";
+import { EvaluationError } from "../evaluation/errors.js";
 import { evaluate } from "../evaluation/evaluate.js";
 import type { ClassificationMetrics } from "../evaluation/metrics.js";
 import { chooseThreshold } from "../evaluation/threshold.js";
@@ -26,7 +27,7 @@ import { type CheckpointDescription, loadWeights, saveCheckpoint } from "./check
 import { type EpochRecord, isBetter, measure, summarise, TrainingError } from "./history.js";
 import { MovingAverage } from "./moving-average.js";
 import { type AdamSettings, AdamW, type ParameterGroup } from "./optimizer.js";
-import { type Progress, restoreRun, saveRun } from "./resumption.js";
+import { identityOf, type Progress, restoreRun, saveRun } from "./resumption.js";
 import { Plateau, type Schedule } from "./schedule.js";
 import { resolveClassWeights, scheduleOf, type TrainingSettings, trainingSettings } from "./settings.js";
 
@@ -55,6 +56,8 @@ export interface FitOptions extends Partial<TrainingSettings> {
   resume?: boolean;
   /** Also save `last.safetensors` every so many steps; default 0: after each epoch only. */
   saveEvery?: number;
+  /** Compute blocks again in backward instead of keeping their results; see `MedMamba.checkpointing`. Same bits. */
+  checkpointing?: boolean;
   /** Plain JSON that the checkpoints carry in their own provenance: where the data came from, say. */
   provenance?: Readonly<Record<string, unknown>>;
   /** When aborted, the step is finished, `last.safetensors` saved, and the result returned. */
@@ -76,7 +79,7 @@ const countersPerStep = 2 ** 24;
  * Trains a model on a data set with AdamW and cross-entropy, and leaves it with the best weights, if there is a
  * validation split.
  *
- * @throws TrainingError if the loss is not finite, or a resumed run has other settings or data
+ * @throws TrainingError if the loss or the outputs become not finite, or a resumed run has other settings or data
  * @throws WeightsError if a checkpoint cannot be read or written; an older one is left as it was
  */
 export async function fit(model: MedMamba, options: FitOptions): Promise<FitResult> {
@@ -109,6 +112,7 @@ class Run {
       resume: ___,
       saveEvery: ____,
       provenance: _______,
+      checkpointing = false,
       signal: _____,
       onProgress: ______,
       ...given
@@ -120,6 +124,9 @@ class Run {
         `fit: the model has ${model.config.numClasses} classes, the data set ${train.classes.length}.`,
       );
     }
+    const weights = resolveClassWeights(settings.classWeights, train);
+    this.#classWeights = weights && keep(tensor(weights, [weights.length], { device: model.device }));
+    model.checkpointing = checkpointing;
     this.#model = model;
     this.#options = options;
     this.#settings = settings;
@@ -132,11 +139,9 @@ class Run {
         ? new Plateau({ lr, mode: settings.monitor === "loss" ? "min" : "max" })
         : undefined;
     this.#schedule = scheduleOf(settings, this.#loader.batchCount, this.#plateau);
-    const weights = resolveClassWeights(settings.classWeights, train);
-    this.#classWeights = weights && keep(tensor(weights, [weights.length], { device: model.device }));
     this.#progress = {
       settings,
-      images: train.length,
+      data: identityOf(train),
       epoch: 0,
       batch: 0,
       step: 0,
@@ -249,7 +254,7 @@ class Run {
     const record: EpochRecord = {
       epoch: progress.epoch + 1,
       step: progress.step,
-      lr: this.#optimizer.lr,
+      lr: this.#schedule(progress.step - 1),
       trainLoss,
       validation: validationRecord,
       best,
@@ -265,11 +270,11 @@ class Run {
     progress.epoch += 1;
     progress.batch = 0;
     progress.lossSum = 0;
-    await this.#save();
     if (directory !== undefined) {
       const lines = progress.history.map((entry) => `${JSON.stringify(entry)}\n`).join("");
       await replaceText(join(directory, "metrics.jsonl"), lines);
     }
+    await this.#save(); // Last: a run that is killed before it repeats the epoch and writes the rest again.
     onProgress?.({ type: "epoch", record, epochs: this.#settings.epochs });
     this.#epochStart = performance.now();
   }
@@ -283,6 +288,10 @@ class Run {
     const { metrics, probabilities, labels } = await evaluate(this.#model, validation, {
       batchSize: this.#settings.batchSize,
       onProgress: ({ done, total }) => onProgress?.({ type: "validation", done, total }),
+    }).catch((error: unknown) => {
+      if (!(error instanceof EvaluationError)) throw error;
+      const epoch = this.#progress.epoch + 1;
+      throw new TrainingError(`validation after epoch ${epoch}: ${error.message}`, { cause: error });
     });
     const binary = validation.classes.length === 2 && new Set(labels).size === 2;
     const positive = probabilities.filter((_, i) => i % 2 === 1);

@@ -2,6 +2,8 @@
  * `last.safetensors`: where a run stands, and everything it needs to go on to the same bits. Beside the weights it holds
  * the optimiser's state, the averages, the position in the data and the history.
  */
+import { crc32 } from "node:zlib";
+import type { Dataset, Preprocessing } from "../data/index.js";
 import type { MedMamba } from "../models/medmamba.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { type CheckpointDescription, loadWeights, saveCheckpoint } from "./checkpoint.js";
@@ -11,11 +13,19 @@ import type { AdamW } from "./optimizer.js";
 import type { Plateau } from "./schedule.js";
 import type { TrainingSettings } from "./settings.js";
 
+/** What tells one training set from another without a look at its images; plain JSON. */
+export interface DataIdentity {
+  images: number;
+  classes: readonly string[];
+  /** CRC-32 of the labels in their order. */
+  labelsChecksum: number;
+  preprocessing: Preprocessing;
+}
+
 /** Where a run stands; plain JSON. */
 export interface Progress {
   settings: TrainingSettings;
-  /** Training images. */
-  images: number;
+  data: DataIdentity;
   /** Epochs done. */
   epoch: number;
   /** Batches of the current epoch that are done. */
@@ -39,6 +49,11 @@ export interface RunParts {
   readonly progress: Progress;
 }
 
+export function identityOf({ length, classes, labels, preprocessing }: Dataset): DataIdentity {
+  const bytes = new Uint8Array(labels.buffer, labels.byteOffset, labels.byteLength);
+  return { images: length, classes, labelsChecksum: crc32(bytes), preprocessing };
+}
+
 /** @throws WeightsError naming the file, if it cannot be written; an existing one is left as it was */
 export async function saveRun(
   path: string,
@@ -54,7 +69,7 @@ export async function saveRun(
 }
 
 /**
- * Puts a run back to where `saveRun` left it; `run.progress` has the settings and the number of images of now.
+ * Puts a run back to where `saveRun` left it; `run.progress` has the settings and data of now.
  *
  * @throws TrainingError if the file holds no run, or one of other settings or data: its outcome would belong to neither
  * @throws WeightsError naming the file, if it cannot be read
@@ -76,21 +91,22 @@ export async function restoreRun(path: string, run: RunParts): Promise<void> {
 }
 
 function expectSame(path: string, saved: Progress, now: Progress): void {
-  const names = Object.keys(now.settings) as (keyof TrainingSettings)[];
-  const differences = names.flatMap((name) => {
-    const [before, after] = [JSON.stringify(saved.settings[name]), JSON.stringify(now.settings[name])];
+  for (const part of ["settings", "data"] as const) {
+    const differing = differences(saved[part], now[part]);
+    if (differing.length > 0) {
+      throw new TrainingError(
+        `${path} was written with other ${part} (${differing.join("; ")}): resume with the same.`,
+      );
+    }
+  }
+}
+
+/** "lr 0.002, now 0.001" for each field that differs. */
+function differences<T extends object>(saved: T, now: T): string[] {
+  return (Object.keys(now) as (keyof T & string)[]).flatMap((name) => {
+    const [before, after] = [JSON.stringify(saved[name]), JSON.stringify(now[name])];
     return before === after ? [] : [`${name} ${before}, now ${after}`];
   });
-  if (differences.length > 0) {
-    throw new TrainingError(
-      `${path} was written with other settings (${differences.join("; ")}): resume with the same ones.`,
-    );
-  }
-  if (saved.images !== now.images) {
-    throw new TrainingError(
-      `${path} was written with ${saved.images} training images, now there are ${now.images}.`,
-    );
-  }
 }
 
 function renamed(

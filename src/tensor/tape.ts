@@ -36,6 +36,7 @@ export interface Node {
   readonly operation: string;
   readonly inputs: ReadonlyMap<string, Edge>;
   readonly output: WeakRef<Tensor>;
+  /** Handles that only this node has. */
   saved: readonly Tensor[];
   backward: Backward | undefined;
 }
@@ -82,10 +83,16 @@ export function record<Input extends string, Saved extends string>(
 ): Tensor {
   const sources = Object.values<Tensor | undefined>(inputs);
   const held: Record<string, Tensor> = {};
+  const owned: Tensor[] = [];
   const records = isRecorded(...sources);
   for (const [name, tensor] of Object.entries<Tensor | undefined>(saved)) {
     if (!tensor) continue;
-    if (records) held[name] = leaveScopes(tensor.detach());
+    if (records) {
+      // A parameter outlives its graph and needs no handle of its own; everything else may be disposed before backward.
+      const parameter = tensor.kept && !tensor.node;
+      held[name] = parameter ? tensor : leaveScopes(tensor.detach());
+      if (!parameter) owned.push(held[name]);
+    }
     if (tensor !== output && !sources.includes(tensor)) tensor.dispose();
   }
   if (!records) return output;
@@ -101,7 +108,7 @@ export function record<Input extends string, Saved extends string>(
     operation,
     inputs: edges,
     output: new WeakRef(output),
-    saved: Object.values(held),
+    saved: owned,
     backward: (dy, into) => backward(dy, held as { [S in Saved]: Tensor }, into),
   };
   return output;
@@ -207,10 +214,12 @@ function visit(node: Node, dy: Tensor, pending: Map<Node, Tensor>): Tensor[] {
 function collect(leaf: Tensor, gradient: Tensor, inPlace: boolean): void {
   if (leaf.grad) {
     leaf.device.call("accumulate", { count: leaf.size, scale: 1, x: gradient, y: leaf.grad });
-    return;
+  } else if (inPlace) {
+    leaf.grad = leaveScopes(gradient);
+  } else {
+    leaf.grad = leaveScopes(leaf.gradTarget ? leaf.gradTarget.detach() : Tensor.like(leaf));
+    leaf.grad.copyFrom(gradient);
   }
-  leaf.grad = leaveScopes(leaf.gradTarget ? leaf.gradTarget.detach() : Tensor.like(leaf));
-  if (!inPlace) leaf.grad.copyFrom(gradient);
 }
 
 /** The nodes that `last` depends on, itself included, last first. */

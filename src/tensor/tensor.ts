@@ -39,7 +39,7 @@ export class Tensor {
   /** @internal See `keep`. */
   kept = false;
   #buffer: NativeBuffer;
-  #disposedBy = "";
+  #disposed: "no" | "by its owner" | "by the tape" = "no";
 
   private constructor(shape: readonly number[], dtype: DType, device: Device, buffer: NativeBuffer) {
     this.shape = shape;
@@ -71,9 +71,9 @@ export class Tensor {
 
   /** @internal The memory, for a call to the device. */
   get handle(): NativeBuffer {
-    if (this.#buffer.disposed) {
+    if (this.#disposed !== "no") {
       throw new DisposedError(
-        this.#disposedBy === "tape"
+        this.#disposed === "by the tape"
           ? `this tensor (${this.describe()}) was an intermediate result that backward() freed: read it before, or ` +
               "protect it with keep(tensor), or call backward({ retainGraph: true })."
           : `this tensor (${this.describe()}) was used after dispose().`,
@@ -83,7 +83,7 @@ export class Tensor {
   }
 
   get disposed(): boolean {
-    return this.#buffer.disposed;
+    return this.#disposed !== "no";
   }
 
   /** The same memory under another shape, from `offset` elements on, without a place on the tape. */
@@ -169,23 +169,24 @@ export class Tensor {
 
   /** Gives the memory back now. Idempotent; the tensor cannot be used afterwards. */
   dispose(): void {
-    if (this.#buffer.disposed) return;
+    this.#release("by its owner");
+  }
+
+  /** @internal `dispose`, for an intermediate result at the end of backward. */
+  disposeByTape(): void {
+    this.node = undefined;
+    if (!this.kept) this.#release("by the tape");
+  }
+
+  #release(disposed: "by its owner" | "by the tape"): void {
+    if (this.#disposed !== "no") return;
+    this.#disposed = disposed;
     this.#buffer.dispose();
     this.device.live.tensors -= 1;
     counters.unregister(this);
     this.grad?.dispose();
     this.gradTarget?.dispose();
     this.node = undefined;
-  }
-
-  /** @internal `dispose`, for an intermediate result at the end of backward. */
-  disposeByTape(): void {
-    if (this.kept) {
-      this.node = undefined;
-      return;
-    }
-    this.#disposedBy = "tape";
-    this.dispose();
   }
 
   [Symbol.dispose](): void {

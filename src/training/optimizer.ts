@@ -42,6 +42,8 @@ export abstract class Optimizer<Settings extends { lr: number }> {
   readonly #gradients: Tensor;
   readonly #device: Device;
   readonly #state: Record<string, Tensor> = {};
+  /** Each parameter's part of the state, by name. */
+  readonly #slices: Record<string, readonly Tensor[]> = {};
   #gradientScale: Tensor | undefined;
 
   /**
@@ -77,7 +79,11 @@ export abstract class Optimizer<Settings extends { lr: number }> {
     });
     this.#flatSize = end;
     this.#gradients = keep(zeros([end], { device: this.#device }));
-    for (const name of stateNames) this.#state[name] = keep(zeros([end], { device: this.#device }));
+    for (const name of stateNames) {
+      const flat = keep(zeros([end], { device: this.#device }));
+      this.#state[name] = flat;
+      this.#slices[name] = this.#parameters.map(({ shape }, i) => keep(flat.view(shape, this.#offsets[i])));
+    }
     for (const [i, parameter] of this.#parameters.entries()) {
       parameter.gradTarget?.dispose();
       parameter.gradTarget = keep(this.#gradients.view(parameter.shape, this.#offsets[i]));
@@ -121,30 +127,25 @@ export abstract class Optimizer<Settings extends { lr: number }> {
   /** Moves every parameter that has a gradient by one step. */
   step(): void {
     this.stepCount += 1;
-    let index = 0;
+    let first = 0;
     for (const { parameters, settings } of this.groups) {
-      const moved: Tensor[] = [];
-      const slices = Object.fromEntries(
-        Object.keys(this.#state).map((name): [string, Tensor[]] => [name, []]),
-      );
-      for (const parameter of parameters) {
-        const offset = this.#offsets[index++];
-        if (!parameter.grad) continue;
-        moved.push(parameter);
-        for (const [name, flat] of Object.entries(this.#state)) {
-          slices[name]?.push(flat.view(parameter.shape, offset));
-        }
-      }
-      if (moved.length) {
-        this.update(this.#device, settings, {
-          counts: moved.map((parameter) => parameter.size),
-          parameters: moved,
-          gradients: moved.map((parameter) => parameter.grad as Tensor),
-          gradient_scale: this.#gradientScale,
-          ...slices,
-        });
-      }
-      for (const views of Object.values(slices)) for (const view of views) view.dispose();
+      const begin = first;
+      first += parameters.length;
+      const moves = (index: number) => this.#parameters[index]?.grad != null;
+      const indices = parameters.map((_, i) => begin + i).filter(moves);
+      if (indices.length === 0) continue;
+      const moved = indices.map((i) => this.#parameters[i] as Tensor);
+      const slices = Object.entries(this.#slices).map(([name, own]) => [
+        name,
+        indices.map((i) => own[i] as Tensor),
+      ]);
+      this.update(this.#device, settings, {
+        counts: moved.map((parameter) => parameter.size),
+        parameters: moved,
+        gradients: moved.map((parameter) => parameter.grad as Tensor),
+        gradient_scale: this.#gradientScale,
+        ...Object.fromEntries(slices),
+      });
     }
     this.#gradientScale?.dispose();
     this.#gradientScale = undefined;
@@ -180,6 +181,7 @@ export abstract class Optimizer<Settings extends { lr: number }> {
       parameter.gradTarget?.dispose();
       parameter.gradTarget = null;
     }
+    for (const slice of Object.values(this.#slices).flat()) slice.dispose();
     for (const flat of [this.#gradients, ...Object.values(this.#state)]) flat.dispose();
     this.#gradientScale?.dispose();
   }

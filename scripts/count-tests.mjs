@@ -24,7 +24,7 @@ if (vitest) {
 }
 const ctest = read("build/ctest.xml");
 if (ctest) {
-  const count = (name) => Number(new RegExp(`<testsuite[^>]* ${name}="(\\d+)"`, "s").exec(ctest)?.[1] ?? 0);
+  const count = (name) => Number(new RegExp(`<testsuite[^>]*\\s${name}="(\\d+)"`, "s").exec(ctest)?.[1] ?? 0);
   totals.passed += count("tests") - count("failures") - count("skipped") - count("disabled");
   totals.failed += count("failures");
   totals.skipped += count("skipped");

@@ -18,16 +18,16 @@ class Kernels {
 public:
     explicit Kernels(int threads) : stream_(threads) {}
 
-#define MM_CALL_KERNEL(name)                                     \
-    mm_status name(const mm_##name##_params& params) {           \
-        medmamba::cpu::Scratch::Scope scope(stream_.scratch);    \
-        return medmamba::cpu::MM_SIMD::name(&stream_, &params);  \
+#define MM_CALL_KERNEL(name)                                                         \
+    mm_status name(const mm_##name##_params& params) {                               \
+        const OperationScope scope(stream_);                                         \
+        return finished(stream_, medmamba::cpu::MM_SIMD::name(&stream_, &params));   \
     }
     MM_OPERATIONS(MM_CALL_KERNEL)
 #undef MM_CALL_KERNEL
 
 private:
-    mm_stream stream_;
+    TestStream stream_;
 };
 
 // A case appends every byte of its results to `results`; two threads must reproduce those of one.

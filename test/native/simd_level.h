@@ -1,10 +1,16 @@
 // A kernel's test is compiled once for each SIMD level, with the level's flags, and calls that level's functions
-// by name: it needs the kernels under test and the thread pool, nothing else of the backend.
+// by name: it needs the kernels under test and the thread pool, nothing else of the backend. With MM_TEST_CUDA it is
+// compiled for the CUDA kernels instead.
 #pragma once
+
+#if defined(MM_TEST_CUDA)
+#include "emulated_cuda.h"
+#else
 
 #include <cstdio>
 
 #include "../../native/cpu/kernels/kernels.h"
+#include "../../native/cpu/kernels/scan.h"
 
 #define MM_NAME_OF(level) MM_NAME_OF_EXPANDED(level)
 #define MM_NAME_OF_EXPANDED(level) #level
@@ -21,3 +27,19 @@ inline bool simd_level_runs_here() {
     std::printf("%s%s\n", MM_NAME_OF(MM_SIMD), runs ? "" : ": this processor does not run it, skipped");
     return runs;
 }
+
+using TestStream = mm_stream;  // made with its number of threads
+
+// What an operation allocates from the stream's scratch is given back with this.
+struct OperationScope {
+    explicit OperationScope(TestStream& stream) : scope(stream.scratch) {}
+    medmamba::cpu::Scratch::Scope scope;
+};
+
+inline mm_status finished(TestStream&, mm_status status) { return status; }
+
+inline int64_t checkpoint_count(int64_t batch, int64_t height, int64_t width, int64_t channels, int64_t states) {
+    return medmamba::cpu::scan4_checkpoint_count(batch, height, width, channels, states);
+}
+
+#endif

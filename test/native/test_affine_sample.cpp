@@ -13,7 +13,7 @@ using Floats = std::vector<float>;
 
 namespace {
 
-mm_stream one_thread(1), two_threads(2);
+TestStream one_thread(1), two_threads(2);
 
 struct Sample {
     int64_t batch, channels, in_height, in_width, out_height, out_width;

@@ -16,7 +16,7 @@ namespace {
 
 constexpr float untouched = 77.0f;  // behind the channels of a row, where nothing may be written
 
-mm_stream one_thread(1), two_threads(2);
+TestStream one_thread(1), two_threads(2);
 std::mt19937 generator(7);
 
 struct Case {

@@ -14,7 +14,7 @@ using Doubles = std::vector<double>;
 
 namespace {
 
-mm_stream one_thread(1), two_threads(2);
+TestStream one_thread(1), two_threads(2);
 
 Floats random_floats(int64_t count, float scale) {
     Floats values((size_t)count);
@@ -252,19 +252,19 @@ void test_labels_out_of_range() {
         Floats loss(1, 9.0f), y(20, 9.0f);
         const mm_cross_entropy_forward_params forward = {
             4, 5, 0.1f, x.data(), labels.data(), nullptr, loss.data(), y.data()};
-        check::that(cross_entropy_forward(&one_thread, &forward) == MM_INVALID_ARGUMENT, "label out of range");
+        check::that(finished(one_thread, cross_entropy_forward(&one_thread, &forward)) == MM_INVALID_ARGUMENT, "label out of range");
         const std::string message =
             "cross_entropy: label " + std::to_string(wrong) + " of row 3 is not in 0..4";
         check::that(message == one_thread.last_error, one_thread.last_error);
         const mm_cross_entropy_backward_params backward = {
             4, 5, 0.1f, x.data(), labels.data(), nullptr, &dloss, y.data()};
-        check::that(cross_entropy_backward(&one_thread, &backward) == MM_INVALID_ARGUMENT, "label out of range");
+        check::that(finished(one_thread, cross_entropy_backward(&one_thread, &backward)) == MM_INVALID_ARGUMENT, "label out of range");
         const mm_focal_loss_forward_params focal = {
             4, 5, 2.0f, x.data(), labels.data(), nullptr, loss.data(), y.data()};
-        check::that(focal_loss_forward(&one_thread, &focal) == MM_INVALID_ARGUMENT, "label out of range");
+        check::that(finished(one_thread, focal_loss_forward(&one_thread, &focal)) == MM_INVALID_ARGUMENT, "label out of range");
         const mm_focal_loss_backward_params focal_backward = {
             4, 5, 2.0f, x.data(), labels.data(), nullptr, &dloss, y.data()};
-        check::that(focal_loss_backward(&one_thread, &focal_backward) == MM_INVALID_ARGUMENT, "label out of range");
+        check::that(finished(one_thread, focal_loss_backward(&one_thread, &focal_backward)) == MM_INVALID_ARGUMENT, "label out of range");
         check::that(loss[0] == 9.0f && y == Floats(20, 9.0f), "outputs are untouched");
     }
 }

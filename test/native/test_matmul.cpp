@@ -17,7 +17,7 @@ namespace {
 
 constexpr float untouched = 77.0f;  // between the rows of C, where nothing may be written
 
-mm_stream one_thread(1), two_threads(2);
+TestStream one_thread(1), two_threads(2);
 std::mt19937 generator(7);
 
 Floats random_floats(int64_t count) {

@@ -11,7 +11,7 @@ using namespace medmamba::cpu::MM_SIMD;
 
 namespace {
 
-mm_stream one_thread(1), two_threads(2);
+TestStream one_thread(1), two_threads(2);
 
 const std::vector<int64_t> counts = {1, 0, 16384, 3, 40007, 17, 1, 0, 1000, 16, 33000};
 

@@ -13,7 +13,7 @@ using Doubles = std::vector<double>;
 
 namespace {
 
-mm_stream one_thread(1), two_threads(2);
+TestStream one_thread(1), two_threads(2);
 
 // Philox4x32-10 as in the paper, one counter of four words at a time.
 struct Counter {

@@ -1,7 +1,6 @@
 // The four-direction scan and its gradient against the scan of each channel in double.
 #include "kernel_case.h"
 #include "naive_scan.h"
-#include "../../native/cpu/kernels/scan.h"
 #include "simd_level.h"
 
 namespace {
@@ -82,7 +81,7 @@ struct Results {
 
     Results(Kernels& kernels, const Case& c)
         : y(unwritten(c.u.size())),
-          checkpoints(unwritten((size_t)medmamba::cpu::scan4_checkpoint_count(c.batch, c.height, c.width, c.channels, c.states))),
+          checkpoints(unwritten((size_t)checkpoint_count(c.batch, c.height, c.width, c.channels, c.states))),
           du(y), dprojected(unwritten(c.projected.size())), ddt_weight(unwritten(c.dt_weight.size())),
           ddt_bias(unwritten(c.dt_bias.size())), dA_log(unwritten(c.A_log.size())), dskip(unwritten(c.skip.size())) {
         mm_scan4_forward_params forward = {c.batch, c.height, c.width, c.channels, c.states, c.rank, c.u.data(),

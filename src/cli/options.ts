@@ -55,9 +55,20 @@ export const positive = number((value) => value > 0, "a number above 0");
 export const nonNegative = number((value) => value >= 0, "a number of 0 or more");
 export const fractionBelowOne = number((value) => value >= 0 && value < 1, "a number from 0 to below 1");
 
+/** The numbers between commas; NaN where there is none. */
+const listed = (text: string): number[] =>
+  text.split(",").map((part) => (part.trim() === "" ? Number.NaN : Number(part)));
+
+/** Any numbers with commas between. */
+export function numbers(text: string): number[] {
+  const values = listed(text);
+  if (values.every(Number.isFinite)) return values;
+  throw new InvalidArgumentError("It has to be numbers with commas between, such as 0.485,0.456,0.406.");
+}
+
 /** Percentages for train, val and test. */
 export function percentages(text: string): number[] {
-  const values = text.split(",").map((part) => (part.trim() === "" ? Number.NaN : Number(part)));
+  const values = listed(text);
   const sum = values.reduce((total, value) => total + value, 0);
   if (values.length === 3 && values.every((value) => value >= 0) && Math.abs(sum - 100) < 1e-9) return values;
   throw new InvalidArgumentError("It has to be three percentages that add up to 100, such as 70,15,15.");
@@ -65,7 +76,7 @@ export function percentages(text: string): number[] {
 
 /** Numbers with commas between. */
 export function counts(text: string): number[] {
-  const values = text.split(",").map((part) => (part.trim() === "" ? Number.NaN : Number(part)));
+  const values = listed(text);
   if (values.every(whole(1))) return values;
   throw new InvalidArgumentError("It has to be whole numbers with commas between, such as 2,2,4,2.");
 }

@@ -23,6 +23,8 @@ export interface RunOptions {
   imageSize?: number;
   channels?: 1 | 3;
   resize?: Resize;
+  mean?: number[];
+  std?: number[];
   /** Percent for train, val and test. */
   split?: readonly number[];
   epochs?: number;
@@ -123,10 +125,14 @@ function planModel(options: RunOptions, base?: RunPlan["model"]): RunPlan["model
   return model;
 }
 
-function planPreprocessing({ imageSize, channels, resize }: RunOptions, base?: Preprocessing): Preprocessing {
+function planPreprocessing(options: RunOptions, base?: Preprocessing): Preprocessing {
+  const { imageSize, channels, resize, mean, std } = options;
+  // Statistics belong to channels: other channels start from the defaults again.
+  const kept =
+    base && channels !== undefined && channels !== base.channels ? { mean: undefined, std: undefined } : {};
   return definePreprocessing({
-    ...(base && { imageSize: base.imageSize, channels: base.channels, resize: base.resize }),
-    ...defined({ imageSize, channels, resize }),
+    ...defined({ ...base, ...kept }),
+    ...defined({ imageSize, channels, resize, mean, std }),
   });
 }
 

@@ -11,6 +11,7 @@ import {
   fractionBelowOne,
   nonNegative,
   number,
+  numbers,
   openDeviceOf,
   percentages,
   positive,
@@ -82,6 +83,8 @@ function addModelOptions(command: Command): void {
         "contain",
       ]),
     )
+    .option("--mean <list>", "of a channel, 0 to 1, taken from its values (default: 0.5)", numbers)
+    .option("--std <list>", "of a channel, what its values are divided by (default: 0.5)", numbers)
     .option(
       "--split <percentages>",
       "train, val, test of a data set that is not divided (default: 70,15,15)",
@@ -109,7 +112,7 @@ function addModelOptions(command: Command): void {
 function addTrainingOptions(command: Command): void {
   command
     .optionsGroup("Training:")
-    .option("--checkpointing", "less memory for a third more time: compute blocks again in backward")
+    .option("--checkpointing", "less memory, more time: compute blocks again in backward")
     .option("--epochs <count>", "passes over the images (default: 30)", count)
     .option("--batch-size <count>", "images of a step (default: 32)", count)
     .option("--lr <rate>", "highest learning rate (default: 0.0005)", positive)

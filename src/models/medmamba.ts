@@ -144,7 +144,7 @@ export class MedMamba extends Module {
 
   /**
    * Activation checkpointing: keep only the blocks' inputs for backward, which computes each block again. For large
-   * images and batches: far less memory for about a third more time, and the same bits. Default false.
+   * images and batches: far less memory for one more forward pass, and the same bits. Default false.
    */
   set checkpointing(recompute: boolean) {
     for (const module of this.modules()) if (module instanceof SSConvSSM) module.recompute = recompute;

@@ -44,8 +44,8 @@ export interface SsConvSsmOptions {
   /** (batch) DropPath's factor for each image; default: all 1. */
   pathScale?: Tensor | undefined;
   /**
-   * Keep only the input for backward, which computes the block again: a tenth of the memory for a third more time, and
-   * the same bits (https://arxiv.org/abs/1604.06174). Default false.
+   * Keep only the input for backward, which computes the block again: far less memory for one more forward pass, and the
+   * same bits (https://arxiv.org/abs/1604.06174). Default false.
    */
   recompute?: boolean;
 }

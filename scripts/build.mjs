@@ -1,53 +1,86 @@
 // Builds what has changed: the addon through cmake-js and CMake, TypeScript through tsc.
 //
-//   node scripts/build.mjs [native] [typescript] [tests]
+//   node scripts/build.mjs [native] [typescript] [tests] [cuda]
 //
-// Without words: native and typescript. `tests` adds the native test programs to the addon.
+// Without words: native and typescript. `tests` adds the native test programs to the addon, and the CUDA library where
+// there is an nvcc to build it. `cuda` is the CUDA library, which needs the CUDA toolkit.
 import { spawnSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { availableParallelism } from "node:os";
-import { dirname, join } from "node:path";
+import { delimiter, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const require = createRequire(import.meta.url);
 const cmakeDirectory = join(root, "build", "cmake"); // beside build/Release and what node-gyp writes into build
 
-const known = ["native", "typescript", "tests"];
+const known = ["native", "typescript", "tests", "cuda"];
 const words = process.argv.slice(2);
 const unknown = words.find((word) => !known.includes(word));
 if (unknown) fail(`build: there is nothing named "${unknown}" to build; names are ${known.join(", ")}`);
 const wanted = new Set(words.length > 0 ? words : ["native", "typescript"]);
 
 if (wanted.has("native") || wanted.has("tests")) buildNative(wanted.has("tests"));
+if (wanted.has("cuda") || wanted.has("tests")) buildCuda(wanted.has("cuda"));
 if (wanted.has("typescript"))
   run(process.execPath, [require.resolve("typescript/bin/tsc"), "--project", root]);
 
-// cmake-js configures once, because only it knows Node's headers and flags; afterwards CMake alone finds out what
-// has changed, CMakeLists.txt included. Test programs, once wanted, stay part of the build.
+// The addon, and all that belongs to the tests once they have been wanted.
 function buildNative(tests) {
+  const options = tests ? { MEDMAMBA_NATIVE_TESTS: "ON" } : {};
+  configure(options);
+  build("all");
+}
+
+// The CUDA library; if it is not `needed`, a machine without nvcc goes on without it.
+function buildCuda(needed) {
+  const nvcc = findNvcc();
+  if (!nvcc) {
+    const missing =
+      "nvcc was not found: the CUDA library needs the CUDA toolkit 13.0 or newer, its nvcc on the PATH or named by CUDACXX";
+    if (needed) fail(`build: ${missing}`);
+    console.log(`build: ${missing}.\n  It is not built; its kernels are tested on the emulator.`);
+    return;
+  }
+  configure({ MEDMAMBA_CUDA: "ON", CMAKE_CUDA_COMPILER: nvcc });
+  build("medmamba_cuda");
+}
+
+function findNvcc() {
+  const places = (process.env.PATH ?? "").split(delimiter);
+  for (const toolkit of [process.env.CUDA_HOME, process.env.CUDA_PATH, "/usr/local/cuda"])
+    if (toolkit) places.push(join(toolkit, "bin"));
+  const candidates = [process.env.CUDACXX, ...places.map((place) => join(place, "nvcc"))];
+  return candidates.find((file) => file && existsSync(file));
+}
+
+// cmake-js configures first, because only it knows Node's headers and flags; afterwards CMake alone finds out what has
+// changed, CMakeLists.txt included, and takes options that are new.
+function configure(options) {
   const cache = join(cmakeDirectory, "CMakeCache.txt");
-  const configured = existsSync(cache) ? readFileSync(cache, "utf8") : "";
-  const hasTests = configured.includes("MEDMAMBA_NATIVE_TESTS:BOOL=ON");
-  if (!configured || (tests && !hasTests)) {
-    const options = [
+  if (!existsSync(cache)) {
+    run(process.execPath, [
+      require.resolve("cmake-js/bin/cmake-js"),
+      "configure",
       "--out",
       cmakeDirectory,
       "--directory",
       root,
-      `--CDMEDMAMBA_NATIVE_TESTS=${tests ? "ON" : "OFF"}`,
-    ];
-    run(process.execPath, [require.resolve("cmake-js/bin/cmake-js"), "configure", ...options]);
+      ...Object.entries(options).map(([name, value]) => `--CD${name}=${value}`),
+    ]);
+    return;
   }
-  run("cmake", [
-    "--build",
-    cmakeDirectory,
-    "--config",
-    "Release",
-    "--parallel",
-    String(availableParallelism()),
-  ]);
+  const configured = readFileSync(cache, "utf8");
+  const isNew = ([name, value]) => !new RegExp(`^${name}:\\w+=${value}$`, "m").test(configured);
+  const changed = Object.entries(options).filter(isNew);
+  if (changed.length > 0)
+    run("cmake", [...changed.map(([name, value]) => `-D${name}=${value}`), cmakeDirectory]);
+}
+
+function build(target) {
+  const cores = String(availableParallelism());
+  run("cmake", ["--build", cmakeDirectory, "--config", "Release", "--target", target, "--parallel", cores]);
 }
 
 function run(command, args) {

@@ -23,20 +23,27 @@ int32_t small_number(Napi::Env env, const Napi::Object& options, const char* nam
     return (int32_t)*number;
 }
 
+// An option that is a word; absent means empty.
+std::string word(Napi::Env env, const Napi::Object& options, const char* name) {
+    const Napi::Value value = options.Get(name);
+    if (value.IsUndefined()) return {};
+    if (!value.IsString())
+        throw coded_error(env, code::invalid_argument, std::string("openStream: ") + name + " has to be a string");
+    return value.As<Napi::String>();
+}
+
 Napi::Value open_stream(const Napi::CallbackInfo& info) {
     const Napi::Env env = info.Env();
     if (!info[0].IsString())
         throw coded_error(env, code::invalid_argument, "openStream: the library has to be \"cpu\" or a path");
     const Napi::Object options = info[1].IsObject() ? info[1].As<Napi::Object>() : Napi::Object::New(env);
-    const Napi::Value simd = options.Get("simd");
-    if (!simd.IsUndefined() && !simd.IsString())
-        throw coded_error(env, code::invalid_argument, "openStream: simd has to be the name of a level");
-    const std::string level = simd.IsString() ? simd.As<Napi::String>().Utf8Value() : std::string();
+    const std::string simd = word(env, options, "simd"), precision = word(env, options, "precision");
 
     mm_stream_options native{};
     native.device_index = small_number(env, options, "deviceIndex");
     native.threads = small_number(env, options, "threads");
-    native.simd = simd.IsString() ? level.c_str() : nullptr;
+    native.simd = simd.c_str();
+    native.precision = precision.c_str();
     return Stream::open(env, info[0].As<Napi::String>(), native);
 }
 

@@ -35,7 +35,7 @@ std::shared_ptr<Block> Memory::allocate(size_t bytes, std::string* why) {
         *why = std::to_string(bytes) + " bytes (" + in_mebibytes(bytes) + ") could not be allocated on device \"" +
                backend_->name + "\": " + std::to_string(live_bytes_) + " bytes (" + in_mebibytes(live_bytes_) +
                ") are in use, " + std::to_string(reserved_bytes()) + " bytes (" + in_mebibytes(reserved_bytes()) +
-               ") reserved. Use a smaller batch or image, or dispose what is no longer needed.";
+               ") reserved" + free_memory() + ". Use a smaller batch or image, or dispose what is no longer needed.";
         return nullptr;
     }
     used_bytes_ += capacity;
@@ -44,6 +44,14 @@ std::shared_ptr<Block> Memory::allocate(size_t bytes, std::string* why) {
     live_bytes_ += bytes;
     peak_bytes_ = std::max(peak_bytes_, live_bytes_);
     return std::make_shared<Block>(shared_from_this(), pointer, bytes, capacity);
+}
+
+// What the device itself says it has left, where it says so.
+std::string Memory::free_memory() const {
+    mm_device_description device{};
+    if (backend_->describe(stream_, &device) != MM_OK) return {};
+    return ", and the device has " + in_mebibytes((size_t)device.free_bytes) + " of " +
+           in_mebibytes((size_t)device.total_bytes) + " free";
 }
 
 // The best fit; among equals the one used last, which is the likeliest to be in the processor's cache.

@@ -45,6 +45,7 @@ public:
 private:
     friend class Block;
 
+    std::string free_memory() const;
     void* take_cached(size_t size, size_t* capacity);
     void* take_new(size_t size);
     void trim();

@@ -27,7 +27,7 @@ extern "C" {
 #endif
 
 /* Raised whenever a struct or the table changes; addon and backend must agree. */
-#define MM_ABI_VERSION 1
+#define MM_ABI_VERSION 2
 #define MM_MAX_DIMENSIONS 8
 
 typedef enum mm_status {
@@ -46,7 +46,10 @@ typedef struct mm_stream mm_stream; /* defined by each backend */
 typedef struct mm_stream_options {
     int32_t device_index;
     int32_t threads;  /* CPU: worker threads, 0 = MEDMAMBA_THREADS, or one per processor that the process may use */
-    const char *simd; /* CPU: "portable", "avx2", "avx512", or NULL for the best this machine runs */
+    const char *simd; /* CPU: "portable", "avx2", "avx512", or NULL or "" for the best this machine runs */
+    /* How matrix products and convolutions multiply: "float32", "tf32" or "bf16"; NULL or "" is "float32". Sums, and all else,
+     * are float32 whatever it is. The CPU has "float32" only. */
+    const char *precision;
 } mm_stream_options;
 
 typedef struct mm_device_description {

@@ -120,6 +120,10 @@ mm_status stream_create(const mm_stream_options* options, mm_stream** stream, co
         *why = reason("there is one CPU device, index 0, not %" PRId32, options->device_index);
         return MM_INVALID_ARGUMENT;
     }
+    if (options->precision && *options->precision && std::strcmp(options->precision, "float32") != 0) {
+        *why = reason("the CPU has precision \"float32\" only, not \"%.64s\"", options->precision);
+        return MM_UNSUPPORTED;
+    }
     const Level* level = choose_level(options->simd, why);
     if (!level) return MM_UNSUPPORTED;
     const int threads = choose_threads(options->threads, why);

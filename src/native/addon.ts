@@ -109,7 +109,7 @@ export interface NativeAddon {
    */
   openStream(
     library: string,
-    options: { deviceIndex?: number; threads?: number; simd?: string },
+    options: { deviceIndex?: number; threads?: number; simd?: string; precision?: string },
   ): NativeStream;
   /** `operation` is "ss2d" or "ss_conv_ssm"; `dimensions`: batch, height, width, channels, states, rank. */
   plan(stream: NativeStream, operation: string, dimensions: Readonly<Record<string, number>>): NativePlan;

@@ -23,15 +23,31 @@ export class AddonError extends MedMambaError {
 const packageRoot = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 let loaded: NativeAddon | undefined;
 
+interface NodeGypBuild {
+  (root: string): NativeAddon;
+  /** The file that would be loaded. */
+  path(root: string): string;
+}
+const nodeGypBuild = createRequire(import.meta.url)("node-gyp-build") as NodeGypBuild;
+
 /** @throws AddonError if it cannot be loaded */
 export function loadAddon(): NativeAddon {
   loaded ??= load(packageRoot);
   return loaded;
 }
 
+/**
+ * Where a backend's shared library has to be: beside the addon, with which it is built and delivered.
+ *
+ * @throws AddonError if there is no addon
+ */
+export function backendLibrary(name: "medmamba_cuda" | "medmamba_cuda_emulated"): string {
+  loadAddon();
+  return join(dirname(nodeGypBuild.path(packageRoot)), `lib${name}.so`);
+}
+
 /** @internal The addon of the package at `root`. */
 export function load(root: string): NativeAddon {
-  const nodeGypBuild = createRequire(import.meta.url)("node-gyp-build") as (root: string) => NativeAddon;
   try {
     return nodeGypBuild(root);
   } catch (error) {

@@ -2,8 +2,9 @@
  * Devices by name. A device is an in-order stream: calls return at once, work runs in the order of the calls.
  *
  * "cpu" is always there; "cuda", "cuda:0", ... need an NVIDIA GPU and the CUDA library; "auto" is the first GPU
- * that works, otherwise the CPU.
+ * that works, otherwise the CPU. Builds with tests also have "cuda-emulated": the CUDA library without a GPU, slowly.
  */
+import { existsSync } from "node:fs";
 import type {
   NativeBuffer,
   NativeMemory,
@@ -13,7 +14,7 @@ import type {
   NativeStream,
 } from "../native/addon.js";
 import { DeviceError, fromNative } from "../native/errors.js";
-import { loadAddon } from "../native/load.js";
+import { backendLibrary, loadAddon } from "../native/load.js";
 
 /** What an operation passes for a field of its parameter struct. */
 export type Argument =
@@ -30,6 +31,11 @@ export interface DeviceOptions {
   threads?: number;
   /** CPU: "portable", "avx2" or "avx512"; default `MEDMAMBA_SIMD` or the best that the machine runs. */
   simd?: string;
+  /**
+   * GPU: how matrix products and convolutions multiply, default "float32". "tf32" and "bf16" use the tensor cores, with
+   * numbers of 11 and 8 significant bits; sums and everything else are float32.
+   */
+  precision?: "float32" | "tf32" | "bf16";
 }
 
 export interface DeviceDescription {
@@ -157,7 +163,8 @@ export function resolveDevice(device: DeviceLike = "cpu"): Device {
   if (device instanceof Device) return device;
   const known = opened.get(device);
   if (known) return known;
-  const created = device === "auto" ? openBest() : openDevice(device);
+  const created = device === "auto" ? openBest() : (opened.get(canonicalName(device)) ?? openDevice(device));
+  opened.set(created.name, created);
   opened.set(device, created);
   return created;
 }
@@ -169,15 +176,20 @@ export function resolveDevice(device: DeviceLike = "cpu"): Device {
  */
 export function openDevice(name: string, options: DeviceOptions = {}): Device {
   const [kind, index] = parseName(name);
-  if (kind === "cpu")
-    return new Device(
-      "cpu",
-      guarded(() => loadAddon().openStream("cpu", options)),
+  const open = (library: string) =>
+    guarded(() => loadAddon().openStream(library, { ...options, deviceIndex: index }));
+  if (kind === "cpu") return new Device("cpu", open("cpu"));
+  const library = backendLibrary(kind === "cuda" ? "medmamba_cuda" : "medmamba_cuda_emulated");
+  if (!existsSync(library))
+    throw notUsable(
+      name,
+      `there is no CUDA library at ${library}; in a source checkout, \`npm run build:cuda\` makes it`,
     );
-  throw new DeviceError(
-    `device "${name}" is not usable: this build has no CUDA library (device ${index} was asked for).\n` +
-      '  Use device "auto" to fall back to the CPU, or run `medmamba doctor` for the whole picture.',
-  );
+  try {
+    return new Device(canonicalName(name), open(library));
+  } catch (error) {
+    throw error instanceof DeviceError ? notUsable(name, error.message, error) : error;
+  }
 }
 
 /** All devices that this build knows, usable or not. */
@@ -210,14 +222,30 @@ function openBest(): Device {
   }
 }
 
-function parseName(name: string): [kind: "cpu" | "cuda", index: number] {
-  const match = /^(cpu|cuda)(?::(\d+))?$/.exec(name);
+function notUsable(name: string, reason: string, cause?: Error): DeviceError {
+  return new DeviceError(
+    `device "${name}" is not usable: ${reason}.\n` +
+      '  Use device "auto" to fall back to the CPU, or run `medmamba doctor` for the whole picture.',
+    { cause },
+  );
+}
+
+type Kind = "cpu" | "cuda" | "cuda-emulated";
+
+function parseName(name: string): [kind: Kind, index: number] {
+  const match = /^(cpu|cuda|cuda-emulated)(?::(\d+))?$/.exec(name);
   if (!match || (match[1] === "cpu" && Number(match[2] ?? 0) > 0)) {
     throw new DeviceError(
       `there is no device "${name}": use "auto", "cpu", "cuda" or "cuda:0", "cuda:1", ...`,
     );
   }
-  return [match[1] as "cpu" | "cuda", Number(match[2] ?? 0)];
+  return [match[1] as Kind, Number(match[2] ?? 0)];
+}
+
+/** "cuda:0" for "cuda": one device has one name. */
+function canonicalName(name: string): string {
+  const [kind, index] = parseName(name);
+  return kind === "cpu" ? kind : `${kind}:${index}`;
 }
 
 function toNative(fields: { readonly [field: string]: Argument }): Record<string, NativeParameter> {

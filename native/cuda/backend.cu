@@ -1,0 +1,226 @@
+// The CUDA backend's table: devices, streams, memory and transfers. The operations are in files of their own.
+//
+// The driver is the only thing that has to be installed. Without one, or with one that is too old, nothing here fails:
+// device_count answers 0 and says why.
+#include <cinttypes>
+#include <cstdarg>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <memory>
+#include <new>
+
+#include "driver.cuh"
+#include "scan.cuh"
+#include "stream.cuh"
+#include "transfers.cuh"
+
+namespace medmamba::cuda {
+
+namespace {
+
+struct Stream : mm_stream {
+    Transfers transfers;
+
+    // Waits for what is running.
+    ~Stream() {
+        if (cudaSetDevice(device) != cudaSuccess) cudaGetLastError();
+        if (stream && cudaStreamSynchronize(stream) != cudaSuccess) cudaGetLastError();
+        if (label_error && cudaFreeHost(label_error) != cudaSuccess) cudaGetLastError();
+        if (stream && cudaStreamDestroy(stream) != cudaSuccess) cudaGetLastError();
+    }
+};
+
+// Streams are opened, memory is allocated and devices are described beside the thread that runs operations: what goes
+// wrong there is told in a sentence of the calling thread's own.
+thread_local char sentence[320] = "";
+
+__attribute__((format(printf, 1, 2))) const char* say(const char* format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    std::vsnprintf(sentence, sizeof sentence, format, arguments);
+    va_end(arguments);
+    return sentence;
+}
+
+const char* say_error(const char* what, cudaError_t error) {
+    cudaGetLastError();
+    return say("%s: %s (%s)", what, cudaGetErrorString(error), cudaGetErrorName(error));
+}
+
+int32_t device_count(const char** why) {
+    int count = 0;
+    const cudaError_t error = cudaGetDeviceCount(&count);
+    if (error == cudaSuccess && count > 0) return count;
+    cudaGetLastError();
+    describe_no_device(error, sentence, sizeof sentence);
+    *why = sentence;
+    return 0;
+}
+
+// False if there is no precision of that name.
+bool read_precision(const char* name, Precision* precision) {
+    if (!name || !*name || std::strcmp(name, "float32") == 0) {
+        *precision = Precision::float32;
+    } else if (std::strcmp(name, "tf32") == 0) {
+        *precision = Precision::tf32;
+    } else if (std::strcmp(name, "bf16") == 0) {
+        *precision = Precision::bf16;
+    } else {
+        return false;
+    }
+    return true;
+}
+
+// Memory that has been freed stays with the process, for the next one who asks.
+cudaError_t keep_freed_memory(int device) {
+    cudaMemPool_t pool;
+    const cudaError_t error = cudaDeviceGetDefaultMemPool(&pool, device);
+    if (error != cudaSuccess) return error;
+    uint64_t everything = UINT64_MAX;
+    return cudaMemPoolSetAttribute(pool, cudaMemPoolAttrReleaseThreshold, &everything);
+}
+
+cudaError_t open(Stream* stream) {
+    int major = 0, pools = 0;
+    const auto read = [&](int* value, cudaDeviceAttr attribute) {
+        return cudaDeviceGetAttribute(value, attribute, stream->device);
+    };
+    cudaError_t error = cudaSetDevice(stream->device);
+    if (error == cudaSuccess) error = read(&major, cudaDevAttrComputeCapabilityMajor);
+    if (error == cudaSuccess) error = read(&pools, cudaDevAttrMemoryPoolsSupported);
+    if (error == cudaSuccess) error = read(&stream->multiprocessors, cudaDevAttrMultiProcessorCount);
+    if (error == cudaSuccess) error = read(&stream->shared_bytes_per_block, cudaDevAttrMaxSharedMemoryPerBlockOptin);
+    if (error != cudaSuccess) return error;
+    if (major < 8) {
+        stream->fail(MM_UNSUPPORTED, "GPU %d has compute capability %d.x; this build needs 8.0 (Ampere) or newer",
+                     stream->device, major);
+        return cudaErrorInvalidDevice;
+    }
+    if (!pools) {
+        stream->fail(MM_UNSUPPORTED, "GPU %d, as it is shared here, has no memory pools, which this build needs", stream->device);
+        return cudaErrorInvalidDevice;
+    }
+    error = keep_freed_memory(stream->device);
+    if (error == cudaSuccess) error = cudaStreamCreateWithFlags(&stream->stream, cudaStreamNonBlocking);
+    if (error == cudaSuccess) error = cudaMallocHost(&stream->label_error, sizeof *stream->label_error);
+    if (error == cudaSuccess) *stream->label_error = {};
+    return error;
+}
+
+mm_status stream_create(const mm_stream_options* options, mm_stream** stream, const char** why) {
+    int count = 0;
+    if (cudaGetDeviceCount(&count) != cudaSuccess) count = device_count(why);
+    if (count < 1) return MM_UNSUPPORTED;
+    if (options->device_index < 0 || options->device_index >= count) {
+        *why = count == 1 ? say("there is one GPU, index 0, not %" PRId32, options->device_index)
+                          : say("there are GPUs 0 to %d, not %" PRId32, count - 1, options->device_index);
+        return MM_INVALID_ARGUMENT;
+    }
+    std::unique_ptr<Stream> created(new (std::nothrow) Stream);
+    if (!created) {
+        *why = "not enough host memory";
+        return MM_OUT_OF_MEMORY;
+    }
+    created->device = options->device_index;
+    if (!read_precision(options->precision, &created->precision)) {
+        *why = say("there is no precision \"%.64s\": use \"float32\", \"tf32\" or \"bf16\"", options->precision);
+        return MM_INVALID_ARGUMENT;
+    }
+    if (const cudaError_t error = open(created.get()); error != cudaSuccess) {
+        cudaGetLastError();
+        *why = *created->last_error ? say("%s", created->last_error) : say_error("opening the GPU", error);
+        return error == cudaErrorMemoryAllocation ? MM_OUT_OF_MEMORY : MM_DEVICE_ERROR;
+    }
+    *stream = created.release();
+    return MM_OK;
+}
+
+void stream_destroy(mm_stream* stream) { delete static_cast<Stream*>(stream); }
+
+mm_status describe(mm_stream* stream, mm_device_description* description) {
+    *description = {};
+    cudaDeviceProp properties;
+    size_t free_bytes = 0, total_bytes = 0;
+    cudaError_t error = cudaSetDevice(stream->device);
+    if (error == cudaSuccess) error = cudaGetDeviceProperties(&properties, stream->device);
+    if (error == cudaSuccess) error = cudaMemGetInfo(&free_bytes, &total_bytes);
+    if (error != cudaSuccess) {
+        say_error("asking the GPU what it is", error);
+        return MM_DEVICE_ERROR;
+    }
+    std::snprintf(description->name, sizeof description->name, "%.127s", properties.name);
+    description->total_bytes = (int64_t)total_bytes;
+    description->free_bytes = (int64_t)free_bytes;
+    return MM_OK;
+}
+
+// In stream order: whoever asks queues the work that uses the memory later.
+mm_status allocate(mm_stream* stream, size_t bytes, void** pointer) {
+    cudaError_t error = cudaSetDevice(stream->device);
+    if (error == cudaSuccess) error = cudaMallocAsync(pointer, bytes ? bytes : 1, stream->stream);
+    if (error == cudaSuccess) return MM_OK;
+    *pointer = nullptr;
+    size_t free_bytes = 0, total_bytes = 0;
+    if (error != cudaErrorMemoryAllocation || cudaMemGetInfo(&free_bytes, &total_bytes) != cudaSuccess) {
+        say_error("allocating memory", error);
+        return error == cudaErrorMemoryAllocation ? MM_OUT_OF_MEMORY : MM_DEVICE_ERROR;
+    }
+    cudaGetLastError();
+    say("%zu bytes were asked for, of %zu the GPU has %zu free", bytes, total_bytes, free_bytes);
+    return MM_OUT_OF_MEMORY;
+}
+
+// An error of giving back is an earlier error of the device: whoever waits for the stream is told.
+void release(mm_stream* stream, void* pointer, size_t) {
+    if (cudaSetDevice(stream->device) != cudaSuccess || cudaFreeAsync(pointer, stream->stream) != cudaSuccess)
+        cudaGetLastError();
+}
+
+mm_status upload(mm_stream* stream, void* device, const void* host, size_t bytes) {
+    if (const mm_status ready = stream->use(); ready != MM_OK) return ready;
+    return stream->check(static_cast<Stream*>(stream)->transfers.upload(stream->stream, device, host, bytes), "upload");
+}
+
+mm_status download(mm_stream* stream, void* host, const void* device, size_t bytes) {
+    if (const mm_status ready = stream->use(); ready != MM_OK) return ready;
+    return stream->check(static_cast<Stream*>(stream)->transfers.download(stream->stream, host, device, bytes), "download");
+}
+
+mm_status synchronize(mm_stream* stream) { return stream->wait(); }
+
+const char* last_error(mm_stream* stream) { return *sentence ? sentence : stream->last_error; }
+
+mm_backend make_backend() {
+    mm_backend table{};
+    table.abi_version = MM_ABI_VERSION;
+#if defined(__CUDACC__)
+    table.name = "cuda";
+#else
+    table.name = "cuda-emulated";
+#endif
+    table.device_count = device_count;
+    table.stream_create = stream_create;
+    table.stream_destroy = stream_destroy;
+    table.describe = describe;
+    table.allocate = allocate;
+    table.release = release;
+    table.upload = upload;
+    table.download = download;
+    table.synchronize = synchronize;
+    table.last_error = last_error;
+    table.scan4_checkpoint_count = scan4_checkpoint_count;
+#define MM_FILL(name) table.name = name;
+    MM_OPERATIONS(MM_FILL)
+#undef MM_FILL
+    return table;
+}
+
+}  // namespace
+
+}  // namespace medmamba::cuda
+
+extern "C" __attribute__((visibility("default"))) const mm_backend* medmamba_backend() {
+    static const mm_backend table = medmamba::cuda::make_backend();
+    return &table;
+}

@@ -1,0 +1,204 @@
+// Gradient of the weights of a 3x3 convolution: a sum over all pixels.
+//
+//     dweight[o, i, tap] = sum over pixels of  f(x)[pixel + tap, i] * dy[pixel, o],   dbias[o] = sum of dy[pixel, o]
+//
+// As a product (tile.cuh, product.cuh), rows are (tap, i) with i padded to chunks of four, columns o, and k the
+// pixels of all images: both operands have k across their lines, so chunks of channels are what is copied. A thread
+// copies the same chunk of channels for the same tap throughout and walks down the pixels, counting their place in
+// the image along. Where f is not the identity its chunks pass through registers, as in conv3x3.cu.
+//
+// The weights are few and the pixels many: product.cuh cuts the pixels into ranges. Their sums are added in order by
+// a kernel that also turns (tap, i, o) into PyTorch's (o, i, tap), 32 x 4 channels a block, over in shared memory.
+#include <type_traits>
+
+#include "conv3x3_input.cuh"
+#include "matrix_operand.cuh"
+#include "product.cuh"
+
+namespace medmamba::cuda {
+
+namespace {
+
+template <bool with_function>
+struct ShiftedPixels {
+    static constexpr bool k_along = false;
+    ConvInput input;
+
+    template <class Panel, int threads>
+    class Copy {
+        using Chunks = ThreadChunks<Panel, threads>;
+
+    public:
+        __device__ __forceinline__ Copy(const ShiftedPixels& operand, int64_t, int64_t row0, int64_t k0)
+            : input_(operand.input) {
+            const int64_t row = row0 + Chunks::offset();
+            const int tap = (int)(row / input_.padded_channels), channel = (int)(row % input_.padded_channels);
+            channels_ = tap < 9 ? chunk_count(input_.channels - channel) : 0;
+            down_ = tap / 3 - 1;
+            right_ = tap % 3 - 1;
+            step_y_ = k_step / input_.width % input_.height;
+            step_x_ = k_step % input_.width;
+            const int64_t pixel = k0 + Chunks::line(0);
+            pixels_left_ = input_.pixels - pixel;
+            from_ = input_.x + (pixel + (int64_t)down_ * input_.width + right_) * input_.row + channel;
+#pragma unroll
+            for (int j = 0; j < Chunks::count; ++j) {
+                y_[j] = (int)((pixel + j * Chunks::pass) / input_.width % input_.height);
+                x_[j] = (int)((pixel + j * Chunks::pass) % input_.width);
+            }
+            if constexpr (with_function) held_.function = ChunkFunction(input_, channel, channels_);
+        }
+
+        __device__ __forceinline__ void begin(Panel& panel) {
+            unsigned inside = 0;
+#pragma unroll
+            for (int j = 0; j < Chunks::count; ++j) {
+                const bool is_inside = j * Chunks::pass < pixels_left_ &&
+                                       (unsigned)(y_[j] + down_) < (unsigned)input_.height &&
+                                       (unsigned)(x_[j] + right_) < (unsigned)input_.width;
+                const float* from = from_ + j * Chunks::pass * input_.row;
+                const int count = is_inside ? channels_ : 0;
+                if constexpr (with_function)
+                    held_.x[j] = load_chunk(from, count, input_.aligned);
+                else
+                    copy_chunk(panel.at(Chunks::line(j), Chunks::offset()), from, count, input_.aligned);
+                inside |= (is_inside ? 1u : 0u) << j;
+                advance(x_[j], y_[j]);
+            }
+            if constexpr (with_function) held_.inside = inside;
+            from_ += k_step * input_.row;
+            pixels_left_ -= k_step;
+        }
+
+        __device__ __forceinline__ void finish(Panel& panel) {
+            if constexpr (with_function) {
+#pragma unroll
+                for (int j = 0; j < Chunks::count; ++j)
+                    *reinterpret_cast<float4*>(panel.at(Chunks::line(j), Chunks::offset())) =
+                        held_.inside >> j & 1 ? held_.function(held_.x[j]) : float4{0, 0, 0, 0};
+            }
+        }
+
+    private:
+        // By k_step pixels, without a division.
+        __device__ __forceinline__ void advance(int& x, int& y) const {
+            x += step_x_;
+            y += step_y_;
+            if (x >= input_.width) x -= input_.width, ++y;
+            if (y >= input_.height) y -= input_.height;
+        }
+
+        struct Held {  // between begin and finish
+            float4 x[Chunks::count];
+            ChunkFunction function;
+            unsigned inside;  // bit j: chunk j
+        };
+        struct Nothing {};
+
+        const ConvInput& input_;
+        const float* from_;
+        int64_t pixels_left_;
+        int channels_, down_, right_;  // of the thread's chunk: how many there are, and its tap
+        int step_x_, step_y_;
+        int x_[Chunks::count], y_[Chunks::count];
+        std::conditional_t<with_function, Held, Nothing> held_;
+    };
+};
+
+constexpr int turn_i = 4, turn_o = 32, turn_threads = 9 * turn_o;
+
+struct TurnShared {
+    float weight[turn_o][turn_i * 9 + 1];  // an odd distance, so that the threads of a column write different banks
+};
+
+// dweight[o, i, tap] = sum over ranges of sums[range, tap, i, o]
+__global__ void __launch_bounds__(turn_threads) write_weights(const float* sums, int64_t ranges,
+                                                              int64_t padded_channels, int64_t in_channels,
+                                                              int64_t out_channels, float* dweight) {
+    auto& shared = shared_memory<TurnShared>();
+    const int64_t blocks_of_o = (out_channels + turn_o - 1) / turn_o;
+    const int64_t i0 = blockIdx.x / blocks_of_o * turn_i, o0 = blockIdx.x % blocks_of_o * turn_o;
+    const int64_t range_floats = 9 * padded_channels * out_channels;
+    const int o = (int)threadIdx.x % turn_o, tap = (int)threadIdx.x / turn_o;
+    for (int i = 0; i < turn_i && o0 + o < out_channels; ++i) {
+        const float* from = sums + (tap * padded_channels + i0 + i) * out_channels + o0 + o;
+        float sum = from[0];
+        for (int64_t range = 1; range < ranges; ++range) sum += from[range * range_floats];
+        shared.weight[o][i * 9 + tap] = sum;
+    }
+    __syncthreads();
+    for (int index = (int)threadIdx.x; index < turn_o * turn_i * 9; index += turn_threads) {
+        const int row = index / (turn_i * 9), place = index % (turn_i * 9);
+        if (o0 + row < out_channels && i0 + place / 9 < in_channels)
+            dweight[((o0 + row) * in_channels + i0) * 9 + place] = shared.weight[row][place];
+    }
+}
+
+// Sums over a range of pixels of 32 channels of dy: eight warps take every eighth pixel each.
+constexpr int bias_rows = 8;
+constexpr int64_t bias_range = 1024;
+
+struct BiasShared {
+    float sums[bias_rows][32];
+};
+
+__global__ void __launch_bounds__(bias_rows * 32) sum_bias(const float* dy, int64_t dy_row, int64_t pixels,
+                                                           int64_t channels, float* sums) {
+    auto& shared = shared_memory<BiasShared>();
+    const int64_t blocks = (channels + 31) / 32, range = blockIdx.x / blocks;
+    const int warp = (int)threadIdx.x / 32, lane = (int)threadIdx.x % 32;
+    const int64_t channel = blockIdx.x % blocks * 32 + lane, first = range * bias_range;
+    const int64_t last = first + bias_range < pixels ? first + bias_range : pixels;
+    float sum = 0;
+    if (channel < channels)
+        for (int64_t pixel = first + warp; pixel < last; pixel += bias_rows) sum += dy[pixel * dy_row + channel];
+    shared.sums[warp][lane] = sum;
+    __syncthreads();
+    if (warp > 0 || channel >= channels) return;
+    for (int other = 1; other < bias_rows; ++other) sum += shared.sums[other][lane];
+    sums[range * channels + channel] = sum;
+}
+
+mm_status bias_gradient(mm_stream* stream, const char* what, const mm_conv3x3_backward_weight_params* p,
+                        int64_t pixels) {
+    const int64_t ranges = ceil_div(pixels, bias_range), channels = p->out_channels;
+    const Workspace sums(stream, ranges * channels);
+    if (sums.status() != MM_OK) return sums.status();
+    const mm_status status = launch(stream, what, sum_bias, dim3((unsigned)(ranges * ceil_div(channels, 32))),
+                                    dim3(bias_rows * 32), sizeof(BiasShared), p->dy, row_stride(p->dy_row, channels),
+                                    pixels, channels, sums.data());
+    const Output output{p->dbias, channels, 0, 1, channels, nullptr, false, false};
+    return status == MM_OK ? add_ranges(stream, what, sums.data(), ranges, 1, output) : status;
+}
+
+}  // namespace
+
+mm_status conv3x3_backward_weight(mm_stream* stream, const mm_conv3x3_backward_weight_params* p) {
+    const char* what = "conv3x3_backward_weight";
+    const int64_t in_channels = p->in_channels, out_channels = p->out_channels;
+    if (in_channels <= 0 || out_channels <= 0) return MM_OK;
+    if (p->batch <= 0 || p->height <= 0 || p->width <= 0) {  // a sum of nothing
+        const auto zero = [&](float* values, int64_t count) {
+            return stream->check(cudaMemsetAsync(values, 0, (size_t)count * sizeof(float), stream->stream), what);
+        };
+        const mm_status status = zero(p->dweight, out_channels * in_channels * 9);
+        return status == MM_OK && p->dbias ? zero(p->dbias, out_channels) : status;
+    }
+    const ConvInput input(p->x, row_stride(p->x_row, in_channels), p->batch, p->height, p->width, in_channels,
+                          p->input_scale, p->input_shift, p->input_relu != 0);
+    const Matrix<false> dy(p->dy, row_stride(p->dy_row, out_channels), 0, out_channels, input.pixels);
+    const int64_t rows = 9 * (int64_t)input.padded_channels;
+    const Cut cut = cut_product(1, rows, out_channels, input.pixels);
+    const Workspace sums(stream, cut.ranges * rows * out_channels);
+    if (sums.status() != MM_OK) return sums.status();
+    const Output partial{sums.data(), out_channels, rows * out_channels, rows, out_channels, nullptr, false, false};
+    const auto with = [&](auto pixels) { return multiply_cut(stream, what, cut, pixels, dy, partial); };
+    mm_status status = input.has_function() ? with(ShiftedPixels<true>{input}) : with(ShiftedPixels<false>{input});
+    if (status != MM_OK) return status;
+    const int64_t blocks = input.padded_channels / turn_i * ceil_div(out_channels, turn_o);
+    status = launch(stream, what, write_weights, dim3((unsigned)blocks), dim3(turn_threads), sizeof(TurnShared),
+                    sums.data(), cut.ranges, (int64_t)input.padded_channels, in_channels, out_channels, p->dweight);
+    return status == MM_OK && p->dbias ? bias_gradient(stream, what, p, input.pixels) : status;
+}
+
+}  // namespace medmamba::cuda

@@ -1,0 +1,347 @@
+// Depthwise 3x3 convolution: every channel is convolved with a filter of its own, so nothing is summed across lanes.
+//
+//     pre[p] = bias + sum over taps of  weight[tap] x[p + tap],    y = silu(pre)
+//     dpre = dy silu'(pre),   dx[p] = sum of weight[tap] dpre[p - tap],   dweight[tap] = sum of dpre[p] x[p + tap]
+//
+// A block owns 32 channels, whose filters it puts into shared memory, and some segments: pieces of at most 16 pixels
+// of a line. A thread holds 4 channels (16 bytes; 2 backward, 1 where rows are not aligned) and walks along its
+// segment. Lanes are channels first, so that a warp reads whole lines of 128 bytes; the workers of a block take
+// segments one below the other, so that the two neighbouring lines come from the first-level cache.
+//
+//        line y-1   . a .       forward: a, b, c go into the sums of  x-1 (complete),  x,  x+1 (begins);
+//        line y     . b .       the next column is loaded before this one is used
+//        line y+1   . c .
+//
+// Backward, the window of 3 x 3 pixels slides in registers: it recomputes pre, and gives the thread's sums of dweight
+// and dbias (twenty floats), which are added over the workers of the block and then over the blocks in fixed order.
+// dpre goes to memory, and dx is its forward convolution with the mirrored filter.
+//
+// Bound by memory: forward reads x and writes y once; backward reads x and dy, writes and reads dpre, writes dx.
+#include <algorithm>
+
+#include "activation.cuh"
+#include "stream.cuh"
+
+namespace medmamba::cuda {
+
+namespace {
+
+constexpr int taps = 9, threads = 256, block_channels = 32;
+constexpr int64_t longest_segment = 16;
+constexpr int64_t wanted_blocks = 528;  // of the backward pass: four for each multiprocessor of an H200
+
+template <int count>
+struct alignas(4 * count) Channels {
+    float lane[count];
+
+    static __device__ __forceinline__ Channels all(float value) {
+        Channels c;
+        for (int i = 0; i < count; ++i) c.lane[i] = value;
+        return c;
+    }
+    static __device__ __forceinline__ Channels load(const float* p) { return *reinterpret_cast<const Channels*>(p); }
+    __device__ __forceinline__ void store(float* p) const { *reinterpret_cast<Channels*>(p) = *this; }
+
+    // this + weight * x
+    __device__ __forceinline__ Channels plus(const Channels& weight, const Channels& x) const {
+        Channels c;
+        for (int i = 0; i < count; ++i) c.lane[i] = fmaf(weight.lane[i], x.lane[i], lane[i]);
+        return c;
+    }
+};
+
+// The threads of a block: lanes side by side on its channels, workers on segments.
+template <int count>
+struct Worker {
+    static constexpr int lanes = block_channels / count, workers = threads / lanes;
+    static __device__ __forceinline__ int lane_channel() { return (int)threadIdx.x % lanes * count; }
+    static __device__ __forceinline__ int index() { return (int)threadIdx.x / lanes; }
+};
+
+// Segments are numbered down the lines of an image, then along them, then over the images.
+struct Images {
+    int64_t batch, height, width, channels, segments, segment;  // segments of a line, and their length
+
+    Images(int64_t batch, int64_t height, int64_t width, int64_t channels)
+        : batch(batch), height(height), width(width), channels(channels), segments(ceil_div(width, longest_segment)),
+          segment(segments > 0 ? ceil_div(width, segments) : 0) {}
+
+    __host__ __device__ int64_t all_segments() const { return batch * height * segments; }
+    int64_t channel_blocks() const { return ceil_div(channels, block_channels); }
+};
+
+struct Segment {
+    int64_t line;   // of all images'
+    int y, x0, x1;  // in its image
+
+    __device__ __forceinline__ Segment(const Images& images, int64_t index) {
+        y = (int)(index % images.height);
+        index /= images.height;
+        x0 = (int)(index % images.segments * images.segment);
+        x1 = (int)(x0 + images.segment < images.width ? x0 + images.segment : images.width);
+        line = index / images.segments * images.height + y;
+    }
+};
+
+// Three pixels below each other, zero outside the image.
+template <int count>
+struct Column {
+    Channels<count> a, b, c;
+};
+
+template <int count>
+struct Lines {
+    const float* middle;  // at x = 0
+    int64_t row, line;  // floats from a pixel to the next, and to the one below
+    int width;
+    bool above, below;
+
+    __device__ __forceinline__ Lines(const Images& images, const Segment& segment, const float* x, int64_t row)
+        : middle(x + segment.line * images.width * row), row(row), line(images.width * row), width((int)images.width),
+          above(segment.y > 0), below(segment.y + 1 < images.height) {}
+
+    __device__ __forceinline__ Column<count> at(int x) const {
+        using C = Channels<count>;
+        const bool inside = x >= 0 && x < width;
+        const float* p = middle + x * row;
+        const C zero = C::all(0);
+        return {inside && above ? C::load(p - line) : zero, inside ? C::load(p) : zero,
+                inside && below ? C::load(p + line) : zero};
+    }
+};
+
+struct Filters {
+    float weight[taps][block_channels], bias[block_channels];
+
+    // The filters of channels [first, first + block_channels), zero behind the last. Ends with a barrier.
+    __device__ __forceinline__ void fill(const float* all_weights, const float* all_biases, int64_t first,
+                                         int64_t channels, bool mirrored) {
+        for (int i = (int)threadIdx.x; i < taps * block_channels; i += threads) {
+            const int channel = i / taps, tap = i % taps;
+            weight[mirrored ? taps - 1 - tap : tap][channel] =
+                first + channel < channels ? all_weights[first * taps + i] : 0.0f;
+        }
+        for (int i = (int)threadIdx.x; i < block_channels; i += threads)
+            bias[i] = all_biases && first + i < channels ? all_biases[first + i] : 0.0f;
+        __syncthreads();
+    }
+};
+
+struct Forward {
+    Images images;
+    const float* x;
+    int64_t x_row;
+    const float *weight, *bias;
+    bool mirrored, silu;
+    float* y;
+    int64_t y_row;
+};
+
+template <int count>
+__global__ void __launch_bounds__(threads) convolve(Forward p) {
+    using C = Channels<count>;
+    auto& filters = shared_memory<Filters>();
+    const int64_t channel_blocks = (p.images.channels + block_channels - 1) / block_channels;
+    const int64_t first_channel = blockIdx.x % channel_blocks * block_channels;
+    filters.fill(p.weight, p.bias, first_channel, p.images.channels, p.mirrored);
+
+    const int lane_channel = Worker<count>::lane_channel();
+    const int64_t channel = first_channel + lane_channel;
+    const int64_t index = blockIdx.x / channel_blocks * Worker<count>::workers + Worker<count>::index();
+    if (channel >= p.images.channels || index >= p.images.all_segments()) return;
+
+    C weight[taps];
+    for (int t = 0; t < taps; ++t) weight[t] = C::load(filters.weight[t] + lane_channel);
+    const C bias = C::load(filters.bias + lane_channel);
+    const Segment segment(p.images, index);
+    const Lines<count> lines(p.images, segment, p.x + channel, p.x_row);
+    float* y = p.y + (segment.line * p.images.width + segment.x0) * p.y_row + channel;
+
+    C current = bias, next = bias;  // sums of this column's output and of the one to its right
+    Column<count> ahead = lines.at(segment.x0 - 1);
+    for (int x = segment.x0 - 1; x <= segment.x1; ++x) {
+        const Column<count> column = ahead;
+        if (x < segment.x1) ahead = lines.at(x + 1);
+        if (x > segment.x0) {
+            C out = current.plus(weight[2], column.a).plus(weight[5], column.b).plus(weight[8], column.c);
+            if (p.silu)
+                for (int i = 0; i < count; ++i) out.lane[i] = silu(out.lane[i]);
+            out.store(y);
+            y += p.y_row;
+        }
+        current = next.plus(weight[1], column.a).plus(weight[4], column.b).plus(weight[7], column.c);
+        next = bias.plus(weight[0], column.a).plus(weight[3], column.b).plus(weight[6], column.c);
+    }
+}
+
+mm_status queue_convolve(mm_stream* stream, const char* what, const Forward& forward) {
+    const auto queue = [&](auto kernel, int64_t workers) {
+        const int64_t blocks = ceil_div(forward.images.all_segments(), workers) * forward.images.channel_blocks();
+        return launch(stream, what, kernel, dim3((unsigned)blocks), dim3(threads), sizeof(Filters), forward);
+    };
+    const bool aligned = (forward.images.channels | forward.x_row | forward.y_row) % 4 == 0 &&
+                         (reinterpret_cast<uintptr_t>(forward.x) | reinterpret_cast<uintptr_t>(forward.y)) % 16 == 0;
+    return aligned ? queue(convolve<4>, Worker<4>::workers) : queue(convolve<1>, Worker<1>::workers);
+}
+
+struct Backward {
+    Images images;
+    const float *x, *dy;
+    int64_t x_row, dy_row;
+    const float *weight, *bias;
+    bool silu;
+    float* dpre;  // (batch, pixels, channels), optional
+    int64_t ranges, range_segments;
+    float* sums;  // (ranges, taps + 1, channel blocks * block_channels)
+};
+
+template <int count>
+struct BackwardShared {
+    Filters filters;
+    float sums[Worker<count>::workers][(taps + 1) * block_channels];
+};
+
+// dpre of a range of segments, and what they add to dweight (nine) and dbias.
+template <int count>
+__global__ void __launch_bounds__(threads) filter_gradient(Backward p) {
+    using C = Channels<count>;
+    auto& shared = shared_memory<BackwardShared<count>>();
+    const int64_t channel_blocks = (p.images.channels + block_channels - 1) / block_channels;
+    const int64_t first_channel = blockIdx.x % channel_blocks * block_channels, range = blockIdx.x / channel_blocks;
+    shared.filters.fill(p.weight, p.bias, first_channel, p.images.channels, false);
+
+    const int lane_channel = Worker<count>::lane_channel(), worker = Worker<count>::index();
+    const int64_t channel = first_channel + lane_channel;
+    C weight[taps], sums[taps + 1];
+    for (int t = 0; t < taps; ++t) weight[t] = C::load(shared.filters.weight[t] + lane_channel);
+    for (int t = 0; t <= taps; ++t) sums[t] = C::all(0);
+    const C bias = C::load(shared.filters.bias + lane_channel);
+
+    const int64_t end = (range + 1) * p.range_segments, all = p.images.all_segments();
+    const int64_t last = channel >= p.images.channels ? 0 : end < all ? end : all;
+    for (int64_t index = range * p.range_segments + worker; index < last; index += Worker<count>::workers) {
+        const Segment segment(p.images, index);
+        const Lines<count> lines(p.images, segment, p.x + channel, p.x_row);
+        const int64_t pixel = segment.line * p.images.width + segment.x0;
+        const float* dy = p.dy + pixel * p.dy_row + channel;
+        float* dpre = p.dpre ? p.dpre + pixel * p.images.channels + channel : nullptr;
+        Column<count> left = lines.at(segment.x0 - 1), middle = lines.at(segment.x0);
+        Column<count> ahead = lines.at(segment.x0 + 1);
+        C dy_ahead = C::load(dy);
+        for (int x = segment.x0; x < segment.x1; ++x) {
+            const Column<count> right = ahead;
+            C d = dy_ahead;
+            if (x + 1 < segment.x1) {
+                ahead = lines.at(x + 2);
+                dy += p.dy_row;
+                dy_ahead = C::load(dy);
+            }
+            const C window[taps] = {left.a, middle.a, right.a, left.b, middle.b, right.b, left.c, middle.c, right.c};
+            if (p.silu) {
+                C pre = bias;
+                for (int t = 0; t < taps; ++t) pre = pre.plus(weight[t], window[t]);
+                for (int i = 0; i < count; ++i) d.lane[i] *= silu_slope(pre.lane[i]);
+            }
+            if (dpre) {
+                d.store(dpre);
+                dpre += p.images.channels;
+            }
+            for (int t = 0; t < taps; ++t) sums[t] = sums[t].plus(d, window[t]);
+            sums[taps] = sums[taps].plus(d, C::all(1));
+            left = middle;
+            middle = right;
+        }
+    }
+
+    for (int t = 0; t <= taps; ++t) sums[t].store(shared.sums[worker] + t * block_channels + lane_channel);
+    __syncthreads();
+    for (int i = (int)threadIdx.x; i < (taps + 1) * block_channels; i += threads) {
+        float sum = shared.sums[0][i];
+        for (int other = 1; other < Worker<count>::workers; ++other) sum += shared.sums[other][i];
+        const int64_t row = range * (taps + 1) + i / block_channels;
+        p.sums[row * channel_blocks * block_channels + first_channel + i % block_channels] = sum;
+    }
+}
+
+// dweight and dbias of 32 channels at one of the ten places: eight warps take every eighth range each.
+constexpr int adding_warps = 8;
+
+struct AddingShared {
+    float sums[adding_warps][32];
+};
+
+__global__ void __launch_bounds__(adding_warps * 32)
+    add_filter_gradients(const float* sums, int64_t ranges, int64_t channels, float* dweight, float* dbias) {
+    auto& shared = shared_memory<AddingShared>();
+    const int64_t channel_blocks = (channels + block_channels - 1) / block_channels;
+    const int warp = (int)threadIdx.x / 32, lane = (int)threadIdx.x % 32;
+    const int64_t channel = blockIdx.x % channel_blocks * block_channels + lane, tap = blockIdx.x / channel_blocks;
+    float sum = 0;
+    for (int64_t range = warp; range < ranges; range += adding_warps)
+        sum += sums[(range * (taps + 1) + tap) * channel_blocks * block_channels + channel];
+    shared.sums[warp][lane] = sum;
+    __syncthreads();
+    if (warp > 0 || channel >= channels) return;
+    for (int other = 1; other < adding_warps; ++other) sum += shared.sums[other][lane];
+    if (tap < taps && dweight) dweight[channel * taps + tap] = sum;
+    if (tap == taps && dbias) dbias[channel] = sum;
+}
+
+mm_status queue_filter_gradient(mm_stream* stream, const char* what, Backward backward, float* dweight,
+                                float* dbias) {
+    const int64_t channel_blocks = backward.images.channel_blocks(), segments = backward.images.all_segments();
+    const bool aligned =
+        (backward.images.channels | backward.x_row | backward.dy_row) % 2 == 0 &&
+        (reinterpret_cast<uintptr_t>(backward.x) | reinterpret_cast<uintptr_t>(backward.dy)) % 8 == 0;
+    const int64_t workers = aligned ? Worker<2>::workers : Worker<1>::workers;
+    const int64_t turns = ceil_div(segments, workers);  // segments that a worker would have if there were one block
+    backward.range_segments = std::max<int64_t>(1, ceil_div(turns * channel_blocks, wanted_blocks)) * workers;
+    backward.ranges = ceil_div(segments, backward.range_segments);
+    const int64_t range_floats = (taps + 1) * channel_blocks * block_channels;
+    const Workspace sums(stream, std::max<int64_t>(1, backward.ranges) * range_floats);
+    if (sums.status() != MM_OK) return sums.status();
+    backward.sums = sums.data();
+
+    const dim3 grid((unsigned)(backward.ranges * channel_blocks));
+    const mm_status status =
+        aligned ? launch(stream, what, filter_gradient<2>, grid, dim3(threads), sizeof(BackwardShared<2>), backward)
+                : launch(stream, what, filter_gradient<1>, grid, dim3(threads), sizeof(BackwardShared<1>), backward);
+    if (status != MM_OK || (!dweight && !dbias)) return status;
+    return launch(stream, what, add_filter_gradients, dim3((unsigned)((taps + 1) * channel_blocks)),
+                  dim3(adding_warps * 32), sizeof(AddingShared), backward.sums, backward.ranges,
+                  backward.images.channels, dweight, dbias);
+}
+
+}  // namespace
+
+mm_status depthwise3x3_forward(mm_stream* stream, const mm_depthwise3x3_forward_params* p) {
+    if (p->batch <= 0 || p->height <= 0 || p->width <= 0 || p->channels <= 0) return MM_OK;
+    const Forward forward{Images(p->batch, p->height, p->width, p->channels), p->x, row_stride(p->x_row, p->channels),
+                          p->weight, p->bias, false, p->silu != 0, p->y, row_stride(p->y_row, p->channels)};
+    return queue_convolve(stream, "depthwise3x3_forward", forward);
+}
+
+mm_status depthwise3x3_backward(mm_stream* stream, const mm_depthwise3x3_backward_params* p) {
+    const char* what = "depthwise3x3_backward";
+    if (p->channels <= 0) return MM_OK;
+    const auto at_least_none = [](int64_t count) { return std::max<int64_t>(0, count); };
+    const Images images(at_least_none(p->batch), at_least_none(p->height), at_least_none(p->width), p->channels);
+    const int64_t elements = images.batch * images.height * images.width * images.channels;
+    const int64_t dy_row = row_stride(p->dy_row, p->channels);
+    const bool keep_dpre = p->dx && p->silu && elements > 0;  // without SiLU, dpre is dy
+    const Workspace dpre(stream, keep_dpre ? elements : 1);
+    if (dpre.status() != MM_OK) return dpre.status();
+
+    if (p->dweight || p->dbias || keep_dpre) {
+        Backward backward{images, p->x, p->dy, row_stride(p->x_row, p->channels), dy_row, p->weight, p->bias,
+                          p->silu != 0, keep_dpre ? dpre.data() : nullptr, 0, 0, nullptr};
+        const mm_status status = queue_filter_gradient(stream, what, backward, p->dweight, p->dbias);
+        if (status != MM_OK) return status;
+    }
+    if (!p->dx || elements == 0) return MM_OK;
+    const Forward forward{images, keep_dpre ? dpre.data() : p->dy, keep_dpre ? p->channels : dy_row,
+                          p->weight, nullptr, true, false, p->dx, row_stride(p->dx_row, p->channels)};
+    return queue_convolve(stream, what, forward);
+}
+
+}  // namespace medmamba::cuda

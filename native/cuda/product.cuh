@@ -1,0 +1,147 @@
+// C = A B for operands of any kind: matrices (matrix_operand.cuh), or the pixels of a convolution. See tile.cuh for
+// what a block does.
+//
+// Blocks are numbered with the columns of C running fastest, so that those which run together share rows of A. Where
+// C has too few tiles to fill a GPU, k is cut into ranges as well, whose sums go to memory and are added in their
+// order (partial_sums.cuh). All cuts follow from the shape alone, so bits do not depend on the device.
+#pragma once
+
+#include "partial_sums.cuh"
+#include "tile.cuh"
+#include "tile_math.cuh"
+
+namespace medmamba::cuda {
+
+struct Cut {
+    bool large;  // tiles of 128 rows, else 64
+    int64_t m_blocks, n_blocks, matrices;
+    int64_t steps, ranges, range_steps;  // of k: all, and in how many ranges of how many
+
+    int64_t blocks() const { return m_blocks * n_blocks * matrices * ranges; }
+};
+
+inline Cut cut_product(int64_t matrices, int64_t m, int64_t n, int64_t k) {
+    constexpr int64_t wanted_blocks = 264;    // two for each multiprocessor of an H200
+    constexpr int64_t least_range_steps = 4;  // below that, adding the ranges takes longer than a range
+    const auto cut_for = [&](bool large) {
+        Cut cut{};
+        cut.large = large;
+        cut.m_blocks = ceil_div(m, large ? LargeTile::rows : SmallTile::rows);
+        cut.n_blocks = ceil_div(n, LargeTile::columns);
+        cut.matrices = matrices;
+        cut.steps = ceil_div(k, k_step);
+        const int64_t tiles = matrices * cut.m_blocks * cut.n_blocks;
+        const int64_t most = cut.steps / least_range_steps, wanted = wanted_blocks / tiles;
+        const int64_t ranges = wanted < most ? wanted : most;
+        cut.range_steps = ranges > 1 ? ceil_div(cut.steps, ranges) : cut.steps;
+        cut.ranges = ranges > 1 ? ceil_div(cut.steps, cut.range_steps) : 1;
+        return cut;
+    };
+    const Cut large = cut_for(true);
+    return m > SmallTile::rows && large.blocks() >= wanted_blocks / 2 ? large : cut_for(false);
+}
+
+template <class Math, class Shape, class A, class B>
+struct ProductShared {
+    Panel<Shape::rows, A::k_along, Math::along_padding> a[2];
+    Panel<Shape::columns, B::k_along, Math::along_padding> b[2];
+};
+
+// With 128 registers a thread, 16 warps find room on a multiprocessor.
+template <class Math, class Shape, class A, class B>
+__global__ void __launch_bounds__(Shape::threads, 512 / Shape::threads)
+    multiply_tiles(A of_a, B of_b, Output output, Cut cut) {
+    auto& shared = shared_memory<ProductShared<Math, Shape, A, B>>();
+    using PanelA = Panel<Shape::rows, A::k_along, Math::along_padding>;
+    using PanelB = Panel<Shape::columns, B::k_along, Math::along_padding>;
+
+    int64_t block = blockIdx.x;
+    const int64_t column0 = block % cut.n_blocks * Shape::columns;
+    block /= cut.n_blocks;
+    const int64_t row0 = block % cut.m_blocks * Shape::rows;
+    block /= cut.m_blocks;  // now range * matrices + matrix, which is also where partial sums go
+    const int64_t matrix = block % cut.matrices, first_step = block / cut.matrices * cut.range_steps;
+    const int64_t steps_left = cut.steps - first_step;
+    const int64_t steps = steps_left < cut.range_steps ? steps_left : cut.range_steps;
+
+    typename A::template Copy<PanelA, Shape::threads> copy_a(of_a, matrix, row0, first_step * k_step);
+    typename B::template Copy<PanelB, Shape::threads> copy_b(of_b, matrix, column0, first_step * k_step);
+    const auto begin = [&](int panel) {
+        copy_a.begin(shared.a[panel]);
+        copy_b.begin(shared.b[panel]);
+        copy_async_commit();
+    };
+    const auto finish = [&](int panel) {
+        copy_a.finish(shared.a[panel]);
+        copy_b.finish(shared.b[panel]);
+        copy_async_wait<0>();
+    };
+
+    const int warp = (int)threadIdx.x / 32;
+    const int warp_row = warp / (Shape::columns / warp_tile) * warp_tile;
+    const int warp_column = warp % (Shape::columns / warp_tile) * warp_tile;
+    Math math;
+    if (steps > 0) {
+        begin(0);
+        finish(0);
+    }
+    for (int64_t step = 0; step < steps; ++step) {
+        __syncthreads();  // the panel is whole, and the other one has been read
+        const int panel = (int)(step & 1);
+        const bool more = step + 1 < steps;
+        if (more) begin(panel ^ 1);
+        math.multiply(shared.a[panel], warp_row, shared.b[panel], warp_column);
+        if (more) finish(panel ^ 1);
+    }
+
+    float* c = output.c + block * output.batch;
+    const bool whole_pairs = reinterpret_cast<uintptr_t>(c) % 8 == 0 && output.row % 2 == 0;
+    math.each_pair([&](int i, int j, float first, float second) {
+        const int64_t row = row0 + warp_row + i, column = column0 + warp_column + j;
+        if (row >= output.rows || column >= output.columns) return;
+        float* to = c + row * output.row + column;
+        const bool two = column + 1 < output.columns;
+        first = output.finished(first, output.accumulate ? to[0] : 0.0f, column);
+        if (two) second = output.finished(second, output.accumulate ? to[1] : 0.0f, column + 1);
+        if (two && whole_pairs) {
+            *reinterpret_cast<float2*>(to) = float2{first, second};
+        } else {
+            to[0] = first;
+            if (two) to[1] = second;
+        }
+    });
+}
+
+// The sums of each range of the cut: with one range `output` is the product, with more the partial sums, dense.
+template <class A, class B>
+mm_status multiply_cut(mm_stream* stream, const char* what, const Cut& cut, const A& a, const B& b,
+                       const Output& output) {
+    const auto queue = [&](auto math, auto shape) {
+        using Math = decltype(math);
+        using Shape = decltype(shape);
+        return launch(stream, what, multiply_tiles<Math, Shape, A, B>, dim3((unsigned)cut.blocks()),
+                      dim3(Shape::threads), sizeof(ProductShared<Math, Shape, A, B>), a, b, output, cut);
+    };
+    const auto with_math = [&](auto math) { return cut.large ? queue(math, LargeTile()) : queue(math, SmallTile()); };
+    switch (stream->precision) {
+        case Precision::tf32: return with_math(Tf32Math());
+        case Precision::bf16: return with_math(Bf16Math());
+        default: return with_math(Float32Math());
+    }
+}
+
+// `matrices` products, (output.rows, k) times (k, output.columns).
+template <class A, class B>
+mm_status multiply(mm_stream* stream, const char* what, int64_t matrices, int64_t k, const A& a, const B& b,
+                   const Output& output) {
+    const Cut cut = cut_product(matrices, output.rows, output.columns, k);
+    if (cut.ranges == 1) return multiply_cut(stream, what, cut, a, b, output);
+    const int64_t matrix = output.rows * output.columns;
+    const Workspace sums(stream, cut.ranges * matrices * matrix);
+    if (sums.status() != MM_OK) return sums.status();
+    const Output partial{sums.data(), output.columns, matrix, output.rows, output.columns, nullptr, false, false};
+    const mm_status status = multiply_cut(stream, what, cut, a, b, partial);
+    return status == MM_OK ? add_ranges(stream, what, sums.data(), cut.ranges, matrices, output) : status;
+}
+
+}  // namespace medmamba::cuda

@@ -1,0 +1,59 @@
+// The selective scan of an image in four directions.
+//
+//   y[p] = sum over directions of C[p].h[p] + skip u[p],   h[p] = exp(delta[p] A) h[before p] + delta[p] B[p] u[p]
+//
+// A direction is only an order of visiting pixels: nothing is reordered in memory. A block owns some channels of one
+// direction of one image, or of a segment of it (scan_passes.cuh), with the states of all its steps in registers
+// (scan_steps.cuh) and the chunk at hand in shared memory (scan4.cuh): 58 KB for 96 channels and 384 threads, 20 KB for
+// 32 channels and 128.
+//
+// Workspace: four copies of y for a run of images, at most 512 MiB, and for a few images (fewer than fill the GPU) 17
+// floats a segment, direction and channel.
+#include "scan.cuh"
+#include "scan4.cuh"
+
+namespace medmamba::cuda {
+
+namespace {
+
+template <int block_channels>
+mm_status forward(mm_stream* stream, const mm_scan4_forward_params& p) {
+    Scan4 problem = {};
+    problem.take_shape(p, block_channels);
+    problem.vectors = problem.channels % 4 == 0 && (uintptr_t)p.u % 16 == 0;
+    const int64_t image_floats = (int64_t)problem.length * problem.channels;
+    const int64_t together = images_together(p.batch, directions * image_floats);
+    Workspace workspace(stream, problem.carry_floats() + together * directions * image_floats);
+    if (workspace.status() != MM_OK) return workspace.status();
+    for (int64_t first = 0; first < p.batch; first += together) {
+        const int64_t images = p.batch - first < together ? p.batch - first : together;
+        problem.take_images(p, first, images);
+        problem.place_carry(workspace.data());
+        problem.y = workspace.data() + problem.carry_floats();
+        if (p.checkpoints)
+            problem.checkpoints = p.checkpoints + first * directions * problem.chunks * problem.channels * problem.states;
+        mm_status status =
+            launch_segments<Scan4Source<block_channels, Pass::states>>(stream, "scan4_forward", problem);
+        if (status == MM_OK)
+            status = launch_forward<Scan4Source<block_channels, Pass::forward>>(stream, "scan4_forward", problem);
+        if (status == MM_OK)
+            status = add_copies(stream, "scan4_forward", directions, images * image_floats, problem.y,
+                                p.y + first * image_floats);
+        if (status != MM_OK) return status;
+    }
+    return MM_OK;
+}
+
+}  // namespace
+
+// One state a channel before every chunk of every direction.
+int64_t scan4_checkpoint_count(int64_t batch, int64_t height, int64_t width, int64_t channels, int64_t states) {
+    return batch * directions * ceil_div(height * width, chunk_steps) * channels * states;
+}
+
+mm_status scan4_forward(mm_stream* stream, const mm_scan4_forward_params* params) {
+    if (params->batch * params->height * params->width * params->channels == 0) return MM_OK;
+    return params->channels % 96 == 0 ? forward<96>(stream, *params) : forward<32>(stream, *params);
+}
+
+}  // namespace medmamba::cuda

@@ -1,0 +1,356 @@
+// The passes of the selective scan over sequences, forward and backward, for whatever source its chunks come from.
+//
+// A block owns some channels of one sequence (one direction of one image, or one image) and walks it chunk by chunk:
+//
+//     copies of chunk c+1 under way  |  delta of chunk c  |  walk chunk c (scan_steps.cuh)  |  write what it gave
+//
+// B, C and dt of a chunk come into shared memory once for all channels of the block, asynchronously and double-buffered.
+// A source says what lies where: it stages a chunk's rows, computes delta, and takes results to global memory. States
+// beyond 16 are walked as further groups, which add to what the block's own threads wrote before.
+//
+// Few sequences would leave most of a GPU idle. Then a sequence is cut into segments, each a block's: a first pass finds
+// what each segment makes of a zero state, and its decay, exp(A sum of delta); a short kernel links the segments, and the
+// pass proper starts each from its right state. Backward does the same with the gradient of the state, from the end.
+// The cut depends on shapes alone.
+#pragma once
+
+#include "scan_steps.cuh"
+
+namespace medmamba::cuda {
+
+// Which rows of a chunk a pass needs: all but dy; u and B; C and dy; all.
+enum class Pass { forward, states, adjoint, backward };
+template <Pass pass>
+constexpr bool reads_u = pass != Pass::adjoint;
+template <Pass pass>
+constexpr bool reads_B = pass != Pass::adjoint;
+template <Pass pass>
+constexpr bool reads_C = pass != Pass::states;
+template <Pass pass>
+constexpr bool reads_dy = pass == Pass::adjoint || pass == Pass::backward;
+
+// What the passes know of a problem; sources add the rest.
+struct ScanShape {
+    int64_t sequences;
+    int length, channels, states;
+    int blocks;  // of channels
+    int chunks, segments, segment_chunks;
+
+    float* checkpoints;        // what forward keeps, or NULL
+    const float* saved;        // the same, as backward reads it
+    float* last_state;         // (sequences, channels, states), or NULL
+    const float* dlast_state;  // (sequences, channels, states), or NULL
+
+    // States to and from neighbouring segments, (segments, sequences, channels, states), and the segments' sums of
+    // delta, (segments, sequences, channels). Only if there are several segments.
+    float *carry, *delta_sums;
+
+    void cut_into_segments(int warps) {
+        constexpr int64_t wanted = 2048;       // warps, 16 for each of 128 multiprocessors
+        constexpr int shortest = 2, worth = 3;  // chunks of a segment; segments that pay for the first pass
+        chunks = (int)ceil_div(length, chunk_steps);
+        int64_t most = wanted / (sequences * blocks * warps);
+        if (most > chunks / shortest) most = chunks / shortest;
+        segment_chunks = most < worth ? chunks : (int)ceil_div(chunks, most);
+        segments = (int)ceil_div(chunks, segment_chunks);
+    }
+    int64_t carry_floats() const {  // rounded up, so that what lies behind in a workspace is aligned
+        return segments == 1 ? 0 : ceil_div(segments * sequences * channels * (states + 1), 4) * 4;
+    }
+    void place_carry(float* floats) {
+        carry = floats;
+        delta_sums = floats + segments * sequences * channels * states;
+    }
+    __device__ __forceinline__ int steps(int chunk) const { return min(chunk_steps, length - chunk * chunk_steps); }
+    dim3 grid() const { return dim3((unsigned)(sequences * blocks * segments)); }
+
+    __device__ __forceinline__ int64_t carry_channel(int64_t sequence, int segment, int channel) const {
+        return (segment * sequences + sequence) * channels + channel;
+    }
+};
+
+// Images of a run when each needs so many floats of workspace: 512 MiB of them, or one image.
+inline int64_t images_together(int64_t batch, int64_t floats) {
+    const int64_t most = ((int64_t)1 << 27) / floats;
+    return most < 1 ? 1 : most < batch ? most : batch;
+}
+
+// What a block owns.
+struct ScanPlace {
+    int sequence, block, segment;
+    int first_chunk, last_chunk;
+
+    __device__ __forceinline__ explicit ScanPlace(const ScanShape& shape) {
+        const unsigned index = blockIdx.x, sequence_block = index / shape.segments;
+        segment = (int)(index % shape.segments);
+        block = (int)(sequence_block % shape.blocks);
+        sequence = (int)(sequence_block / shape.blocks);
+        first_chunk = segment * shape.segment_chunks;
+        last_chunk = min(first_chunk + shape.segment_chunks, shape.chunks) - 1;
+    }
+};
+
+// The chunk at hand: a block takes all chunks of its segment, from the first or `from_end`, for one group of states after
+// the other. `buffer` is the one of the two in shared memory that has the chunk's rows.
+template <bool from_end>
+struct Turn {
+    const ScanPlace& place;
+    int chunk, group, buffer;
+
+    __device__ __forceinline__ explicit Turn(const ScanPlace& place)
+        : place(place), chunk(from_end ? place.last_chunk : place.first_chunk), group(0), buffer(0) {}
+    __device__ __forceinline__ bool there(const ScanShape& shape) const { return group * group_states < shape.states; }
+    __device__ __forceinline__ bool opens_group() const {
+        return chunk == (from_end ? place.last_chunk : place.first_chunk);
+    }
+    __device__ __forceinline__ bool closes_group() const {
+        return chunk == (from_end ? place.first_chunk : place.last_chunk);
+    }
+    __device__ __forceinline__ void advance() {
+        if (closes_group()) {
+            chunk = from_end ? place.last_chunk : place.first_chunk;
+            ++group;
+        } else {
+            chunk += from_end ? -1 : 1;
+        }
+        buffer = 1 - buffer;
+    }
+};
+
+template <class Source, class Memory, class Turn>
+__device__ __forceinline__ void start_copies(Source& source, Memory& memory, const Turn& turn) {
+    if (turn.there(source.problem)) source.stage(memory.staged[turn.buffer], turn.buffer, turn.chunk, turn.group);
+    copy_async_commit();
+}
+
+// Waits for the rows of this turn and for the block to be done with the last, then starts the copies of the next.
+template <class Source, class Memory, class Turn>
+__device__ __forceinline__ void open_turn(Source& source, Memory& memory, const Turn& turn) {
+    copy_async_wait<0>();
+    __syncthreads();
+    Turn next = turn;
+    next.advance();
+    start_copies(source, memory, next);
+}
+
+// A thread's channel within the block, and which of its states the thread holds.
+template <class Source>
+struct ThreadPlace {
+    int channel, in_group;
+    bool live;  // there is such a channel
+
+    __device__ __forceinline__ explicit ThreadPlace(const Source& source)
+        : channel(threadIdx.x / state_lanes), in_group(threadIdx.x % state_lanes * lane_states),
+          live(channel < source.live_channels) {}
+    __device__ __forceinline__ int first_state(int group) const { return group * group_states + in_group; }
+    __device__ __forceinline__ ThreadRows rows(const typename Source::Staged& staged, const float* delta) const {
+        return {delta + channel, staged.u + channel, staged.B + in_group, staged.C + in_group};
+    }
+    __device__ __forceinline__ void load_A2(const Source& source, int group, States& A2) const {
+#pragma unroll
+        for (int n = 0; n < lane_states; ++n) {
+            const int state = first_state(group) + n;
+            A2[n] = live && state < source.problem.states
+                        ? source.problem.A(source.place.sequence, source.first_channel + channel, state) * log2e
+                        : 0.0f;
+        }
+    }
+    // The thread's states from an array of channels of `states`, absent ones as zero, and back.
+    __device__ __forceinline__ void load(const float* channel_states, int group, int states, States& h) const {
+        load_states(channel_states, first_state(group), live ? states : 0, h);
+    }
+    __device__ __forceinline__ void store(float* channel_states, int group, int states, const States& h) const {
+        if (live) store_states(channel_states, first_state(group), states, h);
+    }
+};
+
+__device__ __forceinline__ void set_zero(States& h) { h[0] = h[1] = h[2] = h[3] = 0.0f; }
+
+// Threads that a multiprocessor's registers are to hold at once: 64 registers each forward, up to 128 backward.
+constexpr int resident_threads = 1024, resident_backward_threads = 576;
+
+template <class Source>
+struct ForwardMemory {
+    typename Source::Staged staged[2];
+    float delta[chunk_steps * Source::Tile::delta_row];
+    float y[chunk_steps * Source::Tile::delta_row];
+};
+
+template <class Source>
+__global__ void __launch_bounds__(Source::Tile::threads, resident_threads / Source::Tile::threads)
+    scan_forward_kernel(typename Source::Problem problem) {
+    using Tile = typename Source::Tile;
+    ForwardMemory<Source>& memory = shared_memory<ForwardMemory<Source>>();
+    Source source(problem, reinterpret_cast<float*>(&memory + 1));
+    const ScanPlace& place = source.place;
+    const ThreadPlace<Source> thread(source);
+    const int channel = source.first_channel + thread.channel, states = problem.states;
+    States A2, h;
+    Turn<false> turn(place);
+    start_copies(source, memory, turn);
+    for (; turn.there(problem); turn.advance()) {
+        open_turn(source, memory, turn);
+        const int chunk = turn.chunk, group = turn.group, buffer = turn.buffer;
+        typename Source::Staged& staged = memory.staged[buffer];
+        source.enter(staged, buffer, chunk, memory.delta, nullptr);
+        if (turn.opens_group()) {
+            thread.load_A2(source, group, A2);
+            set_zero(h);
+            if (place.segment > 0)
+                thread.load(problem.carry + problem.carry_channel(place.sequence, place.segment, channel) * states,
+                            group, states, h);
+        }
+        if (problem.checkpoints)
+            thread.store(problem.checkpoints + problem.checkpoint(place.sequence, chunk, channel), group, states, h);
+        __syncthreads();
+        walk_forward<Tile>(problem.steps(chunk), thread.rows(staged, memory.delta), A2, h, memory.y + thread.channel);
+        __syncthreads();
+        source.leave_forward(staged, chunk, group, memory.y);
+        if (problem.last_state && place.segment == problem.segments - 1 && turn.closes_group())
+            thread.store(problem.last_state + ((int64_t)place.sequence * problem.channels + channel) * states, group, states, h);
+    }
+}
+
+// First pass over the segments: what each makes of a zero state, or of a zero gradient of the state after it.
+template <class Source>
+__global__ void __launch_bounds__(Source::Tile::threads, resident_threads / Source::Tile::threads)
+    scan_segments_kernel(typename Source::Problem problem) {
+    using Tile = typename Source::Tile;
+    ForwardMemory<Source>& memory = shared_memory<ForwardMemory<Source>>();
+    Source source(problem, reinterpret_cast<float*>(&memory + 1));
+    const ScanPlace& place = source.place;
+    const ThreadPlace<Source> thread(source);
+    constexpr bool adjoint = Source::pass == Pass::adjoint;
+    if (place.segment == (adjoint ? 0 : problem.segments - 1)) return;  // nobody starts from what it makes
+    States A2, h;
+    float delta_sum = 0.0f;
+    Turn<adjoint> turn(place);
+    start_copies(source, memory, turn);
+    for (; turn.there(problem); turn.advance()) {
+        open_turn(source, memory, turn);
+        const int chunk = turn.chunk, group = turn.group, buffer = turn.buffer;
+        typename Source::Staged& staged = memory.staged[buffer];
+        source.enter(staged, buffer, chunk, memory.delta, nullptr);
+        if (turn.opens_group()) {
+            thread.load_A2(source, group, A2);
+            set_zero(h);
+            delta_sum = 0.0f;
+        }
+        __syncthreads();
+        const ThreadRows rows = thread.rows(staged, memory.delta);
+        if constexpr (adjoint)
+            walk_adjoint<Tile>(problem.steps(chunk), rows, staged.dy + thread.channel, A2, h, delta_sum);
+        else
+            walk_states<Tile>(problem.steps(chunk), rows, A2, h, delta_sum);
+        if (turn.closes_group()) {
+            const int64_t carry = problem.carry_channel(place.sequence, place.segment,
+                                                        source.first_channel + thread.channel);
+            thread.store(problem.carry + carry * problem.states, group, problem.states, h);
+            if (thread.live && thread.first_state(group) == 0) problem.delta_sums[carry] = delta_sum;
+        }
+    }
+}
+
+constexpr int link_threads = 128;
+
+// A thread owns one state of one channel of a sequence: what segments gave from zero becomes what they start from.
+template <class Problem>
+__global__ void __launch_bounds__(link_threads) scan_link_kernel(Problem problem, bool from_end) {
+    const int64_t per_segment = problem.sequences * problem.channels;
+    const int64_t index = (int64_t)blockIdx.x * link_threads + threadIdx.x;
+    if (index >= per_segment * problem.states) return;
+    const int64_t row = index / problem.states, sequence = row / problem.channels;
+    const float A2 = problem.A(sequence, (int)(row % problem.channels), (int)(index % problem.states)) * log2e;
+    float h = from_end && problem.dlast_state ? problem.dlast_state[index] : 0.0f;
+    // What the last one walked makes is not there, and not used.
+    for (int i = 0; i < problem.segments; ++i) {
+        const int64_t segment = from_end ? problem.segments - 1 - i : i;
+        float& carry = problem.carry[segment * per_segment * problem.states + index];
+        const float made = carry;
+        carry = h;
+        h = fmaf(exp2_approx(A2 * problem.delta_sums[segment * per_segment + row]), h, made);
+    }
+}
+
+template <class Source>
+struct BackwardMemory {
+    typename Source::Staged staged[2];
+    float runs[chunk_runs - 1][Source::Tile::threads][lane_states];
+    WarpSums<typename Source::Tile> sums;
+    float delta[chunk_steps * Source::Tile::delta_row];
+    float slope[chunk_steps * Source::Tile::delta_row];
+};
+
+template <class Source>
+__global__ void __launch_bounds__(Source::Tile::threads, resident_backward_threads / Source::Tile::threads)
+    scan_backward_kernel(typename Source::Problem problem) {
+    using Tile = typename Source::Tile;
+    BackwardMemory<Source>& memory = shared_memory<BackwardMemory<Source>>();
+    Source source(problem, reinterpret_cast<float*>(&memory + 1));
+    const ScanPlace& place = source.place;
+    const ThreadPlace<Source> thread(source);
+    const int channel = source.first_channel + thread.channel, states = problem.states;
+    BackwardThread walk;
+    walk.runs = memory.runs[0][threadIdx.x];
+    walk.run_row = Tile::threads * lane_states;
+    Turn<true> turn(place);
+    start_copies(source, memory, turn);
+    for (; turn.there(problem); turn.advance()) {
+        open_turn(source, memory, turn);
+        const int chunk = turn.chunk, group = turn.group, buffer = turn.buffer;
+        typename Source::Staged& staged = memory.staged[buffer];
+        source.enter(staged, buffer, chunk, memory.delta, memory.slope);
+        if (turn.opens_group()) {
+            thread.load_A2(source, group, walk.A2);
+            set_zero(walk.dA);
+            set_zero(walk.dh);
+            const int64_t row = (int64_t)place.sequence * problem.channels + channel;
+            if (problem.segments > 1)
+                thread.load(problem.carry + problem.carry_channel(place.sequence, place.segment, channel) * states,
+                            group, states, walk.dh);
+            else if (problem.dlast_state)
+                thread.load(problem.dlast_state + row * states, group, states, walk.dh);
+        }
+        thread.load(problem.saved + problem.checkpoint(place.sequence, chunk, channel), group, states, walk.h);
+        walk.dy = staged.dy + thread.channel;
+        __syncthreads();
+        walk_backward<Tile, Source::gated>(
+            problem.steps(chunk), thread.rows(staged, memory.delta), walk, memory.sums,
+            [&](int t, float dinput, float ddelta_log2e, float y) {
+                source.leave_step(staged, t, thread.channel, group, memory.delta, memory.slope, dinput,
+                                  ddelta_log2e * ln2, y);
+            },
+            [&](int run) { source.leave_run(memory.sums, chunk, run, group); });
+        source.leave_backward(staged, buffer, chunk, group, memory.delta);
+        if (turn.closes_group()) thread.store(source.dA(thread.channel), group, states, walk.dA);
+    }
+    source.finish(thread.channel);
+}
+
+template <class Source>
+mm_status launch_forward(mm_stream* stream, const char* what, const typename Source::Problem& problem) {
+    return launch(stream, what, scan_forward_kernel<Source>, problem.grid(), dim3(Source::Tile::threads),
+                  sizeof(ForwardMemory<Source>) + Source::extra_bytes(problem), problem);
+}
+
+// Source: of the pass `states` or `adjoint`.
+template <class Source>
+mm_status launch_segments(mm_stream* stream, const char* what, const typename Source::Problem& problem) {
+    if (problem.segments == 1) return MM_OK;
+    const mm_status walked =
+        launch(stream, what, scan_segments_kernel<Source>, problem.grid(), dim3(Source::Tile::threads),
+               sizeof(ForwardMemory<Source>) + Source::extra_bytes(problem), problem);
+    if (walked != MM_OK) return walked;
+    const int64_t states = problem.sequences * problem.channels * problem.states;
+    return launch(stream, what, scan_link_kernel<typename Source::Problem>,
+                  dim3((unsigned)ceil_div(states, link_threads)), dim3(link_threads), 0, problem,
+                  Source::pass == Pass::adjoint);
+}
+
+template <class Source>
+mm_status launch_backward(mm_stream* stream, const char* what, const typename Source::Problem& problem) {
+    return launch(stream, what, scan_backward_kernel<Source>, problem.grid(), dim3(Source::Tile::threads),
+                  sizeof(BackwardMemory<Source>) + Source::extra_bytes(problem), problem);
+}
+
+}  // namespace medmamba::cuda

@@ -1,0 +1,94 @@
+// The CUDA backend's stream, and the way to launch a kernel on it.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "../backend/backend.h"
+#include "device.cuh"
+
+namespace medmamba::cuda {
+
+// How matrix products and convolutions multiply; everything else is float32 always, and sums are float32 here too.
+enum class Precision { float32, tf32, bf16 };
+
+// What a kernel found wrong with labels, which only the device can see: the first finding, until somebody waits for the
+// stream and is told. `operation` is a string of the host that the kernel hands back, null while nothing is wrong.
+struct LabelError {
+    const char* operation;
+    int64_t label, row, classes;
+};
+
+}  // namespace medmamba::cuda
+
+struct mm_stream {
+    int device = 0;
+    int multiprocessors = 0;
+    int shared_bytes_per_block = 0;  // the most that a kernel may ask for
+    medmamba::cuda::Precision precision = medmamba::cuda::Precision::float32;
+    cudaStream_t stream = nullptr;
+    medmamba::cuda::LabelError* label_error = nullptr;  // host memory that kernels can write
+    char last_error[512] = "";
+
+    // Keeps the sentence and returns the status, so that an operation can `return stream->fail(...)`.
+    __attribute__((format(printf, 3, 4))) mm_status fail(mm_status status, const char* format, ...);
+
+    // The calling thread's CUDA calls are for this stream's device from here on.
+    mm_status use();
+
+    // Returns when everything queued so far has run; what went wrong meanwhile is told here.
+    mm_status wait();
+
+    // MM_OK, or the CUDA error as a status with a sentence that names `what`.
+    mm_status check(cudaError_t error, const char* what);
+};
+
+namespace medmamba::cuda {
+
+// Device memory for the length of an operation, in stream order: given back when the object ends, which is when it is
+// queued to be free, not when it is. `status` tells whether there was any.
+class Workspace {
+public:
+    Workspace(mm_stream* stream, int64_t floats);
+    ~Workspace();
+    Workspace(const Workspace&) = delete;
+    Workspace& operator=(const Workspace&) = delete;
+
+    float* data() const { return data_; }
+    mm_status status() const { return status_; }
+
+private:
+    mm_stream* stream_;
+    float* data_ = nullptr;
+    mm_status status_ = MM_OK;
+};
+
+mm_status prepare_launch(mm_stream* stream, const char* what, const void* kernel, size_t shared_bytes);
+
+// Queues kernel(arguments...) with `shared_bytes` of dynamic shared memory (sizeof the struct that it asks for).
+// `what` names the operation in an error. An empty grid is no launch.
+template <class... Parameters, class... Arguments>
+mm_status launch(mm_stream* stream, const char* what, void (*kernel)(Parameters...), dim3 grid, dim3 block,
+                 size_t shared_bytes, Arguments... arguments) {
+    if (grid.x == 0 || grid.y == 0 || grid.z == 0) return MM_OK;
+    const mm_status ready = prepare_launch(stream, what, (const void*)kernel, shared_bytes);
+    if (ready != MM_OK) return ready;
+#if defined(__CUDACC__)
+    kernel<<<grid, block, shared_bytes, stream->stream>>>(Parameters(arguments)...);
+#else
+    emulator::launch(what, kernel, grid, block, shared_bytes, stream->stream, Parameters(arguments)...);
+#endif
+    return stream->check(cudaGetLastError(), what);
+}
+
+inline int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+// A row stride of zero means densely packed rows.
+inline int64_t row_stride(int64_t stride, int64_t width) { return stride ? stride : width; }
+
+// Every operation of the table, as in backend.h.
+#define MM_DECLARE_KERNEL(name) mm_status name(mm_stream* stream, const mm_##name##_params* params);
+MM_OPERATIONS(MM_DECLARE_KERNEL)
+#undef MM_DECLARE_KERNEL
+
+}  // namespace medmamba::cuda

@@ -1,0 +1,130 @@
+// How a warp multiplies its 32 x 32 of C: three ways with one face. Sums are float32 in all of them, and are added in
+// the order of k.
+//
+//     multiply(a, row, b, column)   sums += rows [row, row + 32) of panel a times [column, column + 32) of panel b
+//     each_pair(f)                  f(i, j, sum of (i, j), sum of (i, j + 1)) for the pairs of the lane, j even
+//
+// A tensor-core tile does not care which k is which, as long as both operands agree: index i of four takes k = 2 i
+// and 2 i + 1 of every eight, so that a panel with k along its lines is read 8 bytes at a time. The panels hold
+// float32, and are rounded to the nearest on the way into the registers.
+#pragma once
+
+#include "tile.cuh"
+
+namespace medmamba::cuda {
+
+// Lane = 8 * down + along holds rows 2 down + {0, 1} of every 8, and columns 2 along + {0, 1} of every 16.
+struct Float32Math {
+    static constexpr int along_padding = 4;
+    float sums[8][4] = {};
+
+    template <class A, class B>
+    __device__ __forceinline__ void multiply(const A& a, int row, const B& b, int column) {
+        const int lane = (int)threadIdx.x % 32;
+        row += 2 * (lane / 8);
+        column += 2 * (lane % 8);
+#pragma unroll 1
+        for (int k = 0; k < k_step; k += 4) {
+            float of_a[4][2][4], of_b[2][2][4];
+#pragma unroll
+            for (int i = 0; i < 4; ++i) a.two_rows(row + 8 * i, k, of_a[i]);
+#pragma unroll
+            for (int j = 0; j < 2; ++j) b.two_rows(column + 16 * j, k, of_b[j]);
+#pragma unroll
+            for (int step = 0; step < 4; ++step)
+#pragma unroll
+                for (int i = 0; i < 8; ++i)
+#pragma unroll
+                    for (int j = 0; j < 4; ++j)
+                        sums[i][j] = fmaf(of_a[i / 2][i % 2][step], of_b[j / 2][j % 2][step], sums[i][j]);
+        }
+    }
+
+    template <class F>
+    __device__ __forceinline__ void each_pair(F f) const {
+        const int lane = (int)threadIdx.x % 32;
+#pragma unroll
+        for (int i = 0; i < 8; ++i)
+#pragma unroll
+            for (int j = 0; j < 4; j += 2)
+                f(2 * (lane / 8) + i % 2 + i / 2 * 8, 2 * (lane % 8) + j / 2 * 16, sums[i][j], sums[i][j + 1]);
+    }
+};
+
+// What tf32 and bf16 share: the sums of 2 x 4 tiles of 16 x 8.
+struct TensorCoreSums {
+    static constexpr int along_padding = 8;
+    float sums[2][4][4] = {};
+
+    template <class F>
+    __device__ __forceinline__ void each_pair(F f) const {
+        const int group = (int)threadIdx.x % 32 / 4, index = (int)threadIdx.x % 4;
+#pragma unroll
+        for (int i = 0; i < 2; ++i)
+#pragma unroll
+            for (int j = 0; j < 4; ++j)
+#pragma unroll
+                for (int half = 0; half < 2; ++half)
+                    f(16 * i + group + 8 * half, 8 * j + 2 * index, sums[i][j][2 * half], sums[i][j][2 * half + 1]);
+    }
+};
+
+struct Tf32Math : TensorCoreSums {
+    template <class A, class B>
+    __device__ __forceinline__ void multiply(const A& a, int row, const B& b, int column) {
+        const int group = (int)threadIdx.x % 32 / 4, index = (int)threadIdx.x % 4;
+#pragma unroll
+        for (int k = 0; k < k_step; k += 8) {
+            uint32_t of_a[2][4], of_b[4][2];
+#pragma unroll
+            for (int i = 0; i < 2; ++i)
+#pragma unroll
+                for (int half = 0; half < 2; ++half) {
+                    const float2 two = a.two_of_k(row + 16 * i + 8 * half + group, k + 2 * index);
+                    of_a[i][half] = to_tf32(two.x);
+                    of_a[i][half + 2] = to_tf32(two.y);
+                }
+#pragma unroll
+            for (int j = 0; j < 4; ++j) {
+                const float2 two = b.two_of_k(column + 8 * j + group, k + 2 * index);
+                of_b[j][0] = to_tf32(two.x);
+                of_b[j][1] = to_tf32(two.y);
+            }
+#pragma unroll
+            for (int i = 0; i < 2; ++i)
+#pragma unroll
+                for (int j = 0; j < 4; ++j) mma_tf32_16x8x8(sums[i][j], of_a[i], of_b[j]);
+        }
+    }
+};
+
+struct Bf16Math : TensorCoreSums {
+    template <class A, class B>
+    __device__ __forceinline__ void multiply(const A& a, int row, const B& b, int column) {
+        const int group = (int)threadIdx.x % 32 / 4, index = (int)threadIdx.x % 4;
+        const auto packed = [](float2 two) { return pack_bf16(two.x, two.y); };
+#pragma unroll
+        for (int k = 0; k < k_step; k += 16) {
+            uint32_t of_a[2][4], of_b[4][2];
+#pragma unroll
+            for (int i = 0; i < 2; ++i)
+#pragma unroll
+                for (int half = 0; half < 2; ++half) {
+                    const int at = row + 16 * i + 8 * half + group;
+                    of_a[i][half] = packed(a.two_of_k(at, k + 2 * index));
+                    of_a[i][half + 2] = packed(a.two_of_k(at, k + 8 + 2 * index));
+                }
+#pragma unroll
+            for (int j = 0; j < 4; ++j) {
+                of_b[j][0] = packed(b.two_of_k(column + 8 * j + group, k + 2 * index));
+                of_b[j][1] = packed(b.two_of_k(column + 8 * j + group, k + 8 + 2 * index));
+            }
+#pragma unroll
+            for (int i = 0; i < 2; ++i)
+#pragma unroll
+                for (int j = 0; j < 4; ++j) mma_bf16_16x8x16(sums[i][j], of_a[i], of_b[j]);
+        }
+    }
+};
+
+}  // namespace medmamba::cuda

@@ -1,0 +1,51 @@
+// A thread of the block that runs: its stack, and what it waits for.
+#pragma once
+
+#include <vector>
+
+#include "block.h"
+
+namespace medmamba::cuda::emulator {
+
+enum class Wait : uint8_t { nothing, barrier, warp, shuffle, ballot, tile_bf16, tile_tf32, ended };
+
+inline const char* name_of(Wait wait) {
+    static constexpr const char* names[] = {"",  "__syncthreads", "__syncwarp", "__shfl_sync", "__ballot_sync",
+                                            "mma_bf16_16x8x16", "mma_tf32_16x8x8", ""};
+    return names[(int)wait];
+}
+
+// A copy that has been started; it is made when somebody waits for it, no earlier.
+struct Copy {
+    char* to;
+    const char* from;
+    int bytes;
+    bool valid;
+    int group;
+};
+
+struct Thread {
+    char* stack_top = nullptr;
+    void* place = nullptr;  // on its stack, where it goes on
+    int index = 0;          // in the block
+
+    Wait wait = Wait::nothing;
+    unsigned mask = 0;
+    Place asked_at{};
+    uint64_t value = 0;  // of a shuffle or a vote: what it gives, then what it gets
+    int source = 0;
+    float* d = nullptr;  // of a tile: its fragments
+    const uint32_t *a = nullptr, *b = nullptr;
+
+    std::vector<Copy> copies;
+    int committed = 0;
+};
+
+// Ends the grid with this sentence. `fail` is for the thread that runs: it does not return.
+__attribute__((format(printf, 1, 2), noreturn)) void fail(const char* format, ...);
+__attribute__((format(printf, 1, 2))) void fail_later(const char* format, ...);
+
+// The file's name without its folders.
+const char* file_of(Place place);
+
+}  // namespace medmamba::cuda::emulator

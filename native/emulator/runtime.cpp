@@ -1,0 +1,232 @@
+#include "runtime.h"
+
+#include <cstdarg>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <mutex>
+#include <unordered_map>
+
+#include "launch.h"
+#include "memory.h"
+#include "stream.h"
+
+namespace medmamba::cuda::emulator {
+
+struct Event {};
+struct Pool {};
+
+namespace {
+
+thread_local int current_device = 0;
+thread_local cudaError_t last_error = cudaSuccess;
+thread_local char sentence[512] = "";
+
+int device_count() {
+    const char* setting = std::getenv("MEDMAMBA_EMULATOR_DEVICES");
+    return setting && *setting ? std::atoi(setting) : 1;
+}
+
+uint64_t chosen_seed = 0;  // 0: the environment's
+
+uint64_t seed() {
+    if (chosen_seed) return chosen_seed;
+    const char* setting = std::getenv("MEDMAMBA_EMULATOR_SEED");
+    return setting && *setting ? (uint64_t)std::strtoull(setting, nullptr, 10) : 1;
+}
+
+cudaError_t failed(cudaError_t error) {
+    *sentence = 0;
+    return last_error = error;
+}
+
+// Of kernels that asked for more than 48 KB. Never destroyed: streams may still run while the process exits.
+struct KernelLimits {
+    std::mutex mutex;
+    std::unordered_map<const void*, size_t> shared_bytes;
+};
+KernelLimits& kernel_limits() {
+    static KernelLimits& only = *new KernelLimits;
+    return only;
+}
+
+}  // namespace
+
+void set_seed(uint64_t value) { chosen_seed = value; }
+
+void set_last_error(cudaError_t error, const char* format, ...) {
+    last_error = error;
+    va_list arguments;
+    va_start(arguments, format);
+    std::vsnprintf(sentence, sizeof sentence, format, arguments);
+    va_end(arguments);
+}
+
+size_t most_shared_bytes(const void* kernel) {
+    KernelLimits& limits = kernel_limits();
+    std::lock_guard lock(limits.mutex);
+    const auto found = limits.shared_bytes.find(kernel);
+    return found == limits.shared_bytes.end() ? shared_bytes_by_default : found->second;
+}
+
+}  // namespace medmamba::cuda::emulator
+
+using namespace medmamba::cuda::emulator;
+
+// ---- devices --------------------------------------------------------------------------------------------------
+
+cudaError_t cudaGetDeviceCount(int* count) {
+    *count = device_count();
+    return *count > 0 ? cudaSuccess : failed(cudaErrorNoDevice);
+}
+
+cudaError_t cudaGetDevice(int* device) {
+    *device = current_device;
+    return cudaSuccess;
+}
+
+cudaError_t cudaSetDevice(int device) {
+    if (device < 0 || device >= device_count()) return failed(cudaErrorInvalidDevice);
+    current_device = device;
+    return cudaSuccess;
+}
+
+cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int device) {
+    if (device < 0 || device >= device_count()) return failed(cudaErrorInvalidDevice);
+    std::snprintf(properties->name, sizeof properties->name, "CUDA emulator");
+    properties->totalGlobalMem = device_bytes();
+    properties->major = 9;
+    properties->minor = 0;
+    return cudaSuccess;
+}
+
+cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int device) {
+    if (device < 0 || device >= device_count()) return failed(cudaErrorInvalidDevice);
+    switch (attribute) {
+        case cudaDevAttrMultiProcessorCount: *value = 4; return cudaSuccess;
+        case cudaDevAttrComputeCapabilityMajor: *value = 9; return cudaSuccess;
+        case cudaDevAttrComputeCapabilityMinor: *value = 0; return cudaSuccess;
+        case cudaDevAttrMaxSharedMemoryPerBlockOptin: *value = (int)shared_bytes_at_most; return cudaSuccess;
+        case cudaDevAttrMemoryPoolsSupported: *value = 1; return cudaSuccess;
+    }
+    return failed(cudaErrorInvalidValue);
+}
+
+cudaError_t cudaDriverGetVersion(int* version) {
+    *version = 13000;
+    return cudaSuccess;
+}
+
+cudaError_t cudaMemGetInfo(size_t* free, size_t* total) {
+    *total = device_bytes();
+    const size_t in_use = device_bytes_in_use();
+    *free = *total > in_use ? *total - in_use : 0;
+    return cudaSuccess;
+}
+
+// ---- memory ---------------------------------------------------------------------------------------------------
+
+cudaError_t cudaMalloc(void** pointer, size_t bytes) {
+    *pointer = allocate_device(bytes);
+    return *pointer ? cudaSuccess : failed(cudaErrorMemoryAllocation);
+}
+
+cudaError_t cudaFree(void* pointer) {
+    if (!pointer || release_device(pointer)) return cudaSuccess;
+    set_last_error(cudaErrorInvalidValue, "memory at %p is freed that was never allocated, or was written behind its end",
+                   pointer);
+    return cudaErrorInvalidValue;
+}
+
+cudaError_t cudaMallocAsync(void** pointer, size_t bytes, cudaStream_t) { return cudaMalloc(pointer, bytes); }
+cudaError_t cudaFreeAsync(void* pointer, cudaStream_t) { return cudaFree(pointer); }
+
+// Pinned memory of the host is memory that kernels reach too.
+cudaError_t cudaMallocHost(void** pointer, size_t bytes) { return cudaMalloc(pointer, bytes); }
+cudaError_t cudaFreeHost(void* pointer) { return cudaFree(pointer); }
+
+cudaError_t cudaDeviceGetDefaultMemPool(cudaMemPool_t* pool, int) {
+    static Pool only;
+    *pool = &only;
+    return cudaSuccess;
+}
+cudaError_t cudaMemPoolSetAttribute(cudaMemPool_t, cudaMemPoolAttr, void*) { return cudaSuccess; }
+cudaError_t cudaMemPoolTrimTo(cudaMemPool_t, size_t) { return cudaSuccess; }
+
+cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpyKind kind, cudaStream_t) {
+    if (kind == cudaMemcpyHostToDevice && !is_device(to)) return failed(cudaErrorInvalidValue);
+    if (kind == cudaMemcpyDeviceToHost && !is_device(from)) return failed(cudaErrorInvalidValue);
+    if (bytes) std::memcpy(to, from, bytes);
+    return cudaSuccess;
+}
+
+cudaError_t cudaMemsetAsync(void* pointer, int value, size_t bytes, cudaStream_t) {
+    if (!is_device(pointer)) return failed(cudaErrorInvalidValue);
+    std::memset(pointer, value, bytes);
+    return cudaSuccess;
+}
+
+// ---- streams and events: work is done when it is queued, so that there is never anything to wait for ----------
+
+cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned) {
+    *stream = new Stream{current_device, Dice(seed())};
+    return cudaSuccess;
+}
+cudaError_t cudaStreamDestroy(cudaStream_t stream) {
+    delete stream;
+    return cudaSuccess;
+}
+cudaError_t cudaStreamSynchronize(cudaStream_t) { return cudaSuccess; }
+
+cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned) {
+    *event = new Event;
+    return cudaSuccess;
+}
+cudaError_t cudaEventDestroy(cudaEvent_t event) {
+    delete event;
+    return cudaSuccess;
+}
+cudaError_t cudaEventRecord(cudaEvent_t, cudaStream_t) { return cudaSuccess; }
+cudaError_t cudaEventSynchronize(cudaEvent_t) { return cudaSuccess; }
+
+// ---- kernels and errors ---------------------------------------------------------------------------------------
+
+cudaError_t cudaFuncSetAttribute(const void* kernel, cudaFuncAttribute, int value) {
+    if (value < 0 || (size_t)value > shared_bytes_at_most) return failed(cudaErrorInvalidValue);
+    KernelLimits& limits = kernel_limits();
+    std::lock_guard lock(limits.mutex);
+    limits.shared_bytes[kernel] = (size_t)value;
+    return cudaSuccess;
+}
+
+cudaError_t cudaGetLastError() {
+    const cudaError_t error = last_error;
+    last_error = cudaSuccess;
+    return error;
+}
+
+const char* cudaGetErrorName(cudaError_t error) {
+    switch (error) {
+        case cudaSuccess: return "cudaSuccess";
+        case cudaErrorInvalidValue: return "cudaErrorInvalidValue";
+        case cudaErrorMemoryAllocation: return "cudaErrorMemoryAllocation";
+        case cudaErrorInvalidConfiguration: return "cudaErrorInvalidConfiguration";
+        case cudaErrorInsufficientDriver: return "cudaErrorInsufficientDriver";
+        case cudaErrorNoDevice: return "cudaErrorNoDevice";
+        case cudaErrorInvalidDevice: return "cudaErrorInvalidDevice";
+        case cudaErrorInvalidResourceHandle: return "cudaErrorInvalidResourceHandle";
+        case cudaErrorNotReady: return "cudaErrorNotReady";
+        case cudaErrorLaunchFailure: return "cudaErrorLaunchFailure";
+    }
+    return "an error that the emulator does not know";
+}
+
+const char* cudaGetErrorString(cudaError_t error) {
+    switch (error) {
+        case cudaSuccess: return "no error";
+        case cudaErrorNoDevice: return "no CUDA-capable device is detected";
+        case cudaErrorMemoryAllocation: return "out of memory";
+        case cudaErrorInvalidDevice: return "invalid device ordinal";
+        default: return *sentence ? sentence : cudaGetErrorName(error);
+    }
+}

@@ -1,0 +1,40 @@
+// A stream of the emulator: a device, and the dice that the order of its threads and blocks is thrown with.
+#pragma once
+
+#include <cstdint>
+
+#include "runtime.h"
+
+namespace medmamba::cuda::emulator {
+
+// xorshift64*
+class Dice {
+public:
+    explicit Dice(uint64_t seed) : state_(seed * 0x9e3779b97f4a7c15u + 0x2545f4914f6cdd1du) {}
+
+    // From 0 to below `sides`.
+    unsigned below(unsigned sides) {
+        state_ ^= state_ >> 12;
+        state_ ^= state_ << 25;
+        state_ ^= state_ >> 27;
+        return (unsigned)((state_ * 0x2545f4914f6cdd1du >> 32) * sides >> 32);
+    }
+
+private:
+    uint64_t state_;
+};
+
+struct Stream {
+    int device;
+    Dice dice;
+};
+
+// Keeps the sentence for cudaGetErrorString; the error is what the thread's next cudaGetLastError() answers.
+__attribute__((format(printf, 2, 3))) void set_last_error(cudaError_t error, const char* format, ...);
+
+// The dynamic shared memory that a kernel may be launched with.
+size_t most_shared_bytes(const void* kernel);
+
+constexpr size_t shared_bytes_by_default = 48 << 10, shared_bytes_at_most = 227 << 10;
+
+}  // namespace medmamba::cuda::emulator

@@ -4,7 +4,7 @@
 //
 // A direction is only an order of visiting pixels: nothing is reordered in memory. A block owns some channels of one
 // direction of one image, or of a segment of it (scan_passes.cuh), with the states of all its steps in registers
-// (scan_steps.cuh) and the chunk at hand in shared memory (scan4.cuh): 58 KB for 96 channels and 384 threads, 20 KB for
+// (scan_steps.cuh) and the chunk at hand in shared memory (scan4.cuh): 58 KB for 96 channels and 384 threads, 25 KB for
 // 32 channels and 128.
 //
 // Workspace: four copies of y for a run of images, at most 512 MiB, and for a few images (fewer than fill the GPU) 17

@@ -4,7 +4,7 @@
 // group's channels, are added within the block; if a group has several blocks each has a copy, and each image and segment
 // has its own gradients of A, D and delta_bias. They are added in their order at the end.
 //
-// Shared memory: 75 KB a block. Workspace: the copies for a run of images, at most 512 MiB.
+// Shared memory: 71 KB a block. Workspace: the copies for a run of images, at most 512 MiB.
 #include "selective_scan.cuh"
 
 namespace medmamba::cuda {

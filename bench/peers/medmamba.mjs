@@ -2,6 +2,9 @@
 // is that task's.
 //
 //   node bench/peers/medmamba.mjs --task training --batch 8
+//
+// Beside the process's peak it reports the tensors' own, `peakTensorBytes`, and what of it stays between two steps
+// whatever the batch, `steadyBytes`: parameters, and in training their gradients and AdamW's moments.
 import { parseArgs } from "node:util";
 import { crossEntropy, MedMamba, noGrad, openDevice, optim, randn, tensor } from "../../dist/index.js";
 
@@ -15,11 +18,13 @@ const { values: options } = parseArgs({
     warmup: { type: "string", default: "1" },
     repeats: { type: "string", default: "5" },
     budget: { type: "string", default: "40" },
+    checkpointing: { type: "boolean", default: false },
   },
 });
 const [batch, size] = [Number(options.batch), Number(options["image-size"])];
 const device = openDevice("cpu", { threads: Number(options.threads) });
 const model = new MedMamba({ variant: options.variant, device });
+model.checkpointing = options.checkpointing;
 const images = randn([batch, 3, size, size], { device });
 const step = options.task === "training" ? training() : inference();
 const seconds = await measure(step, Number(options.warmup), Number(options.repeats), Number(options.budget));
@@ -31,6 +36,8 @@ console.log(
     parameters: model.parameterCount,
     seconds,
     peakBytes: 1024 * process.resourceUsage().maxRSS,
+    peakTensorBytes: device.memory().peakBytes,
+    steadyBytes: device.memory().bytes - 4 * images.size,
     device: device.describe(),
   }),
 );

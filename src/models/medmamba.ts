@@ -87,6 +87,20 @@ export function medMambaConfig({
   return config;
 }
 
+/**
+ * Modules one after another, each result disposed as soon as the next is queued: a prediction holds one activation at a
+ * time, however deep the network is. What a training needs again, the tape holds by itself. `x` stays the caller's.
+ */
+function chain(modules: readonly (Module & { forward(x: Tensor): Tensor })[], x: Tensor): Tensor {
+  let y = x;
+  for (const module of modules) {
+    const next = module.forward(y);
+    if (y !== x) y.dispose();
+    y = next;
+  }
+  return y;
+}
+
 /** One resolution: blocks, then patch merging (not after the last stage). */
 class Stage extends Module {
   readonly #blocks: ModuleList<SSConvSSM>;
@@ -100,8 +114,7 @@ class Stage extends Module {
   }
 
   override forward(x: Tensor): Tensor {
-    const y = this.#blocks.items.reduce((features, block) => block.forward(features), x);
-    return this.#downsample ? this.#downsample.forward(y) : y;
+    return chain([...this.#blocks.items, ...(this.#downsample ? [this.#downsample] : [])], x);
   }
 }
 
@@ -183,6 +196,8 @@ export class MedMamba extends Module {
       );
     }
     const patches = this.#patchEmbed.forward(images);
-    return this.#layers.items.reduce((x, stage) => stage.forward(x), patches);
+    const features = chain(this.#layers.items, patches);
+    if (features !== patches) patches.dispose();
+    return features;
   }
 }

@@ -145,6 +145,7 @@ int main() {
         compare(kernels, bytes, Case(9, 3, 11, 17, 5, 2));
         compare(kernels, bytes, Case(2, 2, 3, 5, 1, 1));
         compare(kernels, bytes, Case(1, 13, 10, 33, 33, 6));
+        compare(kernels, bytes, Case(1, 14, 17, 33, 16, 3));  // long enough for a GPU to cut it into segments
         compare(kernels, bytes, Case(0, 3, 3, 4, 16, 1));
         not_a_number(kernels, bytes);
     });

@@ -142,5 +142,6 @@ int main() {
         compare(kernels, bytes, Case(1, 40, 65, 20, 1, {true, false, true, false, true}));
         compare(kernels, bytes, Case(1, 66, 49, 33, 2, all));
         compare(kernels, bytes, Case(1, 5, 130, 16, 5, none));
+        compare(kernels, bytes, Case(1, 20, 250, 16, 2, all));  // long enough for a GPU to cut it into segments
     });
 }

@@ -120,8 +120,9 @@ describe("medmamba bench", () => {
       name: "layer norm x gate forward",
       shape: "64x96",
       batch: 1,
-      bound: "memory",
     });
+    // Which of the two limits binds depends on rates measured a moment ago: on a busy machine, on either.
+    expect(["memory", "exp"]).toContain(report.rows[0].bound);
     for (const { seconds, leastSeconds, ofLimit, imagesPerSecond } of report.rows) {
       expect(ofLimit).toBeCloseTo(leastSeconds / seconds, 9);
       expect(imagesPerSecond).toBeCloseTo(1 / seconds, 3);

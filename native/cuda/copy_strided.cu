@@ -13,28 +13,6 @@ namespace medmamba::cuda {
 
 namespace {
 
-int64_t magnitude(int64_t stride) { return stride < 0 ? -stride : stride; }
-
-// first = x, second = y.
-StridedPair ordered_axes(const mm_copy_params* params) {
-    int64_t order[MM_MAX_DIMENSIONS];
-    for (int64_t i = 0; i < params->dimensions; ++i) {
-        int64_t place = i;
-        for (; place > 0; --place) {
-            const int64_t before = magnitude(params->y_strides[order[place - 1]]);
-            if (before >= magnitude(params->y_strides[i])) break;
-            order[place] = order[place - 1];
-        }
-        order[place] = i;
-    }
-    StridedPair axes;
-    axes.append(1, 0, 0);
-    for (int64_t i = 0; i < params->dimensions; ++i) {
-        axes.append(params->shape[order[i]], params->x_strides[order[i]], params->y_strides[order[i]]);
-    }
-    return axes;
-}
-
 struct alignas(16) Word16 {
     uint64_t low, high;
 };

@@ -181,11 +181,7 @@ bool takes_fours(const StridedPair& axes, const int64_t (&strides)[MM_MAX_DIMENS
 mm_status binary(mm_stream* stream, const mm_binary_params* params) {
     if (params->op < MM_ADD || params->op > MM_DIVIDE)
         return stream->fail(MM_INVALID_ARGUMENT, "binary: there is no operation %d", (int)params->op);
-    StridedPair axes;
-    axes.append(1, 0, 0);
-    for (int64_t axis = 0; axis < params->dimensions; ++axis) {
-        axes.append(params->shape[axis], params->a_strides[axis], params->b_strides[axis]);
-    }
+    StridedPair axes = merged_axes(params);
     const int64_t last = axes.dimensions - 1;
     const bool fours = axes.shape[last] % 4 == 0 && takes_fours(axes, axes.first, params->a) &&
                        takes_fours(axes, axes.second, params->b) && aligned_for_vectors(params->y);

@@ -7,6 +7,7 @@
 #include <limits>
 #include <type_traits>
 
+#include "../../backend/dtype.h"
 #include "each_vector.h"
 
 namespace medmamba::cpu::MM_SIMD {
@@ -73,29 +74,14 @@ mm_status cast_pair(mm_stream* stream, const mm_cast_params* params) {
     return MM_OK;
 }
 
-template <class From>
-mm_status cast_from(mm_stream* stream, const mm_cast_params* params) {
-    switch (params->y_dtype) {
-        case MM_FLOAT32: return cast_pair<float, From>(stream, params);
-        case MM_BFLOAT16: return cast_pair<BFloat16, From>(stream, params);
-        case MM_INT32: return cast_pair<int32_t, From>(stream, params);
-        case MM_INT64: return cast_pair<int64_t, From>(stream, params);
-        case MM_UINT8: return cast_pair<uint8_t, From>(stream, params);
-        default: return stream->fail(MM_INVALID_ARGUMENT, "cast: there is no dtype %d", (int)params->y_dtype);
-    }
-}
-
 }  // namespace
 
 mm_status cast(mm_stream* stream, const mm_cast_params* params) {
-    switch (params->x_dtype) {
-        case MM_FLOAT32: return cast_from<float>(stream, params);
-        case MM_BFLOAT16: return cast_from<BFloat16>(stream, params);
-        case MM_INT32: return cast_from<int32_t>(stream, params);
-        case MM_INT64: return cast_from<int64_t>(stream, params);
-        case MM_UINT8: return cast_from<uint8_t>(stream, params);
-        default: return stream->fail(MM_INVALID_ARGUMENT, "cast: there is no dtype %d", (int)params->x_dtype);
-    }
+    return visit_dtype<BFloat16>(stream, "cast", params->x_dtype, [&](auto from) {
+        return visit_dtype<BFloat16>(stream, "cast", params->y_dtype, [&](auto to) {
+            return cast_pair<decltype(to), decltype(from)>(stream, params);
+        });
+    });
 }
 
 }  // namespace medmamba::cpu::MM_SIMD

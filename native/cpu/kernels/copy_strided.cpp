@@ -17,28 +17,6 @@ namespace {
 
 constexpr int64_t tile = 32;
 
-int64_t magnitude(int64_t stride) { return stride < 0 ? -stride : stride; }
-
-// first = x, second = y.
-StridedPair ordered_axes(const mm_copy_params* params) {
-    int64_t order[MM_MAX_DIMENSIONS];
-    for (int64_t i = 0; i < params->dimensions; ++i) {
-        int64_t place = i;
-        for (; place > 0; --place) {
-            const int64_t before = magnitude(params->y_strides[order[place - 1]]);
-            if (before >= magnitude(params->y_strides[i])) break;
-            order[place] = order[place - 1];
-        }
-        order[place] = i;
-    }
-    StridedPair axes;
-    axes.append(1, 0, 0);
-    for (int64_t i = 0; i < params->dimensions; ++i) {
-        axes.append(params->shape[order[i]], params->x_strides[order[i]], params->y_strides[order[i]]);
-    }
-    return axes;
-}
-
 void copy_runs(mm_stream* stream, const StridedPair& axes, int64_t size, const char* x, char* y) {
     parallel_ranges(stream, axes.count(), elements_per_task * 4 / size, [&](int64_t first, int64_t last, int) {
         each_piece(axes, first, last, [&](int64_t, int64_t from, int64_t to, int64_t count) {

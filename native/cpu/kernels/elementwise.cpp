@@ -164,11 +164,7 @@ void broadcast_pieces(mm_stream* stream, const StridedPair& axes, const float* a
 }  // namespace
 
 mm_status binary(mm_stream* stream, const mm_binary_params* params) {
-    StridedPair axes;
-    axes.append(1, 0, 0);
-    for (int64_t axis = 0; axis < params->dimensions; ++axis) {
-        axes.append(params->shape[axis], params->a_strides[axis], params->b_strides[axis]);
-    }
+    const StridedPair axes = merged_axes(params);
     if (axes.count() == 0) return MM_OK;
     const auto apply = [&](auto f) {
         broadcast_pieces(stream, axes, params->a, params->b, params->y, f);

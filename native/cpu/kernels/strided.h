@@ -1,37 +1,10 @@
-// An index space that two operands walk with strides of their own.
+// Walking an index space of two operands, each with strides of its own.
 #pragma once
 
+#include "../../backend/strided.h"
 #include "kernels.h"
 
 namespace medmamba::cpu::MM_SIMD {
-
-// Axes in row-major order, the last one innermost.
-struct StridedPair {
-    int64_t dimensions = 0;
-    int64_t shape[MM_MAX_DIMENSIONS], first[MM_MAX_DIMENSIONS], second[MM_MAX_DIMENSIONS];
-
-    int64_t count() const {
-        int64_t product = 1;
-        for (int64_t axis = 0; axis < dimensions; ++axis) product *= shape[axis];
-        return product;
-    }
-
-    // Adds an innermost axis, merged with the one before where both operands step through the two as through
-    // one. There is always at least one axis after this; axes of size one vanish otherwise.
-    void append(int64_t size, int64_t first_stride, int64_t second_stride) {
-        const int64_t last = dimensions - 1;
-        if (size == 1 && dimensions > 0) return;
-        if (dimensions > 0 && (shape[last] == 1 || (first[last] == size * first_stride &&
-                                                    second[last] == size * second_stride))) {
-            shape[last] *= size;
-        } else {
-            ++dimensions;
-            shape[dimensions - 1] = size;
-        }
-        first[dimensions - 1] = first_stride;
-        second[dimensions - 1] = second_stride;
-    }
-};
 
 // Offsets of the two operands at an element, given by its place in row-major order over the first `axes` axes.
 inline void offsets_at(const StridedPair& pair, int64_t axes, int64_t place, int64_t* first, int64_t* second) {

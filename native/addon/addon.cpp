@@ -5,6 +5,7 @@
 #include "buffer.h"
 #include "environment.h"
 #include "errors.h"
+#include "library.h"
 #include "numbers.h"
 #include "stream.h"
 
@@ -53,6 +54,22 @@ Napi::Value plan(const Napi::CallbackInfo& info) {
     return stream->plan(info.Env(), info[1].ToString(), info[2]);
 }
 
+Napi::Value device_count(const Napi::CallbackInfo& info) {
+    std::string why;
+    const int32_t count = count_devices(info[0].ToString(), &why);
+    if (count < 1) throw coded_error(info.Env(), code::no_device, why);
+    return Napi::Number::New(info.Env(), count);
+}
+
+Napi::Value has_driver(const Napi::CallbackInfo& info) { return Napi::Boolean::New(info.Env(), driver_installed()); }
+
+Napi::Value verdict_of(const Napi::CallbackInfo& info) {
+    const std::optional<std::string> found = verdict(info[0].ToString());
+    return found ? Napi::String::New(info.Env(), *found) : info.Env().Undefined();
+}
+
+void remember_verdict(const Napi::CallbackInfo& info) { set_verdict(info[0].ToString(), info[1].ToString()); }
+
 Napi::Object initialise(Napi::Env env, Napi::Object exports) {
     auto* environment = new Environment;
     environment->buffer = Napi::Persistent(Buffer::define(env));
@@ -65,6 +82,10 @@ Napi::Object initialise(Napi::Env env, Napi::Object exports) {
     exports["abiVersion"] = Napi::Number::New(env, MM_ABI_VERSION);
     exports["simdLevels"] = simd_levels;
     exports["openStream"] = Napi::Function::New<open_stream>(env, "openStream");
+    exports["deviceCount"] = Napi::Function::New<device_count>(env, "deviceCount");
+    exports["driverInstalled"] = Napi::Function::New<has_driver>(env, "driverInstalled");
+    exports["verdict"] = Napi::Function::New<verdict_of>(env, "verdict");
+    exports["setVerdict"] = Napi::Function::New<remember_verdict>(env, "setVerdict");
     exports["plan"] = Napi::Function::New<plan>(env, "plan");
     return exports;
 }

@@ -111,6 +111,17 @@ export interface NativeAddon {
     library: string,
     options: { deviceIndex?: number; threads?: number; simd?: string; precision?: string },
   ): NativeStream;
+  /**
+   * Devices of the backend in the shared library. May take the process down if the driver is broken: see probe.ts.
+   *
+   * @throws MEDMAMBA_NO_DEVICE with the reason if there is none
+   */
+  deviceCount(library: string): number;
+  /** Whether there is an NVIDIA driver to ask. */
+  driverInstalled(): boolean;
+  /** What `setVerdict` noted about a library, anywhere in this process. */
+  verdict(library: string): string | undefined;
+  setVerdict(library: string, verdict: string): void;
   /** `operation` is "ss2d" or "ss_conv_ssm"; `dimensions`: batch, height, width, channels, states, rank. */
   plan(stream: NativeStream, operation: string, dimensions: Readonly<Record<string, number>>): NativePlan;
 }

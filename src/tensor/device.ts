@@ -14,7 +14,9 @@ import type {
   NativeStream,
 } from "../native/addon.js";
 import { DeviceError, fromNative } from "../native/errors.js";
-import { backendLibrary, loadAddon } from "../native/load.js";
+import { inspectLibrary } from "../native/inspection.js";
+import { backendLibrary, isSourceCheckout, loadAddon } from "../native/load.js";
+import { whyNoGpu } from "../native/probe.js";
 
 /** What an operation passes for a field of its parameter struct. */
 export type Argument =
@@ -180,11 +182,8 @@ export function openDevice(name: string, options: DeviceOptions = {}): Device {
     guarded(() => loadAddon().openStream(library, { ...options, deviceIndex: index }));
   if (kind === "cpu") return new Device("cpu", open("cpu"));
   const library = backendLibrary(kind === "cuda" ? "medmamba_cuda" : "medmamba_cuda_emulated");
-  if (!existsSync(library))
-    throw notUsable(
-      name,
-      `there is no CUDA library at ${library}; in a source checkout, \`npm run build:cuda\` makes it`,
-    );
+  const reason = whyNotLoadable(library) ?? (kind === "cuda" ? whyNoGpu(library) : undefined);
+  if (reason) throw notUsable(name, reason);
   try {
     return new Device(canonicalName(name), open(library));
   } catch (error) {
@@ -220,6 +219,17 @@ function openBest(): Device {
     fallbackReason = error instanceof Error ? error.message : String(error);
     return resolveDevice("cpu");
   }
+}
+
+function whyNotLoadable(library: string): string | undefined {
+  if (!existsSync(library)) {
+    const [place, command] = isSourceCheckout()
+      ? ["in a source checkout", "npm run build:cuda"]
+      : ["with the CUDA toolkit", "npx medmamba build --cuda"];
+    return `there is no CUDA library at ${library}; ${place}, \`${command}\` makes it`;
+  }
+  const problem = inspectLibrary(library, process);
+  return problem && `the CUDA library ${library} cannot be loaded: ${problem}`;
 }
 
 function notUsable(name: string, reason: string, cause?: Error): DeviceError {

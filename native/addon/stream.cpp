@@ -59,6 +59,7 @@ Napi::Function Stream::define(Napi::Env env) {
          InstanceMethod<&Stream::upload>("upload"), InstanceMethod<&Stream::download>("download"),
          InstanceMethod<&Stream::synchronize>("synchronize"), InstanceMethod<&Stream::call>("call"),
          InstanceMethod<&Stream::memory>("memory"), InstanceMethod<&Stream::describe>("describe"),
+         InstanceMethod<&Stream::start_timer>("startTimer"), InstanceMethod<&Stream::stop_timer>("stopTimer"),
          InstanceMethod<&Stream::start_profile>("startProfile"),
          InstanceMethod<&Stream::stop_profile>("stopProfile"), InstanceMethod<&Stream::close>("close")});
 }
@@ -122,6 +123,8 @@ void Stream::shut_down() {
     queue_->stop();
     backend_->synchronize(stream_);
     in_transfer_.clear();
+    timer_.reset();
+    profile_.reset();
     memory_->close();
     backend_->stream_destroy(stream_);
     queue_.reset();
@@ -162,7 +165,7 @@ void Stream::call(const Napi::CallbackInfo& info) {
     if (!operation) throw coded_error(env, code::invalid_argument, name + ": there is no such operation", name);
     auto parameters = read_parameters(env, name, *operation->parameters, info[1], *memory_);
     queue_->push(operation->name, [this, operation, profile = profile_, parameters = std::move(parameters)] {
-        if (profile) return profile->run(*operation, stream_, parameters->data());
+        if (profile) return profile->run(*operation, parameters->data());
         return operation->run(backend_, stream_, parameters->data());
     });
 }
@@ -324,9 +327,33 @@ Napi::Value Stream::describe(const Napi::CallbackInfo& info) {
     return result;
 }
 
+void Stream::start_timer(const Napi::CallbackInfo& info) {
+    expect_open(info.Env(), "startTimer");
+    if (!timer_) timer_ = std::make_unique<Timer>(backend_, stream_);
+    queue_->push("startTimer", [this] { return timer_->start(); });
+}
+
+Napi::Value Stream::stop_timer(const Napi::CallbackInfo& info) {
+    const Napi::Env env = info.Env();
+    const HostBytes target = host_bytes(env, "stopTimer", info[0]);
+    expect_open(env, "stopTimer");
+    if (!timer_) throw coded_error(env, code::invalid_argument, "stopTimer: startTimer has not been called", "stopTimer");
+    if (target.bytes != sizeof(double))
+        throw coded_error(env, code::invalid_argument, "stopTimer: the result needs a Float64Array of one number", "stopTimer");
+    const auto work = [this, target] {
+        double seconds = 0;
+        mm_status status = timer_->stop();
+        if (status == MM_OK) status = timer_->elapsed(&seconds);
+        if (status == MM_OK) status = finish_transfers();
+        std::memcpy(target.data, &seconds, sizeof seconds);
+        return status;
+    };
+    return wait(env, "stopTimer", work, info[0].As<Napi::Object>());
+}
+
 void Stream::start_profile(const Napi::CallbackInfo& info) {
     expect_open(info.Env(), "startProfile");
-    profile_ = std::make_shared<Profile>(backend_);
+    profile_ = std::make_shared<Profile>(backend_, stream_);
 }
 
 Napi::Value Stream::stop_profile(const Napi::CallbackInfo& info) {

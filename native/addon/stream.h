@@ -17,6 +17,7 @@
 #include "memory.h"
 #include "profile.h"
 #include "queue.h"
+#include "timer.h"
 
 namespace medmamba::addon {
 
@@ -47,6 +48,8 @@ private:
     void call(const Napi::CallbackInfo& info);
     Napi::Value memory(const Napi::CallbackInfo& info);
     Napi::Value describe(const Napi::CallbackInfo& info);
+    void start_timer(const Napi::CallbackInfo& info);
+    Napi::Value stop_timer(const Napi::CallbackInfo& info);
     void start_profile(const Napi::CallbackInfo& info);
     Napi::Value stop_profile(const Napi::CallbackInfo& info);
     void close(const Napi::CallbackInfo& info);
@@ -68,6 +71,7 @@ private:
     mm_stream* stream_ = nullptr;
     std::unique_ptr<Queue> queue_;  // null once shut down
     std::shared_ptr<Memory> memory_;
+    std::unique_ptr<Timer> timer_;      // of the executor, once it has been started
     std::shared_ptr<Profile> profile_;  // of the calls from now on, if they are timed
     napi_threadsafe_function answers_ = nullptr;
     napi_env env_ = nullptr;

@@ -27,7 +27,7 @@ extern "C" {
 #endif
 
 /* Raised whenever a struct or the table changes; addon and backend must agree. */
-#define MM_ABI_VERSION 2
+#define MM_ABI_VERSION 3
 #define MM_MAX_DIMENSIONS 8
 
 typedef enum mm_status {
@@ -42,6 +42,7 @@ typedef enum mm_status {
 typedef enum mm_dtype { MM_FLOAT32 = 0, MM_BFLOAT16 = 1, MM_INT32 = 2, MM_INT64 = 3, MM_UINT8 = 4 } mm_dtype;
 
 typedef struct mm_stream mm_stream; /* defined by each backend */
+typedef struct mm_event mm_event;   /* a moment of a stream; defined by each backend */
 
 typedef struct mm_stream_options {
     int32_t device_index;
@@ -547,6 +548,14 @@ typedef struct mm_backend {
     mm_status (*upload)(mm_stream *stream, void *device, const void *host, size_t bytes);
     mm_status (*download)(mm_stream *stream, void *host, const void *device, size_t bytes);
     mm_status (*synchronize)(mm_stream *stream);
+
+    /* Time where the work runs. An event marks the moment when everything queued before `event_record` has run, and
+     * may be recorded again. `event_elapsed` waits for `end` and answers the seconds from `begin`; both have to have
+     * been recorded. The CPU, whose work is done when a function returns, has a clock's readings. */
+    mm_status (*event_create)(mm_stream *stream, mm_event **event);
+    void (*event_destroy)(mm_stream *stream, mm_event *event);
+    mm_status (*event_record)(mm_stream *stream, mm_event *event);
+    mm_status (*event_elapsed)(mm_stream *stream, const mm_event *begin, const mm_event *end, double *seconds);
 
     const char *(*last_error)(mm_stream *stream); /* one sentence about the last failure on this stream */
 

@@ -11,6 +11,7 @@
 #include <new>
 
 #include "driver.cuh"
+#include "event.cuh"
 #include "scan.cuh"
 #include "stream.cuh"
 #include "transfers.cuh"
@@ -211,6 +212,10 @@ mm_backend make_backend() {
     table.upload = upload;
     table.download = download;
     table.synchronize = synchronize;
+    table.event_create = event_create;
+    table.event_destroy = event_destroy;
+    table.event_record = event_record;
+    table.event_elapsed = event_elapsed;
     table.last_error = last_error;
     table.scan4_checkpoint_count = scan4_checkpoint_count;
 #define MM_FILL(name) table.name = name;

@@ -1,5 +1,6 @@
 #include "runtime.h"
 
+#include <chrono>
 #include <cstdarg>
 #include <cstdio>
 #include <cstdlib>
@@ -13,7 +14,10 @@
 
 namespace medmamba::cuda::emulator {
 
-struct Event {};
+struct Event {
+    bool timed, recorded;
+    std::chrono::steady_clock::time_point moment;
+};
 struct Pool {};
 
 namespace {
@@ -178,16 +182,26 @@ cudaError_t cudaStreamDestroy(cudaStream_t stream) {
 }
 cudaError_t cudaStreamSynchronize(cudaStream_t) { return cudaSuccess; }
 
-cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned) {
-    *event = new Event;
+cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned flags) {
+    *event = new Event{!(flags & cudaEventDisableTiming), false, {}};
     return cudaSuccess;
 }
 cudaError_t cudaEventDestroy(cudaEvent_t event) {
     delete event;
     return cudaSuccess;
 }
-cudaError_t cudaEventRecord(cudaEvent_t, cudaStream_t) { return cudaSuccess; }
+cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t) {
+    event->recorded = true;
+    if (event->timed) event->moment = std::chrono::steady_clock::now();
+    return cudaSuccess;
+}
 cudaError_t cudaEventSynchronize(cudaEvent_t) { return cudaSuccess; }
+cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t begin, cudaEvent_t end) {
+    if (!begin->timed || !end->timed || !begin->recorded || !end->recorded)
+        return failed(cudaErrorInvalidResourceHandle);
+    *milliseconds = std::chrono::duration<float, std::milli>(end->moment - begin->moment).count();
+    return cudaSuccess;
+}
 
 // ---- kernels and errors ---------------------------------------------------------------------------------------
 

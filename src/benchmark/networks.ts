@@ -86,7 +86,7 @@ export function modelBenchmarks(
 ): Benchmark[] {
   const work = modelWork(config, imageSize);
   const [forward, backward] = [forwardCost(work, batch), backwardCost(work, batch)];
-  const common = { shape: `${batch}x${config.inChannels}x${imageSize}x${imageSize}`, images: batch };
+  const common = { shape: `${imageSize}x${imageSize}x${config.inChannels}`, images: batch };
   return [
     {
       ...common,

@@ -33,8 +33,9 @@ export function defined<T extends object>(fields: T): { [K in keyof T]?: Exclude
   return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as never;
 }
 
+/** "cuda-emulated", which tests have, is not offered. */
 function deviceName(text: string): string {
-  if (/^(auto|cpu|cuda(:\d+)?)$/.test(text)) return text;
+  if (/^(auto|cpu|cuda-emulated|cuda(:\d+)?)$/.test(text)) return text;
   throw new InvalidArgumentError("Use auto, cpu, cuda or cuda:1, cuda:2, ...");
 }
 

@@ -84,6 +84,13 @@ export interface NativeStream {
   call(operation: string, parameters: NativeParameters): void;
   memory(): NativeMemory;
   describe(): NativeDescription;
+  /** Marks this moment of the queued work; a second call marks another. */
+  startTimer(): void;
+  /**
+   * Resolves when everything queued so far has run, with the seconds since `startTimer`'s moment in `target[0]`: by the
+   * device's clock, so that what passes between a call and its work is not in it. Rejects as `download` does.
+   */
+  stopTimer(target: Float64Array): Promise<void>;
   /** Times each operation that is called from here on, the block's parts one by one. */
   startProfile(): void;
   /** Ends that, with what has run so far: synchronise first. */

@@ -111,6 +111,18 @@ export class Device {
     return guarded(() => loadAddon().plan(this.#stream, operation, dimensions));
   }
 
+  /**
+   * @internal Seconds between the first and the last of what `work` queues, by the device's own clock. Resolves when
+   * it is done; rejects as `synchronize` does.
+   */
+  async time(work: () => void): Promise<number> {
+    const seconds = new Float64Array(1);
+    guarded(() => this.#stream.startTimer());
+    work();
+    await this.#stream.stopTimer(seconds).catch(rethrow);
+    return seconds[0] ?? Number.NaN;
+  }
+
   /** @internal Times each operation that is called from here on, the parts of the block one by one. */
   startProfile(): void {
     guarded(() => this.#stream.startProfile());

@@ -46,8 +46,8 @@ then blocks, then inference and training steps (forward, loss, backward, AdamW).
   time      median of one call, after warming up
   +-        half of the samples are within this of the median, about
   img/s     images that pass a second, at the batch size given
-  GFLOP/s   two for each multiply-add; of a scan, those that cannot be fused away
-            and without its exponentials
+  GFLOP/s   two for each multiply-add; of a scan, those that cannot be fused
+            away, and without its exponentials
   GB/s      tensors of the kernel, each read or written once, by the time
   bound     what the kernel's least time comes from: its products, its
             exponentials, or the memory

@@ -112,7 +112,7 @@ export function resolveClassWeights(
   if (typeof setting !== "string") {
     if (setting.length !== counts.length || !setting.every((weight) => weight > 0)) {
       throw new ArgumentError(
-        `training: classWeights [${setting.join(", ")}] are not ${counts.length} positive factors.`,
+        `training: classWeights [${setting.join(", ")}] are not ${counts.length} positive factors, one for each class.`,
       );
     }
     return Float32Array.from(setting);

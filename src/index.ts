@@ -9,6 +9,7 @@ export * as data from "./data/index.js";
 export { type EvaluateOptions, type Evaluation, evaluate, predictDataset } from "./evaluation/evaluate.js";
 export * as metrics from "./evaluation/index.js";
 export { type Classifier, type Prediction, predictImages } from "./evaluation/predict.js";
+export { toInput } from "./models/input.js";
 export {
   MedMamba,
   type MedMambaConfig,

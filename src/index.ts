@@ -9,6 +9,7 @@ export * as data from "./data/index.js";
 export { type EvaluateOptions, type Evaluation, evaluate, predictDataset } from "./evaluation/evaluate.js";
 export * as metrics from "./evaluation/index.js";
 export { type Classifier, type Prediction, predictImages } from "./evaluation/predict.js";
+export { toInput } from "./models/input.js";
 export {
   MedMamba,
   type MedMambaConfig,
@@ -40,9 +41,9 @@ export {
   openDevice,
   whyNotGpu,
 } from "./tensor/device.js";
-export type { DType, HostArray } from "./tensor/dtype.js";
+export type { DType, HostArray, HostArrays } from "./tensor/dtype.js";
 export { type GeneratorState, generatorState, manualSeed, setGeneratorState } from "./tensor/generator.js";
-export { keep, tidy } from "./tensor/scope.js";
+export { type Disposable, keep, tidy } from "./tensor/scope.js";
 export { type BackwardOptions, noGrad } from "./tensor/tape.js";
 export { Tensor, type TensorOptions } from "./tensor/tensor.js";
 export {
@@ -52,6 +53,7 @@ export {
   loadWeights,
   readCheckpoint,
   saveCheckpoint,
+  type TrainingState,
 } from "./training/checkpoint.js";
 export { type FitOptions, type FitProgress, type FitResult, fit } from "./training/fit.js";
 export { type EpochRecord, TrainingError, type ValidationRecord } from "./training/history.js";

@@ -13,7 +13,7 @@ export interface CommonOptions {
 export function withCommonOptions(command: Command): Command {
   return command
     .addOption(
-      new Option("--device <name>", "auto, cpu, cuda or cuda:1, cuda:2, ...")
+      new Option("--device <name>", "where to compute: auto (a GPU if one works), cpu, cuda, cuda:1, ...")
         .default("auto")
         .argParser(deviceName),
     )

@@ -8,18 +8,23 @@ import { noGrad } from "../tensor/tape.js";
 import { EvaluationError } from "./errors.js";
 import { type ClassificationMetrics, classificationMetrics } from "./metrics.js";
 
+/** How a data set is run through a model. */
 export interface EvaluateOptions {
   /** Images computed at once; default 32. */
   batchSize?: number;
+  /** Stops after the present batch, with its reason, when aborted. */
   signal?: AbortSignal | undefined;
   /** Called after each batch with the images done and in all. */
   onProgress?: (progress: { done: number; total: number }) => void;
 }
 
+/** What a model makes of a data set. */
 export interface Evaluation {
+  /** All scores. */
   readonly metrics: ClassificationMetrics;
   /** (samples, classes), in the data set's order. */
   readonly probabilities: Float32Array;
+  /** (samples), the truth, in the data set's order. */
   readonly labels: Int32Array;
 }
 

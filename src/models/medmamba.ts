@@ -21,25 +21,31 @@ export interface MedMambaConfig {
   patchSize: number;
   /** Channels of the images. */
   inChannels: number;
+  /** Outputs of the network. */
   numClasses: number;
   /** DropPath rate of the last block; it grows linearly from 0 at the first. */
   dropPathRate: number;
 }
 
+/** Name of a variant. */
+export type Variant = "tiny" | "small" | "base" | "small-paper" | "base-paper";
+
 /**
  * Depths and dims by name. Released code and published tables disagree about the depth of S and B: "small" and
  * "base" are what the code builds, "small-paper" and "base-paper" reproduce the published parameter counts.
  */
-export const variants = {
+export const variants: Readonly<Record<Variant, Pick<MedMambaConfig, "depths" | "dims">>> = {
   tiny: { depths: [2, 2, 4, 2], dims: [96, 192, 384, 768] },
   small: { depths: [2, 2, 8, 2], dims: [96, 192, 384, 768] },
   base: { depths: [2, 2, 12, 2], dims: [128, 256, 512, 1024] },
   "small-paper": { depths: [2, 2, 12, 2], dims: [96, 192, 384, 768] },
   "base-paper": { depths: [2, 2, 16, 2], dims: [128, 256, 512, 1024] },
-} as const satisfies Record<string, { depths: readonly number[]; dims: readonly number[] }>;
+};
 
-export type Variant = keyof typeof variants;
-
+/**
+ * What to build: a variant by name, single settings, or both. Defaults besides it: `dState` 16, `patchSize` 4, `inChannels` 3,
+ * `numClasses` 6, `dropPathRate` 0.1.
+ */
 export interface MedMambaOptions extends Partial<MedMambaConfig> {
   /** Depths and dims by name; default "tiny". Single settings override it. */
   variant?: Variant;
@@ -126,7 +132,9 @@ class Stage extends Module {
  * @throws ArgumentError for a setting that cannot be, DeviceError if the device is not usable
  */
 export class MedMamba extends Module {
+  /** The architecture, with all defaults filled in. */
   readonly config: Readonly<MedMambaConfig>;
+  /** Where its weights are; inputs have to be on the same. */
   readonly device: Device;
   readonly #patchEmbed: PatchEmbed;
   readonly #layers: ModuleList<Stage>;

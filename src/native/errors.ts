@@ -56,6 +56,7 @@ export class OutOfMemoryError extends MedMambaError {
 
 /** Queued work failed on the device; `operation` names the call that did. */
 export class OperationError extends MedMambaError {
+  /** Name of the call that failed, such as "crossEntropy". */
   readonly operation: string;
 
   constructor(code: string, operation: string, message: string, options?: ErrorOptions) {

@@ -5,6 +5,7 @@ import { Tensor } from "../tensor/tensor.js";
 import { axisIndex, denseStrides, expectFloats, extents, sameShape } from "./check.js";
 import { reshape } from "./shape.js";
 
+/** Options of `sum` and `mean`. */
 export interface ReductionOptions {
   /** Keep reduced axes with extent 1; default false. */
   keepDims?: boolean;

@@ -28,6 +28,7 @@ export type Argument =
   | { readonly [field: string]: Argument }
   | undefined;
 
+/** Settings of a device that `openDevice` opens. */
 export interface DeviceOptions {
   /** CPU: number of threads; default `MEDMAMBA_THREADS` or all cores that the process may use. */
   threads?: number;
@@ -40,9 +41,11 @@ export interface DeviceOptions {
   precision?: "float32" | "tf32" | "bf16";
 }
 
+/** What a device is, or why it cannot be used. */
 export interface DeviceDescription {
   /** Name to pass as `device`. */
   readonly name: string;
+  /** Whether it can be opened. */
   readonly usable: boolean;
   /** Why it cannot be used; undefined if it can. */
   readonly reason?: string;
@@ -50,11 +53,15 @@ export interface DeviceDescription {
   readonly model?: string;
   /** CPU: SIMD level and threads in use. */
   readonly simd?: string;
+  /** CPU: threads in use. */
   readonly threads?: number;
+  /** Memory of the device. */
   readonly totalBytes?: number;
+  /** Of it, what nobody uses now. */
   readonly freeBytes?: number;
 }
 
+/** Memory of one device, as this process uses it. */
 export interface MemoryUse {
   /** Tensors that are alive, those that the tape holds for backward included. */
   readonly tensors: number;
@@ -74,6 +81,7 @@ export class Device {
 
   /** @internal */
   constructor(
+    /** "cpu", "cuda:0", ... */
     readonly name: string,
     stream: NativeStream,
   ) {
@@ -157,6 +165,7 @@ export class Device {
     for (const [name, device] of opened) if (device === this) opened.delete(name);
   }
 
+  /** The name. */
   toString(): string {
     return this.name;
   }

@@ -6,6 +6,7 @@ import { ArgumentError } from "../native/errors.js";
 
 /** What a scope can own. */
 export interface Disposable {
+  /** Gives the memory back. */
   dispose(): void;
   /** Set by `keep`: neither a scope nor the tape disposes it. */
   kept: boolean;

@@ -31,24 +31,48 @@ import { identityOf, type Progress, restoreRun, saveRun } from "./resumption.js"
 import { Plateau, type Schedule } from "./schedule.js";
 import { resolveClassWeights, scheduleOf, type TrainingSettings, trainingSettings } from "./settings.js";
 
+/** What `fit` tells while it runs: after each step, during validation, and after each epoch. */
 export type FitProgress =
   | {
+      /** After each step. */
       readonly type: "step";
+      /** Counted from 1. */
       readonly epoch: number;
+      /** Epochs of the whole training. */
       readonly epochs: number;
-      /** Steps done in this epoch, and in all of it. */
+      /** Steps done in this epoch. */
       readonly step: number;
+      /** Steps of an epoch. */
       readonly steps: number;
       /** Mean of the epoch so far. */
       readonly loss: number;
+      /** Since this call of `fit` began its epoch. */
       readonly imagesPerSecond: number;
+      /** Of the whole training, at the speed so far. */
       readonly secondsLeft: number;
     }
-  | { readonly type: "validation"; readonly done: number; readonly total: number }
-  | { readonly type: "epoch"; readonly record: EpochRecord; readonly epochs: number };
+  | {
+      /** After each batch of validation images. */
+      readonly type: "validation";
+      /** Images done. */
+      readonly done: number;
+      /** Validation images in all. */
+      readonly total: number;
+    }
+  | {
+      /** After each epoch, when its checkpoints are written. */
+      readonly type: "epoch";
+      /** The epoch's line of the history. */
+      readonly record: EpochRecord;
+      /** Epochs of the whole training. */
+      readonly epochs: number;
+    };
 
+/** What to train on, and every setting that differs from `trainingSettings`. */
 export interface FitOptions extends Partial<TrainingSettings> {
+  /** Images to learn from. */
   train: Dataset;
+  /** Images that decide which epoch is best, and when to stop early; none unless given. */
   validation?: Dataset | undefined;
   /** Where `best.safetensors`, `last.safetensors` and `metrics.jsonl` go; nothing is written without it. */
   directory?: string | undefined;
@@ -62,13 +86,17 @@ export interface FitOptions extends Partial<TrainingSettings> {
   provenance?: Readonly<Record<string, unknown>>;
   /** When aborted, the step is finished, `last.safetensors` saved, and the result returned. */
   signal?: AbortSignal | undefined;
+  /** Called after each step, during validation, and after each epoch. */
   onProgress?: (progress: FitProgress) => void;
 }
 
+/** What came of a training. */
 export interface FitResult {
+  /** All epochs, those before a resumption included. */
   readonly history: readonly EpochRecord[];
   /** The epoch whose weights the model has now; undefined without validation or when aborted before the first. */
   readonly best: EpochRecord | undefined;
+  /** Whether all epochs were trained, `patience` ran out, or the signal was aborted. */
   readonly stopped: "completed" | "early" | "aborted";
 }
 

@@ -4,6 +4,9 @@ import type { Module } from "../nn/module.js";
 import { keep } from "../tensor/scope.js";
 import type { Tensor } from "../tensor/tensor.js";
 
+/**
+ * An exponential moving average of a model's weights: `average = decay * average + (1 - decay) * weights` at each update.
+ */
 export class MovingAverage {
   readonly #parameters: readonly [name: string, parameter: Tensor][];
   readonly #averages: readonly Tensor[];
@@ -71,6 +74,7 @@ export class MovingAverage {
     }
   }
 
+  /** Gives the memory of the averages back. */
   dispose(): void {
     for (const average of this.#averages) average.dispose();
   }

@@ -5,6 +5,7 @@ export {
   type AdamSettings,
   AdamW,
   Optimizer,
+  type OptimizerSettings,
   type OptimizerState,
   type ParameterGroup,
   SGD,
@@ -13,6 +14,7 @@ export {
 export {
   Plateau,
   type PlateauOptions,
+  type PlateauState,
   type Schedule,
   type StepDecayOptions,
   stepDecay,

@@ -11,9 +11,16 @@ import { Tensor } from "../tensor/tensor.js";
 
 /** Parameters with settings of their own. */
 export interface ParameterGroup<Settings> {
+  /** Trainable leaves, such as a module's `parameters()`. */
   parameters: Iterable<Tensor>;
   /** Override those of the optimiser for this group. */
   settings?: Partial<Settings>;
+}
+
+/** What every optimiser is told. */
+export interface OptimizerSettings {
+  /** Learning rate. */
+  lr: number;
 }
 
 /** What an optimiser must remember to continue exactly. */
@@ -32,9 +39,13 @@ interface Group<Settings> {
 /** Slices start at multiples of a cache line, so that every kernel reads aligned. */
 const alignment = 16;
 
-export abstract class Optimizer<Settings extends { lr: number }> {
+/**
+ * What all optimisers share: gradients and state in flat buffers, `step`, `zeroGrad`, clipping, and going on from a saved state.
+ */
+export abstract class Optimizer<Settings extends OptimizerSettings> {
   /** Steps taken. */
   stepCount = 0;
+  /** @internal */
   protected readonly groups: readonly Group<Settings>[];
   readonly #parameters: readonly Tensor[];
   readonly #offsets: readonly number[];
@@ -95,6 +106,7 @@ export abstract class Optimizer<Settings extends { lr: number }> {
     return this.groups[0]?.settings.lr ?? 0;
   }
 
+  /** Sets it for all groups. */
   set lr(value: number) {
     for (const group of this.groups) group.settings.lr = value;
   }
@@ -151,7 +163,7 @@ export abstract class Optimizer<Settings extends { lr: number }> {
     this.#gradientScale = undefined;
   }
 
-  /** One call for one group; `fields` are those that all optimisers of backend.h share, and the state by name. */
+  /** @internal One call for one group; `fields` are those that all optimisers of backend.h share, and the state by name. */
   protected abstract update(device: Device, settings: Settings, fields: UpdateFields): void;
 
   /** The state itself, not a copy. */
@@ -186,6 +198,7 @@ export abstract class Optimizer<Settings extends { lr: number }> {
     this.#gradientScale?.dispose();
   }
 
+  /** `dispose`, for `using`. */
   [Symbol.dispose](): void {
     this.dispose();
   }
@@ -200,7 +213,9 @@ export interface UpdateFields {
   readonly [state: string]: readonly Tensor[] | readonly number[] | Tensor | undefined;
 }
 
+/** Settings of `SGD`. */
 export interface SGDSettings {
+  /** Learning rate; has to be given. */
   lr: number;
   /** Default 0. */
   momentum: number;
@@ -222,6 +237,7 @@ export class SGD extends Optimizer<SGDSettings> {
     super(parameters, defaults, defaults.momentum > 0 ? ["momentum_buffers"] : []);
   }
 
+  /** @internal */
   protected override update(
     device: Device,
     { lr, momentum, dampening, weightDecay, nesterov }: SGDSettings,
@@ -239,6 +255,7 @@ export class SGD extends Optimizer<SGDSettings> {
   }
 }
 
+/** Settings of `Adam` and `AdamW`. */
 export interface AdamSettings {
   /** Default 1e-3. */
   lr: number;
@@ -262,6 +279,7 @@ class AdamFamily extends Optimizer<AdamSettings> {
     this.#decoupled = decoupled;
   }
 
+  /** @internal */
   protected override update(
     device: Device,
     { lr, betas, eps, weightDecay }: AdamSettings,

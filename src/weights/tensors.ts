@@ -42,7 +42,7 @@ export async function save(
   await writeTensors(path, await toStored(tensors), metadata);
 }
 
-/** Tensors read back to the host, as `writeTensors` takes them. All transfers are queued before the first wait. */
+/** @internal Tensors read back to the host, as `writeTensors` takes them. All transfers are queued before the first wait. */
 export async function toStored(
   tensors: Readonly<Record<string, Tensor>>,
 ): Promise<[string, TensorToStore][]> {
@@ -62,7 +62,7 @@ function halves(values: Float32Array): Uint16Array {
   return Uint16Array.from(words, (word) => word >>> 16);
 }
 
-/** A stored tensor on a device; see `load` for what becomes of its dtype. */
+/** @internal A stored tensor on a device; see `load` for what becomes of its dtype. */
 export function toTensor(
   path: string,
   name: string,

@@ -6,6 +6,7 @@
 import { inspect } from "node:util";
 import { Command, CommanderError } from "commander";
 import { addBench } from "./bench.js";
+import { addBuild } from "./build.js";
 import { addDemo } from "./demo.js";
 import { addDoctor } from "./doctor.js";
 import { addEvaluate } from "./evaluate.js";
@@ -37,7 +38,7 @@ function buildProgram(): Command {
     })
     .showHelpAfterError("  `--help` lists what can be given.")
     .addHelpText("after", examples);
-  for (const add of [addDemo, addTrain, addEvaluate, addPredict, addBench, addDoctor]) add(program);
+  for (const add of [addDemo, addTrain, addEvaluate, addPredict, addBench, addDoctor, addBuild]) add(program);
   return program;
 }
 

@@ -15,11 +15,16 @@ import { parseArgs } from "node:util";
 
 const mebibyte = 2 ** 20;
 const newestGlibc = "2.28";
-const systemLibraries = /^(libc\.so\.6|libm\.so\.6|libpthread\.so\.0|libdl\.so\.2|librt\.so\.1|ld-linux-x86-64\.so\.2)$/;
+const systemLibraries =
+  /^(libc\.so\.6|libm\.so\.6|libpthread\.so\.0|libdl\.so\.2|librt\.so\.1|ld-linux-x86-64\.so\.2)$/;
 const gpuCode = ["sm_80", "sm_90", "compute_90"];
 const targets = {
   "linux-x64": [
-    { file: "medmamba.node", limit: 4 * mebibyte, exported: /^(napi_register_module_v1|node_api_module_get_api_version_v1)$/ },
+    {
+      file: "medmamba.node",
+      limit: 4 * mebibyte,
+      exported: /^(napi_register_module_v1|node_api_module_get_api_version_v1)$/,
+    },
     { file: "libmedmamba_cuda.so", limit: 40 * mebibyte, exported: /^medmamba_backend$/, cuda: true },
   ],
 };
@@ -54,11 +59,15 @@ function examine(path, { limit, exported, cuda }) {
   const size = statSync(path).size;
   let text;
   try {
-    text = execFileSync("readelf", ["--wide", "--file-header", "--sections", "--dynamic", "--dyn-syms", path], {
-      encoding: "utf8",
-      stdio: ["ignore", "pipe", "ignore"],
-      maxBuffer: 2 ** 26,
-    });
+    text = execFileSync(
+      "readelf",
+      ["--wide", "--file-header", "--sections", "--dynamic", "--dyn-syms", path],
+      {
+        encoding: "utf8",
+        stdio: ["ignore", "pipe", "ignore"],
+        maxBuffer: 2 ** 26,
+      },
+    );
   } catch (error) {
     return [error.code === "ENOENT" ? "readelf was not found: install binutils" : "it is no ELF library"];
   }
@@ -70,13 +79,18 @@ function examine(path, { limit, exported, cuda }) {
   unless(/Machine:.*X86-64/.test(text), "it is not for x86-64");
   unless(!/ \.symtab /.test(text), "it is not stripped");
   const versions = all(/@GLIBC_([\d.]+)/g).filter((version) => newer(version, newestGlibc));
-  unless(versions.length === 0, `it needs glibc ${[...new Set(versions)].join(", ")}, newer than ${newestGlibc}`);
+  unless(
+    versions.length === 0,
+    `it needs glibc ${[...new Set(versions)].join(", ")}, newer than ${newestGlibc}`,
+  );
   unless(!/@(GLIBCXX|CXXABI|GCC)_/.test(text), "it needs symbols of a C++ library of the system");
   const libraries = all(/\(NEEDED\).*\[(.*)\]/g).filter((name) => !systemLibraries.test(name));
   unless(libraries.length === 0, `it needs ${libraries.join(", ")}`);
   const paths = all(/\((?:RUNPATH|RPATH)\).*\[(.*)\]/g);
   unless(paths.join() === "$ORIGIN", `its run path is "${paths.join()}", not "$ORIGIN"`);
-  const shown = all(/(?:FUNC|OBJECT)\s+(?:GLOBAL|WEAK)\s+DEFAULT\s+\d+ ([\w.]+)/g).filter((name) => !exported.test(name));
+  const shown = all(/(?:FUNC|OBJECT)\s+(?:GLOBAL|WEAK)\s+DEFAULT\s+\d+ ([\w.]+)/g).filter(
+    (name) => !exported.test(name),
+  );
   unless(shown.length === 0, `it shows the symbols ${shown.slice(0, 5).join(", ")}`);
   if (cuda) {
     const missing = gpuCode.filter((name) => !codeIn(readFileSync(path)).has(name));
@@ -93,7 +107,9 @@ function codeIn(library) {
     const end = at + 16 + Number(library.readBigUInt64LE(at + 8));
     if (library.readUInt16LE(at + 4) !== 1 || end > library.length) continue;
     for (let entry = at + 16; entry + 32 <= end; ) {
-      found.add(`${library.readUInt16LE(entry) === 1 ? "compute" : "sm"}_${library.readUInt32LE(entry + 28)}`);
+      found.add(
+        `${library.readUInt16LE(entry) === 1 ? "compute" : "sm"}_${library.readUInt32LE(entry + 28)}`,
+      );
       entry += library.readUInt32LE(entry + 4) + Number(library.readBigUInt64LE(entry + 8));
     }
   }
@@ -109,7 +125,9 @@ function whyNoPair(target) {
     return [];
   } catch (error) {
     // That there is no driver says that the library was loaded, and had been built for this addon.
-    return /could not be loaded|interface|no working/.test(error.message) ? [`${target}: ${error.message}`] : [];
+    return /could not be loaded|interface|no working/.test(error.message)
+      ? [`${target}: ${error.message}`]
+      : [];
   }
 }
 

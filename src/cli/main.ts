@@ -6,6 +6,7 @@
 import { inspect } from "node:util";
 import { Command, CommanderError } from "commander";
 import { addBench } from "./bench.js";
+import { addBuild } from "./build.js";
 import { addDemo } from "./demo.js";
 import { addDoctor } from "./doctor.js";
 import { addEvaluate } from "./evaluate.js";
@@ -38,7 +39,7 @@ function buildProgram(): Command {
     })
     .showHelpAfterError("  `medmamba --help` lists the commands.")
     .addHelpText("after", examples);
-  for (const add of [addDemo, addTrain, addEvaluate, addPredict, addBench, addDoctor]) add(program);
+  for (const add of [addDemo, addTrain, addEvaluate, addPredict, addBench, addDoctor, addBuild]) add(program);
   for (const command of program.commands) {
     command.showHelpAfterError(`  \`medmamba ${command.name()} --help\` lists what can be given.`);
   }

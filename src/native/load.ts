@@ -7,7 +7,6 @@
  * besides what npm delivered, and if it does not load, the delivered one is tried.
  */
 import { existsSync, readdirSync } from "node:fs";
-import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import type { NativeAddon } from "./addon.js";
 import { MedMambaError } from "./errors.js";
@@ -19,7 +18,7 @@ import {
   type System,
   thisSystem,
 } from "./inspection.js";
-import { packageRoot } from "./package-root.js";
+import { packageRoot, require } from "./package-root.js";
 
 /** The addon is not there, or the system cannot load it; `tried` lists the files that were looked at. */
 export class AddonError extends MedMambaError {
@@ -36,7 +35,6 @@ interface Loaded {
   readonly path: string;
 }
 
-const require = createRequire(import.meta.url);
 let loaded: Loaded | undefined;
 
 /** @throws AddonError if it cannot be loaded */

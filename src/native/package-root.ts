@@ -9,14 +9,22 @@ import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
+// Bundlers that turn this into CommonJS leave no `import.meta.url`.
+const thisFile = import.meta.url ? fileURLToPath(import.meta.url) : __filename;
+
+/** Loads CommonJS modules and addons from here. */
+export const require = createRequire(thisFile);
+
+export const packageRoot = findPackageRoot();
+
 function findPackageRoot(): string {
-  const here = fileURLToPath(import.meta.url);
-  for (let directory = dirname(here); directory !== dirname(directory); directory = dirname(directory))
+  const here = dirname(thisFile);
+  for (let directory = here; directory !== dirname(directory); directory = dirname(directory))
     if (isThisPackage(directory)) return directory;
   try {
-    return dirname(createRequire(import.meta.url).resolve("medmamba/package.json"));
+    return dirname(require.resolve("medmamba/package.json"));
   } catch {
-    return dirname(here);
+    return here;
   }
 }
 
@@ -28,5 +36,3 @@ function isThisPackage(directory: string): boolean {
     return false;
   }
 }
-
-export const packageRoot = findPackageRoot();

@@ -8,8 +8,6 @@
 import { spawnSync } from "node:child_process";
 import { addonPath, loadAddon } from "./load.js";
 
-/** How long a driver may take to answer; one that wakes its GPUs from sleep takes seconds. */
-const patienceMs = 60_000;
 /** Set in the asking process: there, nothing is asked in yet another one. */
 const marker = "MEDMAMBA_GPU_PROBE";
 
@@ -23,21 +21,22 @@ const question = `
 /**
  * Why the GPUs of a backend's library cannot be used; undefined if they can, or if only using them will tell.
  *
+ * @param patienceMs  how long the driver may take to answer; one that wakes its GPUs from sleep takes seconds
  * @throws AddonError if there is no addon
  */
-export function whyNoGpu(library: string): string | undefined {
+export function whyNoGpu(library: string, patienceMs = 60_000): string | undefined {
   const addon = loadAddon();
   if (process.env[marker] || !addon.driverInstalled()) return undefined; // asking a missing driver is harmless
   let verdict = addon.verdict(library);
   if (verdict === undefined) {
-    verdict = ask(library);
+    verdict = ask(library, patienceMs);
     addon.setVerdict(library, verdict);
   }
   return verdict || undefined;
 }
 
 /** The reason against the GPUs, empty if there is none. */
-function ask(library: string): string {
+function ask(library: string, patienceMs: number): string {
   const { NODE_OPTIONS: _, ...environment } = process.env; // would load a debugger or a test runner there, too
   const { status, signal, stdout, stderr, error } = spawnSync(
     process.execPath,

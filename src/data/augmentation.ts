@@ -152,7 +152,7 @@ export function drawAugmentation(
   };
 }
 
-/** The parts that the map of points is composed of; the top of this file has the formula. */
+/** The parts that the map of points is composed of; src/data/augmentation.ts has the formula. */
 export interface Placement {
   /** The crop, in pixels of the input. */
   readonly box: {
@@ -183,7 +183,7 @@ export interface Placement {
   };
 }
 
-/** The matrix of the map at the top of this file. */
+/** The matrix of a placement: (2, 3) row-major, as `Drawn.affine`; src/data/augmentation.ts derives it. */
 export function composeAffine(
   { box, flip, degrees, shift }: Placement,
   input: { height: number; width: number },

@@ -29,7 +29,7 @@ export interface Dataset {
   name(index: number): string;
 }
 
-/** Images of each class. */
+/** Number of images of each class, in the order of `classes`. */
 export function countLabels({ classes, labels }: Pick<Dataset, "classes" | "labels">): number[] {
   const counts = new Array<number>(classes.length).fill(0);
   for (const label of labels) counts[label] = (counts[label] ?? 0) + 1;

@@ -1,4 +1,8 @@
-/** The namespace `metrics`: how good predictions are, and figures that show it. */
+/**
+ * The namespace `metrics`: how good predictions are, and figures that show it.
+ *
+ * @module
+ */
 export { binSamples, expectedCalibrationError, type ReliabilityBin, reliabilityBins } from "./calibration.js";
 export { EvaluationError } from "./errors.js";
 export { confusionMatrixFigure } from "./figures/confusion-matrix.js";

@@ -1,4 +1,8 @@
-/** The namespace `optim`: optimisers, learning-rate schedules, averaging of weights. */
+/**
+ * The namespace `optim`: optimisers, learning-rate schedules, averaging of weights.
+ *
+ * @module
+ */
 export { MovingAverage } from "./moving-average.js";
 export {
   Adam,

@@ -1,5 +1,8 @@
-/** The namespace `safetensors`: files of tensors, loaded to a device and saved from it. */
-
+/**
+ * The namespace `safetensors`: files of tensors, loaded to a device and saved from it.
+ *
+ * @module
+ */
 import { tensor } from "../tensor/creation.js";
 import type { DeviceLike } from "../tensor/device.js";
 import type { DType } from "../tensor/dtype.js";

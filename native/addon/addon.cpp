@@ -5,6 +5,7 @@
 #include "buffer.h"
 #include "environment.h"
 #include "errors.h"
+#include "graph.h"
 #include "numbers.h"
 #include "stream.h"
 
@@ -56,6 +57,7 @@ Napi::Value plan(const Napi::CallbackInfo& info) {
 Napi::Object initialise(Napi::Env env, Napi::Object exports) {
     auto* environment = new Environment;
     environment->buffer = Napi::Persistent(Buffer::define(env));
+    environment->graph = Napi::Persistent(Graph::define(env));
     environment->stream = Napi::Persistent(Stream::define(env));
     env.SetInstanceData(environment);  // deleted with the environment
 

@@ -113,6 +113,7 @@ function addTrainingOptions(command: Command): void {
   command
     .optionsGroup("Training:")
     .option("--checkpointing", "less memory, more time: compute blocks again in backward")
+    .option("--graphs", "launch each step as one CUDA graph: less of the processor's time")
     .option("--epochs <count>", "passes over the images (default: 30)", count)
     .option("--batch-size <count>", "images of a step (default: 32)", count)
     .option("--lr <rate>", "highest learning rate (default: 0.0005)", positive)

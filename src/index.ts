@@ -14,6 +14,7 @@ export {
   MedMamba,
   type MedMambaConfig,
   type MedMambaOptions,
+  type PredictOptions,
   type Variant,
   variants,
 } from "./models/medmamba.js";
@@ -43,6 +44,8 @@ export {
 } from "./tensor/device.js";
 export type { DType, HostArray, HostArrays } from "./tensor/dtype.js";
 export { type GeneratorState, generatorState, manualSeed, setGeneratorState } from "./tensor/generator.js";
+export { type CaptureOptions, captureGraph, type Graph } from "./tensor/graph.js";
+export { GraphedFunction, type GraphedFunctionOptions } from "./tensor/graphed-function.js";
 export { type Disposable, keep, tidy } from "./tensor/scope.js";
 export { type BackwardOptions, noGrad } from "./tensor/tape.js";
 export { Tensor, type TensorOptions } from "./tensor/tensor.js";

@@ -5,6 +5,7 @@
 #include "buffer.h"
 #include "environment.h"
 #include "errors.h"
+#include "graph.h"
 #include "library.h"
 #include "numbers.h"
 #include "stream.h"
@@ -73,6 +74,7 @@ void remember_verdict(const Napi::CallbackInfo& info) { set_verdict(info[0].ToSt
 Napi::Object initialise(Napi::Env env, Napi::Object exports) {
     auto* environment = new Environment;
     environment->buffer = Napi::Persistent(Buffer::define(env));
+    environment->graph = Napi::Persistent(Graph::define(env));
     environment->stream = Napi::Persistent(Stream::define(env));
     env.SetInstanceData(environment);  // deleted with the environment
 

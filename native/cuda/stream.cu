@@ -40,7 +40,15 @@ Workspace::Workspace(mm_stream* stream, int64_t floats) : stream_(stream) {
     status_ = stream->use();
     if (status_ != MM_OK) return;
     const size_t bytes = (size_t)floats * sizeof(float);
-    const cudaError_t error = cudaMallocAsync(&data_, bytes, stream->stream);
+    if (stream->graphs.changing()) {
+        status_ = stream->fail(MM_UNSUPPORTED, "an operation that needs memory for itself cannot vary in a graph");
+        return;
+    }
+    cudaError_t error = cudaSuccess;
+    if (stream->graphs.capturing())
+        data_ = stream->graphs.take(stream, bytes, &error);
+    else
+        error = cudaMallocAsync(&data_, bytes, stream->stream);
     if (error == cudaSuccess) return;
     data_ = nullptr;
     cudaGetLastError();
@@ -56,7 +64,11 @@ Workspace::Workspace(mm_stream* stream, int64_t floats) : stream_(stream) {
 
 // An error of giving back is an earlier error of the device: whoever waits for the stream is told.
 Workspace::~Workspace() {
-    if (data_ && cudaFreeAsync(data_, stream_->stream) != cudaSuccess) cudaGetLastError();
+    if (!data_) return;
+    if (stream_->graphs.capturing())
+        stream_->graphs.give_back(data_);
+    else if (cudaFreeAsync(data_, stream_->stream) != cudaSuccess)
+        cudaGetLastError();
 }
 
 // A kernel may have 48 KB of shared memory, and more only after it has been asked for.

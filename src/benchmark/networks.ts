@@ -96,7 +96,7 @@ export function modelBenchmarks(
         const model = new MedMamba({ ...config, device }).eval();
         const images = randn([batch, config.inChannels, imageSize, imageSize], { device });
         return {
-          run: () => noGrad(() => model.forward(images)).dispose(),
+          run: () => model.predict(images).dispose(),
           close: () => {
             images.dispose();
             model.dispose();

@@ -47,6 +47,7 @@ export interface RunOptions {
   seed?: number;
   saveEvery?: number;
   checkpointing?: boolean;
+  graphs?: boolean;
 }
 
 export interface RunPlan {
@@ -62,6 +63,7 @@ export interface RunPlan {
   readonly settings: TrainingSettings;
   readonly saveEvery: number;
   readonly checkpointing: boolean;
+  readonly graphs: boolean;
 }
 
 /**
@@ -92,6 +94,7 @@ export function planRun(options: RunOptions, base?: RunPlan): RunPlan {
       settings,
       saveEvery: options.saveEvery ?? base?.saveEvery ?? 0,
       checkpointing: options.checkpointing ?? base?.checkpointing ?? false,
+      graphs: options.graphs ?? base?.graphs ?? false,
     };
   });
 }

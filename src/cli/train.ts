@@ -121,6 +121,7 @@ function addTrainingOptions(command: Command): void {
   command
     .optionsGroup("Training:")
     .option("--checkpointing", "less memory for more time: recompute instead of keeping")
+    .option("--graphs", "launch each step as one CUDA graph: less of the processor's time")
     .option("--epochs <count>", "passes over the images (default: 30)", count)
     .option("--batch-size <count>", "images in a training step (default: 32)", count)
     .option("--lr <rate>", "learning rate, after the warm-up (default: 0.0005)", positive)

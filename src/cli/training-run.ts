@@ -38,7 +38,7 @@ export async function carryOut(
 ): Promise<TrainingOutcome> {
   const { directory, plan, resume } = start;
   const dataset = await openForTraining(plan, terminal, signal);
-  const { preprocessing, settings, saveEvery, checkpointing } = plan;
+  const { preprocessing, settings, saveEvery, checkpointing, graphs } = plan;
   asUsage(() => resolveClassWeights(settings.classWeights, dataset.train));
   manualSeed(settings.seed);
   const model = new MedMamba({
@@ -65,6 +65,7 @@ export async function carryOut(
       resume,
       saveEvery,
       checkpointing,
+      graphs,
       provenance: { split: plan.split },
       signal,
       onProgress: (progress) => {

@@ -1,15 +1,13 @@
 /** Running a model over a data set: probabilities and metrics. */
 import { type Dataset, Loader, type Sample } from "../data/index.js";
 import { toInput } from "../models/input.js";
-import type { MedMamba } from "../models/medmamba.js";
-import { softmax } from "../ops/softmax.js";
+import type { MedMamba, PredictOptions } from "../models/medmamba.js";
 import { tidy } from "../tensor/scope.js";
-import { noGrad } from "../tensor/tape.js";
 import { EvaluationError } from "./errors.js";
 import { type ClassificationMetrics, classificationMetrics } from "./metrics.js";
 
 /** How a data set is run through a model. */
-export interface EvaluateOptions {
+export interface EvaluateOptions extends PredictOptions {
   /** Images computed at once; default 32. */
   batchSize?: number;
   /** Stops after the present batch, with its reason, when aborted. */
@@ -58,7 +56,7 @@ export async function evaluate(
 export async function predictDataset(
   model: MedMamba,
   dataset: Dataset,
-  { batchSize = 32, signal, onProgress }: EvaluateOptions = {},
+  { batchSize = 32, signal, onProgress, graphs }: EvaluateOptions = {},
 ): Promise<Float32Array> {
   const { numClasses } = model.config;
   const probabilities = new Float32Array(dataset.length * numClasses);
@@ -67,8 +65,8 @@ export async function predictDataset(
   try {
     const loader = new Loader(dataset, { batchSize, ...(signal ? { signal } : {}) });
     for await (const batch of loader.epoch(0)) {
-      const output = noGrad(() =>
-        tidy(() => softmax(model.forward(toInput(batch, dataset.preprocessing, model.device)))),
+      const output = tidy(() =>
+        model.predict(toInput(batch, dataset.preprocessing, model.device), { graphs }),
       );
       const rows = await output.data();
       output.dispose();
@@ -80,6 +78,9 @@ export async function predictDataset(
         total: dataset.length,
       });
     }
+  } catch (error) {
+    model.releaseGraphs();
+    throw error;
   } finally {
     model.train(wasTraining);
   }

@@ -64,6 +64,23 @@ export interface NativeOperationTime {
   readonly seconds: number;
 }
 
+/**
+ * Calls that were captured, to be launched as one. It owns the memory that they work on: what they allocated and what
+ * was there before, disposed or not.
+ */
+export interface NativeGraph {
+  readonly disposed: boolean;
+  /**
+   * Queues a launch. A call that could not be captured fails every launch.
+   *
+   * @param changes  for each call that varies, in their order, those of its numbers that changed since the last launch;
+   *                 default: none. Numbers only: pointers and counts are those of the capture
+   */
+  launch(changes?: readonly NativeParameters[]): void;
+  /** Gives the graph and its memory back in stream order. Idempotent. */
+  dispose(): void;
+}
+
 /** An in-order queue of work on one device. Calls return at once. */
 export interface NativeStream {
   readonly backend: string;
@@ -80,8 +97,24 @@ export interface NativeStream {
    * Every number has to be there, except distances between rows (`..._row`), whose default 0 means dense.
    * A missing or unknown field, a handle of another stream, a number where a buffer belongs: throws
    * MEDMAMBA_INVALID_ARGUMENT at the call. A disposed handle: MEDMAMBA_DISPOSED.
+   *
+   * @param varies  default false; whether launches of the graph that is captured may change its numbers
    */
-  call(operation: string, parameters: NativeParameters): void;
+  call(operation: string, parameters: NativeParameters, varies?: boolean): void;
+  /** Whether the backend has graphs of its own. Without, a launch queues the calls again, one by one. */
+  readonly graphs: boolean;
+  /**
+   * Operations called from here on are not run but captured, and what is allocated belongs to the graph. Meanwhile
+   * `upload`, `download`, `synchronize`, `startProfile` and launches throw MEDMAMBA_UNSUPPORTED.
+   *
+   * @param shareMemoryWith  a graph whose memory this one may use in turn: its results have to be read before this one
+   *                         is launched, unless their handles live
+   */
+  beginCapture(shareMemoryWith?: NativeGraph): void;
+  /** Queues the capture itself. What cannot be captured rejects the next wait, as a failure of queued work does. */
+  endCapture(): NativeGraph;
+  /** Forgets what was called since `beginCapture`; nothing if that was not called. */
+  abandonCapture(): void;
   memory(): NativeMemory;
   describe(): NativeDescription;
   /** Marks this moment of the queued work; a second call marks another. */

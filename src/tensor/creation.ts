@@ -84,9 +84,11 @@ export function random(
     throw new DTypeError(`random numbers are float32; convert with to("${options.dtype}").`);
   }
   const y = Tensor.empty(shape, { device: options.device });
-  const offset = nextOffset(y.size);
-  const code = distributions[distribution];
-  y.device.call("random", { distribution: code, count: y.size, seed: currentSeed(), offset, low, high, y });
+  const count = y.size;
+  y.device.call("random", { distribution: distributions[distribution], count, low, high, y }, () => ({
+    seed: currentSeed(),
+    offset: nextOffset(count),
+  }));
   return withGrad(y, options);
 }
 

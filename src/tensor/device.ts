@@ -7,6 +7,7 @@
 import { existsSync } from "node:fs";
 import type {
   NativeBuffer,
+  NativeGraph,
   NativeMemory,
   NativeOperationTime,
   NativeParameter,
@@ -25,8 +26,19 @@ export type Argument =
   | number
   | boolean
   | readonly number[]
-  | { readonly [field: string]: Argument }
+  | Fields
   | undefined;
+
+/** The fields of an operation's parameter struct. */
+export interface Fields {
+  readonly [field: string]: Argument;
+}
+
+/** Numbers of an operation that differ from launch to launch of a graph. */
+export type Varying = { readonly [field: string]: number | boolean };
+
+/** What is done on the host for a launch: numbers for a call that varies, or something else. */
+export type LaunchAction = () => Varying | undefined;
 
 /** Settings of a device that `openDevice` opens. */
 export interface DeviceOptions {
@@ -78,6 +90,9 @@ export class Device {
   /** @internal Live tensors; a counter shared with their finalizers. */
   readonly live = { tensors: 0 };
   #stream: NativeStream;
+  /** What launches of the graph that is being captured will do first. */
+  #actions: LaunchAction[] | undefined;
+  #profiling = false;
 
   /** @internal */
   constructor(
@@ -108,10 +123,45 @@ export class Device {
     await this.#stream.synchronize().catch(rethrow);
   }
 
-  /** @internal Queues an operation of backend.h or block.h with its struct's fields. */
-  call(operation: string, fields: { readonly [field: string]: Argument }): void {
-    const parameters = toNative(fields);
-    guarded(() => this.#stream.call(operation, parameters));
+  /**
+   * @internal Queues an operation of backend.h or block.h with its struct's fields. Those that `varying` gives are asked
+   * for now, and again for each launch if the call is captured in a graph.
+   */
+  call(operation: string, fields: Fields, varying?: () => Varying): void {
+    const parameters = toNative(varying ? { ...fields, ...varying() } : fields);
+    guarded(() => this.#stream.call(operation, parameters, varying !== undefined));
+    if (varying) this.#actions?.push(varying);
+  }
+
+  /** @internal Does something on the host now, and again for each launch if a graph is being captured. */
+  everyLaunch(action: () => void): void {
+    action();
+    this.#actions?.push(() => {
+      action();
+      return undefined;
+    });
+  }
+
+  /** @internal Whether graphs save time here: whether the device runs them by itself, and nobody times single operations. */
+  get graphs(): boolean {
+    return this.#stream.graphs && !this.#profiling;
+  }
+
+  /** @internal Runs `body` once, capturing its work instead of queueing it; see `captureGraph`. */
+  capture<T>(
+    body: () => T,
+    shareMemoryWith?: NativeGraph,
+  ): { result: T; graph: NativeGraph; actions: readonly LaunchAction[] } {
+    guarded(() => this.#stream.beginCapture(shareMemoryWith));
+    const actions: LaunchAction[] = [];
+    this.#actions = actions;
+    try {
+      const result = body();
+      return { result, graph: guarded(() => this.#stream.endCapture()), actions };
+    } finally {
+      this.#actions = undefined;
+      this.#stream.abandonCapture();
+    }
   }
 
   /** @internal */
@@ -134,10 +184,12 @@ export class Device {
   /** @internal Times each operation that is called from here on, the parts of the block one by one. */
   startProfile(): void {
     guarded(() => this.#stream.startProfile());
+    this.#profiling = true;
   }
 
   /** @internal Waits for what was called, and tells the count and time of each operation since `startProfile`. */
   async stopProfile(): Promise<readonly NativeOperationTime[]> {
+    this.#profiling = false;
     await this.synchronize();
     return this.#stream.stopProfile();
   }
@@ -279,7 +331,7 @@ function canonicalName(name: string): string {
   return kind === "cpu" ? kind : `${kind}:${index}`;
 }
 
-function toNative(fields: { readonly [field: string]: Argument }): Record<string, NativeParameter> {
+function toNative(fields: Fields): Record<string, NativeParameter> {
   const parameters: Record<string, NativeParameter> = {};
   for (const name in fields) {
     const value = fields[name];
@@ -293,7 +345,7 @@ function fieldValue(
   value: Exclude<Argument, undefined | { readonly handle: NativeBuffer }>,
 ): NativeParameter {
   if (typeof value === "number" || typeof value === "boolean") return value;
-  if (!Array.isArray(value)) return toNative(value as { readonly [field: string]: Argument });
+  if (!Array.isArray(value)) return toNative(value as Fields);
   return value.map((item) => (isField(item) ? item.handle : item)) as NativeParameter;
 }
 
@@ -301,7 +353,8 @@ function isField(value: unknown): value is { readonly handle: NativeBuffer } {
   return typeof value === "object" && value !== null && "handle" in value;
 }
 
-function guarded<T>(action: () => T): T {
+/** @internal Runs `action`, with the package's classes for the addon's errors. */
+export function guarded<T>(action: () => T): T {
   try {
     return action();
   } catch (error) {

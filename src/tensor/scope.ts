@@ -65,7 +65,8 @@ export function tidy<T>(body: () => T): T {
   return result;
 }
 
-function collect(value: unknown, found: Set<unknown>): void {
+/** @internal Adds `value`, and all that its arrays, maps and plain objects hold, to `found`. */
+export function collect(value: unknown, found: Set<unknown>): void {
   if (typeof value !== "object" || value === null || found.has(value)) return;
   found.add(value);
   if (Array.isArray(value) || value instanceof Set) for (const item of value) collect(item, found);

@@ -20,6 +20,7 @@ import type { MedMamba } from "../models/medmamba.js";
 import { crossEntropy } from "../ops/loss.js";
 import { tensor } from "../tensor/creation.js";
 import { setGeneratorState } from "../tensor/generator.js";
+import { GraphedFunction } from "../tensor/graphed-function.js";
 import { keep, tidy } from "../tensor/scope.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { replaceText } from "../weights/atomic-file.js";
@@ -82,6 +83,11 @@ export interface FitOptions extends Partial<TrainingSettings> {
   saveEvery?: number;
   /** Compute blocks again in backward instead of keeping their results; see `MedMamba.checkpointing`. Same bits. */
   checkpointing?: boolean;
+  /**
+   * Launch a whole step (forward, loss, backward, clipping, AdamW, averages) as one graph from the third on; see
+   * `captureGraph`. Same bits. Default false: graphs keep their memory reserved, beside what validation needs.
+   */
+  graphs?: boolean;
   /** Plain JSON that the checkpoints carry in their own provenance: where the data came from, say. */
   provenance?: Readonly<Record<string, unknown>>;
   /** When aborted, the step is finished, `last.safetensors` saved, and the result returned. */
@@ -130,6 +136,8 @@ class Run {
   readonly #plateau: Plateau | undefined;
   readonly #classWeights: Tensor | undefined;
   readonly #progress: Progress;
+  readonly #compute: (images: Tensor, labels: Tensor) => Tensor;
+  readonly #graphs: GraphedFunction | undefined;
   #bestWeights: Record<string, Tensor> = {};
 
   constructor(model: MedMamba, options: FitOptions) {
@@ -141,6 +149,7 @@ class Run {
       saveEvery: ____,
       provenance: _______,
       checkpointing = false,
+      graphs = false,
       signal: _____,
       onProgress: ______,
       ...given
@@ -177,6 +186,11 @@ class Run {
       bestEpoch: 0,
       history: [],
     };
+    const body = (images: Tensor, labels: Tensor): Tensor => this.#lossAndUpdate(images, labels);
+    const dependencies = () => Object.values(model.stateDict()).map((tensor) => tensor.handle);
+    const graphed = graphs ? new GraphedFunction(model.device, body, { dependencies }) : undefined;
+    this.#compute = graphed ? (images, labels) => graphed.call(images, labels) : body;
+    this.#graphs = graphed;
   }
 
   async execute(): Promise<FitResult> {
@@ -244,27 +258,33 @@ class Run {
 
   /** Queues one step and returns its loss. */
   #step(batch: Batch): Tensor {
-    const { seed, labelSmoothing, maxGradNorm } = this.#settings;
     const { preprocessing } = this.#options.train;
     const progress = this.#progress;
     const { device } = this.#model;
-    setGeneratorState({ seed, offset: progress.step * countersPerStep });
+    setGeneratorState({ seed: this.#settings.seed, offset: progress.step * countersPerStep });
     this.#optimizer.lr = this.#schedule(progress.step);
     return tidy(() => {
       const images = toInput(batch, preprocessing, device);
       const labels = tensor(batch.labels, [batch.labels.length], { dtype: "int64", device });
-      this.#optimizer.zeroGrad();
-      const loss = crossEntropy(this.#model.forward(images), labels, {
-        labelSmoothing,
-        classWeights: this.#classWeights,
-      });
-      loss.backward();
-      if (maxGradNorm > 0) this.#optimizer.clipGradNorm(maxGradNorm);
-      this.#optimizer.step();
-      this.#average?.update(progress.step);
+      const loss = this.#compute(images, labels);
       progress.step += 1;
       return loss;
     });
+  }
+
+  /** The part of a step that a graph can hold: what differs from step to step is in tensors, or asked for at each launch. */
+  #lossAndUpdate(images: Tensor, labels: Tensor): Tensor {
+    const { labelSmoothing, maxGradNorm } = this.#settings;
+    this.#optimizer.zeroGrad();
+    const loss = crossEntropy(this.#model.forward(images), labels, {
+      labelSmoothing,
+      classWeights: this.#classWeights,
+    });
+    loss.backward();
+    if (maxGradNorm > 0) this.#optimizer.clipGradNorm(maxGradNorm);
+    this.#optimizer.step();
+    this.#average?.update(() => this.#progress.step);
+    return loss;
   }
 
   async #endEpoch(): Promise<void> {
@@ -407,6 +427,7 @@ class Run {
   }
 
   dispose(): void {
+    this.#graphs?.dispose();
     this.#optimizer.dispose();
     this.#average?.dispose();
     this.#classWeights?.dispose();

@@ -138,7 +138,9 @@ export abstract class Optimizer<Settings extends OptimizerSettings> {
 
   /** Moves every parameter that has a gradient by one step. */
   step(): void {
-    this.stepCount += 1;
+    this.#device.everyLaunch(() => {
+      this.stepCount += 1;
+    });
     let first = 0;
     for (const { parameters, settings } of this.groups) {
       const begin = first;
@@ -163,7 +165,10 @@ export abstract class Optimizer<Settings extends OptimizerSettings> {
     this.#gradientScale = undefined;
   }
 
-  /** @internal One call for one group; `fields` are those that all optimisers of backend.h share, and the state by name. */
+  /**
+   * @internal One call for one group; `fields` are those that all optimisers of backend.h share, and the state by name.
+   * What changes from step to step is read anew for each launch of a graph.
+   */
   protected abstract update(device: Device, settings: Settings, fields: UpdateFields): void;
 
   /** The state itself, not a copy. */
@@ -238,20 +243,15 @@ export class SGD extends Optimizer<SGDSettings> {
   }
 
   /** @internal */
-  protected override update(
-    device: Device,
-    { lr, momentum, dampening, weightDecay, nesterov }: SGDSettings,
-    fields: UpdateFields,
-  ): void {
-    device.call("sgd", {
-      ...fields,
-      learning_rate: lr,
-      momentum,
-      dampening,
-      weight_decay: weightDecay,
-      nesterov,
+  protected override update(device: Device, settings: SGDSettings, fields: UpdateFields): void {
+    device.call("sgd", { ...fields }, () => ({
+      learning_rate: settings.lr,
+      momentum: settings.momentum,
+      dampening: settings.dampening,
+      weight_decay: settings.weightDecay,
+      nesterov: settings.nesterov,
       first_step: this.stepCount === 1,
-    });
+    }));
   }
 }
 
@@ -280,21 +280,15 @@ class AdamFamily extends Optimizer<AdamSettings> {
   }
 
   /** @internal */
-  protected override update(
-    device: Device,
-    { lr, betas, eps, weightDecay }: AdamSettings,
-    fields: UpdateFields,
-  ): void {
-    device.call("adam", {
-      ...fields,
-      learning_rate: lr,
-      beta1: betas[0],
-      beta2: betas[1],
-      eps,
-      weight_decay: weightDecay,
-      decoupled: this.#decoupled,
+  protected override update(device: Device, settings: AdamSettings, fields: UpdateFields): void {
+    device.call("adam", { ...fields, decoupled: this.#decoupled }, () => ({
+      learning_rate: settings.lr,
+      beta1: settings.betas[0],
+      beta2: settings.betas[1],
+      eps: settings.eps,
+      weight_decay: settings.weightDecay,
       step: this.stepCount,
-    });
+    }));
   }
 }
 

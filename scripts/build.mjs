@@ -8,8 +8,9 @@ import { spawnSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { availableParallelism } from "node:os";
-import { delimiter, dirname, join } from "node:path";
+import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { findNvcc } from "./find-nvcc.mjs";
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const require = createRequire(import.meta.url);
@@ -45,14 +46,6 @@ function buildCuda(needed) {
   }
   configure({ MEDMAMBA_CUDA: "ON", CMAKE_CUDA_COMPILER: nvcc });
   build("medmamba_cuda");
-}
-
-function findNvcc() {
-  const places = (process.env.PATH ?? "").split(delimiter);
-  for (const toolkit of [process.env.CUDA_HOME, process.env.CUDA_PATH, "/usr/local/cuda"])
-    if (toolkit) places.push(join(toolkit, "bin"));
-  const candidates = [process.env.CUDACXX, ...places.map((place) => join(place, "nvcc"))];
-  return candidates.find((file) => file && existsSync(file));
 }
 
 // cmake-js configures first, because only it knows Node's headers and flags; afterwards CMake alone finds out what has

@@ -23,9 +23,11 @@ namespace medmamba::cuda {
 
 constexpr unsigned whole_warp = 0xffffffffu;
 
-// The block's dynamic shared memory, as the one struct that the kernel was launched for. Uninitialised.
+// The block's dynamic shared memory, as the one struct that the kernel was launched for. Uninitialised. Its size goes
+// into the PTX as a comment, because nothing else of what the compiler writes tells it (scripts/cuda-resources.mjs).
 template <class T>
 __device__ __forceinline__ T& shared_memory() {
+    asm volatile("// shared memory: %0 bytes" ::"n"(sizeof(T)));
     extern __shared__ __align__(128) unsigned char bytes[];
     return *reinterpret_cast<T*>(bytes);
 }

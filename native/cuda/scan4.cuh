@@ -279,8 +279,7 @@ private:
     // A pixel's row of those that begin at `rows`. In bytes the address is one multiply-add of two ints.
     template <class Float>
     static __device__ __forceinline__ Float* row_at(Float* rows, int pixel, int row_floats) {
-        const int64_t bytes = (int64_t)pixel * (row_floats * (int)sizeof(Float));
-        return (Float*)((char*)rows + bytes);
+        return global_offset(rows, (int64_t)pixel * (row_floats * (int)sizeof(Float)));
     }
     template <class Float>
     __device__ __forceinline__ Float* projected_row(Float* rows, int pixel) const {

@@ -37,7 +37,7 @@ struct Scan4 : ScanShape {
         blocks = (int)ceil_div(channels, block_channels);
         dt_weight = p.dt_weight, dt_bias = p.dt_bias, A_log = p.A_log, skip = p.skip;
         sequences = p.batch * directions;
-        cut_into_segments();
+        cut_into_segments(block_channels);
     }
     template <class Params>
     void take_images(const Params& p, int64_t first, int64_t count) {

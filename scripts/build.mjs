@@ -11,8 +11,9 @@ import { spawnSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { availableParallelism } from "node:os";
-import { delimiter, dirname, join } from "node:path";
+import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { findNvcc } from "./find-nvcc.mjs";
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const require = createRequire(import.meta.url);
@@ -53,6 +54,7 @@ function buildCuda(needed) {
   build("medmamba_cuda");
 }
 
+<<<<<<< HEAD
 function buildPrebuilt() {
   const nvcc = findNvcc();
   configure(nvcc ? { MEDMAMBA_CUDA: "ON", CMAKE_CUDA_COMPILER: nvcc } : {});
@@ -69,6 +71,10 @@ function findNvcc() {
 
 // cmake-js configures first, because it knows what each platform's Node wants of an addon (Linux and macOS: nothing);
 // afterwards CMake alone finds out what has changed, CMakeLists.txt included, and takes options that are new.
+=======
+// cmake-js configures first, because only it knows Node's headers and flags; afterwards CMake alone finds out what has
+// changed, CMakeLists.txt included, and takes options that are new.
+>>>>>>> f095b933948194b1c5d7abf40369f70edbbe3516
 function configure(options) {
   const cache = join(cmakeDirectory, "CMakeCache.txt");
   const cmakeJs = findCmakeJs();

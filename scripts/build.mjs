@@ -54,27 +54,14 @@ function buildCuda(needed) {
   build("medmamba_cuda");
 }
 
-<<<<<<< HEAD
 function buildPrebuilt() {
   const nvcc = findNvcc();
   configure(nvcc ? { MEDMAMBA_CUDA: "ON", CMAKE_CUDA_COMPILER: nvcc } : {});
   build("prebuilt");
 }
 
-function findNvcc() {
-  const places = (process.env.PATH ?? "").split(delimiter);
-  for (const toolkit of [process.env.CUDA_HOME, process.env.CUDA_PATH, "/usr/local/cuda"])
-    if (toolkit) places.push(join(toolkit, "bin"));
-  const candidates = [process.env.CUDACXX, ...places.map((place) => join(place, "nvcc"))];
-  return candidates.find((file) => file && existsSync(file));
-}
-
 // cmake-js configures first, because it knows what each platform's Node wants of an addon (Linux and macOS: nothing);
 // afterwards CMake alone finds out what has changed, CMakeLists.txt included, and takes options that are new.
-=======
-// cmake-js configures first, because only it knows Node's headers and flags; afterwards CMake alone finds out what has
-// changed, CMakeLists.txt included, and takes options that are new.
->>>>>>> f095b933948194b1c5d7abf40369f70edbbe3516
 function configure(options) {
   const cache = join(cmakeDirectory, "CMakeCache.txt");
   const cmakeJs = findCmakeJs();

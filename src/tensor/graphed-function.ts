@@ -1,12 +1,9 @@
-/**
- * A function of tensors that is captured once its input shapes repeat: the first call with some shapes runs it as it is,
- * the second captures a graph, later ones copy their inputs into the graph's and launch it.
- */
 import type { Device } from "./device.js";
 import { captureGraph, type Graph } from "./graph.js";
 import { keep } from "./scope.js";
 import type { Tensor } from "./tensor.js";
 
+/** When graphs are dropped, and how many are kept. */
 export interface GraphedFunctionOptions {
   /**
    * What the function depends on beside its inputs, such as the memory of weights: values that are compared by identity
@@ -22,6 +19,10 @@ interface Captured {
   readonly graph: Graph<Tensor>;
 }
 
+/**
+ * A function of tensors that is captured once its input shapes repeat: the first call with some shapes runs it as it is,
+ * the second captures a graph, later ones copy their inputs into the graph's and launch it.
+ */
 export class GraphedFunction {
   readonly #device: Device;
   readonly #body: (...inputs: Tensor[]) => Tensor;

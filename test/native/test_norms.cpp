@@ -218,7 +218,9 @@ void shuffle_case(Kernels& kernels, int64_t batch, int64_t pixels, int64_t half,
     const std::string name =
         "shuffle_residual " + std::to_string(batch) + " x " + shape_text(pixels, 2 * half) + ": ";
     const int64_t pairs = batch * pixels * half;
-    const Floats left = normal_floats(pairs, 1), right = normal_floats(pairs, 2), x = normal_floats(2 * pairs, 3);
+    Floats left = normal_floats(pairs, 1);
+    for (float& value : left) value = std::fmax(value, 0.0f);  // it ends in a ReLU: zeros pass no gradient
+    const Floats right = normal_floats(pairs, 2), x = normal_floats(2 * pairs, 3);
     const Floats path_scale = normal_floats(batch, 4), dy = normal_floats(2 * pairs, 5);
     Floats y((size_t)(2 * pairs)), dx(y.size()), dleft((size_t)pairs), dright((size_t)pairs);
     const float* scale = drop_path ? path_scale.data() : nullptr;

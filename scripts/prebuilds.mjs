@@ -2,6 +2,8 @@
 //
 //   npm run prebuilds
 //
+// (Not "prebuild": npm would run a script of that name before every `npm run build`.)
+//
 // prebuildify does it, with scripts/build.mjs in the place of node-gyp. Without nvcc the CUDA library is left out, and
 // scripts/verify-prebuilds.mjs, which runs before every `npm pack` and `npm publish`, will refuse what is there.
 import { mkdirSync, rmSync } from "node:fs";

@@ -253,3 +253,41 @@ it("an addon can be loaded by a worker beside the main thread", async () => {
   });
   expect(await new Promise((resolve) => worker.once("exit", resolve))).toBe(0);
 });
+
+/** Whether there is qemu to pretend another processor; says loudly if there is not. */
+function hasQemu(): boolean {
+  if (!linux) return false;
+  if (spawnSync("qemu-x86_64", ["--version"]).status === 0) return true;
+  console.error(
+    "NOT TESTED: processors without AVX-512 or AVX2, because qemu-x86_64 (qemu-user) is not installed.",
+  );
+  return false;
+}
+
+describe.runIf(hasQemu())("a processor", () => {
+  it.each([
+    ["without AVX2", "Nehalem", ["portable"]],
+    ["with AVX2 alone", "Haswell", ["avx2", "portable"]],
+  ])("%s runs what it can", (_, processor, levels) => {
+    const program = `
+      const addon = require(${JSON.stringify(addonPath())});
+      const stream = addon.openStream("cpu", { threads: 1 });
+      const x = stream.allocate(64), y = new Float32Array(16);
+      stream.upload(x, Float32Array.from({ length: 16 }, (_, i) => i));
+      stream.call("affine", { count: 16, scale: 2, shift: 1, x, y: x });
+      stream.download(x, y).then(() =>
+        console.log(JSON.stringify({ levels: addon.simdLevels, used: stream.describe().simd, y: [...y] })));`;
+    // qemu runs Node's own compiler slowly, and nothing here needs it.
+    const { stdout, stderr } = spawnSync(
+      "qemu-x86_64",
+      ["-cpu", processor, process.execPath, "--jitless", "--eval", program],
+      { encoding: "utf8" },
+    );
+    expect(stdout, stderr).not.toBe("");
+    expect(JSON.parse(stdout)).toEqual({
+      levels,
+      used: levels[0],
+      y: Array.from({ length: 16 }, (_, i) => 2 * i + 1),
+    });
+  });
+});

@@ -80,10 +80,9 @@ mkdirSync(directory, { recursive: true });
 for (const [soname, symbols] of symbolsOfOlder()) if (symbols.length > 0) build(soname, symbols);
 
 // What -lc and -lm find, in place of the system's files of these names.
-const others = homes.map(([soname]) => join(directory, soname)).join(" ");
-writeFileSync(
-  join(directory, "libc.so"),
-  `GROUP ( ${join(directory, "libc.so.6")} ${systemFile("libc_nonshared.a")}\n` +
-    `  AS_NEEDED ( ${others} ${systemFile("ld-linux-x86-64.so.2")} ) )\n`,
-);
-writeFileSync(join(directory, "libm.so"), `GROUP ( ${join(directory, "libm.so.6")} )\n`);
+const quoted = (...files) => files.map((file) => JSON.stringify(file)).join(" ");
+const stub = (soname) => join(directory, soname);
+const others = quoted(...homes.map(([soname]) => stub(soname)), systemFile("ld-linux-x86-64.so.2"));
+const libc = quoted(stub("libc.so.6"), systemFile("libc_nonshared.a"));
+writeFileSync(join(directory, "libc.so"), `GROUP ( ${libc} AS_NEEDED ( ${others} ) )\n`);
+writeFileSync(join(directory, "libm.so"), `GROUP ( ${quoted(stub("libm.so.6"))} )\n`);

@@ -20,6 +20,7 @@ import {
 import { collect, keep, tidy } from "./scope.js";
 import { Tensor } from "./tensor.js";
 
+/** Options of `captureGraph`. */
 export interface CaptureOptions {
   /**
    * A graph of the same device whose memory this one may use in turn, for graphs of which only one is of use at a time:
@@ -52,6 +53,7 @@ export class Graph<Result> {
     return this.#result;
   }
 
+  /** Whether its memory was given back. */
   get disposed(): boolean {
     return this.#native.disposed;
   }
@@ -78,6 +80,7 @@ export class Graph<Result> {
     for (const tensor of this.#tensors()) tensor.dispose();
   }
 
+  /** `dispose`, for `using`. */
   [Symbol.dispose](): void {
     this.dispose();
   }

@@ -7,6 +7,7 @@ import { captureGraph, type Graph } from "./graph.js";
 import { keep } from "./scope.js";
 import type { Tensor } from "./tensor.js";
 
+/** Options of a `GraphedFunction`. */
 export interface GraphedFunctionOptions {
   /**
    * What the function depends on beside its inputs, such as the memory of weights: values that are compared by identity
@@ -22,6 +23,7 @@ interface Captured {
   readonly graph: Graph<Tensor>;
 }
 
+/** A function of tensors that is captured as a graph once its input shapes repeat, and launched from then on. */
 export class GraphedFunction {
   readonly #device: Device;
   readonly #body: (...inputs: Tensor[]) => Tensor;

@@ -11,8 +11,9 @@ import { spawnSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { availableParallelism } from "node:os";
-import { delimiter, dirname, join } from "node:path";
+import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { findNvcc } from "./find-nvcc.mjs";
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const require = createRequire(import.meta.url);
@@ -57,14 +58,6 @@ function buildPrebuilt() {
   const nvcc = findNvcc();
   configure(nvcc ? { MEDMAMBA_CUDA: "ON", CMAKE_CUDA_COMPILER: nvcc } : {});
   build("prebuilt");
-}
-
-function findNvcc() {
-  const places = (process.env.PATH ?? "").split(delimiter);
-  for (const toolkit of [process.env.CUDA_HOME, process.env.CUDA_PATH, "/usr/local/cuda"])
-    if (toolkit) places.push(join(toolkit, "bin"));
-  const candidates = [process.env.CUDACXX, ...places.map((place) => join(place, "nvcc"))];
-  return candidates.find((file) => file && existsSync(file));
 }
 
 // cmake-js configures first, because it knows what each platform's Node wants of an addon (Linux and macOS: nothing);

@@ -28,6 +28,7 @@ export {
   OutOfMemoryError,
   ShapeError,
 } from "./native/errors.js";
+export { AddonError } from "./native/load.js";
 export * as nn from "./nn/index.js";
 export * from "./ops/index.js";
 export { full, type NestedNumbers, ones, rand, randn, tensor, zeros } from "./tensor/creation.js";

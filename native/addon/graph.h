@@ -1,7 +1,8 @@
 // A graph as JavaScript sees it, NativeGraph of src/native/addon.ts: the calls of a capture, to be launched as one.
 //
-// Calls are recorded on JavaScript's thread and captured in one go on the executor, so that nothing else that is queued,
-// and no wait for memory, can fall into the capture. A backend without graphs gets the calls again, one by one.
+// Calls are recorded on JavaScript's thread and captured in one go on the executor, so that nothing else that is
+// queued, and no wait for memory, can fall into the capture. A backend without graphs gets the calls again, one by
+// one.
 //
 // A graph owns the memory that its calls work on: what was allocated during the capture comes from a pool that serves
 // graphs alone, and blocks that were there before live on with the graph. Handles that are disposed change nothing.

@@ -9,8 +9,8 @@
 // equal requests meet; a cached block serves a request if it is at most a quarter larger. The cache may hold as
 // much as was ever in use since it was last emptied, or 64 MiB: a miss beyond that empties it.
 //
-// What graphs allocate while they are captured is theirs: given back, it goes to their pool, from where only graphs take,
-// because a launch will write to it again. The pool draws on the cache and returns all to it at its end.
+// What graphs allocate while they are captured is theirs: given back, it goes to their pool, from where only graphs
+// take, because a launch will write to it again. The pool draws on the cache and returns all to it at its end.
 #pragma once
 
 #include <cstddef>

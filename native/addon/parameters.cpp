@@ -34,7 +34,8 @@ using Used = std::function<void(const std::shared_ptr<Block>&)>;
 
 class Reader {
 public:
-    Reader(Napi::Env env, const std::string& operation, const Memory* memory, Parameters& parameters, const Used& used)
+    Reader(Napi::Env env, const std::string& operation, const Memory* memory, Parameters& parameters,
+           const Used& used)
         : env_(env), operation_(operation), memory_(memory), parameters_(parameters), used_(used) {}
 
     // One pass over the object's properties: each has to be a field, and what is left has to be optional.

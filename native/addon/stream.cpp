@@ -190,7 +190,8 @@ Napi::Value Stream::plan(Napi::Env env, const std::string& operation, napi_value
     if (!compute)
         throw coded_error(env, code::invalid_argument, operation + ": there is no plan of this operation", operation);
     expect_open(env, operation);
-    const std::shared_ptr<const Parameters> parameters = read_parameters(env, operation, plan_dimensions, object, *memory_);
+    const std::shared_ptr<const Parameters> parameters =
+        read_parameters(env, operation, plan_dimensions, object, *memory_);
     const auto& dimensions = *static_cast<const PlanDimensions*>(parameters->data());
     mm_plan plan{};
     const mm_status status = compute(backend_, dimensions.batch, dimensions.height, dimensions.width,
@@ -211,22 +212,24 @@ Napi::Value Stream::has_graphs(const Napi::CallbackInfo& info) {
 }
 
 void Stream::expect_no_capture(Napi::Env env, const std::string& operation, const char* why) const {
-    if (recording_)
-        throw coded_error(env, code::unsupported, operation + " is not possible while a graph is captured: " + why, operation);
+    if (!recording_) return;
+    throw coded_error(env, code::unsupported, operation + " is not possible while a graph is captured: " + why,
+                      operation);
 }
 
 void Stream::begin_capture(const Napi::CallbackInfo& info) {
     const Napi::Env env = info.Env();
     expect_open(env, "beginCapture");
     expect_no_capture(env, "beginCapture", "end that capture first");
+    const char* name = "beginCapture";
     if (profile_)
-        throw coded_error(env, code::unsupported, "beginCapture: a graph cannot be timed operation by operation", "beginCapture");
+        throw coded_error(env, code::unsupported, "beginCapture: a graph cannot be timed operation by operation", name);
     std::shared_ptr<Pool> pool;
     if (!info[0].IsUndefined()) {
         const Graph* graph = Graph::of(env, info[0]);
         if (!graph || !graph->pool() || graph->stream() != this)
-            throw coded_error(env, code::invalid_argument, "beginCapture: memory is shared with a graph of this stream that lives",
-                              "beginCapture");
+            throw coded_error(env, code::invalid_argument,
+                              "beginCapture: memory is shared with a graph of this stream that lives", name);
         pool = graph->pool();
     } else {
         pool = std::make_shared<Pool>(memory_);
@@ -245,7 +248,8 @@ Recording Stream::stop_recording() {
 Napi::Value Stream::end_capture(const Napi::CallbackInfo& info) {
     const Napi::Env env = info.Env();
     expect_open(env, "endCapture");
-    if (!recording_) throw coded_error(env, code::invalid_argument, "endCapture: no graph is being captured", "endCapture");
+    if (!recording_)
+        throw coded_error(env, code::invalid_argument, "endCapture: no graph is being captured", "endCapture");
     Recording recording = stop_recording();
     auto calls = std::make_shared<CapturedCalls>(recording.calls);
     queue_->push("graph", [this, calls] {
@@ -296,7 +300,8 @@ void* Stream::device_bytes(Napi::Env env, const char* operation, napi_value valu
 
 void Stream::upload(const Napi::CallbackInfo& info) {
     const Napi::Env env = info.Env();
-    expect_no_capture(env, "upload", "the graph would repeat these very bytes; upload before, to memory that it reads");
+    expect_no_capture(env, "upload",
+                      "the graph would repeat these very bytes; upload before, to memory that it reads");
     const HostBytes source = host_bytes(env, "upload", info[1]);
     void* target = device_bytes(env, "upload", info[0], source.bytes);
     std::shared_ptr<char[]> copy(new (std::nothrow) char[source.bytes]);

@@ -560,18 +560,19 @@ typedef struct mm_backend {
 
     const char *(*last_error)(mm_stream *stream); /* one sentence about the last failure on this stream */
 
-    /* Graphs: operations that are captured once and launched many times, at the cost of one call. All six functions are
-     * there or, where operations are cheap to call, all are NULL, as on the CPU. They are called by the thread that calls
-     * operations.
+    /* Graphs: operations that are captured once and launched many times, at the cost of one call. All six functions
+     * are there or, where operations are cheap to call, all are NULL, as on the CPU. They are called by the thread
+     * that calls operations.
      *
-     * Between graph_begin and graph_end operations check their arguments but do not run; upload, download and synchronize
-     * are not allowed. A launch runs them in their order, on the memory that they were given, which the caller keeps for
-     * the graph. After an operation that failed, graph_end with NULL throws away what was captured.
+     * Between graph_begin and graph_end operations check their arguments but do not run; upload, download and
+     * synchronize are not allowed. A launch runs them in their order, on the memory that they were given, which the
+     * caller keeps for the graph. After an operation that failed, graph_end with NULL throws away what was captured.
      *
-     * Numbers may differ from launch to launch where a call says so: what is called after graph_vary(call), for call = 0,
-     * 1, ... until graph_vary(-1), is varying call `call`. Between graph_change(graph, call) and graph_change(NULL, -1)
-     * that same operation, called again with other numbers, does not run: later launches have these numbers instead,
-     * launches already queued keep theirs. Pointers and counts have to be the same.  Graphs go with their stream. */
+     * Numbers may differ from launch to launch where a call says so: what is called after graph_vary(call), for
+     * call = 0, 1, ... until graph_vary(-1), is varying call `call`. Between graph_change(graph, call) and
+     * graph_change(NULL, -1) that same operation, called again with other numbers, does not run: later launches have
+     * these numbers instead, launches already queued keep theirs. Pointers and counts have to be the same.
+     * Graphs go with their stream. */
     mm_status (*graph_begin)(mm_stream *stream);
     mm_status (*graph_end)(mm_stream *stream, mm_graph **graph);
     mm_status (*graph_vary)(mm_stream *stream, int64_t call);

@@ -75,8 +75,8 @@ bool read_precision(const char* name, Precision* precision) {
     return true;
 }
 
-// Memory that has been freed stays with the process, for the next one who asks; but it is never given to one stream on
-// the condition that work of another is done first, as allocating must not wait for the queue.
+// Memory that has been freed stays with the process, for the next one who asks; but it is never given to one stream
+// on the condition that work of another is done first, as allocating must not wait for the queue.
 cudaError_t keep_freed_memory(int device) {
     cudaMemPool_t pool;
     cudaError_t error = cudaDeviceGetDefaultMemPool(&pool, device);
@@ -164,8 +164,8 @@ mm_status describe(mm_stream* stream, mm_device_description* description) {
     return MM_OK;
 }
 
-// Called beside the thread that runs operations, which may be capturing a graph: so on a stream that is never captured.
-// Nothing else is queued there, so that there is nothing to wait for.
+// Called beside the thread that runs operations, which may be capturing a graph: so on a stream that is never
+// captured. Nothing else is queued there, so that there is nothing to wait for.
 mm_status allocate(mm_stream* stream, size_t bytes, void** pointer) {
     cudaError_t error = cudaSetDevice(stream->device);
     if (error == cudaSuccess) error = cudaMallocAsync(pointer, bytes ? bytes : 1, stream->memory_stream);
@@ -205,7 +205,9 @@ mm_status synchronize(mm_stream* stream) { return stream->wait(); }
 mm_status graph_begin(mm_stream* stream) { return stream->graphs.begin(stream); }
 mm_status graph_end(mm_stream* stream, mm_graph** graph) { return stream->graphs.end(stream, graph); }
 mm_status graph_vary(mm_stream* stream, int64_t call) { return stream->graphs.vary(stream, call); }
-mm_status graph_change(mm_stream* stream, mm_graph* graph, int64_t call) { return stream->graphs.change(stream, graph, call); }
+mm_status graph_change(mm_stream* stream, mm_graph* graph, int64_t call) {
+    return stream->graphs.change(stream, graph, call);
+}
 mm_status graph_launch(mm_stream* stream, mm_graph* graph) { return stream->graphs.launch(stream, graph); }
 void graph_destroy(mm_stream* stream, mm_graph* graph) { stream->graphs.destroy(stream, graph); }
 

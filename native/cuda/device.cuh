@@ -23,11 +23,20 @@ namespace medmamba::cuda {
 
 constexpr unsigned whole_warp = 0xffffffffu;
 
-// The block's dynamic shared memory, as the one struct that the kernel was launched for. Uninitialised.
+// The block's dynamic shared memory, as the one struct that the kernel was launched for. Uninitialised. Its size goes
+// into the PTX as a comment, because nothing else of what the compiler writes tells it (scripts/cuda-resources.mjs).
 template <class T>
 __device__ __forceinline__ T& shared_memory() {
+    asm volatile("// shared memory: %0 bytes" ::"n"(sizeof(T)));
     extern __shared__ __align__(128) unsigned char bytes[];
     return *reinterpret_cast<T*>(bytes);
+}
+
+// A pointer into global memory so many bytes further. Unlike pointer arithmetic, which the compiler takes apart, an
+// offset that is a product of two ints makes one instruction with the sum.
+template <class T>
+__device__ __forceinline__ T* global_offset(T* pointer, int64_t bytes) {
+    return static_cast<T*>(__cvta_global_to_generic(__cvta_generic_to_global(pointer) + (size_t)bytes));
 }
 
 // 2^x by the special function unit: 2 ulp, results below the normal range are 0.

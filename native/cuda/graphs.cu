@@ -74,10 +74,12 @@ mm_status Graphs::change(mm_stream* stream, mm_graph* graph, int64_t call) {
     changing_ = graph;
     changing_call_ = graph ? (size_t)call : 0;
     changed_kernels_ = 0;
-    return all ? MM_OK : stream->fail(MM_INVALID_ARGUMENT, "an operation has fewer kernels than when it was captured");
+    if (all) return MM_OK;
+    return stream->fail(MM_INVALID_ARGUMENT, "an operation has fewer kernels than when it was captured");
 }
 
-mm_status Graphs::next_kernel(mm_stream* stream, const char* what, cudaGraphExec_t* executable, cudaGraphNode_t* node) {
+mm_status Graphs::next_kernel(mm_stream* stream, const char* what, cudaGraphExec_t* executable,
+                              cudaGraphNode_t* node) {
     const std::vector<cudaGraphNode_t>& kernels = changing_->varying[changing_call_];
     if (changed_kernels_ == kernels.size())
         return stream->fail(MM_INVALID_ARGUMENT, "%s has more kernels than when it was captured", what);
@@ -92,7 +94,8 @@ mm_status Graphs::launch(mm_stream* stream, mm_graph* graph) {
 }
 
 void Graphs::destroy(mm_stream* stream, mm_graph* graph) {
-    const auto found = std::find_if(graphs_.begin(), graphs_.end(), [&](const auto& kept) { return kept.get() == graph; });
+    const auto found =
+        std::find_if(graphs_.begin(), graphs_.end(), [&](const auto& kept) { return kept.get() == graph; });
     if (found == graphs_.end()) return;
     graphs_.erase(found);
     release_memory(stream);
@@ -100,8 +103,8 @@ void Graphs::destroy(mm_stream* stream, mm_graph* graph) {
 
 namespace {
 
-// On another stream, because here it would become a part of the graph; and the thread has to say that it knows that waiting
-// for that stream is no part of it either.
+// On another stream, because here it would become a part of the graph; and the thread has to say that it knows that
+// waiting for that stream is no part of it either.
 cudaError_t allocate_beside(cudaStream_t stream, size_t bytes, float** memory) {
     cudaStreamCaptureMode mode = cudaStreamCaptureModeRelaxed;
     cudaError_t error = cudaThreadExchangeStreamCaptureMode(&mode);

@@ -1,5 +1,5 @@
-// CUDA graphs of a stream: operations that are captured once and launched again and again, with the numbers that change
-// from launch to launch put into their kernels' arguments.
+// CUDA graphs of a stream: operations that are captured once and launched again and again, with the numbers that
+// change from launch to launch put into their kernels' arguments.
 //
 // Everything here is called by the one thread that runs the stream's operations.
 #pragma once
@@ -42,8 +42,8 @@ public:
     // The next kernel of the call that is changed, and the executable graph that has it.
     mm_status next_kernel(mm_stream* stream, const char* what, cudaGraphExec_t* executable, cudaGraphNode_t* node);
 
-    // Memory for the length of an operation that is captured. It is reserved for graphs until the last of them is destroyed,
-    // and all share it: they run one after another. Null with the error in *error if there is none.
+    // Memory for the length of an operation that is captured. It is reserved for graphs until the last of them is
+    // destroyed, and all share it: they run one after another. Null with the error in *error if there is none.
     float* take(mm_stream* stream, size_t bytes, cudaError_t* error);
     void give_back(float* memory);
 

@@ -37,7 +37,7 @@ struct Scan4 : ScanShape {
         blocks = (int)ceil_div(channels, block_channels);
         dt_weight = p.dt_weight, dt_bias = p.dt_bias, A_log = p.A_log, skip = p.skip;
         sequences = p.batch * directions;
-        cut_into_segments();
+        cut_into_segments(block_channels);
     }
     template <class Params>
     void take_images(const Params& p, int64_t first, int64_t count) {
@@ -279,8 +279,7 @@ private:
     // A pixel's row of those that begin at `rows`. In bytes the address is one multiply-add of two ints.
     template <class Float>
     static __device__ __forceinline__ Float* row_at(Float* rows, int pixel, int row_floats) {
-        const int64_t bytes = (int64_t)pixel * (row_floats * (int)sizeof(Float));
-        return (Float*)((char*)rows + bytes);
+        return global_offset(rows, (int64_t)pixel * (row_floats * (int)sizeof(Float)));
     }
     template <class Float>
     __device__ __forceinline__ Float* projected_row(Float* rows, int pixel) const {

@@ -11,8 +11,9 @@
 // du for each direction, dprojected for each block of channels, the parameters' gradients for each image and segment.
 // They are added in their order at the end.
 //
-// Shared memory: 69 KB for 48 channels and 192 threads, 46 KB for 32 channels and 128; three or four blocks on a
-// multiprocessor of an H200, two or three on an A100's. Workspace: the copies for a run of images, at most 512 MiB.
+// Where there are many channels a block has 48 (or 32) and a thread 4 states of two of them, otherwise 32 and 4
+// states of one. Shared memory at rank 3: 72 KB for 48 channels and 96 threads, three blocks on a multiprocessor of
+// an H200; 51 KB for 32. Workspace: the copies for a run of images, at most 512 MiB.
 #include "scan4.cuh"
 
 namespace medmamba::cuda {

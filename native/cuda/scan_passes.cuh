@@ -46,11 +46,11 @@ struct ScanShape {
     // delta, (segments, sequences, channels). Only if there are several segments.
     float *carry, *delta_sums;
 
-    void cut_into_segments() {
+    void cut_into_segments(int block_channels) {
         constexpr int64_t wanted = 16384;       // channels of segments, 128 for each of 128 multiprocessors
         constexpr int shortest = 2, worth = 3;  // chunks of a segment; segments that pay for the first pass
         chunks = (int)ceil_div(length, chunk_steps);
-        int64_t most = wanted / (sequences * channels);
+        int64_t most = wanted / (sequences * blocks * block_channels);
         if (most > chunks / shortest) most = chunks / shortest;
         segment_chunks = most < worth ? chunks : (int)ceil_div(chunks, most);
         segments = (int)ceil_div(chunks, segment_chunks);

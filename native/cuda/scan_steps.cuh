@@ -130,7 +130,7 @@ __device__ __forceinline__ void step_forward(float delta, float input, const flo
 // Bound: the special function unit takes 16 exp2 a clock and multiprocessor, so a quarter of it 8 clocks for those of
 // a warp, in which it can issue 8 instructions: a state and step may have 8. It has 5 (delta A, exp2, delta u B, two
 // fused multiply-adds), and its share of what is done once for the states of a thread: loading, and summing y over
-// lanes.
+// lanes. On sm_90 that makes 6.1 with 16 states a thread, and 7.9 with 4.
 template <class Tile>
 __device__ __forceinline__ void walk_forward(int count, const ThreadRows& rows, const float (&A2)[Tile::lane_states],
                                              float (&h)[Tile::lane_states], float* delta_y) {

@@ -37,7 +37,7 @@ struct SelectiveScan : ScanShape {
         softplus = p.delta_softplus != 0;
         A_ = p.A, D = p.D, delta_bias = p.delta_bias;
         sequences = p.batch;
-        cut_into_segments();
+        cut_into_segments(block_channels);
     }
     template <class Params>
     void take_images(const Params& p, int64_t first, int64_t count) {

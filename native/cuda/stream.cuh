@@ -29,7 +29,7 @@ struct mm_stream {
     int shared_bytes_per_block = 0;  // the most that a kernel may ask for
     medmamba::cuda::Precision precision = medmamba::cuda::Precision::float32;
     cudaStream_t stream = nullptr;
-    cudaStream_t memory_stream = nullptr;  // for memory that outlives an operation: never captured, never behind with work
+    cudaStream_t memory_stream = nullptr;  // for memory that outlives an operation: never captured, never behind
     medmamba::cuda::Graphs graphs;
     medmamba::cuda::LabelError* label_error = nullptr;  // host memory that kernels can write
     char last_error[512] = "";
@@ -49,9 +49,9 @@ struct mm_stream {
 
 namespace medmamba::cuda {
 
-// Device memory for the length of an operation, in stream order: given back when the object ends, which is when it is
-// queued to be free, not when it is. `status` tells whether there was any. While a graph is captured the memory is the
-// graph's; an operation that needs some cannot be a varying one.
+// Device memory for the length of an operation, in stream order: given back when the object ends, which is when it
+// is queued to be free, not when it is. `status` tells whether there was any. While a graph is captured the memory
+// is the graph's; an operation that needs some cannot be a varying one.
 class Workspace {
 public:
     Workspace(mm_stream* stream, int64_t floats);
@@ -71,8 +71,8 @@ private:
 mm_status prepare_launch(mm_stream* stream, const char* what, const void* kernel, size_t shared_bytes);
 
 // Queues kernel(arguments...) with `shared_bytes` of dynamic shared memory (sizeof the struct that it asks for).
-// `what` names the operation in an error. An empty grid is no launch. While a graph's varying call is changed, the kernel is
-// not queued: its arguments become those of the graph's kernel.
+// `what` names the operation in an error. An empty grid is no launch. While a graph's varying call is changed, the
+// kernel is not queued: its arguments become those of the graph's kernel.
 template <class... Parameters, class... Arguments>
 mm_status launch(mm_stream* stream, const char* what, void (*kernel)(Parameters...), dim3 grid, dim3 block,
                  size_t shared_bytes, Arguments... arguments) {
@@ -84,8 +84,9 @@ mm_status launch(mm_stream* stream, const char* what, void (*kernel)(Parameters.
         cudaGraphNode_t node;
         const mm_status found = stream->graphs.next_kernel(stream, what, &executable, &node);
         if (found != MM_OK) return found;
-        return stream->check(set_kernel_node(executable, node, what, kernel, grid, block, shared_bytes, Parameters(arguments)...),
-                             what);
+        const cudaError_t set =
+            set_kernel_node(executable, node, what, kernel, grid, block, shared_bytes, Parameters(arguments)...);
+        return stream->check(set, what);
     }
 #if defined(__CUDACC__)
     kernel<<<grid, block, shared_bytes, stream->stream>>>(Parameters(arguments)...);

@@ -1,5 +1,5 @@
-// A block's shared memory, and the asynchronous copies into it. A copy is made when somebody waits for it, no earlier,
-// and until then its bytes are NaN: so a wait that is missing shows.
+// A block's shared memory, and the asynchronous copies into it. A copy is made when somebody waits for it, no
+// earlier, and until then its bytes are NaN: so a wait that is missing shows.
 #include <algorithm>
 #include <cstring>
 

@@ -40,6 +40,8 @@ cudaError_t failed(cudaError_t error, const char* sentence) {
     return error;
 }
 
+constexpr const char* already_over = "an earlier error has ended the stream's capture";
+
 void end(Stream* stream) {
     if (of_this_thread == stream->capture) of_this_thread = nullptr;
     delete stream->capture;
@@ -56,7 +58,7 @@ void drop_capture(Stream* stream) {
 
 cudaError_t capture(Stream* stream, Node node) {
     Capture& capture = *stream->capture;
-    if (capture.invalidated) return failed(cudaErrorStreamCaptureInvalidated, "an earlier error has ended the stream's capture");
+    if (capture.invalidated) return failed(cudaErrorStreamCaptureInvalidated, already_over);
     capture.graph->nodes.push_back(std::make_unique<Node>(std::move(node)));
     capture.last = capture.graph->nodes.back().get();
     return cudaSuccess;
@@ -108,7 +110,7 @@ cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* graph) {
     const bool invalidated = capture->invalidated;
     if (!invalidated) *graph = capture->graph.release();
     end(stream);
-    return invalidated ? failed(cudaErrorStreamCaptureInvalidated, "an earlier error has ended the stream's capture") : cudaSuccess;
+    return invalidated ? failed(cudaErrorStreamCaptureInvalidated, already_over) : cudaSuccess;
 }
 
 cudaError_t cudaThreadExchangeStreamCaptureMode(cudaStreamCaptureMode* mode) {

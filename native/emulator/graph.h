@@ -1,9 +1,10 @@
-// Graphs: work that is queued on a stream while it is captured is kept instead of done, and done whenever the graph is
-// launched, in the order of its queueing.
+// Graphs: work that is queued on a stream while it is captured is kept instead of done, and done whenever the graph
+// is launched, in the order of its queueing.
 //
-// As with CUDA, what cannot be captured ends the capture: waiting for the stream that is captured, or, in all but relaxed
-// mode, cudaMalloc, cudaFree and waiting for anything on the thread that captures. From then on whatever is queued on the stream is an error, and
-// so is the end of the capture. Memory nodes are not emulated: cudaMallocAsync on a stream that is captured is an error too.
+// As with CUDA, what cannot be captured ends the capture: waiting for the stream that is captured, or, in all but
+// relaxed mode, cudaMalloc, cudaFree and waiting for anything on the thread that captures. From then on whatever is
+// queued on the stream is an error, and so is the end of the capture. Memory nodes are not emulated:
+// cudaMallocAsync on a stream that is captured is an error too.
 #pragma once
 
 #include <functional>

@@ -42,7 +42,8 @@ class Call {
 public:
     Call(const char* what, void (*kernel)(Parameters...), dim3 blocks, dim3 threads, size_t shared_bytes,
          Parameters... arguments)
-        : what_(what), kernel_(kernel), blocks_(blocks), threads_(threads), shared_bytes_(shared_bytes), arguments_(arguments...) {}
+        : what_(what), kernel_(kernel), blocks_(blocks), threads_(threads), shared_bytes_(shared_bytes),
+          arguments_(arguments...) {}
 
     Grid grid(Stream* stream) const {
         return {what_, (const void*)kernel_, blocks_, threads_, shared_bytes_, stream,
@@ -76,9 +77,11 @@ void launch(const char* what, void (*kernel)(Parameters...), dim3 blocks, dim3 t
 
 // cudaGraphExecKernelNodeSetParams: later launches of the graph run the node's kernel so.
 template <class... Parameters>
-cudaError_t replace_kernel(cudaGraphExec_t executable, cudaGraphNode_t node, const char* what, void (*kernel)(Parameters...),
-                            dim3 blocks, dim3 threads, size_t shared_bytes, Parameters... arguments) {
-    return replace(executable, node, {(const void*)kernel, Call<Parameters...>(what, kernel, blocks, threads, shared_bytes, arguments...)});
+cudaError_t replace_kernel(cudaGraphExec_t executable, cudaGraphNode_t node, const char* what,
+                           void (*kernel)(Parameters...), dim3 blocks, dim3 threads, size_t shared_bytes,
+                           Parameters... arguments) {
+    const Call<Parameters...> call(what, kernel, blocks, threads, shared_bytes, arguments...);
+    return replace(executable, node, {(const void*)kernel, call});
 }
 
 // The order of threads and blocks on streams that are created from here on, whatever the environment says.

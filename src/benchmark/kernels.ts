@@ -11,6 +11,9 @@ import { type Stage, scanInstructions } from "./work.js";
 /** Random normal numbers, or such of another deviation and mean where a kernel's speed or range depends on it. */
 type Input = readonly number[] | { shape: readonly number[]; deviation: number; mean: number };
 
+/** MM_SCAN_CHUNK of backend.h. */
+const scanChunk = 32;
+
 interface Kernel {
   readonly name: string;
   readonly shape: string;
@@ -28,7 +31,16 @@ interface Kernel {
 
 /** All kernels of the block at one stage. */
 export function kernelBenchmarks(stage: Stage, batch: number): Benchmark[] {
-  const families = [scans, convolutions, products, depthwise, layerNorms, gatedNorms, batchNorms];
+  const families = [
+    scans,
+    selectiveScans,
+    convolutions,
+    products,
+    depthwise,
+    layerNorms,
+    gatedNorms,
+    batchNorms,
+  ];
   return families.flatMap((family) => family(stage, batch)).map((kernel) => asBenchmark(kernel, batch));
 }
 
@@ -124,6 +136,41 @@ function scans({ height, width, channels, states, rank }: Stage, batch: number):
       // dt is projected again, and its projection has two gradients
       multiplyAdds: 3 * projection + scanInstructions.backward * exponentials,
       exponentials,
+    },
+  ];
+}
+
+/** The scan with mamba_ssm's arguments, as long as the image has pixels, with one group of B and C. */
+function selectiveScans({ height, width, channels, states }: Stage, batch: number): Kernel[] {
+  const length = height * width;
+  const [sequence, group, vector] = [[batch, channels, length], [batch, 1, states, length], [channels]];
+  const checkpoints = [batch, channels, Math.ceil(length / scanChunk), states];
+  const inputs = {
+    ...{ u: sequence, delta: sequence, A: { shape: [channels, states], deviation: 2, mean: -8 } },
+    ...{ B: group, C: group, D: vector, delta_bias: { shape: vector, deviation: 0.5, mean: -4 } },
+  };
+  const fields = { batch, channels, length, states, groups: 1, delta_softplus: true };
+  const exponentials = batch * channels * length * states;
+  const common = { shape: `${channels}x${length}`, fields, exponentials };
+  return [
+    {
+      ...common,
+      name: "selective scan forward",
+      operation: "selective_scan_forward",
+      inputs,
+      outputs: { y: sequence },
+      multiplyAdds: scanInstructions.forward * exponentials,
+    },
+    {
+      ...common,
+      name: "selective scan backward",
+      operation: "selective_scan_backward",
+      inputs: { ...inputs, dy: sequence, checkpoints: { shape: checkpoints, deviation: 0, mean: 0 } },
+      outputs: {
+        ...{ du: sequence, ddelta: sequence, dA: [channels, states], dB: group, dC: group },
+        ...{ dD: vector, ddelta_bias: vector },
+      },
+      multiplyAdds: scanInstructions.backward * exponentials,
     },
   ];
 }

@@ -1,6 +1,6 @@
 /**
- * Graphs: work that is captured once and launched again with one call. A step of a small model is hundreds of operations,
- * each of which costs the host more time than the GPU takes for it; a launch costs as much as one of them.
+ * Graphs: work that is captured once and launched again with one call. A step is a long row of
+ * operations, each of which costs the host time, and for small images more than the GPU takes for it; a launch is one call.
  *
  * A graph does the same work on the same memory each time. So its inputs are tensors that the caller overwrites before a
  * launch, its results are overwritten by the next launch, and weights that are updated in place are read as they are then.

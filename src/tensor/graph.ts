@@ -20,7 +20,7 @@ import {
 import { collect, keep, tidy } from "./scope.js";
 import { Tensor } from "./tensor.js";
 
-/** How a graph is captured. */
+/** Options of `captureGraph`. */
 export interface CaptureOptions {
   /**
    * A graph of the same device whose memory this one may use in turn, for graphs of which only one is of use at a time:
@@ -53,7 +53,7 @@ export class Graph<Result> {
     return this.#result;
   }
 
-  /** Whether `dispose` has been called. */
+  /** Whether its memory was given back. */
   get disposed(): boolean {
     return this.#native.disposed;
   }
@@ -80,7 +80,7 @@ export class Graph<Result> {
     for (const tensor of this.#tensors()) tensor.dispose();
   }
 
-  /** As `dispose`, for `using`. */
+  /** `dispose`, for `using`. */
   [Symbol.dispose](): void {
     this.dispose();
   }

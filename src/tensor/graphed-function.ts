@@ -1,9 +1,13 @@
+/**
+ * A function of tensors that is captured once its input shapes repeat: the first call with some shapes runs it as it is,
+ * the second captures a graph, later ones copy their inputs into the graph's and launch it.
+ */
 import type { Device } from "./device.js";
 import { captureGraph, type Graph } from "./graph.js";
 import { keep } from "./scope.js";
 import type { Tensor } from "./tensor.js";
 
-/** When graphs are dropped, and how many are kept. */
+/** Options of a `GraphedFunction`. */
 export interface GraphedFunctionOptions {
   /**
    * What the function depends on beside its inputs, such as the memory of weights: values that are compared by identity
@@ -19,10 +23,7 @@ interface Captured {
   readonly graph: Graph<Tensor>;
 }
 
-/**
- * A function of tensors that is captured once its input shapes repeat: the first call with some shapes runs it as it is,
- * the second captures a graph, later ones copy their inputs into the graph's and launch it.
- */
+/** A function of tensors that is captured as a graph once its input shapes repeat, and launched from then on. */
 export class GraphedFunction {
   readonly #device: Device;
   readonly #body: (...inputs: Tensor[]) => Tensor;

@@ -34,7 +34,7 @@ const help = `node bench/peers/gpu.mjs [options]
                        code 75; the same command goes on
   --seconds N          longest for a peer's process; default 300
   --fresh              forget what was measured before
-  --bench-arguments S  of medmamba bench, such as --quick
+  --bench-arguments=S  of medmamba bench, such as --quick
   --python COMMAND     default python3
   --write              keep the results in bench/results, named by GPU and date`;
 
@@ -175,11 +175,17 @@ function units() {
   return [{ key: "bench/ours", expected: 400, measure: measureBench }, ...networks, ...kernels, ...others];
 }
 
-const shape = (batch) => ["--batch", String(batch), "--image-size", String(options.imageSize)];
-const mine = (precision) => ["--device", options.device, "--precision", precision];
-const theirs = (precision, mode) => [
-  ...["--device", options.peerDevice, "--precision", precision, "--mode", mode],
-];
+function shape(batch) {
+  return ["--batch", String(batch), "--image-size", String(options.imageSize)];
+}
+
+function mine(precision) {
+  return ["--device", options.device, "--precision", precision];
+}
+
+function theirs(precision, mode) {
+  return ["--device", options.peerDevice, "--precision", precision, "--mode", mode];
+}
 
 /** A hundred steps of one image are also enough for their 99th percentile. */
 function stepArguments(task, batch) {

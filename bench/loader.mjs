@@ -1,25 +1,25 @@
 // `npm run bench:loader`: how fast images come, without a network to wait for.
 //
-// Two sets of files of the kinds that medical images arrive in are drawn into a temporary folder: smooth structure, as
-// anatomy is, outlines on it, and noise, so that they compress as real ones do. Each is opened (which decodes and resizes
-// every image once), then read in epochs from the cache, then taken to the network's input by the device.
-
-import { mkdir, mkdtemp, rm, stat } from "node:fs/promises";
+// Sets of files of the kinds that medical images arrive in are put into a temporary folder. Each is opened (which decodes
+// and resizes every image once), then read in epochs from the cache, then taken to the network's input by the device.
+import { mkdtemp, rm } from "node:fs/promises";
 import { availableParallelism, tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { parseArgs } from "node:util";
-import sharp from "sharp";
 import { summary } from "../dist/benchmark/measure.js";
 import { describeMachine, machineLines } from "../dist/cli/bench-machine.js";
 import { byteSize, columns } from "../dist/cli/wording.js";
 import { crossEntropy, data, MedMamba, openDevice, optim, tensor } from "../dist/index.js";
 import { toInput } from "../dist/models/input.js";
+import { writeArchiveImages, writeDrawnImages } from "./image-files.mjs";
 import { markdownTable, threeDigits, writeResults } from "./results-files.mjs";
 
 const help = `npm run bench:loader -- [options]
 
   --png N          8-bit grey PNG files of 512 x 512; default 500
   --jpeg N         colour JPEG files of 1024 x 768; default 200
+  --npz FILE       up to 2000 training images of a MedMNIST archive as PNG files,
+                   too
   --image-size N   what they are resized to; default 224
   --batch-size N   default 32
   --seconds N      least time of a row that is repeated; default 2
@@ -41,6 +41,7 @@ const kinds = [
   { name: "PNG", width: 512, height: 512, channels: 1, count: options.png },
   { name: "JPEG", width: 1024, height: 768, channels: 3, count: options.jpeg },
 ].filter(({ count }) => count > 0);
+if (options.npz) kinds.push({ name: `PNG, ${basename(options.npz, ".npz")}`, archive: options.npz });
 
 const device = openDevice("cpu", { threads: options.threads });
 const machine = describeMachine(device);
@@ -61,7 +62,8 @@ const comparison = training
   ? `MedMamba tiny trains on ${rateOf(training)} images/s here (batch ${options.batchSize}, ${options.imageSize} px).`
   : undefined;
 if (comparison) say(`\n${comparison}`);
-const results = { machine, settings: options, rows, training };
+const settings = { ...options, npz: options.npz && basename(options.npz) };
+const results = { machine, settings, rows, training };
 if (options.json) console.log(JSON.stringify(results));
 if (options.write) write();
 device.close();
@@ -72,6 +74,7 @@ function readOptions() {
       options: {
         png: { type: "string", default: "500" },
         jpeg: { type: "string", default: "200" },
+        npz: { type: "string" },
         "image-size": { type: "string", default: "224" },
         "batch-size": { type: "string", default: "32" },
         seconds: { type: "string", default: "2" },
@@ -93,6 +96,7 @@ function readOptions() {
     const parsed = {
       png: count("png", 0),
       jpeg: count("jpeg", 0),
+      npz: values.npz,
       imageSize: count("image-size"),
       batchSize: count("batch-size"),
       seconds: count("seconds"),
@@ -101,7 +105,8 @@ function readOptions() {
       json: values.json,
       write: values.write,
     };
-    if (parsed.png + parsed.jpeg === 0) throw new TypeError("--png 0 and --jpeg 0 leave nothing to read");
+    if (parsed.png + parsed.jpeg === 0 && !parsed.npz)
+      throw new TypeError("--png 0 and --jpeg 0 leave nothing to read");
     return parsed;
   } catch (error) {
     console.error(`bench:loader: ${error.message}\n\n${help}`);
@@ -109,77 +114,14 @@ function readOptions() {
   }
 }
 
-// ---- files to read -------------------------------------------------------------------------------------------
-
-/** Deterministic words of 32 bits: Marsaglia's xorshift. */
-function randomWords(seed) {
-  let state = seed * 2654435761 || 1;
-  return () => {
-    state ^= state << 13;
-    state ^= state >>> 17;
-    state ^= state << 5;
-    return state >>> 0;
-  };
-}
-
-/** Noise of about three grey levels, long enough for the largest image to begin anywhere in its first half. */
-function noiseTable(length) {
-  const word = randomWords(1);
-  return Int8Array.from({ length }, () => {
-    const bits = word();
-    return ((bits & 7) + ((bits >>> 3) & 7) + ((bits >>> 6) & 7) - 10) / 2;
-  });
-}
-
-/** Writes `count` images into two class folders; returns the bytes of all files. */
-async function writeImages(root, { name, width, height, channels, count }) {
-  const classes = ["first", "second"];
-  for (const label of classes) await mkdir(join(root, label), { recursive: true });
-  const values = width * height * channels;
-  const noise = noiseTable(2 * values);
-  let bytes = 0;
-  for (let i = 0; i < count; ++i) {
-    const word = randomWords(i + 1);
-    const image = await drawStructure(word, { width, height, channels });
-    const start = word() % values;
-    for (let k = 0; k < values; ++k) image[k] = Math.min(255, Math.max(0, image[k] + noise[start + k]));
-    const raw = sharp(image, { raw: { width, height, channels } });
-    const encoded = name === "PNG" ? raw.png() : raw.jpeg({ quality: 90 });
-    const file = join(root, classes[i % 2], `${String(i).padStart(4, "0")}.${name.toLowerCase()}`);
-    await encoded.toFile(file);
-    bytes += (await stat(file)).size;
-  }
-  return bytes;
-}
-
-/** A few random values blown up to a smooth field, and ellipses with sharp borders on it. */
-async function drawStructure(word, { width, height, channels }) {
-  const coarse = Uint8Array.from({ length: 8 * 8 * channels }, () => 40 + (word() % 160));
-  const ellipses = Array.from({ length: 12 }, () => {
-    const [x, y] = [word() % width, word() % height];
-    const [rx, ry] = [8 + (word() % (width >> 3)), 8 + (word() % (height >> 3))];
-    return `<ellipse cx="${x}" cy="${y}" rx="${rx}" ry="${ry}" fill="hsl(${word() % 360} 30% ${word() % 90}%)"/>`;
-  });
-  const svg = `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}">${ellipses.join("")}</svg>`;
-  const field = await sharp(coarse, { raw: { width: 8, height: 8, channels } })
-    .resize(width, height, { fit: "fill", kernel: "cubic" })
-    .toColourspace("srgb")
-    .raw()
-    .toBuffer({ resolveWithObject: true });
-  const drawn = sharp(field.data, { raw: field.info }).composite([{ input: Buffer.from(svg) }]);
-  return drawn
-    .removeAlpha()
-    .toColourspace(channels === 1 ? "b-w" : "srgb")
-    .raw()
-    .toBuffer();
-}
-
 // ---- measuring -----------------------------------------------------------------------------------------------
 
 async function measureKind(kind) {
-  say(`drawing ${kind.count} ${kind.name} files of ${kind.width} x ${kind.height}`);
   const root = join(folder, kind.name);
-  const bytes = await writeImages(root, kind);
+  say(`writing files: ${kind.name}`);
+  const files = kind.archive
+    ? await writeArchiveImages(root, kind.archive, 2000)
+    : { ...kind, bytes: await writeDrawnImages(root, kind) };
   const start = performance.now();
   const { train } = await open(root);
   const reading = (performance.now() - start) / 1000;
@@ -188,8 +130,8 @@ async function measureKind(kind) {
     for await (const _ of loader);
   });
   return {
-    ...kind,
-    bytes,
+    name: kind.name,
+    ...files,
     firstReading: { images: train.length, seconds: reading },
     cachedEpoch: { images: train.length, ...summary(epochs) },
     deviceInput: await measureInput(train),

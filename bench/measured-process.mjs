@@ -2,16 +2,16 @@
 import { spawn } from "node:child_process";
 
 /**
- * Runs a program whose last line on stdout is a JSON object.
+ * Runs a program whose last line on stdout is a JSON object, or with `whole` all of it.
  *
  * @param label    what a terminal shows meanwhile
  * @param seconds  after which the process and what it started are ended; default: never
  * @returns        `{ report }`, or `{ error }` with what the process died of
  */
-export async function measuredProcess(label, command, args, { seconds, env = process.env } = {}) {
+export async function measuredProcess(label, command, args, { seconds, whole = false } = {}) {
   const show = (text) => process.stderr.isTTY && process.stderr.write(`\r${text}\x1b[K`);
   show(`${label} ...`);
-  const child = spawn(command, args, { stdio: ["ignore", "pipe", "pipe"], env, detached: true });
+  const child = spawn(command, args, { stdio: ["ignore", "pipe", "pipe"], detached: true });
   let [stdout, stderr, late] = ["", "", false];
   child.stdout.setEncoding("utf8").on("data", (text) => {
     stdout += text;
@@ -43,7 +43,7 @@ export async function measuredProcess(label, command, args, { seconds, env = pro
   if (late) return { error: `was not done after ${seconds} s` };
   if (signal) return { error: `was ended by ${signal} (memory?)` };
   if (status !== 0) return { error: `failed: ${stderr.trim().split("\n").at(-1)}` };
-  return { report: JSON.parse(stdout.trim().split("\n").at(-1)) };
+  return { report: JSON.parse(whole ? stdout : stdout.trim().split("\n").at(-1)) };
 }
 
 function endGroup({ pid }) {

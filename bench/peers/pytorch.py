@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 import kernels
-from measuring import Step, measure, measure_kernel, peak_bytes
+from measuring import Step, held_bytes, measure, measure_kernel, peak_bytes
 from network import CLASSES, VARIANTS, MedMamba
 from scans import SCANS, ChunkedScan, why_no_mamba_scan
 
@@ -80,10 +80,8 @@ def training(model: nn.Module, run, images: Tensor, autocast) -> Step:
 
 def measure_network(options: argparse.Namespace, device: torch.device) -> dict:
     step = step_of(options, device)
-    return {
-        "seconds": measure(step, device, options.warmup, options.repeats, options.budget),
-        "peakBytes": peak_bytes(device),
-    }
+    seconds = measure(step, device, options.warmup, options.repeats, options.budget)
+    return {"seconds": seconds, "peakBytes": peak_bytes(device), "heldBytes": held_bytes(device)}
 
 
 def measure_kernels(options: argparse.Namespace, device: torch.device) -> dict:

@@ -2,8 +2,6 @@
 //
 // What has been measured is kept in build/bench-peers.json after each unit, and the same command goes on from there:
 // so it can be cut into parts of a few minutes, and survives what ends it. Exit code 75: there is more to measure.
-import { spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
@@ -11,8 +9,10 @@ import { describeMachine, machineLines } from "../../dist/cli/bench-machine.js";
 import { columns } from "../../dist/cli/wording.js";
 import { openDevice } from "../../dist/index.js";
 import { markdownTable, writeResults } from "../results-files.mjs";
+import { peerVersion } from "./sides.mjs";
 import { allTables, failures } from "./tables.mjs";
 import { allThreads, measureUnit, tasks } from "./tasks.mjs";
+import { measureRuns, openRuns, unfinished } from "./unit-runs.mjs";
 
 const help = `npm run bench:peers -- [options]
 
@@ -48,8 +48,7 @@ Three runs in parts of six minutes:
 const here = dirname(fileURLToPath(import.meta.url));
 const stateFile = join(here, "..", "..", "build", "bench-peers.json");
 const options = readOptions();
-const begin = performance.now();
-const peerName = findPeer(options.python);
+const peerName = peerVersion(options.python);
 const machine = describe();
 for (const line of machineLines(machine)) console.log(line);
 console.log(
@@ -57,16 +56,16 @@ console.log(
 );
 console.log(peerName ?? `PyTorch cannot be measured: ${options.python} has no module torch.`);
 
-const state = readState();
-const unfinished = await measureAll();
+const state = await orExit(() => openRuns(stateFile, settings(), machine, options.fresh));
+const left = await orExit(() => measureRuns(state, units(), options));
 for (const [title, table] of allTables(state.runs)) {
   console.log(`\n${title}`);
   for (const line of columns(table)) console.log(line);
 }
 for (const line of failures(state.runs)) console.log(line);
-if (unfinished > 0) {
-  console.log(`\n${unfinished} units are left: the same command goes on with them.`);
-  process.exit(75);
+if (left > 0) {
+  console.log(`\n${left} units are left: the same command goes on with them.`);
+  process.exit(unfinished);
 }
 if (options.write) write();
 
@@ -118,14 +117,6 @@ function readOptions() {
   }
 }
 
-/** The peer, or null if there is none. */
-function findPeer(python) {
-  const program =
-    'import platform, torch; print(f"PyTorch {torch.__version__}, Python {platform.python_version()}")';
-  const { error, status, stdout } = spawnSync(python, ["-c", program], { encoding: "utf8" });
-  return !error && status === 0 && stdout.startsWith("PyTorch") ? stdout.trim() : null;
-}
-
 function describe() {
   const device = openDevice("cpu", { threads: options.threads });
   const described = describeMachine(device);
@@ -140,40 +131,16 @@ function settings() {
   return { imageSize, variant, threads, latencySteps, model, simd, commit, peer: peerName };
 }
 
-/** `runs`: for each run its units by "task/mode". */
-function readState() {
-  const nothing = { settings: settings(), machine, runs: [] };
-  if (options.fresh) rmSync(stateFile, { force: true });
-  if (!existsSync(stateFile)) return nothing;
-  const state = JSON.parse(readFileSync(stateFile, "utf8"));
-  const now = settings();
-  const different = Object.keys(now).filter((field) => state.settings[field] !== now[field]);
-  if (different.length === 0) return state;
-  console.error(
-    `bench:peers: ${stateFile} was measured with another ${different.join(", ")}: --fresh forgets it.`,
+function units() {
+  const python = peerName ? options.python : null;
+  return options.tasks.flatMap((name) =>
+    tasks[name].modes.filter(isWanted).map((mode) => ({
+      key: `${name}/${mode}`,
+      once: mode === "compile",
+      expected: tasks[name].expected + (mode === "compile" ? 120 : 0),
+      measure: () => measureUnit(name, mode, { ...options, python }),
+    })),
   );
-  process.exit(1);
-}
-
-/** The number of units that are left because the time is over. */
-async function measureAll() {
-  const wanted = options.tasks.flatMap((name) =>
-    tasks[name].modes.filter(isWanted).map((mode) => ({ name, mode, key: `${name}/${mode}` })),
-  );
-  let left = 0;
-  for (let run = 0; run < options.runs; ++run) {
-    state.runs[run] ??= {};
-    for (const { name, mode, key } of wanted) {
-      if (state.runs[run][key] || (run > 0 && mode === "compile")) continue;
-      const over = performance.now() - begin + 1000 * expectedSeconds(name, key) > 60_000 * options.minutes;
-      if (left > 0 || over) {
-        left += 1;
-        continue;
-      }
-      await measureOne(run, name, mode, key);
-    }
-  }
-  return left;
 }
 
 /** Modes of the networks are a choice; others belong to their task. */
@@ -181,25 +148,13 @@ function isWanted(mode) {
   return options.modes.includes(mode) || !["eager", "compile", "bf16"].includes(mode);
 }
 
-function expectedSeconds(name, key) {
-  const known = state.runs.flatMap((run) => run?.[key]?.took ?? []);
-  return known.length > 0 ? 1.2 * Math.max(...known) : tasks[name].expected + (/compile/.test(key) ? 120 : 0);
-}
-
-async function measureOne(run, name, mode, key) {
-  const start = performance.now();
-  const python = peerName ? options.python : null;
+async function orExit(action) {
   try {
-    const unit = await measureUnit(name, mode, { ...options, python });
-    const took = (performance.now() - start) / 1000;
-    state.runs[run][key] = { ...unit, took };
-    console.log(`run ${run + 1}, ${key}: ${took.toFixed(0)} s`);
+    return await action();
   } catch (error) {
     console.error(`bench:peers: ${error.message}`);
     process.exit(1);
   }
-  mkdirSync(dirname(stateFile), { recursive: true });
-  writeFileSync(stateFile, JSON.stringify(state));
 }
 
 function write() {

@@ -7,11 +7,19 @@ All take u, dt: (b, k, d, l), A: (k, d, n), B, C: (b, k, n, l), D, dt_bias: (k, 
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 CHUNK = 16
+
+# Where build_selective_scan.py puts mamba_ssm's kernel.
+BUILT = Path(__file__).parents[2] / "build" / "selective_scan"
+if BUILT.exists():
+    sys.path.append(str(BUILT))
 
 
 def loop_scan(u: Tensor, dt: Tensor, A: Tensor, B: Tensor, C: Tensor, D: Tensor, dt_bias: Tensor) -> Tensor:

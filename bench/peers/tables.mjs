@@ -43,7 +43,7 @@ function combined(runs, pick) {
 }
 
 /** The median over runs of what `pick` finds in a run's unit, and half their range by it; null if nobody has it. */
-function over(runs, key, pick) {
+export function over(runs, key, pick) {
   const values = runs.map((run) => run[key] && pick(run[key])).filter((value) => value !== undefined);
   const known = values.filter((value) => value !== null);
   if (known.length === 0) return null;
@@ -51,10 +51,10 @@ function over(runs, key, pick) {
   return { value, spread: (Math.max(...known) - Math.min(...known)) / 2 / value };
 }
 
-const number = (measured, form = threeDigits) => (measured ? form(measured.value) : "-");
-const spread = (measured) => (measured ? `${Math.round(100 * measured.spread)} %` : "-");
-const times = (value) => (Number.isFinite(value) ? `${value.toFixed(value < 10 ? 2 : 1)}x` : "-");
-const percent = (value) => (Number.isFinite(value) ? `${Math.round(100 * value)} %` : "-");
+export const number = (measured, form = threeDigits) => (measured ? form(measured.value) : "-");
+export const spread = (measured) => (measured ? `${Math.round(100 * measured.spread)} %` : "-");
+export const times = (value) => (Number.isFinite(value) ? `${value.toFixed(value < 10 ? 2 : 1)}x` : "-");
+export const percent = (value) => (Number.isFinite(value) ? `${Math.round(100 * value)} %` : "-");
 const milliseconds = ({ value }) => threeDigits(1000 * value);
 const medianOf = (lists) => quantile(lists.flat());
 

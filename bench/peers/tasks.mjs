@@ -8,6 +8,7 @@ import { availableParallelism, tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { measuredProcess } from "../measured-process.mjs";
+import { ours, peer } from "./sides.mjs";
 
 const here = dirname(fileURLToPath(import.meta.url));
 
@@ -56,18 +57,10 @@ export async function measureUnit(name, mode, options) {
   return tasks[name].run({ name, kind, mode, common, options });
 }
 
-async function ours(label, args) {
-  const program = join(here, "medmamba.mjs");
-  const { report, error } = await measuredProcess(`${label}, ours`, process.execPath, [program, ...args]);
-  if (error) throw new Error(`${label}: our own side ${error}`);
-  return report;
-}
-
-async function peer({ name, mode, options }, args) {
-  if (!options.python) return { error: "is not installed" };
-  const seconds = mode === "compile" ? options.compileSeconds : options.seconds;
-  const program = [join(here, "pytorch.py"), ...args, ...modes[mode]];
-  return measuredProcess(`${name}, PyTorch ${mode}`, options.python, program, { seconds });
+function beside({ name, mode, options }, args) {
+  const { python, seconds, compileSeconds } = options;
+  const longest = mode === "compile" ? compileSeconds : seconds;
+  return peer(`${name}, PyTorch ${mode}`, python, [...args, ...modes[mode]], longest);
 }
 
 async function measureNetwork(unit) {
@@ -76,7 +69,7 @@ async function measureNetwork(unit) {
   const repeats = name === "inference:1" && mode === "eager" ? options.latencySteps : 5;
   const args = ["--task", kind, "--repeats", String(repeats), "--budget", "20", ...common];
   const first = mode === "eager" ? [await ours(name, args)] : [];
-  const { report, error } = await peer(unit, args);
+  const { report, error } = await beside(unit, args);
   const reports = [...first, await ours(name, args)];
   return {
     ours: reports.map(({ seconds }) => seconds),
@@ -94,7 +87,7 @@ async function measureKernels(unit) {
       ? ours(name, ["--task", "limits", ...common]).then(productRow)
       : ours(name, ["--task", "kernels", "--kernels", tasks[name].ours, ...common]);
   const first = await mine();
-  const { report, error } = await peer(unit, ["--task", "kernels", "--kernels", kind, ...common]);
+  const { report, error } = await beside(unit, ["--task", "kernels", "--kernels", kind, ...common]);
   const second = await mine();
   return { ours: [first.rows, second.rows], peer: report?.rows ?? null, peerError: error };
 }

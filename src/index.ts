@@ -22,6 +22,7 @@ export {
   DisposedError,
   DTypeError,
   MedMambaError,
+  type MemoryShortage,
   OperationError,
   OutOfMemoryError,
   ShapeError,
@@ -38,6 +39,7 @@ export {
   type MemoryUse,
   memory,
   openDevice,
+  type Precision,
   whyNotGpu,
 } from "./tensor/device.js";
 export type { DType, HostArray } from "./tensor/dtype.js";

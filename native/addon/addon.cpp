@@ -5,6 +5,7 @@
 #include "buffer.h"
 #include "environment.h"
 #include "errors.h"
+#include "library.h"
 #include "numbers.h"
 #include "stream.h"
 
@@ -47,6 +48,18 @@ Napi::Value open_stream(const Napi::CallbackInfo& info) {
     return Stream::open(env, info[0].As<Napi::String>(), native);
 }
 
+Napi::Value device_count(const Napi::CallbackInfo& info) {
+    const Napi::Env env = info.Env();
+    std::string reason;
+    const mm_backend* backend = load_backend(info[0].ToString(), &reason);
+    if (!backend) throw coded_error(env, code::no_device, reason);
+    const char* why = nullptr;
+    const int32_t count = backend->device_count(&why);
+    if (count < 1)
+        throw coded_error(env, code::no_device, why ? why : std::string(backend->name) + " gave no reason");
+    return Napi::Number::New(env, count);
+}
+
 Napi::Value plan(const Napi::CallbackInfo& info) {
     Stream* stream = Stream::of(info.Env(), info[0]);
     if (!stream) throw coded_error(info.Env(), code::invalid_argument, "plan: the first argument has to be a stream");
@@ -64,6 +77,7 @@ Napi::Object initialise(Napi::Env env, Napi::Object exports) {
     for (size_t i = 0; i < levels.size(); ++i) simd_levels.Set((uint32_t)i, levels[i]);
     exports["abiVersion"] = Napi::Number::New(env, MM_ABI_VERSION);
     exports["simdLevels"] = simd_levels;
+    exports["deviceCount"] = Napi::Function::New<device_count>(env, "deviceCount");
     exports["openStream"] = Napi::Function::New<open_stream>(env, "openStream");
     exports["plan"] = Napi::Function::New<plan>(env, "plan");
     return exports;

@@ -15,6 +15,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <unordered_map>
 
@@ -33,6 +34,9 @@ public:
     // Uninitialised memory; empty, with the state of things in *why, if there is none left.
     std::shared_ptr<Block> allocate(size_t bytes, std::string* why);
 
+    // Gives what is cached back to the system, when all that is queued has run: waits for that.
+    void trim();
+
     // Frees everything, blocks in use included: they become unusable. The queue must have stopped.
     void close();
     bool closed() const { return closed_; }
@@ -42,13 +46,14 @@ public:
     size_t peak_bytes() const { return peak_bytes_; }
     size_t reserved_bytes() const { return cached_bytes_ + used_bytes_; }
 
+    // What the device itself says it has and has left, where it says so.
+    std::optional<mm_device_description> device() const;
+
 private:
     friend class Block;
 
-    std::string free_memory() const;
     void* take_cached(size_t size, size_t* capacity);
     void* take_new(size_t size);
-    void trim();
     void recycle(const Block& block);
 
     const mm_backend* backend_;

@@ -1,4 +1,5 @@
 /** All benchmarks of one network, and a row of results for each. */
+import { withBatchAdvice } from "../models/batch-memory.js";
 import { medMambaConfig, type Variant } from "../models/medmamba.js";
 import type { Device } from "../tensor/device.js";
 import { kernelBenchmarks } from "./kernels.js";
@@ -64,8 +65,9 @@ export async function runBenchmark(
   pace: Pace,
 ): Promise<Row> {
   const { name, shape, images, cost } = benchmark;
-  const opened = benchmark.open(device);
+  let opened: Opened | undefined;
   try {
+    opened = benchmark.open(device);
     const { seconds, spread, samples } = await measure(device, opened, pace);
     const { seconds: leastSeconds, bound } = leastTime(cost, limits);
     return {
@@ -82,7 +84,9 @@ export async function runBenchmark(
       bound,
       ofLimit: leastSeconds / seconds,
     };
+  } catch (error) {
+    throw withBatchAdvice(error, { device, batchSize: images });
   } finally {
-    opened.close();
+    opened?.close();
   }
 }

@@ -1,5 +1,6 @@
 /** Running a model over a data set: probabilities and metrics. */
-import { type Dataset, Loader, type Sample } from "../data/index.js";
+import { type Batch, type Dataset, Loader, type Preprocessing, type Sample } from "../data/index.js";
+import { withBatchAdvice } from "../models/batch-memory.js";
 import { toInput } from "../models/input.js";
 import type { MedMamba } from "../models/medmamba.js";
 import { softmax } from "../ops/softmax.js";
@@ -49,6 +50,7 @@ export async function evaluate(
  *
  * @returns (samples, classes), in the data set's order
  * @throws EvaluationError if a probability is not finite
+ * @throws OutOfMemoryError that says which batch size to try
  */
 export async function predictDataset(
   model: MedMamba,
@@ -62,11 +64,7 @@ export async function predictDataset(
   try {
     const loader = new Loader(dataset, { batchSize, ...(signal ? { signal } : {}) });
     for await (const batch of loader.epoch(0)) {
-      const output = noGrad(() =>
-        tidy(() => softmax(model.forward(toInput(batch, dataset.preprocessing, model.device)))),
-      );
-      const rows = await output.data();
-      output.dispose();
+      const rows = await probabilitiesOf(model, batch, dataset.preprocessing);
       for (const [i, index] of batch.indices.entries()) {
         probabilities.set(rows.subarray(i * numClasses, (i + 1) * numClasses), index * numClasses);
       }
@@ -86,6 +84,21 @@ export async function predictDataset(
     );
   }
   return probabilities;
+}
+
+/** (images, classes) of one batch. @throws OutOfMemoryError that says which batch size to try */
+async function probabilitiesOf(
+  model: MedMamba,
+  batch: Batch,
+  preprocessing: Preprocessing,
+): Promise<Float32Array> {
+  const { device } = model;
+  try {
+    const output = noGrad(() => tidy(() => softmax(model.forward(toInput(batch, preprocessing, device)))));
+    return await output.data().finally(() => output.dispose());
+  } catch (error) {
+    throw withBatchAdvice(error, { device, batchSize: batch.indices.length });
+  }
 }
 
 /** A data set of images without labels, so that prediction takes the same path as evaluation. */

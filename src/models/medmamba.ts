@@ -5,7 +5,7 @@ import { Module } from "../nn/module.js";
 import { PatchEmbed, PatchMerging } from "../nn/patches.js";
 import { SSConvSSM } from "../nn/ss-conv-ssm.js";
 import { globalAveragePool } from "../ops/reduction.js";
-import { type Device, type DeviceLike, resolveDevice } from "../tensor/device.js";
+import { type Device, type DeviceLike, type Precision, resolveDevice } from "../tensor/device.js";
 import { tidy } from "../tensor/scope.js";
 import type { Tensor } from "../tensor/tensor.js";
 
@@ -45,6 +45,8 @@ export interface MedMambaOptions extends Partial<MedMambaConfig> {
   variant?: Variant;
   /** Default "cpu". */
   device?: DeviceLike;
+  /** How the device multiplies; default "float32", or that of an opened device. */
+  precision?: Precision | undefined;
 }
 
 /**
@@ -55,6 +57,7 @@ export interface MedMambaOptions extends Partial<MedMambaConfig> {
 export function medMambaConfig({
   variant = "tiny",
   device: _,
+  precision: __,
   ...settings
 }: MedMambaOptions = {}): MedMambaConfig {
   if (!(variant in variants)) {
@@ -123,11 +126,10 @@ class Stage extends Module {
  *
  * Initialised as published; call `manualSeed` before for reproducible weights.
  *
- * @throws ArgumentError for a setting that cannot be, DeviceError if the device is not usable
+ * @throws ArgumentError for a setting that cannot be, DeviceError if the device is not usable or lacks the precision
  */
 export class MedMamba extends Module {
   readonly config: Readonly<MedMambaConfig>;
-  readonly device: Device;
   readonly #patchEmbed: PatchEmbed;
   readonly #layers: ModuleList<Stage>;
   readonly #head: Linear;
@@ -136,9 +138,8 @@ export class MedMamba extends Module {
     super();
     const config = medMambaConfig(options);
     const { depths, dims, dState, patchSize, inChannels, numClasses, dropPathRate } = config;
-    const device = resolveDevice(options.device);
+    const device = resolveDevice(options.device, options.precision);
     this.config = config;
-    this.device = device;
     const blocks = depths.reduce((sum, depth) => sum + depth, 0);
     const rate = (block: number) => (blocks > 1 ? (dropPathRate * block) / (blocks - 1) : 0);
     let first = 0;
@@ -153,6 +154,11 @@ export class MedMamba extends Module {
     });
     this.#layers = this.child("layers", new ModuleList(stages));
     this.#head = this.child("head", new Linear(dims.at(-1) ?? 0, numClasses, { device }));
+  }
+
+  /** Where its weights are. */
+  get device(): Device {
+    return this.#head.weight.device;
   }
 
   /**

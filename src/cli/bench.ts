@@ -10,7 +10,14 @@ import type { Device } from "../tensor/device.js";
 import { describeMachine, type Machine, machineLines } from "./bench-machine.js";
 import { BenchTable, limitLines, profileLines } from "./bench-table.js";
 import { CommandError, UsageError } from "./failure.js";
-import { type CommonOptions, count, number, openDeviceOf, withCommonOptions } from "./options.js";
+import {
+  type CommonOptions,
+  count,
+  number,
+  openDeviceOf,
+  precisionOption,
+  withCommonOptions,
+} from "./options.js";
 import { expectPath } from "./paths.js";
 import { interruptible, Terminal } from "./terminal.js";
 
@@ -85,6 +92,7 @@ export function addBench(program: Command): void {
       224,
     )
     .option("--batch-size <count>", "images computed at once", count, 8)
+    .addOption(precisionOption("float32"))
     .option("--filter <text>", "only rows with this in kernel or shape")
     .option("--quick", "few repeats and rough limits: to see that it works")
     .option("--compare <file>", "set beside an earlier run's --json")

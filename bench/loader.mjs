@@ -4,11 +4,9 @@
 // anatomy is, outlines on it, and noise, so that they compress as real ones do. Each is opened (which decodes and resizes
 // every image once), then read in epochs from the cache, then taken to the network's input by the device.
 
-import { mkdirSync, writeFileSync } from "node:fs";
 import { mkdir, mkdtemp, rm, stat } from "node:fs/promises";
 import { availableParallelism, tmpdir } from "node:os";
-import { dirname, join, relative } from "node:path";
-import { fileURLToPath } from "node:url";
+import { join } from "node:path";
 import { parseArgs } from "node:util";
 import sharp from "sharp";
 import { summary } from "../dist/benchmark/measure.js";
@@ -16,6 +14,7 @@ import { describeMachine, machineLines } from "../dist/cli/bench-machine.js";
 import { byteSize, columns } from "../dist/cli/wording.js";
 import { crossEntropy, data, MedMamba, openDevice, optim, tensor } from "../dist/index.js";
 import { toInput } from "../dist/models/input.js";
+import { markdownTable, threeDigits, writeResults } from "./results-files.mjs";
 
 const help = `npm run bench:loader -- [options]
 
@@ -267,7 +266,7 @@ async function measureTraining() {
 
 /** Images a second, to three digits. */
 function rateOf({ images, seconds }) {
-  return String(Number((images / seconds).toPrecision(3)));
+  return threeDigits(images / seconds);
 }
 
 function resultTable() {
@@ -284,26 +283,18 @@ function resultTable() {
 }
 
 function write() {
-  const resultsFolder = join(dirname(fileURLToPath(import.meta.url)), "results");
-  const file = join(resultsFolder, `loader-${machine.date.slice(0, 10)}`);
-  mkdirSync(resultsFolder, { recursive: true });
-  writeFileSync(`${file}.json`, `${JSON.stringify(results, null, 2)}\n`);
-  const [heading, ...lines] = table;
-  const markdown = (cells) => `| ${cells.join(" | ")} |`;
-  const text = [
+  const page = [
     `# How fast images come, at ${options.imageSize} px`,
     "",
     ...machineLines(machine).map((line) => `${line}  `),
     `Images a second; batches of ${options.batchSize}, standard augmentation.`,
     "",
-    markdown(heading),
-    markdown(heading.map((_, i) => (i === 0 ? "---" : "---:"))),
-    ...lines.map(markdown),
+    ...markdownTable(table),
     "",
     ...(comparison ? [comparison, ""] : []),
     "`npm run bench:loader -- --help` explains the columns.",
     "",
   ];
-  writeFileSync(`${file}.md`, text.join("\n"));
-  say(`\nwritten: ${relative(process.cwd(), file)}.json and .md`);
+  const name = `loader-${machine.date.slice(0, 10)}`;
+  say(`\n${writeResults(name, { json: results, markdown: page })}`);
 }

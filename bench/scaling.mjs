@@ -3,10 +3,8 @@
 // Every row is one process (peers/medmamba.mjs), so that its peak memory is its own. What threads can give at best is
 // measured beside: a matrix product, exponentials and a copy, by the same kernels. A row that would take too long,
 // judged by the row before, is left out and said to be.
-import { spawnSync } from "node:child_process";
-import { mkdirSync, writeFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
-import { dirname, join, relative } from "node:path";
+import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { measureLimits } from "../dist/benchmark/limits.js";
@@ -14,6 +12,8 @@ import { paces, summary } from "../dist/benchmark/measure.js";
 import { describeMachine, machineLines } from "../dist/cli/bench-machine.js";
 import { byteSize, columns } from "../dist/cli/wording.js";
 import { openDevice } from "../dist/index.js";
+import { measuredProcess } from "./measured-process.mjs";
+import { markdownTable, threeDigits, writeResults } from "./results-files.mjs";
 import { scalingFigure } from "./scaling-figure.mjs";
 
 const help = `npm run bench:scaling -- [options]
@@ -49,24 +49,23 @@ const measured = new Map();
 
 const machine = describe();
 for (const line of machineLines(machine)) console.log(line);
-const sizes = tasks.flatMap((task) =>
-  options.sizes.map((size) => measure({ ...task, size, batch: 1, threads: options.threads })),
-);
+const sizes = [];
+for (const task of tasks)
+  for (const size of options.sizes)
+    sizes.push(await measure({ ...task, size, batch: 1, threads: options.threads }));
 print("Image size, batch 1", sizeTable(sizes));
-const batches = tasks
-  .slice(0, 2)
-  .flatMap((task) =>
-    options.batches.map((batch) =>
-      measure({ ...task, size: options.batchesAt, batch, threads: options.threads }),
-    ),
-  );
+const batches = [];
+for (const task of tasks.slice(0, 2))
+  for (const batch of options.batches)
+    batches.push(await measure({ ...task, size: options.batchesAt, batch, threads: options.threads }));
 print(`Batch, ${options.batchesAt} px`, batchTable(batches));
 const [teamSize, teamBatch] = options.teamsAt;
 const teams = [];
 for (const threads of options.teams) {
   const at = { size: teamSize, batch: teamBatch, threads };
-  const rows = tasks.slice(0, 2).map((task) => measure({ ...task, ...at }));
-  teams.push({ threads, inference: rows[0], training: rows[1], limits: await limitsOf(threads) });
+  const inference = await measure({ ...tasks[0], ...at });
+  const training = await measure({ ...tasks[1], ...at });
+  teams.push({ threads, inference, training, limits: await limitsOf(threads) });
 }
 print(`Threads, ${teamSize} px, batch ${teamBatch}`, teamTable(teams));
 const notes = [...measured.values()].flatMap((row) =>
@@ -139,36 +138,26 @@ function describe() {
 // ---- measuring -----------------------------------------------------------------------------------------------
 
 /** One row: its timing and memory, or what is `missing` and why. Measured once, wherever it is asked for. */
-function measure(wanted) {
+async function measure(wanted) {
   const key = JSON.stringify(wanted);
-  const row = measured.get(key) ?? { ...wanted, ...measureNow(wanted) };
+  const row = measured.get(key) ?? { ...wanted, ...(await measureNow(wanted)) };
   measured.set(key, row);
   return row;
 }
 
-function measureNow(wanted) {
+async function measureNow(wanted) {
   const { task, checkpointing, size, batch, threads } = wanted;
   const expected = Math.max(3, fewestSteps * expectedSeconds(wanted));
   if (expected > longestRow) return { missing: `it would take about ${expected.toFixed(0)} s` };
   if (1000 * expected > deadline - performance.now()) return { missing: "the time was over" };
-  if (process.stderr.isTTY) process.stderr.write(`\r${label(wanted)} ...\x1b[K`);
-  const { status, signal, stdout, stderr } = spawnSync(
-    process.execPath,
-    [
-      join(here, "peers", "medmamba.mjs"),
-      ...["--task", task, "--batch", String(batch), "--image-size", String(size)],
-      ...["--threads", String(threads), "--variant", options.variant],
-      ...["--repeats", String(options.repeats), "--budget", String(longestRow / 4)],
-      ...(checkpointing ? ["--checkpointing"] : []),
-    ],
-    { encoding: "utf8" },
-  );
-  if (process.stderr.isTTY) process.stderr.write("\r\x1b[K");
-  if (status !== 0) {
-    const said = (stderr ?? "").trim().split("\n").at(-1) ?? "";
-    return { missing: signal ? `it was ended by ${signal} (memory?)` : `it failed: ${said}` };
-  }
-  const report = JSON.parse(stdout.trim().split("\n").at(-1));
+  const { report, error } = await measuredProcess(label(wanted), process.execPath, [
+    join(here, "peers", "medmamba.mjs"),
+    ...["--task", task, "--batch", String(batch), "--image-size", String(size)],
+    ...["--threads", String(threads), "--variant", options.variant],
+    ...["--repeats", String(options.repeats), "--budget", String(longestRow / 4)],
+    ...(checkpointing ? ["--checkpointing"] : []),
+  ]);
+  if (error) return { missing: `it ${error}` };
   const { peakBytes, peakTensorBytes, steadyBytes } = report;
   const bytesPerPixel = (peakTensorBytes - steadyBytes) / (batch * size ** 2);
   return { ...summary(report.seconds), peakBytes, peakTensorBytes, steadyBytes, bytesPerPixel };
@@ -265,10 +254,6 @@ function speed({ batch, seconds, spread }) {
   ];
 }
 
-function threeDigits(value) {
-  return value < 100 ? value.toPrecision(3) : String(Math.round(value));
-}
-
 function present(rows) {
   return rows.filter(({ missing }) => !missing);
 }
@@ -281,17 +266,13 @@ function print(title, table) {
 // ---- results on disk -----------------------------------------------------------------------------------------
 
 function write() {
-  const folder = join(here, "results");
   const name = `scaling-${machine.date.slice(0, 10)}`;
-  const file = join(folder, name);
-  mkdirSync(folder, { recursive: true });
   const { write: _, ...settings } = options;
   const results = { machine, settings, sizes, batches, teams };
-  writeFileSync(`${file}.json`, `${JSON.stringify(results, null, 2)}\n`);
   const { model, simd, threads } = machine;
   const caption = `MedMamba ${options.variant} on ${model}, ${simd}, ${threads} threads, float32`;
-  writeFileSync(`${file}.svg`, scalingFigure({ sizes: present(sizes), batches: present(batches), caption }));
-  const text = [
+  const svg = scalingFigure({ sizes: present(sizes), batches: present(batches), caption });
+  const page = [
     `# How cost grows: MedMamba ${options.variant}`,
     "",
     ...machineLines(machine).map((line) => `${line}  `),
@@ -309,12 +290,9 @@ function write() {
     "`npm run bench:scaling -- --help` explains the columns.",
     "",
   ];
-  writeFileSync(`${file}.md`, text.join("\n"));
-  console.log(`\nwritten: ${relative(process.cwd(), file)}.json, .md and .svg`);
+  console.log(`\n${writeResults(name, { json: results, markdown: page, svg })}`);
 }
 
-function markdown(title, [heading, ...rows]) {
-  const line = (cells) => `| ${cells.join(" | ")} |`;
-  const rule = heading.map((_, i) => (i === 0 ? "---" : "---:"));
-  return [`## ${title}`, "", line(heading), line(rule), ...rows.map(line), ""];
+function markdown(title, table) {
+  return [`## ${title}`, "", ...markdownTable(table), ""];
 }

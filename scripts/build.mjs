@@ -1,21 +1,25 @@
 // Builds what has changed: the addon through cmake-js and CMake, TypeScript through tsc.
 //
-//   node scripts/build.mjs [native] [typescript] [tests] [cuda]
+//   node scripts/build.mjs [native] [typescript] [tests] [cuda] [prebuilt]
 //
 // Without words: native and typescript. `tests` adds the native test programs to the addon, and the CUDA library where
-// there is an nvcc to build it. `cuda` is the CUDA library, which needs the CUDA toolkit.
+// there is an nvcc to build it. `cuda` is the CUDA library, which needs the CUDA toolkit. `prebuilt` is both, linked as npm
+// delivers them, for `npm run prebuilds`; without nvcc, the addon alone.
+//
+// This file is delivered, too: `npx medmamba build` runs it in an installed package, where there is no cmake-js.
 import { spawnSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { availableParallelism } from "node:os";
-import { delimiter, dirname, join } from "node:path";
+import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { findNvcc } from "./find-nvcc.mjs";
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const require = createRequire(import.meta.url);
 const cmakeDirectory = join(root, "build", "cmake"); // beside build/Release and what node-gyp writes into build
 
-const known = ["native", "typescript", "tests", "cuda"];
+const known = ["native", "typescript", "tests", "cuda", "prebuilt"];
 const words = process.argv.slice(2);
 const unknown = words.find((word) => !known.includes(word));
 if (unknown) fail(`build: there is nothing named "${unknown}" to build; names are ${known.join(", ")}`);
@@ -23,8 +27,11 @@ const wanted = new Set(words.length > 0 ? words : ["native", "typescript"]);
 
 if (wanted.has("native") || wanted.has("tests")) buildNative(wanted.has("tests"));
 if (wanted.has("cuda") || wanted.has("tests")) buildCuda(wanted.has("cuda"));
-if (wanted.has("typescript"))
+if (wanted.has("prebuilt")) buildPrebuilt();
+if (wanted.has("typescript")) {
   run(process.execPath, [require.resolve("typescript/bin/tsc"), "--project", root]);
+  run(process.execPath, [join(root, "scripts", "commonjs.mjs")]);
+}
 
 // The addon, and all that belongs to the tests once they have been wanted.
 function buildNative(tests) {
@@ -47,21 +54,20 @@ function buildCuda(needed) {
   build("medmamba_cuda");
 }
 
-function findNvcc() {
-  const places = (process.env.PATH ?? "").split(delimiter);
-  for (const toolkit of [process.env.CUDA_HOME, process.env.CUDA_PATH, "/usr/local/cuda"])
-    if (toolkit) places.push(join(toolkit, "bin"));
-  const candidates = [process.env.CUDACXX, ...places.map((place) => join(place, "nvcc"))];
-  return candidates.find((file) => file && existsSync(file));
+function buildPrebuilt() {
+  const nvcc = findNvcc();
+  configure(nvcc ? { MEDMAMBA_CUDA: "ON", CMAKE_CUDA_COMPILER: nvcc } : {});
+  build("prebuilt");
 }
 
-// cmake-js configures first, because only it knows Node's headers and flags; afterwards CMake alone finds out what has
-// changed, CMakeLists.txt included, and takes options that are new.
+// cmake-js configures first, because it knows what each platform's Node wants of an addon (Linux and macOS: nothing);
+// afterwards CMake alone finds out what has changed, CMakeLists.txt included, and takes options that are new.
 function configure(options) {
   const cache = join(cmakeDirectory, "CMakeCache.txt");
-  if (!existsSync(cache)) {
+  const cmakeJs = findCmakeJs();
+  if (!existsSync(cache) && cmakeJs) {
     run(process.execPath, [
-      require.resolve("cmake-js/bin/cmake-js"),
+      cmakeJs,
       "configure",
       "--out",
       cmakeDirectory,
@@ -71,11 +77,19 @@ function configure(options) {
     ]);
     return;
   }
-  const configured = readFileSync(cache, "utf8");
+  const configured = existsSync(cache) ? readFileSync(cache, "utf8") : "";
   const isNew = ([name, value]) => !new RegExp(`^${name}:\\w+=${value}$`, "m").test(configured);
   const changed = Object.entries(options).filter(isNew);
-  if (changed.length > 0)
-    run("cmake", [...changed.map(([name, value]) => `-D${name}=${value}`), cmakeDirectory]);
+  if (changed.length > 0 || !configured)
+    run("cmake", [...changed.map(([name, value]) => `-D${name}=${value}`), "-S", root, "-B", cmakeDirectory]);
+}
+
+function findCmakeJs() {
+  try {
+    return require.resolve("cmake-js/bin/cmake-js");
+  } catch {
+    return undefined;
+  }
 }
 
 function build(target) {

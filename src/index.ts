@@ -9,10 +9,12 @@ export * as data from "./data/index.js";
 export { type EvaluateOptions, type Evaluation, evaluate, predictDataset } from "./evaluation/evaluate.js";
 export * as metrics from "./evaluation/index.js";
 export { type Classifier, type Prediction, predictImages } from "./evaluation/predict.js";
+export { toInput } from "./models/input.js";
 export {
   MedMamba,
   type MedMambaConfig,
   type MedMambaOptions,
+  type PredictOptions,
   type Variant,
   variants,
 } from "./models/medmamba.js";
@@ -27,6 +29,7 @@ export {
   OutOfMemoryError,
   ShapeError,
 } from "./native/errors.js";
+export { AddonError } from "./native/load.js";
 export * as nn from "./nn/index.js";
 export * from "./ops/index.js";
 export { full, type NestedNumbers, ones, rand, randn, tensor, zeros } from "./tensor/creation.js";
@@ -42,9 +45,11 @@ export {
   type Precision,
   whyNotGpu,
 } from "./tensor/device.js";
-export type { DType, HostArray } from "./tensor/dtype.js";
+export type { DType, HostArray, HostArrays } from "./tensor/dtype.js";
 export { type GeneratorState, generatorState, manualSeed, setGeneratorState } from "./tensor/generator.js";
-export { keep, tidy } from "./tensor/scope.js";
+export { type CaptureOptions, captureGraph, type Graph } from "./tensor/graph.js";
+export { GraphedFunction, type GraphedFunctionOptions } from "./tensor/graphed-function.js";
+export { type Disposable, keep, tidy } from "./tensor/scope.js";
 export { type BackwardOptions, noGrad } from "./tensor/tape.js";
 export { Tensor, type TensorOptions } from "./tensor/tensor.js";
 export {
@@ -54,6 +59,7 @@ export {
   loadWeights,
   readCheckpoint,
   saveCheckpoint,
+  type TrainingState,
 } from "./training/checkpoint.js";
 export { type FitOptions, type FitProgress, type FitResult, fit } from "./training/fit.js";
 export { type EpochRecord, TrainingError, type ValidationRecord } from "./training/history.js";

@@ -255,7 +255,7 @@ describe("wrong usage", () => {
     expect(existsSync(join(folder, "x"))).toBe(false);
   });
 
-  it.each(["demo", "train", "evaluate", "predict", "doctor"])(
+  it.each(["demo", "train", "evaluate", "predict", "doctor", "bench"])(
     "%s --help has examples, and fits 80 columns",
     (name) => {
       const { status, stdout } = medmamba(name, "--help");

@@ -74,7 +74,7 @@ describe("the event loop", () => {
     const device = openDevice("cpu", { threads: 1 }); // steps are long on any machine, and a core is left for the loop
     const model = new MedMamba({ depths: [1, 1, 1], dims: [64, 128, 256], numClasses: 2, device });
     const opt = new optim.AdamW(model.parameters());
-    const x = randn([8, 3, 96, 96], { device });
+    const x = randn([8, 3, 160, 160], { device });
     const y = tensor([0, 1, 1, 0, 1, 0, 0, 1], [8], { dtype: "int64", device });
     const step = async () => {
       opt.zeroGrad();

@@ -7,13 +7,13 @@ import { reliabilityDiagram } from "../src/evaluation/figures/reliability-diagra
 import { rocCurves, rocSeries } from "../src/evaluation/figures/roc-curves.js";
 import { contrast, readableOn, shade } from "../src/evaluation/figures/shade.js";
 import { element, escapeMarkup, ink, palette, text } from "../src/evaluation/figures/svg.js";
-import { type EpochRecord, trainingCurves } from "../src/evaluation/figures/training-curves.js";
+import { type CurveEpoch, trainingCurves } from "../src/evaluation/figures/training-curves.js";
 import { confidenceIntervals } from "../src/evaluation/intervals.js";
 import { classificationMetrics } from "../src/evaluation/metrics.js";
 import { reportHtml } from "../src/evaluation/report.js";
 
 const hostile = `</svg><script>alert("1")</script> & 'x'\u0000\ud800`;
-const history: EpochRecord[] = Array.from({ length: 30 }, (_, index) => ({
+const history: CurveEpoch[] = Array.from({ length: 30 }, (_, index) => ({
   epoch: index + 1,
   trainLoss: 1 / (index + 1),
   validationLoss: 1 / (index + 1) + 0.01 * index,

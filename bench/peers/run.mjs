@@ -1,209 +1,223 @@
-// `npm run bench:peers`: this package beside MedMamba in plain PyTorch on the CPU, in one call.
+// `npm run bench:peers`: this package beside PyTorch on the CPU, the whole table as often as asked for.
 //
-// Each task (inference or training at one batch size) runs in processes of its own, in the order ours, peer, ours:
-// if the machine slows down or speeds up meanwhile, our two runs differ, and `drift` shows by how much.
+// What has been measured is kept in build/bench-peers.json after each unit, and the same command goes on from there:
+// so it can be cut into parts of a few minutes, and survives what ends it. Exit code 75: there is more to measure.
 import { spawnSync } from "node:child_process";
-import { mkdirSync, writeFileSync } from "node:fs";
-import { availableParallelism } from "node:os";
-import { dirname, join, relative } from "node:path";
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { summary } from "../../dist/benchmark/measure.js";
 import { describeMachine, machineLines } from "../../dist/cli/bench-machine.js";
-import { byteSize, columns } from "../../dist/cli/wording.js";
+import { columns } from "../../dist/cli/wording.js";
 import { openDevice } from "../../dist/index.js";
+import { markdownTable, writeResults } from "../results-files.mjs";
+import { allTables, failures } from "./tables.mjs";
+import { allThreads, measureUnit, tasks } from "./tasks.mjs";
 
 const help = `npm run bench:peers -- [options]
 
-  --tasks LIST       default inference:1,inference:8,training:2,training:8
-  --image-size N     default 224
-  --variant NAME     tiny, small or base; default tiny
-  --threads N        for both; default: all processors
-  --repeats N        least timed steps of a run, after one to warm up; default 5
-  --budget SECONDS   after which two repeats of a run are enough; default 40
-  --mode compile     PyTorch through torch.compile; default eager
-  --autocast bfloat16   PyTorch's products in bfloat16 (ours stay float32)
-  --python COMMAND   default python3
-  --write            keep the results as bench/results/cpu-DATE.json and .md
+  --tasks LIST         default: all, which are ${Object.keys(tasks).join(", ")}
+  --modes LIST         of PyTorch, eager (with limits and threads), compile,
+                       bf16; default: all
+  --runs N             the whole table so many times, compile, which takes
+                       minutes, in the first only; default 1
+  --minutes N          stop before the unit that would take longer, with exit
+                       code 75; the same command goes on
+  --fresh              forget what was measured before
+  --image-size N       default 224
+  --variant NAME       tiny, small or base; default tiny
+  --threads N          for both sides; default: all processors
+  --latency-steps N    of inference:1 beside eager; default 100
+  --seconds N          longest for a peer's process; default 150
+  --compile-seconds N  the same through torch.compile; default 180
+  --python COMMAND     default python3
+  --write              keep the results as bench/results/cpu-DATE.json and .md
 
-  img/s    images a second, from the median step; of ours, both runs together
-  +-       half of the steps are within this of the median, about
-  ratio    ours by the peer's
-  drift    our first run's median by our second's: how steady the machine was
-  peak     most memory that the process held, everything included
-  memory   our peak by the peer's`;
+  +-        half of what lies between the slowest and the fastest run, by the median
+  by eager  ours by PyTorch's: times as fast, and the share of its peak memory
+  peak      most memory that the process held, everything included
+  limit     what the machine allows: multiply-adds of products, convolutions and
+            scan at the rate of a large matrix product, exponentials at theirs, or
+            the bytes at that of a copy if that takes longer; see medmamba bench
+  loop, chunked   PyTorch's scan, a step at a time and 16 steps at a time
+  ns, one thread  for each state, step and direction, on one thread
+
+Three runs in parts of six minutes:
+  until npm run bench:peers -- --runs 3 --minutes 6 --write; do [ $? = 75 ] || break; done`;
 
 const here = dirname(fileURLToPath(import.meta.url));
+const stateFile = join(here, "..", "..", "build", "bench-peers.json");
 const options = readOptions();
-const peer = findPeer(options.python);
+const begin = performance.now();
+const peerName = findPeer(options.python);
 const machine = describe();
 for (const line of machineLines(machine)) console.log(line);
 console.log(
-  `MedMamba ${options.variant}, ${options["image-size"]} x ${options["image-size"]}, ${options.threads} threads`,
+  `MedMamba ${options.variant}, ${options.imageSize} x ${options.imageSize}, ${options.threads} threads`,
 );
-console.log(peer.name ?? `PyTorch cannot be measured: ${peer.missing}.`);
+console.log(peerName ?? `PyTorch cannot be measured: ${options.python} has no module torch.`);
 
-const results = options.tasks.split(",").map((name) => measureTask(name));
-const table = columns(tableRows(results));
-const failures = results.flatMap(({ name, peerError }) =>
-  peerError ? [`${name}: PyTorch ${peerError}`] : [],
-);
-console.log();
-for (const line of [...table, ...failures]) console.log(line);
+const state = readState();
+const unfinished = await measureAll();
+for (const [title, table] of allTables(state.runs)) {
+  console.log(`\n${title}`);
+  for (const line of columns(table)) console.log(line);
+}
+for (const line of failures(state.runs)) console.log(line);
+if (unfinished > 0) {
+  console.log(`\n${unfinished} units are left: the same command goes on with them.`);
+  process.exit(75);
+}
 if (options.write) write();
 
 function readOptions() {
   try {
     const { values } = parseArgs({
       options: {
-        tasks: { type: "string", default: "inference:1,inference:8,training:2,training:8" },
+        tasks: { type: "string", default: Object.keys(tasks).join() },
+        modes: { type: "string", default: "eager,compile,bf16" },
+        runs: { type: "string", default: "1" },
+        minutes: { type: "string", default: "1000000" },
+        fresh: { type: "boolean", default: false },
         "image-size": { type: "string", default: "224" },
         variant: { type: "string", default: "tiny" },
-        threads: { type: "string", default: String(availableParallelism()) },
-        repeats: { type: "string", default: "5" },
-        budget: { type: "string", default: "40" },
-        mode: { type: "string", default: "eager" },
-        autocast: { type: "string" },
+        threads: { type: "string", default: String(allThreads) },
+        "latency-steps": { type: "string", default: "100" },
+        seconds: { type: "string", default: "150" },
+        "compile-seconds": { type: "string", default: "180" },
         python: { type: "string", default: "python3" },
         write: { type: "boolean", default: false },
         help: { type: "boolean", default: false },
       },
     });
-    if (!/^((inference|training):[1-9]\d*(,|$))+$/.test(values.tasks))
-      throw new TypeError(`--tasks ${values.tasks}: write inference:8 or training:8, with commas between`);
     if (values.help) {
       console.log(help);
       process.exit(0);
     }
-    return values;
+    const count = (name) => {
+      if (/^[1-9]\d*$/.test(values[name])) return Number(values[name]);
+      throw new TypeError(`--${name}: "${values[name]}" is not a whole number of 1 or more`);
+    };
+    const names = (name, known) => {
+      const listed = values[name].split(",");
+      const unknown = listed.find((one) => !known.includes(one));
+      if (unknown === undefined) return listed;
+      throw new TypeError(`--${name}: there is no "${unknown}"; there are ${known.join(", ")}`);
+    };
+    return {
+      tasks: names("tasks", Object.keys(tasks)),
+      modes: names("modes", ["eager", "compile", "bf16"]),
+      ...{ runs: count("runs"), minutes: count("minutes"), fresh: values.fresh, write: values.write },
+      ...{ imageSize: count("image-size"), variant: values.variant, threads: count("threads") },
+      ...{ latencySteps: count("latency-steps"), python: values.python },
+      ...{ seconds: count("seconds"), compileSeconds: count("compile-seconds") },
+    };
   } catch (error) {
     console.error(`bench:peers: ${error.message}\n\n${help}`);
     process.exit(2);
   }
 }
 
-/** The peer and how it will run, or why it cannot. */
+/** The peer, or null if there is none. */
 function findPeer(python) {
   const program =
     'import platform, torch; print(f"PyTorch {torch.__version__}, Python {platform.python_version()}")';
   const { error, status, stdout } = spawnSync(python, ["-c", program], { encoding: "utf8" });
-  if (error) return { missing: `there is no ${python} (--python names another)` };
-  if (status !== 0 || !stdout.startsWith("PyTorch"))
-    return { missing: `${python} has no module torch; \`${python} -m pip install torch\` installs it` };
-  return { name: `${stdout.trim()}, ${options.mode}, ${options.autocast ?? "float32"}` };
+  return !error && status === 0 && stdout.startsWith("PyTorch") ? stdout.trim() : null;
 }
 
 function describe() {
-  const device = openDevice("cpu", { threads: Number(options.threads) });
+  const device = openDevice("cpu", { threads: options.threads });
   const described = describeMachine(device);
   device.close();
   return described;
 }
 
-function measureTask(name) {
-  const [task, batch] = name.split(":");
-  const common = ["--task", task, "--batch", batch];
-  for (const option of ["image-size", "variant", "threads", "repeats", "budget"])
-    common.push(`--${option}`, options[option]);
-  const precision = options.autocast ? ["--autocast", options.autocast] : [];
-  const ours = () => run(`${name}, ours`, process.execPath, [join(here, "medmamba.mjs"), ...common]);
-  const first = ours();
-  if (first.error) fail(`${name}: ${first.error}`);
-  const peerArguments = [join(here, "pytorch.py"), ...common, "--mode", options.mode, ...precision];
-  const other = peer.missing ? {} : run(`${name}, PyTorch`, options.python, peerArguments);
-  const second = ours();
-  if (second.error) fail(`${name}: ${second.error}`);
-  return {
-    name,
-    batch: Number(batch),
-    ours: {
-      name: first.report.name,
-      runs: [first.report.seconds, second.report.seconds],
-      ...summary([...first.report.seconds, ...second.report.seconds]),
-      drift: summary(first.report.seconds).seconds / summary(second.report.seconds).seconds,
-      peakBytes: Math.max(first.report.peakBytes, second.report.peakBytes),
-    },
-    peer: other.report
-      ? {
-          name: other.report.name,
-          runs: [other.report.seconds],
-          ...summary(other.report.seconds),
-          peakBytes: other.report.peakBytes,
-        }
-      : null,
-    peerError: other.error,
-  };
+/** What decides whether numbers belong into one table. */
+function settings() {
+  const { imageSize, variant, threads, latencySteps } = options;
+  const { model, simd, commit } = machine;
+  return { imageSize, variant, threads, latencySteps, model, simd, commit, peer: peerName };
 }
 
-/** One process; its report, or what it died of. */
-function run(label, command, args) {
-  if (process.stderr.isTTY) process.stderr.write(`\r${label} ...\x1b[K`);
-  const { status, signal, stdout, stderr } = spawnSync(command, args, { encoding: "utf8" });
-  if (process.stderr.isTTY) process.stderr.write("\r\x1b[K");
-  if (status === 0) return { report: JSON.parse(stdout.trim().split("\n").at(-1)) };
-  const said = (stderr ?? "").trim().split("\n").at(-1) ?? "";
-  return { error: signal ? `was ended by ${signal} (memory?)` : `failed: ${said}` };
+/** `runs`: for each run its units by "task/mode". */
+function readState() {
+  const nothing = { settings: settings(), machine, runs: [] };
+  if (options.fresh) rmSync(stateFile, { force: true });
+  if (!existsSync(stateFile)) return nothing;
+  const state = JSON.parse(readFileSync(stateFile, "utf8"));
+  const now = settings();
+  const different = Object.keys(now).filter((field) => state.settings[field] !== now[field]);
+  if (different.length === 0) return state;
+  console.error(
+    `bench:peers: ${stateFile} was measured with another ${different.join(", ")}: --fresh forgets it.`,
+  );
+  process.exit(1);
 }
 
-function tableRows(measured) {
-  const rate = (side, batch) => (side ? (batch / side.seconds).toPrecision(3) : "-");
-  const spread = (side) => (side ? `${(50 * side.spread).toFixed(0)} %` : "-");
-  const heading = [
-    "task:batch",
-    "img/s",
-    "+-",
-    "PyTorch",
-    "+-",
-    "ratio",
-    "drift",
-    "peak",
-    "PyTorch",
-    "memory",
-  ];
-  return [
-    heading,
-    ...measured.map(({ name, batch, ours, peer }) => [
-      name,
-      rate(ours, batch),
-      spread(ours),
-      rate(peer, batch),
-      spread(peer),
-      peer ? `${(peer.seconds / ours.seconds).toFixed(1)}x` : "-",
-      ours.drift.toFixed(2),
-      byteSize(ours.peakBytes),
-      peer ? byteSize(peer.peakBytes) : "-",
-      peer ? (ours.peakBytes / peer.peakBytes).toFixed(2) : "-",
-    ]),
-  ];
+/** The number of units that are left because the time is over. */
+async function measureAll() {
+  const wanted = options.tasks.flatMap((name) =>
+    tasks[name].modes.filter(isWanted).map((mode) => ({ name, mode, key: `${name}/${mode}` })),
+  );
+  let left = 0;
+  for (let run = 0; run < options.runs; ++run) {
+    state.runs[run] ??= {};
+    for (const { name, mode, key } of wanted) {
+      if (state.runs[run][key] || (run > 0 && mode === "compile")) continue;
+      const over = performance.now() - begin + 1000 * expectedSeconds(name, key) > 60_000 * options.minutes;
+      if (left > 0 || over) {
+        left += 1;
+        continue;
+      }
+      await measureOne(run, name, mode, key);
+    }
+  }
+  return left;
+}
+
+/** Modes of the networks are a choice; others belong to their task. */
+function isWanted(mode) {
+  return options.modes.includes(mode) || !["eager", "compile", "bf16"].includes(mode);
+}
+
+function expectedSeconds(name, key) {
+  const known = state.runs.flatMap((run) => run?.[key]?.took ?? []);
+  return known.length > 0 ? 1.2 * Math.max(...known) : tasks[name].expected + (/compile/.test(key) ? 120 : 0);
+}
+
+async function measureOne(run, name, mode, key) {
+  const start = performance.now();
+  const python = peerName ? options.python : null;
+  try {
+    const unit = await measureUnit(name, mode, { ...options, python });
+    const took = (performance.now() - start) / 1000;
+    state.runs[run][key] = { ...unit, took };
+    console.log(`run ${run + 1}, ${key}: ${took.toFixed(0)} s`);
+  } catch (error) {
+    console.error(`bench:peers: ${error.message}`);
+    process.exit(1);
+  }
+  mkdirSync(dirname(stateFile), { recursive: true });
+  writeFileSync(stateFile, JSON.stringify(state));
 }
 
 function write() {
-  const folder = join(here, "..", "results");
-  const file = join(folder, `cpu-${machine.date.slice(0, 10)}`);
-  mkdirSync(folder, { recursive: true });
-  const settings = { ...options, write: undefined, help: undefined };
-  writeFileSync(`${file}.json`, `${JSON.stringify({ machine, settings, results }, null, 2)}\n`);
-  const [heading, ...rows] = tableRows(results);
-  const markdown = (cells) => `| ${cells.join(" | ")} |`;
-  const text = [
-    `# CPU: MedMamba ${options.variant} at ${options["image-size"]} px, beside plain PyTorch`,
+  const { python: _, write: __, fresh: ___, minutes: ____, ...chosen } = options;
+  const results = { machine: state.machine, settings: { ...chosen, peer: peerName }, runs: state.runs };
+  const page = [
+    `# CPU: MedMamba ${options.variant} at ${options.imageSize} px, beside PyTorch`,
     "",
-    ...machineLines(machine).map((line) => `${line}  `),
-    peer.name ?? `PyTorch was not measured: ${peer.missing}.`,
+    ...machineLines(state.machine).map((line) => `${line}  `),
+    `${peerName ?? "PyTorch was not measured."}  `,
+    `${options.runs === 1 ? "One run." : `${options.runs} runs, compile in the first only; numbers are medians over them.`}`,
     "",
-    markdown(heading),
-    markdown(heading.map((_, i) => (i === 0 ? "---" : "---:"))),
-    ...rows.map(markdown),
-    ...failures.map((line) => `\n${line}`),
-    "",
-    "Median steps; order of runs: ours, PyTorch, ours. `npm run bench:peers -- --help` explains the columns.",
+    ...allTables(state.runs).flatMap(([title, table]) => [`## ${title}`, "", ...markdownTable(table), ""]),
+    ...failures(state.runs).flatMap((line) => [line, ""]),
+    "Each side in processes of its own, in the order ours, PyTorch, ours.",
+    "`npm run bench:peers -- --help` explains the columns.",
     "",
   ];
-  writeFileSync(`${file}.md`, text.join("\n"));
-  console.log(`\nwritten: ${relative(process.cwd(), file)}.json and .md`);
-}
-
-function fail(message) {
-  console.error(`bench:peers: ${message}`);
-  process.exit(1);
+  const name = `cpu-${state.machine.date.slice(0, 10)}`;
+  console.log(`\n${writeResults(name, { json: results, markdown: page })}`);
 }

@@ -5,6 +5,7 @@
 #include "buffer.h"
 #include "environment.h"
 #include "errors.h"
+#include "graph.h"
 #include "library.h"
 #include "numbers.h"
 #include "stream.h"
@@ -48,27 +49,32 @@ Napi::Value open_stream(const Napi::CallbackInfo& info) {
     return Stream::open(env, info[0].As<Napi::String>(), native);
 }
 
-Napi::Value device_count(const Napi::CallbackInfo& info) {
-    const Napi::Env env = info.Env();
-    std::string reason;
-    const mm_backend* backend = load_backend(info[0].ToString(), &reason);
-    if (!backend) throw coded_error(env, code::no_device, reason);
-    const char* why = nullptr;
-    const int32_t count = backend->device_count(&why);
-    if (count < 1)
-        throw coded_error(env, code::no_device, why ? why : std::string(backend->name) + " gave no reason");
-    return Napi::Number::New(env, count);
-}
-
 Napi::Value plan(const Napi::CallbackInfo& info) {
     Stream* stream = Stream::of(info.Env(), info[0]);
     if (!stream) throw coded_error(info.Env(), code::invalid_argument, "plan: the first argument has to be a stream");
     return stream->plan(info.Env(), info[1].ToString(), info[2]);
 }
 
+Napi::Value device_count(const Napi::CallbackInfo& info) {
+    std::string why;
+    const int32_t count = count_devices(info[0].ToString(), &why);
+    if (count < 1) throw coded_error(info.Env(), code::no_device, why);
+    return Napi::Number::New(info.Env(), count);
+}
+
+Napi::Value has_driver(const Napi::CallbackInfo& info) { return Napi::Boolean::New(info.Env(), driver_installed()); }
+
+Napi::Value verdict_of(const Napi::CallbackInfo& info) {
+    const std::optional<std::string> found = verdict(info[0].ToString());
+    return found ? Napi::String::New(info.Env(), *found) : info.Env().Undefined();
+}
+
+void remember_verdict(const Napi::CallbackInfo& info) { set_verdict(info[0].ToString(), info[1].ToString()); }
+
 Napi::Object initialise(Napi::Env env, Napi::Object exports) {
     auto* environment = new Environment;
     environment->buffer = Napi::Persistent(Buffer::define(env));
+    environment->graph = Napi::Persistent(Graph::define(env));
     environment->stream = Napi::Persistent(Stream::define(env));
     env.SetInstanceData(environment);  // deleted with the environment
 
@@ -77,8 +83,11 @@ Napi::Object initialise(Napi::Env env, Napi::Object exports) {
     for (size_t i = 0; i < levels.size(); ++i) simd_levels.Set((uint32_t)i, levels[i]);
     exports["abiVersion"] = Napi::Number::New(env, MM_ABI_VERSION);
     exports["simdLevels"] = simd_levels;
-    exports["deviceCount"] = Napi::Function::New<device_count>(env, "deviceCount");
     exports["openStream"] = Napi::Function::New<open_stream>(env, "openStream");
+    exports["deviceCount"] = Napi::Function::New<device_count>(env, "deviceCount");
+    exports["driverInstalled"] = Napi::Function::New<has_driver>(env, "driverInstalled");
+    exports["verdict"] = Napi::Function::New<verdict_of>(env, "verdict");
+    exports["setVerdict"] = Napi::Function::New<remember_verdict>(env, "setVerdict");
     exports["plan"] = Napi::Function::New<plan>(env, "plan");
     return exports;
 }

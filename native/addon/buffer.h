@@ -25,6 +25,7 @@ public:
     // Of a handle that is not disposed.
     void* pointer() const { return static_cast<char*>(block_->pointer()) + offset_; }
     const Memory* memory() const { return block_->memory(); }
+    const std::shared_ptr<Block>& block() const { return block_; }
     size_t bytes() const { return bytes_; }
 
 private:

@@ -2,6 +2,9 @@
 
 #include <dlfcn.h>
 
+#include <map>
+#include <mutex>
+
 #include "../cpu/backend.h"
 
 namespace medmamba::addon {
@@ -28,6 +31,43 @@ const mm_backend* load_backend(const std::string& library, std::string* why) {
         return nullptr;
     }
     return backend;
+}
+
+int32_t count_devices(const std::string& library, std::string* why) {
+    const mm_backend* backend = load_backend(library, why);
+    if (!backend) return 0;
+    const char* reason = nullptr;
+    const int32_t count = backend->device_count(&reason);
+    if (count < 1) *why = reason ? reason : std::string(backend->name) + " gave no reason";
+    return count;
+}
+
+bool driver_installed() {
+    void* driver = dlopen("libcuda.so.1", RTLD_LAZY | RTLD_LOCAL);
+    if (driver) dlclose(driver);
+    return driver != nullptr;
+}
+
+namespace {
+
+std::mutex verdicts_mutex;
+
+std::map<std::string, std::string>& verdicts() {
+    static std::map<std::string, std::string> all;
+    return all;
+}
+
+}  // namespace
+
+std::optional<std::string> verdict(const std::string& library) {
+    const std::lock_guard<std::mutex> lock(verdicts_mutex);
+    const auto found = verdicts().find(library);
+    return found == verdicts().end() ? std::nullopt : std::optional(found->second);
+}
+
+void set_verdict(const std::string& library, const std::string& verdict) {
+    const std::lock_guard<std::mutex> lock(verdicts_mutex);
+    verdicts()[library] = verdict;
 }
 
 }  // namespace medmamba::addon

@@ -18,6 +18,20 @@ size_t size_class(size_t bytes) {
     return std::max<size_t>((bytes + step - 1) / step, 1) * step;
 }
 
+// The best fit; among equals the one used last, which is the likeliest to be in the processor's cache.
+void* take_best(std::multimap<size_t, void*>& cached, size_t size, size_t* capacity) {
+    const auto best = cached.lower_bound(size);
+    if (best == cached.end() || best->first > size + size / 4) return nullptr;
+    void* pointer = best->second;
+    *capacity = best->first;
+    cached.erase(best);
+    return pointer;
+}
+
+void put(std::multimap<size_t, void*>& cached, size_t capacity, void* pointer) {
+    cached.emplace_hint(cached.lower_bound(capacity), capacity, pointer);
+}
+
 std::string in_mebibytes(size_t bytes) {
     char text[32];
     std::snprintf(text, sizeof text, "%.1f MiB", (double)bytes / mebibyte);
@@ -29,8 +43,11 @@ std::string in_mebibytes(size_t bytes) {
 std::shared_ptr<Block> Memory::allocate(size_t bytes, std::string* why) {
     const size_t size = size_class(bytes);
     size_t capacity = size;
-    void* pointer = size >= bytes ? take_cached(size, &capacity) : nullptr;  // smaller: it has wrapped around
-    if (!pointer && size >= bytes) pointer = take_new(size);
+    const bool possible = size >= bytes;  // otherwise it has wrapped around
+    void* pointer = possible && pool_ ? take_of_pool(size, &capacity) : nullptr;
+    const bool of_pool = pointer != nullptr;
+    if (!pointer && possible) pointer = take_cached(size, &capacity);
+    if (!pointer && possible) pointer = take_new(size);
     if (!pointer) {
         const std::optional<mm_device_description> left = device();
         *why = std::to_string(bytes) + " bytes (" + in_mebibytes(bytes) + ") could not be allocated on device \"" +
@@ -43,12 +60,12 @@ std::shared_ptr<Block> Memory::allocate(size_t bytes, std::string* why) {
                ". Use a smaller batch or image, or dispose what is no longer needed.";
         return nullptr;
     }
-    used_bytes_ += capacity;
+    if (!of_pool) used_bytes_ += capacity;
     high_water_ = std::max(high_water_, used_bytes_);
     ++live_;
     live_bytes_ += bytes;
     peak_bytes_ = std::max(peak_bytes_, live_bytes_);
-    return std::make_shared<Block>(shared_from_this(), pointer, bytes, capacity);
+    return std::make_shared<Block>(shared_from_this(), pool_, block_count_++, pointer, bytes, capacity);
 }
 
 std::optional<mm_device_description> Memory::device() const {
@@ -57,14 +74,11 @@ std::optional<mm_device_description> Memory::device() const {
     return description;
 }
 
-// The best fit; among equals the one used last, which is the likeliest to be in the processor's cache.
+void* Memory::take_of_pool(size_t size, size_t* capacity) { return take_best(pool_->cached_, size, capacity); }
+
 void* Memory::take_cached(size_t size, size_t* capacity) {
-    const auto best = cached_.lower_bound(size);
-    if (best == cached_.end() || best->first > size + size / 4) return nullptr;
-    void* pointer = best->second;
-    *capacity = best->first;
-    cached_bytes_ -= best->first;
-    cached_.erase(best);
+    void* pointer = take_best(cached_, size, capacity);
+    if (pointer) cached_bytes_ -= *capacity;
     return pointer;
 }
 
@@ -100,14 +114,27 @@ void Memory::recycle(const Block& block) {
     --live_;
     live_bytes_ -= block.bytes();
     if (closed_) return;
+    if (const std::shared_ptr<Pool> pool = block.pool()) return put(pool->cached_, block.capacity(), block.pointer());
     used_bytes_ -= block.capacity();
     cached_bytes_ += block.capacity();
-    cached_.emplace_hint(cached_.lower_bound(block.capacity()), block.capacity(), block.pointer());
+    put(cached_, block.capacity(), block.pointer());
 }
+
+void Memory::end_pool(Pool& pool) {
+    if (closed_) return;
+    for (const auto& [capacity, pointer] : pool.cached_) {
+        used_bytes_ -= capacity;
+        cached_bytes_ += capacity;
+        put(cached_, capacity, pointer);
+    }
+}
+
+Pool::~Pool() { memory_->end_pool(*this); }
 
 void Memory::close() {
     if (closed_) return;
     closed_ = true;
+    pool_.reset();
     for (const auto& [pointer, capacity] : owned_) backend_->release(stream_, pointer, capacity);
     owned_.clear();
     cached_.clear();

@@ -30,33 +30,40 @@ void put(char* target, Value value) {
     std::memcpy(target, &value, sizeof value);
 }
 
+using Used = std::function<void(const std::shared_ptr<Block>&)>;
+
 class Reader {
 public:
-    Reader(Napi::Env env, const std::string& operation, const Memory& memory, Parameters& parameters)
-        : env_(env), operation_(operation), memory_(memory), parameters_(parameters) {}
+    Reader(Napi::Env env, const std::string& operation, const Memory* memory, Parameters& parameters,
+           const Used& used)
+        : env_(env), operation_(operation), memory_(memory), parameters_(parameters), used_(used) {}
 
     // One pass over the object's properties: each has to be a field, and what is left has to be optional.
     void read(const Structure& structure, napi_value object, char* target, const std::string& prefix) {
-        napi_value names;
-        uint32_t count;
-        check(napi_get_property_names(env_, object, &names));
-        check(napi_get_array_length(env_, names, &count));
         std::bitset<most_fields> seen;
-        for (uint32_t i = 0; i < count; ++i) {
-            napi_value name, value;
-            char text[64];
-            size_t length;
-            check(napi_get_element(env_, names, i, &name));
-            check(napi_get_value_string_utf8(env_, name, text, sizeof text, &length));
-            const Field* field = find(structure, {text, length});
-            if (!field) fail(prefix + text, "is not a field of this operation");
-            check(napi_get_property(env_, object, name, &value));
-            if (type_of(value) == napi_undefined) continue;
-            seen.set(field - structure.fields);
-            read_field(*field, value, target + field->offset, prefix);
-        }
+        each_field(structure, object, prefix, [&](const Field& field, napi_value value) {
+            seen.set(&field - structure.fields);
+            read_field(field, value, target + field.offset, prefix);
+        });
         for (size_t i = 0; i < structure.field_count; ++i)
             if (!seen[i] && !optional(structure.fields[i])) fail(prefix, structure.fields[i], "is missing");
+    }
+
+    std::vector<Change> read_changes(const Structure& structure, napi_value object) {
+        std::vector<Change> changes;
+        each_field(structure, object, {}, [&](const Field& field, napi_value value) {
+            Change change{field.offset, 0, {}};
+            switch (field.kind) {
+                case Kind::int32:
+                case Kind::float32: change.size = 4; break;
+                case Kind::int64:
+                case Kind::float64: change.size = 8; break;
+                default: fail({}, field, "is no number, and cannot differ from launch to launch");
+            }
+            read_field(field, value, change.bytes, {});
+            changes.push_back(change);
+        });
+        return changes;
     }
 
     // Lists may come before `counts`, so their lengths are compared at the end.
@@ -69,6 +76,26 @@ public:
     }
 
 private:
+    // Calls take(field, value) for each property that is not undefined.
+    template <class Take>
+    void each_field(const Structure& structure, napi_value object, const std::string& prefix, Take&& take) const {
+        napi_value names;
+        uint32_t count;
+        check(napi_get_property_names(env_, object, &names));
+        check(napi_get_array_length(env_, names, &count));
+        for (uint32_t i = 0; i < count; ++i) {
+            napi_value name, value;
+            char text[64];
+            size_t length;
+            check(napi_get_element(env_, names, i, &name));
+            check(napi_get_value_string_utf8(env_, name, text, sizeof text, &length));
+            const Field* field = find(structure, {text, length});
+            if (!field) fail(prefix + text, "is not a field of this operation");
+            check(napi_get_property(env_, object, name, &value));
+            if (type_of(value) != napi_undefined) take(*field, value);
+        }
+    }
+
     static const Field* find(const Structure& structure, std::string_view name) {
         for (size_t i = 0; i < structure.field_count; ++i)
             if (structure.fields[i].name == name) return &structure.fields[i];
@@ -118,7 +145,8 @@ private:
             throw coded_error(env_, code::disposed,
                               operation_ + ": \"" + prefix + std::string(field.name) + "\" has been disposed", operation_);
         }
-        if (buffer->memory() != &memory_) fail(prefix, field, "is memory of another stream");
+        if (buffer->memory() != memory_) fail(prefix, field, "is memory of another stream");
+        if (used_) used_(buffer->block());
         return buffer->pointer();
     }
 
@@ -185,25 +213,37 @@ private:
 
     Napi::Env env_;
     const std::string& operation_;
-    const Memory& memory_;
+    const Memory* memory_;
     Parameters& parameters_;
+    const Used& used_;
     uint32_t tensor_count_ = 0;
     std::vector<std::pair<const Field*, uint32_t>> lists_;
 };
 
-}  // namespace
-
-std::shared_ptr<const Parameters> read_parameters(Napi::Env env, const std::string& operation,
-                                                  const Structure& structure, napi_value object,
-                                                  const Memory& memory) {
+void expect_object(Napi::Env env, const std::string& operation, napi_value object) {
     napi_valuetype type;
     if (napi_typeof(env, object, &type) != napi_ok || type != napi_object)
         throw coded_error(env, code::invalid_argument, operation + ": the parameters have to be an object", operation);
+}
+
+}  // namespace
+
+std::shared_ptr<Parameters> read_parameters(Napi::Env env, const std::string& operation, const Structure& structure,
+                                            napi_value object, const Memory& memory, const Used& used) {
+    expect_object(env, operation, object);
     auto parameters = std::make_shared<Parameters>(structure.size);
-    Reader reader(env, operation, memory, *parameters);
+    Reader reader(env, operation, &memory, *parameters, used);
     reader.read(structure, object, parameters->data(), {});
     reader.check_lists();
     return parameters;
+}
+
+std::vector<Change> read_changes(Napi::Env env, const std::string& operation, const Structure& structure,
+                                 napi_value object) {
+    expect_object(env, operation, object);
+    Parameters none(0);
+    const Used unused;
+    return Reader(env, operation, nullptr, none, unused).read_changes(structure, object);
 }
 
 }  // namespace medmamba::addon

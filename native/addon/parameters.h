@@ -3,6 +3,8 @@
 
 #include <napi.h>
 
+#include <cstring>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -12,6 +14,13 @@
 
 namespace medmamba::addon {
 
+// A number of the struct that is to be another one.
+struct Change {
+    uint16_t offset;
+    uint8_t size;
+    char bytes[8];
+};
+
 // The struct by value, and copies of the arrays that it points to: what a queued call keeps. Blocks need no
 // reference: their memory stays the device's until the queue has run, whoever owns it by then.
 class Parameters {
@@ -20,6 +29,10 @@ public:
 
     const void* data() const { return words_.data(); }
     char* data() { return reinterpret_cast<char*>(words_.data()); }
+
+    void change(const std::vector<Change>& changes) {
+        for (const Change& change : changes) std::memcpy(data() + change.offset, change.bytes, change.size);
+    }
 
     // An array of `count` 64-bit values that lives as long as the struct.
     uint64_t* add_array(size_t count) {
@@ -33,9 +46,14 @@ private:
 };
 
 // Every number is required, except distances between rows ("..._row"), which are 0 for dense. Buffers may be
-// absent. Throws a coded error that names `operation` and the field.
-std::shared_ptr<const Parameters> read_parameters(Napi::Env env, const std::string& operation,
-                                                  const Structure& structure, napi_value object,
-                                                  const Memory& memory);
+// absent. `used`, if it is there, is told the block of each buffer. Throws a coded error that names `operation` and
+// the field.
+std::shared_ptr<Parameters> read_parameters(Napi::Env env, const std::string& operation, const Structure& structure,
+                                            napi_value object, const Memory& memory,
+                                            const std::function<void(const std::shared_ptr<Block>&)>& used = nullptr);
+
+// Some of the struct's numbers; a field of another kind is an error.
+std::vector<Change> read_changes(Napi::Env env, const std::string& operation, const Structure& structure,
+                                 napi_value object);
 
 }  // namespace medmamba::addon

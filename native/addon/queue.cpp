@@ -54,8 +54,8 @@ void Queue::execute(Item& item) {
     try {
         const mm_status status = item.work();
         if (status != MM_OK) failed = Failure{status, item.operation, backend_->last_error(stream_)};
-    } catch (const Failure& elsewhere) {
-        failed = elsewhere;
+    } catch (const Failure& failure) {
+        failed = failure;
     } catch (const std::bad_alloc&) {
         failed = Failure{MM_OUT_OF_MEMORY, item.operation, "not enough host memory"};
     } catch (const std::exception& error) {

@@ -1,7 +1,8 @@
 // The executor of a stream: one thread that runs what was queued, in order.
 //
 // A failure does not stop the queue. The first one since the last wait is kept with the name of its operation,
-// and the next wait takes it: so the caller learns where things went wrong first, and can go on afterwards.
+// and the next wait takes it: so the caller learns where things went wrong first, and can go on afterwards. Work that
+// knows better than the queue what failed throws a Failure.
 #pragma once
 
 #include <condition_variable>

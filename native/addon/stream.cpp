@@ -68,7 +68,12 @@ Napi::Function Stream::define(Napi::Env env) {
          InstanceMethod<&Stream::upload>("upload"), InstanceMethod<&Stream::download>("download"),
          InstanceMethod<&Stream::receive>("receive"), InstanceMethod<&Stream::synchronize>("synchronize"),
          InstanceMethod<&Stream::call>("call"), InstanceMethod<&Stream::memory>("memory"),
-         InstanceMethod<&Stream::describe>("describe"), InstanceMethod<&Stream::start_profile>("startProfile"),
+         InstanceMethod<&Stream::describe>("describe"),
+         InstanceAccessor<&Stream::has_graphs>("graphs"), InstanceMethod<&Stream::begin_capture>("beginCapture"),
+         InstanceMethod<&Stream::end_capture>("endCapture"),
+         InstanceMethod<&Stream::abandon_capture>("abandonCapture"),
+         InstanceMethod<&Stream::start_timer>("startTimer"), InstanceMethod<&Stream::stop_timer>("stopTimer"),
+         InstanceMethod<&Stream::start_profile>("startProfile"),
          InstanceMethod<&Stream::stop_profile>("stopProfile"), InstanceMethod<&Stream::close>("close")});
 }
 
@@ -126,11 +131,15 @@ void Stream::start(Napi::Env env, const mm_backend* backend, mm_stream* stream) 
 // Ends the executor, then frees what it used. Promises are left alone: at the end of the environment there is
 // nobody to tell.
 void Stream::shut_down() {
+    link_->stream = nullptr;
     if (!queue_) return;
+    if (recording_) stop_recording();
     napi_remove_env_cleanup_hook(env_, on_environment_end, this);
     queue_->stop();
     backend_->synchronize(stream_);
     in_transfer_.clear();
+    timer_.reset();
+    profile_.reset();
     memory_->close();
     backend_->stream_destroy(stream_);
     queue_.reset();
@@ -174,9 +183,17 @@ void Stream::call(const Napi::CallbackInfo& info) {
     expect_open(env, name);
     const Operation* operation = find_operation(name);
     if (!operation) throw coded_error(env, code::invalid_argument, name + ": there is no such operation", name);
+    if (recording_) {
+        const auto used = [&](const std::shared_ptr<Block>& block) {
+            if (block->number() < recording_->first_block) recording_->blocks.insert(block);
+        };
+        auto parameters = read_parameters(env, name, *operation->parameters, info[1], *memory_, used);
+        recording_->calls.push_back({operation, std::move(parameters), info[2].ToBoolean()});
+        return;
+    }
     auto parameters = read_parameters(env, name, *operation->parameters, info[1], *memory_);
     queue_->push(operation->name, [this, operation, profile = profile_, parameters = std::move(parameters)] {
-        if (profile) return profile->run(*operation, stream_, parameters->data());
+        if (profile) return profile->run(*operation, parameters->data());
         return operation->run(backend_, stream_, parameters->data());
     });
 }
@@ -188,7 +205,8 @@ Napi::Value Stream::plan(Napi::Env env, const std::string& operation, napi_value
     if (!compute)
         throw coded_error(env, code::invalid_argument, operation + ": there is no plan of this operation", operation);
     expect_open(env, operation);
-    const auto parameters = read_parameters(env, operation, plan_dimensions, object, *memory_);
+    const std::shared_ptr<const Parameters> parameters =
+        read_parameters(env, operation, plan_dimensions, object, *memory_);
     const auto& dimensions = *static_cast<const PlanDimensions*>(parameters->data());
     mm_plan plan{};
     const mm_status status = compute(backend_, dimensions.batch, dimensions.height, dimensions.width,
@@ -200,6 +218,79 @@ Napi::Value Stream::plan(Napi::Env env, const std::string& operation, napi_value
     result["forwardWorkspace"] = number(env, (double)plan.forward_workspace);
     result["backwardWorkspace"] = number(env, (double)plan.backward_workspace);
     return result;
+}
+
+// ---- graphs --------------------------------------------------------------------------------------------------
+
+Napi::Value Stream::has_graphs(const Napi::CallbackInfo& info) {
+    return Napi::Boolean::New(info.Env(), backend_ && backend_->graph_begin);
+}
+
+void Stream::expect_no_capture(Napi::Env env, const std::string& operation, const char* why) const {
+    if (!recording_) return;
+    throw coded_error(env, code::unsupported, operation + " is not possible while a graph is captured: " + why,
+                      operation);
+}
+
+void Stream::begin_capture(const Napi::CallbackInfo& info) {
+    const Napi::Env env = info.Env();
+    expect_open(env, "beginCapture");
+    expect_no_capture(env, "beginCapture", "end that capture first");
+    const char* name = "beginCapture";
+    if (profile_)
+        throw coded_error(env, code::unsupported, "beginCapture: a graph cannot be timed operation by operation", name);
+    std::shared_ptr<Pool> pool;
+    if (!info[0].IsUndefined()) {
+        const Graph* graph = Graph::of(env, info[0]);
+        if (!graph || !graph->pool() || graph->stream() != this)
+            throw coded_error(env, code::invalid_argument,
+                              "beginCapture: memory is shared with a graph of this stream that lives", name);
+        pool = graph->pool();
+    } else {
+        pool = std::make_shared<Pool>(memory_);
+    }
+    memory_->use_pool(pool);
+    recording_.emplace(Recording{std::move(pool), memory_->block_count(), {}, {}});
+}
+
+Recording Stream::stop_recording() {
+    Recording recording = std::move(*recording_);
+    recording_.reset();
+    memory_->use_pool(nullptr);
+    return recording;
+}
+
+Napi::Value Stream::end_capture(const Napi::CallbackInfo& info) {
+    const Napi::Env env = info.Env();
+    expect_open(env, "endCapture");
+    if (!recording_)
+        throw coded_error(env, code::invalid_argument, "endCapture: no graph is being captured", "endCapture");
+    Recording recording = stop_recording();
+    auto calls = std::make_shared<CapturedCalls>(recording.calls);
+    queue_->push("graph", [this, calls] {
+        calls->capture(backend_, stream_);
+        return MM_OK;
+    });
+    return Graph::create(env, link_, std::move(recording), std::move(calls));
+}
+
+void Stream::abandon_capture(const Napi::CallbackInfo&) {
+    if (recording_) stop_recording();
+}
+
+void Stream::launch(Napi::Env env, std::shared_ptr<CapturedCalls> calls, Changes changes) {
+    expect_no_capture(env, "launch", "a graph is launched by itself");
+    queue_->push("graph", [this, calls = std::move(calls), changes = std::move(changes)] {
+        calls->launch(backend_, stream_, changes);
+        return MM_OK;
+    });
+}
+
+void Stream::destroy(std::shared_ptr<CapturedCalls> calls) {
+    queue_->push("graph", [this, calls = std::move(calls)] {
+        calls->destroy(backend_, stream_);
+        return MM_OK;
+    });
 }
 
 // ---- transfers and waits -------------------------------------------------------------------------------------
@@ -224,6 +315,8 @@ void* Stream::device_bytes(Napi::Env env, const char* operation, napi_value valu
 
 void Stream::upload(const Napi::CallbackInfo& info) {
     const Napi::Env env = info.Env();
+    expect_no_capture(env, "upload",
+                      "the graph would repeat these very bytes; upload before, to memory that it reads");
     const HostBytes source = host_bytes(env, "upload", info[1]);
     void* target = device_bytes(env, "upload", info[0], source.bytes);
     std::shared_ptr<char[]> copy = host_memory(env, "upload", source.bytes);
@@ -240,6 +333,7 @@ mm_status Stream::send(void* target, std::shared_ptr<char[]> host, size_t bytes)
 
 Napi::Value Stream::download(const Napi::CallbackInfo& info) {
     const Napi::Env env = info.Env();
+    expect_no_capture(env, "download", "read results after a launch");
     const HostBytes target = host_bytes(env, "download", info[1]);
     const void* source = device_bytes(env, "download", info[0], target.bytes);
     const auto work = [this, source, target] {
@@ -258,6 +352,8 @@ void Stream::receive(const Napi::CallbackInfo& info) {
     Stream* source = Stream::of(env, info[1]);
     if (!source)
         throw coded_error(env, code::invalid_argument, "receive: the second argument has to be a stream", "receive");
+    for (const Stream* end : {source, this})
+        end->expect_no_capture(env, "to", "copy between devices before, to memory that the graph reads");
     void* target = device_bytes(env, "receive", info[0], 0);
     const void* from = source->device_bytes(env, "receive", info[2], 0);
     const size_t bytes = Buffer::of(env, info[0])->bytes(), sent = Buffer::of(env, info[2])->bytes();
@@ -288,6 +384,7 @@ void Stream::receive(const Napi::CallbackInfo& info) {
 
 Napi::Value Stream::synchronize(const Napi::CallbackInfo& info) {
     expect_open(info.Env(), "synchronize");
+    expect_no_capture(info.Env(), "synchronize", "wait after a launch");
     return wait(info.Env(), "synchronize", [this] { return finish_transfers(); }, Napi::Object());
 }
 
@@ -378,9 +475,34 @@ Napi::Value Stream::describe(const Napi::CallbackInfo& info) {
     return result;
 }
 
+void Stream::start_timer(const Napi::CallbackInfo& info) {
+    expect_open(info.Env(), "startTimer");
+    if (!timer_) timer_ = std::make_unique<Timer>(backend_, stream_);
+    queue_->push("startTimer", [this] { return timer_->start(); });
+}
+
+Napi::Value Stream::stop_timer(const Napi::CallbackInfo& info) {
+    const Napi::Env env = info.Env();
+    const HostBytes target = host_bytes(env, "stopTimer", info[0]);
+    expect_open(env, "stopTimer");
+    if (!timer_) throw coded_error(env, code::invalid_argument, "stopTimer: startTimer has not been called", "stopTimer");
+    if (target.bytes != sizeof(double))
+        throw coded_error(env, code::invalid_argument, "stopTimer: the result needs a Float64Array of one number", "stopTimer");
+    const auto work = [this, target] {
+        double seconds = 0;
+        mm_status status = timer_->stop();
+        if (status == MM_OK) status = timer_->elapsed(&seconds);
+        if (status == MM_OK) status = finish_transfers();
+        std::memcpy(target.data, &seconds, sizeof seconds);
+        return status;
+    };
+    return wait(env, "stopTimer", work, info[0].As<Napi::Object>());
+}
+
 void Stream::start_profile(const Napi::CallbackInfo& info) {
     expect_open(info.Env(), "startProfile");
-    profile_ = std::make_shared<Profile>(backend_);
+    expect_no_capture(info.Env(), "startProfile", "a graph cannot be timed operation by operation");
+    profile_ = std::make_shared<Profile>(backend_, stream_);
 }
 
 Napi::Value Stream::stop_profile(const Napi::CallbackInfo& info) {

@@ -14,9 +14,11 @@
 #include <optional>
 #include <vector>
 
+#include "graph.h"
 #include "memory.h"
 #include "profile.h"
 #include "queue.h"
+#include "timer.h"
 
 namespace medmamba::addon {
 
@@ -33,6 +35,10 @@ public:
 
     Napi::Value plan(Napi::Env env, const std::string& operation, napi_value dimensions);
 
+    // Queue these of a graph of this stream.
+    void launch(Napi::Env env, std::shared_ptr<CapturedCalls> calls, Changes changes);
+    void destroy(std::shared_ptr<CapturedCalls> calls);
+
 private:
     struct Wait {
         Napi::Promise::Deferred promise;
@@ -46,8 +52,14 @@ private:
     void receive(const Napi::CallbackInfo& info);
     Napi::Value synchronize(const Napi::CallbackInfo& info);
     void call(const Napi::CallbackInfo& info);
+    Napi::Value has_graphs(const Napi::CallbackInfo& info);
+    void begin_capture(const Napi::CallbackInfo& info);
+    Napi::Value end_capture(const Napi::CallbackInfo& info);
+    void abandon_capture(const Napi::CallbackInfo& info);
     Napi::Value memory(const Napi::CallbackInfo& info);
     Napi::Value describe(const Napi::CallbackInfo& info);
+    void start_timer(const Napi::CallbackInfo& info);
+    Napi::Value stop_timer(const Napi::CallbackInfo& info);
     void start_profile(const Napi::CallbackInfo& info);
     Napi::Value stop_profile(const Napi::CallbackInfo& info);
     void close(const Napi::CallbackInfo& info);
@@ -57,6 +69,9 @@ private:
     static void on_environment_end(void* stream) { static_cast<Stream*>(stream)->shut_down(); }
 
     void expect_open(Napi::Env env, const std::string& operation) const;
+    // `why` says what to do instead of `operation` while a graph is captured.
+    void expect_no_capture(Napi::Env env, const std::string& operation, const char* why) const;
+    Recording stop_recording();
     void* device_bytes(Napi::Env env, const char* operation, napi_value buffer, size_t bytes) const;
     Napi::Value wait(Napi::Env env, const char* operation, Queue::Work work, Napi::Object target);
     void settle_answered(Napi::Env env);
@@ -71,7 +86,10 @@ private:
     mm_stream* stream_ = nullptr;
     std::unique_ptr<Queue> queue_;  // null once shut down
     std::shared_ptr<Memory> memory_;
+    std::unique_ptr<Timer> timer_;      // of the executor, once it has been started
     std::shared_ptr<Profile> profile_;  // of the calls from now on, if they are timed
+    std::optional<Recording> recording_;  // of the graph that is captured, if one is
+    std::shared_ptr<StreamLink> link_ = std::make_shared<StreamLink>(StreamLink{this});
     napi_threadsafe_function answers_ = nullptr;
     napi_env env_ = nullptr;
 

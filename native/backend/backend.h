@@ -27,7 +27,7 @@ extern "C" {
 #endif
 
 /* Raised whenever a struct or the table changes; addon and backend must agree. */
-#define MM_ABI_VERSION 2
+#define MM_ABI_VERSION 3
 #define MM_MAX_DIMENSIONS 8
 
 typedef enum mm_status {
@@ -42,6 +42,8 @@ typedef enum mm_status {
 typedef enum mm_dtype { MM_FLOAT32 = 0, MM_BFLOAT16 = 1, MM_INT32 = 2, MM_INT64 = 3, MM_UINT8 = 4 } mm_dtype;
 
 typedef struct mm_stream mm_stream; /* defined by each backend */
+typedef struct mm_event mm_event;   /* a moment of a stream; defined by each backend */
+typedef struct mm_graph mm_graph;   /* likewise, if it has graphs */
 
 typedef struct mm_stream_options {
     int32_t device_index;
@@ -548,7 +550,35 @@ typedef struct mm_backend {
     mm_status (*download)(mm_stream *stream, void *host, const void *device, size_t bytes);
     mm_status (*synchronize)(mm_stream *stream);
 
+    /* Time where the work runs. An event marks the moment when everything queued before `event_record` has run, and
+     * may be recorded again. `event_elapsed` waits for `end` and answers the seconds from `begin`; both have to have
+     * been recorded. The CPU, whose work is done when a function returns, has a clock's readings. */
+    mm_status (*event_create)(mm_stream *stream, mm_event **event);
+    void (*event_destroy)(mm_stream *stream, mm_event *event);
+    mm_status (*event_record)(mm_stream *stream, mm_event *event);
+    mm_status (*event_elapsed)(mm_stream *stream, const mm_event *begin, const mm_event *end, double *seconds);
+
     const char *(*last_error)(mm_stream *stream); /* one sentence about the last failure on this stream */
+
+    /* Graphs: operations that are captured once and launched many times, at the cost of one call. All six functions
+     * are there or, where operations are cheap to call, all are NULL, as on the CPU. They are called by the thread
+     * that calls operations.
+     *
+     * Between graph_begin and graph_end operations check their arguments but do not run; upload, download and
+     * synchronize are not allowed. A launch runs them in their order, on the memory that they were given, which the
+     * caller keeps for the graph. After an operation that failed, graph_end with NULL throws away what was captured.
+     *
+     * Numbers may differ from launch to launch where a call says so: what is called after graph_vary(call), for
+     * call = 0, 1, ... until graph_vary(-1), is varying call `call`. Between graph_change(graph, call) and
+     * graph_change(NULL, -1) that same operation, called again with other numbers, does not run: later launches have
+     * these numbers instead, launches already queued keep theirs. Pointers and counts have to be the same.
+     * Graphs go with their stream. */
+    mm_status (*graph_begin)(mm_stream *stream);
+    mm_status (*graph_end)(mm_stream *stream, mm_graph **graph);
+    mm_status (*graph_vary)(mm_stream *stream, int64_t call);
+    mm_status (*graph_change)(mm_stream *stream, mm_graph *graph, int64_t call);
+    mm_status (*graph_launch)(mm_stream *stream, mm_graph *graph);
+    void (*graph_destroy)(mm_stream *stream, mm_graph *graph); /* in stream order */
 
     int64_t (*scan4_checkpoint_count)(int64_t batch, int64_t height, int64_t width, int64_t channels, int64_t states);
 

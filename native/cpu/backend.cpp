@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cinttypes>
 #include <climits>
 #include <cstdarg>
@@ -21,6 +22,10 @@
 #include "levels.h"
 #include "processors.h"
 #include "stream.h"
+
+struct mm_event {
+    std::chrono::steady_clock::time_point moment;
+};
 
 namespace medmamba::cpu {
 
@@ -195,6 +200,20 @@ mm_status upload(mm_stream*, void* device, const void* host, size_t bytes) { ret
 mm_status download(mm_stream*, void* host, const void* device, size_t bytes) { return copy_bytes(host, device, bytes); }
 mm_status synchronize(mm_stream*) { return MM_OK; }  // functions return when their work is done
 
+mm_status event_create(mm_stream* stream, mm_event** event) {
+    *event = new (std::nothrow) mm_event;
+    return *event ? MM_OK : stream->fail(MM_OUT_OF_MEMORY, "not enough host memory");
+}
+void event_destroy(mm_stream*, mm_event* event) { delete event; }
+mm_status event_record(mm_stream*, mm_event* event) {
+    event->moment = std::chrono::steady_clock::now();
+    return MM_OK;
+}
+mm_status event_elapsed(mm_stream*, const mm_event* begin, const mm_event* end, double* seconds) {
+    *seconds = std::chrono::duration<double>(end->moment - begin->moment).count();
+    return MM_OK;
+}
+
 const char* last_error(mm_stream* stream) { return stream->last_error; }
 
 mm_backend make_backend() {
@@ -210,6 +229,10 @@ mm_backend make_backend() {
     table.upload = upload;
     table.download = download;
     table.synchronize = synchronize;
+    table.event_create = event_create;
+    table.event_destroy = event_destroy;
+    table.event_record = event_record;
+    table.event_elapsed = event_elapsed;
     table.last_error = last_error;
     table.scan4_checkpoint_count = scan4_checkpoint_count;
 #define MM_FILL(name) table.name = name;

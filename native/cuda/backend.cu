@@ -1,7 +1,7 @@
 // The CUDA backend's table: devices, streams, memory and transfers. The operations are in files of their own.
 //
-// The driver is the only thing that has to be installed. Without one, or with one that is too old, nothing here fails:
-// device_count answers 0 and says why.
+// The driver is the only thing that has to be installed. Without one, or with one that is too old, nothing here
+// fails: device_count answers 0 and says why.
 #include <cinttypes>
 #include <cstdarg>
 #include <cstdio>
@@ -11,6 +11,7 @@
 #include <new>
 
 #include "driver.cuh"
+#include "event.cuh"
 #include "scan.cuh"
 #include "stream.cuh"
 #include "transfers.cuh"
@@ -26,8 +27,10 @@ struct Stream : mm_stream {
     ~Stream() {
         if (cudaSetDevice(device) != cudaSuccess) cudaGetLastError();
         if (stream && cudaStreamSynchronize(stream) != cudaSuccess) cudaGetLastError();
+        graphs.close(this);
         if (label_error && cudaFreeHost(label_error) != cudaSuccess) cudaGetLastError();
         if (stream && cudaStreamDestroy(stream) != cudaSuccess) cudaGetLastError();
+        if (memory_stream && cudaStreamDestroy(memory_stream) != cudaSuccess) cudaGetLastError();
     }
 };
 
@@ -72,10 +75,14 @@ bool read_precision(const char* name, Precision* precision) {
     return true;
 }
 
-// Memory that has been freed stays with the process, for the next one who asks.
+// Memory that has been freed stays with the process, for the next one who asks; but it is never given to one stream
+// on the condition that work of another is done first, as allocating must not wait for the queue.
 cudaError_t keep_freed_memory(int device) {
     cudaMemPool_t pool;
-    const cudaError_t error = cudaDeviceGetDefaultMemPool(&pool, device);
+    cudaError_t error = cudaDeviceGetDefaultMemPool(&pool, device);
+    if (error != cudaSuccess) return error;
+    int conditional_reuse = 0;
+    error = cudaMemPoolSetAttribute(pool, cudaMemPoolReuseAllowInternalDependencies, &conditional_reuse);
     if (error != cudaSuccess) return error;
     uint64_t everything = UINT64_MAX;
     return cudaMemPoolSetAttribute(pool, cudaMemPoolAttrReleaseThreshold, &everything);
@@ -98,11 +105,13 @@ cudaError_t open(Stream* stream) {
         return cudaErrorInvalidDevice;
     }
     if (!pools) {
-        stream->fail(MM_UNSUPPORTED, "GPU %d, as it is shared here, has no memory pools, which this build needs", stream->device);
+        stream->fail(MM_UNSUPPORTED, "GPU %d, as it is shared here, has no memory pools, which this build needs",
+                     stream->device);
         return cudaErrorInvalidDevice;
     }
     error = keep_freed_memory(stream->device);
     if (error == cudaSuccess) error = cudaStreamCreateWithFlags(&stream->stream, cudaStreamNonBlocking);
+    if (error == cudaSuccess) error = cudaStreamCreateWithFlags(&stream->memory_stream, cudaStreamNonBlocking);
     if (error == cudaSuccess) error = cudaMallocHost(&stream->label_error, sizeof *stream->label_error);
     if (error == cudaSuccess) *stream->label_error = {};
     return error;
@@ -155,10 +164,12 @@ mm_status describe(mm_stream* stream, mm_device_description* description) {
     return MM_OK;
 }
 
-// In stream order: whoever asks queues the work that uses the memory later.
+// Called beside the thread that runs operations, which may be capturing a graph: so on a stream that is never
+// captured. Nothing else is queued there, so that there is nothing to wait for.
 mm_status allocate(mm_stream* stream, size_t bytes, void** pointer) {
     cudaError_t error = cudaSetDevice(stream->device);
-    if (error == cudaSuccess) error = cudaMallocAsync(pointer, bytes ? bytes : 1, stream->stream);
+    if (error == cudaSuccess) error = cudaMallocAsync(pointer, bytes ? bytes : 1, stream->memory_stream);
+    if (error == cudaSuccess) error = cudaStreamSynchronize(stream->memory_stream);
     if (error == cudaSuccess) return MM_OK;
     *pointer = nullptr;
     size_t free_bytes = 0, total_bytes = 0;
@@ -173,21 +184,32 @@ mm_status allocate(mm_stream* stream, size_t bytes, void** pointer) {
 
 // An error of giving back is an earlier error of the device: whoever waits for the stream is told.
 void release(mm_stream* stream, void* pointer, size_t) {
-    if (cudaSetDevice(stream->device) != cudaSuccess || cudaFreeAsync(pointer, stream->stream) != cudaSuccess)
+    if (cudaSetDevice(stream->device) != cudaSuccess || cudaFreeAsync(pointer, stream->memory_stream) != cudaSuccess)
         cudaGetLastError();
 }
 
 mm_status upload(mm_stream* stream, void* device, const void* host, size_t bytes) {
     if (const mm_status ready = stream->use(); ready != MM_OK) return ready;
-    return stream->check(static_cast<Stream*>(stream)->transfers.upload(stream->stream, device, host, bytes), "upload");
+    return stream->check(static_cast<Stream*>(stream)->transfers.upload(stream->stream, device, host, bytes),
+                         "upload");
 }
 
 mm_status download(mm_stream* stream, void* host, const void* device, size_t bytes) {
     if (const mm_status ready = stream->use(); ready != MM_OK) return ready;
-    return stream->check(static_cast<Stream*>(stream)->transfers.download(stream->stream, host, device, bytes), "download");
+    return stream->check(static_cast<Stream*>(stream)->transfers.download(stream->stream, host, device, bytes),
+                         "download");
 }
 
 mm_status synchronize(mm_stream* stream) { return stream->wait(); }
+
+mm_status graph_begin(mm_stream* stream) { return stream->graphs.begin(stream); }
+mm_status graph_end(mm_stream* stream, mm_graph** graph) { return stream->graphs.end(stream, graph); }
+mm_status graph_vary(mm_stream* stream, int64_t call) { return stream->graphs.vary(stream, call); }
+mm_status graph_change(mm_stream* stream, mm_graph* graph, int64_t call) {
+    return stream->graphs.change(stream, graph, call);
+}
+mm_status graph_launch(mm_stream* stream, mm_graph* graph) { return stream->graphs.launch(stream, graph); }
+void graph_destroy(mm_stream* stream, mm_graph* graph) { stream->graphs.destroy(stream, graph); }
 
 const char* last_error(mm_stream* stream) { return *sentence ? sentence : stream->last_error; }
 
@@ -208,7 +230,17 @@ mm_backend make_backend() {
     table.upload = upload;
     table.download = download;
     table.synchronize = synchronize;
+    table.event_create = event_create;
+    table.event_destroy = event_destroy;
+    table.event_record = event_record;
+    table.event_elapsed = event_elapsed;
     table.last_error = last_error;
+    table.graph_begin = graph_begin;
+    table.graph_end = graph_end;
+    table.graph_vary = graph_vary;
+    table.graph_change = graph_change;
+    table.graph_launch = graph_launch;
+    table.graph_destroy = graph_destroy;
     table.scan4_checkpoint_count = scan4_checkpoint_count;
 #define MM_FILL(name) table.name = name;
     MM_OPERATIONS(MM_FILL)

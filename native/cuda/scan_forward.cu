@@ -4,8 +4,9 @@
 //
 // A direction is only an order of visiting pixels: nothing is reordered in memory. A block owns some channels of one
 // direction of one image, or of a segment of it (scan_passes.cuh), with the states of all its steps in registers
-// (scan_steps.cuh) and the chunk at hand in shared memory (scan4.cuh): 58 KB for 96 channels and 384 threads, 25 KB for
-// 32 channels and 128.
+// (scan_steps.cuh) and the chunk at hand in shared memory (scan4.cuh). Where there are many channels a block has 96
+// or 64, a thread for each: 49 KB at rank 3, four blocks on a multiprocessor of an H200. Otherwise it has 32, four
+// threads for each: 22 KB.
 //
 // Workspace: four copies of y for a run of images, at most 512 MiB, and for a few images (fewer than fill the GPU) 17
 // floats a segment, direction and channel.
@@ -16,8 +17,9 @@ namespace medmamba::cuda {
 
 namespace {
 
-template <int block_channels>
+template <int block_channels, int lane_states>
 mm_status forward(mm_stream* stream, const mm_scan4_forward_params& p) {
+    constexpr const char* what = "scan4_forward";
     Scan4 problem = {};
     problem.take_shape(p, block_channels);
     problem.vectors = problem.channels % 4 == 0 && (uintptr_t)p.u % 16 == 0;
@@ -31,13 +33,15 @@ mm_status forward(mm_stream* stream, const mm_scan4_forward_params& p) {
         problem.place_carry(workspace.data());
         problem.y = workspace.data() + problem.carry_floats();
         if (p.checkpoints)
-            problem.checkpoints = p.checkpoints + first * directions * problem.chunks * problem.channels * problem.states;
-        mm_status status =
-            launch_segments<Scan4Source<block_channels, Pass::states>>(stream, "scan4_forward", problem);
+            problem.checkpoints =
+                p.checkpoints + first * directions * problem.chunks * problem.channels * problem.states;
+        mm_status status = MM_OK;
+        if constexpr (lane_states == 4)
+            status = launch_segments<Scan4Source<block_channels, Pass::states, 4>>(stream, what, problem);
         if (status == MM_OK)
-            status = launch_forward<Scan4Source<block_channels, Pass::forward>>(stream, "scan4_forward", problem);
+            status = launch_forward<Scan4Source<block_channels, Pass::forward, lane_states>>(stream, what, problem);
         if (status == MM_OK)
-            status = add_copies(stream, "scan4_forward", directions, images * image_floats, problem.y,
+            status = add_copies(stream, what, directions, images * image_floats, problem.y,
                                 p.y + first * image_floats);
         if (status != MM_OK) return status;
     }
@@ -53,7 +57,10 @@ int64_t scan4_checkpoint_count(int64_t batch, int64_t height, int64_t width, int
 
 mm_status scan4_forward(mm_stream* stream, const mm_scan4_forward_params* params) {
     if (params->batch * params->height * params->width * params->channels == 0) return MM_OK;
-    return params->channels % 96 == 0 ? forward<96>(stream, *params) : forward<32>(stream, *params);
+    const bool many = many_channels(params->batch * directions * params->channels);
+    if (many && params->channels % 96 == 0) return forward<96, 16>(stream, *params);
+    if (many && params->channels % 64 == 0) return forward<64, 16>(stream, *params);
+    return forward<32, 4>(stream, *params);
 }
 
 }  // namespace medmamba::cuda

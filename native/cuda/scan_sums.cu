@@ -24,7 +24,8 @@ __global__ void __launch_bounds__(sum_threads) add_copies_kernel(int64_t copies,
 }
 
 template <class Element>
-mm_status launch_copies(mm_stream* stream, const char* what, int64_t copies, int64_t count, const float* x, float* y) {
+mm_status launch_copies(mm_stream* stream, const char* what, int64_t copies, int64_t count, const float* x,
+                        float* y) {
     const dim3 grid((unsigned)ceil_div(count, sum_threads));
     return launch(stream, what, add_copies_kernel<Element>, grid, dim3(sum_threads), 0, copies, count,
                   reinterpret_cast<const Element*>(x), reinterpret_cast<Element*>(y));

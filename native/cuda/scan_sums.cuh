@@ -1,5 +1,5 @@
-// Sums whose terms were computed by different blocks of a scan, each into a place of its own, and are added here in the
-// order of the places.
+// Sums whose terms were computed by different blocks of a scan, each into a place of its own, and are added here in
+// the order of the places.
 #pragma once
 
 #include "stream.cuh"

@@ -6,14 +6,16 @@
 
 #include "../backend/backend.h"
 #include "device.cuh"
+#include "graphs.cuh"
 
 namespace medmamba::cuda {
 
 // How matrix products and convolutions multiply; everything else is float32 always, and sums are float32 here too.
 enum class Precision { float32, tf32, bf16 };
 
-// What a kernel found wrong with labels, which only the device can see: the first finding, until somebody waits for the
-// stream and is told. `operation` is a string of the host that the kernel hands back, null while nothing is wrong.
+// What a kernel found wrong with labels, which only the device can see: the first finding, until somebody waits for
+// the stream and is told. `operation` is a string of the host that the kernel hands back, null while nothing is
+// wrong.
 struct LabelError {
     const char* operation;
     int64_t label, row, classes;
@@ -27,6 +29,8 @@ struct mm_stream {
     int shared_bytes_per_block = 0;  // the most that a kernel may ask for
     medmamba::cuda::Precision precision = medmamba::cuda::Precision::float32;
     cudaStream_t stream = nullptr;
+    cudaStream_t memory_stream = nullptr;  // for memory that outlives an operation: never captured, never behind
+    medmamba::cuda::Graphs graphs;
     medmamba::cuda::LabelError* label_error = nullptr;  // host memory that kernels can write
     char last_error[512] = "";
 
@@ -45,8 +49,9 @@ struct mm_stream {
 
 namespace medmamba::cuda {
 
-// Device memory for the length of an operation, in stream order: given back when the object ends, which is when it is
-// queued to be free, not when it is. `status` tells whether there was any.
+// Device memory for the length of an operation, in stream order: given back when the object ends, which is when it
+// is queued to be free, not when it is. `status` tells whether there was any. While a graph is captured the memory
+// is the graph's; an operation that needs some cannot be a varying one.
 class Workspace {
 public:
     Workspace(mm_stream* stream, int64_t floats);
@@ -66,19 +71,30 @@ private:
 mm_status prepare_launch(mm_stream* stream, const char* what, const void* kernel, size_t shared_bytes);
 
 // Queues kernel(arguments...) with `shared_bytes` of dynamic shared memory (sizeof the struct that it asks for).
-// `what` names the operation in an error. An empty grid is no launch.
+// `what` names the operation in an error. An empty grid is no launch. While a graph's varying call is changed, the
+// kernel is not queued: its arguments become those of the graph's kernel.
 template <class... Parameters, class... Arguments>
 mm_status launch(mm_stream* stream, const char* what, void (*kernel)(Parameters...), dim3 grid, dim3 block,
                  size_t shared_bytes, Arguments... arguments) {
     if (grid.x == 0 || grid.y == 0 || grid.z == 0) return MM_OK;
     const mm_status ready = prepare_launch(stream, what, (const void*)kernel, shared_bytes);
     if (ready != MM_OK) return ready;
+    if (stream->graphs.changing()) {
+        cudaGraphExec_t executable;
+        cudaGraphNode_t node;
+        const mm_status found = stream->graphs.next_kernel(stream, what, &executable, &node);
+        if (found != MM_OK) return found;
+        const cudaError_t set =
+            set_kernel_node(executable, node, what, kernel, grid, block, shared_bytes, Parameters(arguments)...);
+        return stream->check(set, what);
+    }
 #if defined(__CUDACC__)
     kernel<<<grid, block, shared_bytes, stream->stream>>>(Parameters(arguments)...);
 #else
     emulator::launch(what, kernel, grid, block, shared_bytes, stream->stream, Parameters(arguments)...);
 #endif
-    return stream->check(cudaGetLastError(), what);
+    const mm_status launched = stream->check(cudaGetLastError(), what);
+    return launched == MM_OK && stream->graphs.capturing() ? stream->graphs.captured_kernel(stream, what) : launched;
 }
 
 inline int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }

@@ -4,6 +4,7 @@
 #include <tuple>
 #include <type_traits>
 
+#include "graph.h"
 #include "runtime.h"
 
 namespace medmamba::cuda::emulator {
@@ -21,8 +22,11 @@ struct Grid {
 // Sets what cudaGetLastError() answers.
 void run(const Grid& grid);
 
-// An error if a pointer among a kernel's arguments is memory of the host: a GPU would not find it there. A string may be:
-// a kernel can hand it on.
+// What the hardware would refuse is an error at the launch, captured or not.
+bool launchable(const Grid& grid);
+
+// An error if a pointer among a kernel's arguments is memory of the host: a GPU would not find it there. A string may
+// be: a kernel can hand it on.
 bool expect_device_pointer(const char* what, const void* pointer);
 
 template <class T>
@@ -32,15 +36,52 @@ bool expect_device(const char* what, const T& argument) {
     return true;
 }
 
+// The kernel with its arguments by value, to be run now or whenever a graph is launched.
+template <class... Parameters>
+class Call {
+public:
+    Call(const char* what, void (*kernel)(Parameters...), dim3 blocks, dim3 threads, size_t shared_bytes,
+         Parameters... arguments)
+        : what_(what), kernel_(kernel), blocks_(blocks), threads_(threads), shared_bytes_(shared_bytes),
+          arguments_(arguments...) {}
+
+    Grid grid(Stream* stream) const {
+        return {what_, (const void*)kernel_, blocks_, threads_, shared_bytes_, stream,
+                [](const void* call) {
+                    const Call& self = *static_cast<const Call*>(call);
+                    std::apply(self.kernel_, self.arguments_);
+                },
+                this};
+    }
+
+    void operator()(Stream* stream) const {
+        const auto on_device = [&](const auto&... argument) { return (expect_device(what_, argument) && ...); };
+        if (std::apply(on_device, arguments_)) run(grid(stream));
+    }
+
+private:
+    const char* what_;
+    void (*kernel_)(Parameters...);
+    dim3 blocks_, threads_;
+    size_t shared_bytes_;
+    std::tuple<Parameters...> arguments_;
+};
+
 template <class... Parameters>
 void launch(const char* what, void (*kernel)(Parameters...), dim3 blocks, dim3 threads, size_t shared_bytes,
             Stream* stream, Parameters... arguments) {
-    if (!(expect_device(what, arguments) && ...)) return;
-    const std::tuple<Parameters...> values(arguments...);
-    const auto call = [&] { std::apply(kernel, values); };
-    using Call = decltype(call);
-    run({what, (const void*)kernel, blocks, threads, shared_bytes, stream,
-         [](const void* c) { (*static_cast<const Call*>(c))(); }, &call});
+    const Call<Parameters...> call(what, kernel, blocks, threads, shared_bytes, arguments...);
+    if (!stream || !stream_is_capturing(stream)) return call(stream);
+    if (launchable(call.grid(stream))) capture(stream, {(const void*)kernel, call});
+}
+
+// cudaGraphExecKernelNodeSetParams: later launches of the graph run the node's kernel so.
+template <class... Parameters>
+cudaError_t replace_kernel(cudaGraphExec_t executable, cudaGraphNode_t node, const char* what,
+                           void (*kernel)(Parameters...), dim3 blocks, dim3 threads, size_t shared_bytes,
+                           Parameters... arguments) {
+    const Call<Parameters...> call(what, kernel, blocks, threads, shared_bytes, arguments...);
+    return replace(executable, node, {(const void*)kernel, call});
 }
 
 // The order of threads and blocks on streams that are created from here on, whatever the environment says.

@@ -1,5 +1,6 @@
 #include "runtime.h"
 
+#include <chrono>
 #include <cstdarg>
 #include <cstdio>
 #include <cstdlib>
@@ -7,13 +8,18 @@
 #include <mutex>
 #include <unordered_map>
 
+#include "graph.h"
 #include "launch.h"
 #include "memory.h"
 #include "stream.h"
 
 namespace medmamba::cuda::emulator {
 
-struct Event {};
+struct Event {
+    bool timed, recorded;
+    std::chrono::steady_clock::time_point moment;
+    bool captured;  // recorded last by work that is captured: nobody can wait for it
+};
 struct Pool {};
 
 namespace {
@@ -38,6 +44,13 @@ uint64_t seed() {
 cudaError_t failed(cudaError_t error) {
     *sentence = 0;
     return last_error = error;
+}
+
+cudaError_t release(void* pointer) {
+    if (!pointer || release_device(pointer)) return cudaSuccess;
+    set_last_error(cudaErrorInvalidValue, "memory at %p is freed that was never allocated, or was written behind its end",
+                   pointer);
+    return cudaErrorInvalidValue;
 }
 
 // Of kernels that asked for more than 48 KB. Never destroyed: streams may still run while the process exits.
@@ -127,19 +140,26 @@ cudaError_t cudaMemGetInfo(size_t* free, size_t* total) {
 // ---- memory ---------------------------------------------------------------------------------------------------
 
 cudaError_t cudaMalloc(void** pointer, size_t bytes) {
+    if (forbidden_while_capturing("cudaMalloc")) return cudaErrorStreamCaptureUnsupported;
     *pointer = allocate_device(bytes);
     return *pointer ? cudaSuccess : failed(cudaErrorMemoryAllocation);
 }
 
 cudaError_t cudaFree(void* pointer) {
-    if (!pointer || release_device(pointer)) return cudaSuccess;
-    set_last_error(cudaErrorInvalidValue, "memory at %p is freed that was never allocated, or was written behind its end",
-                   pointer);
-    return cudaErrorInvalidValue;
+    if (forbidden_while_capturing("cudaFree")) return cudaErrorStreamCaptureUnsupported;
+    return release(pointer);
 }
 
-cudaError_t cudaMallocAsync(void** pointer, size_t bytes, cudaStream_t) { return cudaMalloc(pointer, bytes); }
-cudaError_t cudaFreeAsync(void* pointer, cudaStream_t) { return cudaFree(pointer); }
+// While a stream is captured these would be nodes of the graph, and the memory the graph's.
+cudaError_t cudaMallocAsync(void** pointer, size_t bytes, cudaStream_t stream) {
+    if (invalidated_as_unsupported(stream, "cudaMallocAsync")) return cudaErrorNotSupported;
+    *pointer = allocate_device(bytes);
+    return *pointer ? cudaSuccess : failed(cudaErrorMemoryAllocation);
+}
+cudaError_t cudaFreeAsync(void* pointer, cudaStream_t stream) {
+    if (invalidated_as_unsupported(stream, "cudaFreeAsync")) return cudaErrorNotSupported;
+    return release(pointer);
+}
 
 // Pinned memory of the host is memory that kernels reach too.
 cudaError_t cudaMallocHost(void** pointer, size_t bytes) { return cudaMalloc(pointer, bytes); }
@@ -153,17 +173,17 @@ cudaError_t cudaDeviceGetDefaultMemPool(cudaMemPool_t* pool, int) {
 cudaError_t cudaMemPoolSetAttribute(cudaMemPool_t, cudaMemPoolAttr, void*) { return cudaSuccess; }
 cudaError_t cudaMemPoolTrimTo(cudaMemPool_t, size_t) { return cudaSuccess; }
 
-cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpyKind kind, cudaStream_t) {
+cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpyKind kind, cudaStream_t stream) {
     if (kind == cudaMemcpyHostToDevice && !is_device(to)) return failed(cudaErrorInvalidValue);
     if (kind == cudaMemcpyDeviceToHost && !is_device(from)) return failed(cudaErrorInvalidValue);
-    if (bytes) std::memcpy(to, from, bytes);
-    return cudaSuccess;
+    return now_or_captured(stream, [=](Stream*) {
+        if (bytes) std::memcpy(to, from, bytes);
+    });
 }
 
-cudaError_t cudaMemsetAsync(void* pointer, int value, size_t bytes, cudaStream_t) {
+cudaError_t cudaMemsetAsync(void* pointer, int value, size_t bytes, cudaStream_t stream) {
     if (!is_device(pointer)) return failed(cudaErrorInvalidValue);
-    std::memset(pointer, value, bytes);
-    return cudaSuccess;
+    return now_or_captured(stream, [=](Stream*) { std::memset(pointer, value, bytes); });
 }
 
 // ---- streams and events: work is done when it is queued, so that there is never anything to wait for ----------
@@ -173,21 +193,41 @@ cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned) {
     return cudaSuccess;
 }
 cudaError_t cudaStreamDestroy(cudaStream_t stream) {
+    drop_capture(stream);
     delete stream;
     return cudaSuccess;
 }
-cudaError_t cudaStreamSynchronize(cudaStream_t) { return cudaSuccess; }
+cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
+    const bool refused = invalidated_as_unsupported(stream, "cudaStreamSynchronize") ||
+                         forbidden_while_capturing("cudaStreamSynchronize");
+    return refused ? cudaErrorStreamCaptureUnsupported : cudaSuccess;
+}
 
-cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned) {
-    *event = new Event;
+cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned flags) {
+    *event = new Event{!(flags & cudaEventDisableTiming), false, {}, false};
     return cudaSuccess;
 }
 cudaError_t cudaEventDestroy(cudaEvent_t event) {
     delete event;
     return cudaSuccess;
 }
-cudaError_t cudaEventRecord(cudaEvent_t, cudaStream_t) { return cudaSuccess; }
-cudaError_t cudaEventSynchronize(cudaEvent_t) { return cudaSuccess; }
+cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
+    event->captured = stream_is_capturing(stream);
+    event->recorded = true;
+    if (event->timed) event->moment = std::chrono::steady_clock::now();
+    return cudaSuccess;
+}
+cudaError_t cudaEventSynchronize(cudaEvent_t event) {
+    if (event->captured) return failed(cudaErrorCapturedEvent);
+    return forbidden_while_capturing("cudaEventSynchronize") ? cudaErrorStreamCaptureUnsupported : cudaSuccess;
+}
+cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t begin, cudaEvent_t end) {
+    if (!begin->timed || !end->timed || !begin->recorded || !end->recorded)
+        return failed(cudaErrorInvalidResourceHandle);
+    if (begin->captured || end->captured) return failed(cudaErrorCapturedEvent);
+    *milliseconds = std::chrono::duration<float, std::milli>(end->moment - begin->moment).count();
+    return cudaSuccess;
+}
 
 // ---- kernels and errors ---------------------------------------------------------------------------------------
 
@@ -205,6 +245,8 @@ cudaError_t cudaGetLastError() {
     return error;
 }
 
+cudaError_t cudaPeekAtLastError() { return last_error; }
+
 const char* cudaGetErrorName(cudaError_t error) {
     switch (error) {
         case cudaSuccess: return "cudaSuccess";
@@ -215,8 +257,14 @@ const char* cudaGetErrorName(cudaError_t error) {
         case cudaErrorNoDevice: return "cudaErrorNoDevice";
         case cudaErrorInvalidDevice: return "cudaErrorInvalidDevice";
         case cudaErrorInvalidResourceHandle: return "cudaErrorInvalidResourceHandle";
+        case cudaErrorIllegalState: return "cudaErrorIllegalState";
         case cudaErrorNotReady: return "cudaErrorNotReady";
         case cudaErrorLaunchFailure: return "cudaErrorLaunchFailure";
+        case cudaErrorNotSupported: return "cudaErrorNotSupported";
+        case cudaErrorStreamCaptureUnsupported: return "cudaErrorStreamCaptureUnsupported";
+        case cudaErrorStreamCaptureInvalidated: return "cudaErrorStreamCaptureInvalidated";
+        case cudaErrorCapturedEvent: return "cudaErrorCapturedEvent";
+        case cudaErrorStreamCaptureWrongThread: return "cudaErrorStreamCaptureWrongThread";
     }
     return "an error that the emulator does not know";
 }

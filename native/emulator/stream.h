@@ -7,6 +7,8 @@
 
 namespace medmamba::cuda::emulator {
 
+struct Capture;
+
 // xorshift64*
 class Dice {
 public:
@@ -27,6 +29,7 @@ private:
 struct Stream {
     int device;
     Dice dice;
+    Capture* capture = nullptr;  // of what is queued, while it is captured
 };
 
 // Keeps the sentence for cudaGetErrorString; the error is what the thread's next cudaGetLastError() answers.

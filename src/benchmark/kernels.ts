@@ -11,6 +11,9 @@ import { type Stage, scanInstructions } from "./work.js";
 /** Random normal numbers, or such of another deviation and mean where a kernel's speed or range depends on it. */
 type Input = readonly number[] | { shape: readonly number[]; deviation: number; mean: number };
 
+/** MM_SCAN_CHUNK of backend.h. */
+const scanChunk = 32;
+
 interface Kernel {
   readonly name: string;
   readonly shape: string;
@@ -28,8 +31,23 @@ interface Kernel {
 
 /** All kernels of the block at one stage. */
 export function kernelBenchmarks(stage: Stage, batch: number): Benchmark[] {
-  const families = [scans, convolutions, products, depthwise, layerNorms, gatedNorms, batchNorms];
+  const families = [
+    scans,
+    selectiveScans,
+    convolutions,
+    products,
+    depthwise,
+    layerNorms,
+    gatedNorms,
+    batchNorms,
+  ];
   return families.flatMap((family) => family(stage, batch)).map((kernel) => asBenchmark(kernel, batch));
+}
+
+/** The scan of all four directions, forward. */
+export function scanForward(stage: Stage, batch: number): Benchmark {
+  const [forward] = scans(stage, batch) as [Kernel, Kernel];
+  return asBenchmark(forward, batch);
 }
 
 function asBenchmark(kernel: Kernel, batch: number): Benchmark {
@@ -122,6 +140,41 @@ function scans({ height, width, channels, states, rank }: Stage, batch: number):
   ];
 }
 
+/** The scan with mamba_ssm's arguments, as long as the image has pixels, with one group of B and C. */
+function selectiveScans({ height, width, channels, states }: Stage, batch: number): Kernel[] {
+  const length = height * width;
+  const [sequence, group, vector] = [[batch, channels, length], [batch, 1, states, length], [channels]];
+  const checkpoints = [batch, channels, Math.ceil(length / scanChunk), states];
+  const inputs = {
+    ...{ u: sequence, delta: sequence, A: { shape: [channels, states], deviation: 2, mean: -8 } },
+    ...{ B: group, C: group, D: vector, delta_bias: { shape: vector, deviation: 0.5, mean: -4 } },
+  };
+  const fields = { batch, channels, length, states, groups: 1, delta_softplus: true };
+  const exponentials = batch * channels * length * states;
+  const common = { shape: `${channels}x${length}`, fields, exponentials };
+  return [
+    {
+      ...common,
+      name: "selective scan forward",
+      operation: "selective_scan_forward",
+      inputs,
+      outputs: { y: sequence },
+      multiplyAdds: scanInstructions.forward * exponentials,
+    },
+    {
+      ...common,
+      name: "selective scan backward",
+      operation: "selective_scan_backward",
+      inputs: { ...inputs, dy: sequence, checkpoints: { shape: checkpoints, deviation: 0, mean: 0 } },
+      outputs: {
+        ...{ du: sequence, ddelta: sequence, dA: [channels, states], dB: group, dC: group },
+        ...{ dD: vector, ddelta_bias: vector },
+      },
+      multiplyAdds: scanInstructions.backward * exponentials,
+    },
+  ];
+}
+
 function depthwise({ height, width, channels }: Stage, batch: number): Kernel[] {
   const activation = [batch, height, width, channels];
   const [weight, bias] = [[channels, 1, 3, 3], [channels]];
@@ -151,16 +204,23 @@ function depthwise({ height, width, channels }: Stage, batch: number): Kernel[] 
 }
 
 function layerNorms({ height, width, channels }: Stage, batch: number): Kernel[] {
-  return layerNorm("layer norm", batch * height * width, channels / 2, false);
+  return layerNorm("layer norm", [height, width, channels / 2], batch, false);
 }
 
 function gatedNorms({ height, width, channels }: Stage, batch: number): Kernel[] {
-  return layerNorm("layer norm x gate", batch * height * width, channels, true);
+  return layerNorm("layer norm x gate", [height, width, channels], batch, true);
 }
 
-function layerNorm(name: string, rows: number, channels: number, gated: boolean): Kernel[] {
+function layerNorm(
+  name: string,
+  image: readonly [height: number, width: number, channels: number],
+  batch: number,
+  gated: boolean,
+): Kernel[] {
+  const [height, width, channels] = image;
+  const rows = batch * height * width;
   const [activation, vector, statistics] = [[rows, channels], [channels], [rows, 2]];
-  const common = { shape: `${rows}x${channels}`, exponentials: gated ? rows * channels : 0 };
+  const common = { shape: image.join("x"), exponentials: gated ? rows * channels : 0 };
   const inputs = { x: activation, weight: vector, bias: vector, ...(gated ? { gate: activation } : {}) };
   return [
     {
@@ -227,7 +287,7 @@ function convolutions({ height, width, channels }: Stage, batch: number): Kernel
 function batchNorms({ height, width, channels }: Stage, batch: number): Kernel[] {
   const [rows, c] = [batch * height * width, channels / 2];
   const [activation, vector, statistics] = [[rows, c], [c], [2, c]];
-  const shape = `${rows}x${c}`;
+  const shape = `${height}x${width}x${c}`;
   return [
     {
       name: "batch norm statistics",
@@ -251,17 +311,21 @@ function batchNorms({ height, width, channels }: Stage, batch: number): Kernel[]
 // ---- matrix products of both ---------------------------------------------------------------------------------
 
 function products({ height, width, channels, states, rank }: Stage, batch: number): Kernel[] {
-  const [rows, c] = [batch * height * width, channels / 2];
-  return [
-    ...linear("in_proj", rows, c, 2 * channels),
-    ...linear("x_proj", rows, channels, 4 * (rank + 2 * states)),
-    ...linear("out_proj", rows, channels, c),
-    ...linear("conv1x1", rows, c, c),
+  const [pixels, c] = [`${height}x${width}`, channels / 2];
+  const products: [name: string, inputs: number, outputs: number][] = [
+    ["in_proj", c, 2 * channels],
+    ["x_proj", channels, 4 * (rank + 2 * states)],
+    ["out_proj", channels, c],
+    ["conv1x1", c, c],
   ];
+  const rows = batch * height * width;
+  return products.flatMap(([name, inputs, outputs]) =>
+    linear(name, `${pixels} ${inputs}>${outputs}`, rows, inputs, outputs),
+  );
 }
 
 /** y = x weight^T and its two gradients, as the block calls them. */
-function linear(name: string, rows: number, inputs: number, outputs: number): Kernel[] {
+function linear(name: string, shape: string, rows: number, inputs: number, outputs: number): Kernel[] {
   const [x, y, weight] = [
     [rows, inputs],
     [rows, outputs],
@@ -274,7 +338,7 @@ function linear(name: string, rows: number, inputs: number, outputs: number): Ke
     [a, b, result]: readonly [readonly number[], readonly number[], readonly number[]],
   ): Kernel => ({
     name: `${name} ${way}`,
-    shape: `${rows}x${inputs}x${outputs}`,
+    shape,
     operation: "matmul",
     fields: {
       ...{ batch: 1, m, n, k, accumulate: false, relu: false },

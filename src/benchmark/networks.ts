@@ -86,7 +86,7 @@ export function modelBenchmarks(
 ): Benchmark[] {
   const work = modelWork(config, imageSize);
   const [forward, backward] = [forwardCost(work, batch), backwardCost(work, batch)];
-  const common = { shape: `${batch}x${config.inChannels}x${imageSize}x${imageSize}`, images: batch };
+  const common = { shape: `${imageSize}x${imageSize}x${config.inChannels}`, images: batch };
   return [
     {
       ...common,
@@ -96,7 +96,7 @@ export function modelBenchmarks(
         const model = new MedMamba({ ...config, device }).eval();
         const images = randn([batch, config.inChannels, imageSize, imageSize], { device });
         return {
-          run: () => noGrad(() => model.forward(images)).dispose(),
+          run: () => model.predict(images).dispose(),
           close: () => {
             images.dispose();
             model.dispose();

@@ -1,12 +1,14 @@
-/** All benchmarks of one network, and a row of results for each. */
+/** All benchmarks of some networks, and a row of results for each. */
 import { withBatchAdvice } from "../models/batch-memory.js";
 import { medMambaConfig, type Variant } from "../models/medmamba.js";
-import type { Device } from "../tensor/device.js";
+import type { Device, Precision } from "../tensor/device.js";
 import { kernelBenchmarks } from "./kernels.js";
 import { type Bound, type Limits, leastTime } from "./limits.js";
 import { measure, type Pace, type Timed } from "./measure.js";
 import { blockBenchmarks, modelBenchmarks } from "./networks.js";
 import { type Cost, stagesOf } from "./work.js";
+
+/** How the device multiplies. */
 
 /** Work with its tensors, ready to run. */
 export interface Opened extends Timed {
@@ -28,6 +30,7 @@ export interface Row {
   readonly name: string;
   readonly shape: string;
   readonly batch: number;
+  readonly precision: Precision;
   /** Median of one run. */
   readonly seconds: number;
   /** The middle half of the samples lies within this share of the median. */
@@ -37,6 +40,7 @@ export interface Row {
   /** Two for each multiply-add. */
   readonly gigaflops?: number;
   readonly gigabytesPerSecond?: number;
+  readonly gigaexponentialsPerSecond?: number;
   /** The least time at this machine's rates, and what it is bound by. */
   readonly leastSeconds: number;
   readonly bound: Bound;
@@ -44,13 +48,19 @@ export interface Row {
   readonly ofLimit: number;
 }
 
-/** Kernel by kernel, then blocks, then the whole network. */
-export function allBenchmarks(variant: Variant, imageSize: number, batch: number): Benchmark[] {
-  const config = medMambaConfig({ variant });
-  const stages = stagesOf(config, imageSize);
+/** Kernel by kernel, then blocks, of the first variant; then all variants as a whole. */
+export function allBenchmarks(
+  variants: readonly [Variant, ...Variant[]],
+  imageSize: number,
+  batch: number,
+): Benchmark[] {
+  const stages = stagesOf(medMambaConfig({ variant: variants[0] }), imageSize);
   const kernels = stages.map((stage) => kernelBenchmarks(stage, batch));
   const blocks = stages.map((stage) => blockBenchmarks(stage, batch));
-  return [...byName(kernels), ...byName(blocks), ...modelBenchmarks(variant, config, imageSize, batch)];
+  const models = variants.map((variant) =>
+    modelBenchmarks(variant, medMambaConfig({ variant }), imageSize, batch),
+  );
+  return [...byName(kernels), ...byName(blocks), ...models.flat()];
 }
 
 /** The stages' lists, which have the same names, with one name's stages together. */
@@ -61,6 +71,7 @@ function byName(stages: readonly Benchmark[][]): Benchmark[] {
 export async function runBenchmark(
   benchmark: Benchmark,
   device: Device,
+  precision: Precision,
   limits: Limits,
   pace: Pace,
 ): Promise<Row> {
@@ -74,12 +85,14 @@ export async function runBenchmark(
       name,
       shape,
       batch: images,
+      precision,
       seconds,
       spread,
       samples,
       imagesPerSecond: images / seconds,
       ...(cost.multiplyAdds ? { gigaflops: (2e-9 * cost.multiplyAdds) / seconds } : {}),
       ...(cost.bytes ? { gigabytesPerSecond: (1e-9 * cost.bytes) / seconds } : {}),
+      ...(cost.exponentials ? { gigaexponentialsPerSecond: (1e-9 * cost.exponentials) / seconds } : {}),
       leastSeconds,
       bound,
       ofLimit: leastSeconds / seconds,

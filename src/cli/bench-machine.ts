@@ -3,8 +3,9 @@ import { execFileSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { arch, availableParallelism, cpus, platform, release, totalmem } from "node:os";
 import { join } from "node:path";
+import { packageRoot } from "../native/package-root.js";
 import type { Device } from "../tensor/device.js";
-import { packageRoot, packageVersion } from "./package.js";
+import { packageVersion } from "./package.js";
 
 export interface Machine {
   readonly date: string;

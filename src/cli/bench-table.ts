@@ -2,6 +2,7 @@
 import type { Limits } from "../benchmark/limits.js";
 import type { StepProfile } from "../benchmark/profile.js";
 import type { Row } from "../benchmark/suite.js";
+import type { Precision } from "../tensor/device.js";
 import { columns } from "./wording.js";
 
 interface Column {
@@ -10,22 +11,28 @@ interface Column {
   readonly cell: (row: Row, earlier: Row | undefined) => string;
 }
 
-const tail: Column[] = [
-  { heading: "of limit", width: 9, cell: ({ ofLimit }) => `${(100 * ofLimit).toFixed(0)} %` },
-];
+const noisy = 0.2; // of the middle half of the samples, that is 10 % to either side
+const shortNames = { forward: "fwd", backward: "bwd", "training step": "training" };
 
 const head: Column[] = [
-  { heading: "kernel", width: 25, cell: ({ name }) => name },
-  { heading: "shape", width: 14, cell: ({ shape }) => shape },
-  { heading: "time", width: 10, cell: ({ seconds }) => time(seconds) },
-  { heading: "+-", width: 6, cell: ({ spread }) => `${(50 * spread).toFixed(0)} %` },
-  { heading: "img/s", width: 9, cell: ({ imagesPerSecond }) => threeDigits(imagesPerSecond) },
-  { heading: "GFLOP/s", width: 8, cell: ({ gigaflops }) => threeDigits(gigaflops) },
+  { heading: "kernel", width: 21, cell: ({ name }) => shortened(name) },
+  { heading: "shape", width: 15, cell: ({ shape }) => shape },
+  {
+    heading: "time",
+    width: 9,
+    cell: ({ seconds, spread }) => `${time(seconds)}${spread > noisy ? "~" : " "}`,
+  },
 ];
 
 const rates: Column[] = [
-  { heading: "GB/s", width: 6, cell: ({ gigabytesPerSecond }) => threeDigits(gigabytesPerSecond) },
-  { heading: "bound", width: 8, cell: ({ bound }) => bound },
+  { heading: "img/s", width: 7, cell: ({ imagesPerSecond }) => count(imagesPerSecond) },
+  { heading: "FLOP/s", width: 7, cell: ({ gigaflops }) => rate(gigaflops) },
+  { heading: "B/s", width: 7, cell: ({ gigabytesPerSecond }) => rate(gigabytesPerSecond) },
+  { heading: "exp/s", width: 7, cell: ({ gigaexponentialsPerSecond }) => rate(gigaexponentialsPerSecond) },
+];
+
+const tail: Column[] = [
+  { heading: "limit", width: 7, cell: ({ ofLimit, bound }) => `${(100 * ofLimit).toFixed(0)}% ${bound[0]}` },
 ];
 
 const comparison: Column[] = [
@@ -60,13 +67,13 @@ export class BenchTable {
   }
 }
 
-export function limitLines({ multiplyAdds, bytes, exponentials }: Limits): string[] {
+export function limitLines({ multiplyAdds, bytes, exponentials }: Limits, precision: Precision): string[] {
   const rows = [
-    ["products", `${threeDigits(2e-9 * multiplyAdds)} GFLOP/s`],
-    ["memory", `${threeDigits(1e-9 * bytes)} GB/s`],
-    ["exponentials", `${threeDigits(1e-9 * exponentials)} G/s`],
+    [`products, ${precision}`, `${rate(2e-9 * multiplyAdds)}FLOP/s`],
+    ["memory", `${rate(1e-9 * bytes)}B/s`],
+    ["exponentials", `${rate(1e-9 * exponentials)}exp/s`],
   ];
-  return ["limits, measured in this run:", ...columns(rows).map((line) => `  ${line}`)];
+  return ["", "limits, measured in this run:", ...columns(rows).map((line) => `  ${line}`)];
 }
 
 export function profileLines({ operations, outside, secondsPerStep, steps }: StepProfile): string[] {
@@ -85,14 +92,29 @@ export function profileLines({ operations, outside, secondsPerStep, steps }: Ste
   return columns(rows);
 }
 
+function shortened(name: string): string {
+  return Object.entries(shortNames).reduce((text, [long, short]) => text.replace(long, short), name);
+}
+
 /** "12.3 ms" */
 function time(seconds: number): string {
   if (seconds >= 1) return `${threeDigits(seconds)} s`;
   return seconds >= 1e-3 ? `${threeDigits(1e3 * seconds)} ms` : `${threeDigits(1e6 * seconds)} us`;
 }
 
-function threeDigits(value: number | undefined): string {
-  if (value === undefined) return "";
+/** "713 M", "620 G" or "1.20 T" for so many 10^9 a second; empty if there is nothing to count. */
+function rate(billions: number | undefined): string {
+  if (billions === undefined) return "";
+  if (billions < 0.9995) return `${threeDigits(1e3 * billions)} M`;
+  return billions < 999.5 ? `${threeDigits(billions)} G` : `${threeDigits(1e-3 * billions)} T`;
+}
+
+/** "7350", or "1.28 M" from a million on. */
+function count(value: number): string {
+  return value < 999_999.5 ? threeDigits(value) : `${threeDigits(1e-6 * value)} M`;
+}
+
+function threeDigits(value: number): string {
   const decimals = value === 0 ? 0 : 2 - Math.floor(Math.log10(value));
-  return value.toFixed(Math.max(0, Math.min(decimals, 3)));
+  return value.toFixed(Math.max(0, Math.min(decimals, 2)));
 }

@@ -127,8 +127,8 @@ function farewell(
     `\nDone in ${duration(seconds)}. In ${shortPath(out)}:\n`,
     ...columns(places, { left: true, longest: 50 }).map((line) => `  ${line}`),
     "\nThe same with images of your own, a folder for each class:\n",
-    "  medmamba train --data scans --out run",
-    "  medmamba evaluate --checkpoint run/best.safetensors --data scans",
-    "  medmamba predict --checkpoint run/best.safetensors image.png",
+    "  npx medmamba train --data scans --out run",
+    "  npx medmamba evaluate --checkpoint run/best.safetensors --data scans",
+    "  npx medmamba predict --checkpoint run/best.safetensors image.png",
   ];
 }

@@ -1,14 +1,13 @@
 /** `medmamba doctor`: what this machine can run, and whether every kernel computes what it should. */
 import { existsSync, readFileSync } from "node:fs";
-import { createRequire } from "node:module";
 import { arch, availableParallelism, cpus, freemem, platform, release, totalmem } from "node:os";
 import type { Command } from "commander";
-import { loadAddon } from "../native/load.js";
+import { addonPath, loadAddon } from "../native/load.js";
 import { type Device, type DeviceDescription, devices, openDevice } from "../tensor/device.js";
 import { compare, type KernelVerdict, kernelChecks } from "./doctor-checks.js";
 import { CommandError } from "./failure.js";
 import { type CommonOptions, openDeviceOf, precisionOption, withCommonOptions } from "./options.js";
-import { packageRoot, packageVersion } from "./package.js";
+import { packageVersion } from "./package.js";
 import { Terminal } from "./terminal.js";
 import { byteSize, columns, plural, shortPath } from "./wording.js";
 
@@ -66,12 +65,11 @@ interface Machine {
 }
 
 function describeMachine(simdLevels: readonly string[], device: Device): Machine {
-  const { path } = createRequire(import.meta.url)("node-gyp-build") as { path(root: string): string };
   return {
     medmamba: packageVersion,
     node: process.version,
     system: `${platform()} ${release()} ${arch()}`,
-    addon: path(packageRoot),
+    addon: addonPath(),
     processor: { model: cpus()[0]?.model.trim() ?? "unknown", cores: availableParallelism(), simdLevels },
     memory: { totalBytes: totalmem(), freeBytes: freemem() },
     cuda: { driver: driverVersion(), devices: devices().filter(({ name }) => name !== "cpu") },

@@ -34,7 +34,7 @@ export function addEvaluate(program: Command): void {
     .summary("measure a model on labelled images")
     .description("Measure a model on labelled images: accuracy, AUC, calibration and more.")
     .requiredOption("--checkpoint <file>", "the model, as training wrote it")
-    .requiredOption("--data <path>", "images: folder, .npz or .csv")
+    .requiredOption("--data <path>", "labelled images: folder, .npz or .csv")
     .addOption(
       new Option("--split <name>", "which part of the data set").choices([...splitNames]).default("test"),
     )

@@ -6,6 +6,7 @@
 import { inspect } from "node:util";
 import { Command, CommanderError } from "commander";
 import { addBench } from "./bench.js";
+import { addBuild } from "./build.js";
 import { addDemo } from "./demo.js";
 import { addDoctor } from "./doctor.js";
 import { addEvaluate } from "./evaluate.js";
@@ -23,7 +24,8 @@ Examples:
   $ medmamba predict --checkpoint run/best.safetensors image.png
   $ medmamba doctor
 
-\`medmamba COMMAND --help\` explains a command.`;
+\`medmamba COMMAND --help\` explains a command; in a project of yours, write \`npx\`
+before it. Exit codes: 0 done, 1 failed, 2 wrong usage.`;
 
 function buildProgram(): Command {
   const program = new Command("medmamba")
@@ -35,9 +37,12 @@ function buildProgram(): Command {
     .configureOutput({
       outputError: (text, write) => write(`medmamba: ${text.replace(/^error: /, "").replace("\n(", " (")}`),
     })
-    .showHelpAfterError("  `--help` lists what can be given.")
+    .showHelpAfterError("  `medmamba --help` lists the commands.")
     .addHelpText("after", examples);
-  for (const add of [addDemo, addTrain, addEvaluate, addPredict, addBench, addDoctor]) add(program);
+  for (const add of [addDemo, addTrain, addEvaluate, addPredict, addBench, addDoctor, addBuild]) add(program);
+  for (const command of program.commands) {
+    command.showHelpAfterError(`  \`medmamba ${command.name()} --help\` lists what can be given.`);
+  }
   return program;
 }
 

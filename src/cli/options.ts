@@ -15,7 +15,7 @@ export interface CommonOptions {
 export function withCommonOptions(command: Command): Command {
   return command
     .addOption(
-      new Option("--device <name>", "auto, cpu, cuda or cuda:1, cuda:2, ...")
+      new Option("--device <name>", "where to compute: auto (a GPU if one works), cpu, cuda, cuda:1, ...")
         .default("auto")
         .argParser(deviceName),
     )
@@ -53,8 +53,8 @@ export function defined<T extends object>(fields: T): { [K in keyof T]?: Exclude
   return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as never;
 }
 
+/** "cuda-emulated", which tests have, is not offered. */
 function deviceName(text: string): string {
-  // "cuda-emulated" is not advertised: it is for tests, and only builds with tests have it.
   if (/^(auto|cpu|cuda(-emulated)?(:\d+)?)$/.test(text)) return text;
   throw new InvalidArgumentError("Use auto, cpu, cuda or cuda:1, cuda:2, ...");
 }

@@ -49,6 +49,7 @@ export interface RunOptions {
   precision?: Precision;
   saveEvery?: number;
   checkpointing?: boolean;
+  graphs?: boolean;
 }
 
 export interface RunPlan {
@@ -64,6 +65,7 @@ export interface RunPlan {
   readonly settings: TrainingSettings;
   readonly saveEvery: number;
   readonly checkpointing: boolean;
+  readonly graphs: boolean;
 }
 
 /**
@@ -94,6 +96,7 @@ export function planRun(options: RunOptions, base?: RunPlan): RunPlan {
       settings,
       saveEvery: options.saveEvery ?? base?.saveEvery ?? 0,
       checkpointing: options.checkpointing ?? base?.checkpointing ?? false,
+      graphs: options.graphs ?? base?.graphs ?? false,
     };
   });
 }

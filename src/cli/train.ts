@@ -57,7 +57,7 @@ export function addTrain(program: Command): void {
     .requiredOption("--out <folder>", "where checkpoints, history and report go")
     .option("--resume", "go on with the run in --out; its options need no repeating")
     .option("--overwrite", "replace the run in --out")
-    .option("--init <file>", "weights to start from: a checkpoint or bare .safetensors");
+    .option("--init <file>", "start from these weights: a checkpoint or bare .safetensors");
   addModelOptions(command);
   addTrainingOptions(command);
   withCommonOptions(command).addHelpText("after", examples).action(train);
@@ -67,25 +67,33 @@ function addModelOptions(command: Command): void {
   command
     .optionsGroup("Model:")
     .addOption(
-      new Option("--variant <name>", "size of the model (default: tiny)").choices(Object.keys(variants)),
+      new Option("--variant <name>", "size of the network (default: tiny)").choices(Object.keys(variants)),
     )
     .option("--depths <list>", "blocks of each stage, such as 2,2,4,2", counts)
     .option("--dims <list>", "channels of each stage, each twice the one before", counts)
-    .option("--d-state <count>", "states of a channel (default: 16)", count)
-    .option("--patch-size <pixels>", "side of a patch (default: 4)", count)
-    .option("--drop-path <rate>", "chance to skip a block's scan (default: 0.1)", fractionBelowOne)
+    .option("--d-state <count>", "states of the scan for each channel (default: 16)", count)
+    .option("--patch-size <pixels>", "side of the patches an image is cut into (default: 4)", count)
+    .option(
+      "--drop-path <rate>",
+      "chance that an image skips the last block's scan (default: 0.1)",
+      fractionBelowOne,
+    )
     .optionsGroup("Images:")
     .option("--image-size <pixels>", "side of the square the images are brought to (default: 224)", count)
     .addOption(new Option("--channels <count>", "1 (grey) or 3 (colour) (default: 3)").argParser(channels))
     .addOption(
-      new Option("--resize <how>", "what becomes of images that are not square (default: stretch)").choices([
+      new Option("--resize <how>", "how images that are not square become so (default: stretch)").choices([
         "stretch",
         "cover",
         "contain",
       ]),
     )
-    .option("--mean <list>", "of a channel, 0 to 1, taken from its values (default: 0.5)", numbers)
-    .option("--std <list>", "of a channel, what its values are divided by (default: 0.5)", numbers)
+    .option(
+      "--mean <list>",
+      "mean of each channel, of values from 0 to 1: 0.5,0.5,0.5 (default: 0.5 each)",
+      numbers,
+    )
+    .option("--std <list>", "standard deviation of each channel (default: 0.5 each)", numbers)
     .option(
       "--split <percentages>",
       "train, val, test of a data set that is not divided (default: 70,15,15)",
@@ -99,13 +107,13 @@ function addModelOptions(command: Command): void {
     )
     .option(
       "--rotation <degrees>",
-      "largest rotation (default: 10)",
+      "largest random rotation, either way (default: 10)",
       number((value) => value >= 0 && value <= 180, "from 0 to 180"),
     )
-    .option("--no-flip", "never mirror: where left and right differ")
+    .option("--no-flip", "never mirror images: for findings whose side matters")
     .option(
       "--crop-scale <part>",
-      "least part of the area that a crop keeps (default: 0.8)",
+      "random crops keep at least this part of the area (default: 0.8)",
       number((value) => value > 0 && value <= 1, "above 0, at most 1"),
     );
 }
@@ -113,19 +121,24 @@ function addModelOptions(command: Command): void {
 function addTrainingOptions(command: Command): void {
   command
     .optionsGroup("Training:")
-    .option("--checkpointing", "less memory, more time: compute blocks again in backward")
+    .option("--checkpointing", "less memory for more time: recompute instead of keeping")
+    .option("--graphs", "launch each step as one CUDA graph: less of the processor's time")
     .option("--epochs <count>", "passes over the images (default: 30)", count)
-    .option("--batch-size <count>", "images of a step (default: 32)", count)
-    .option("--lr <rate>", "highest learning rate (default: 0.0005)", positive)
-    .option("--warmup-epochs <count>", "epochs of rising rate (default: a tenth, at most 5)", nonNegative)
+    .option("--batch-size <count>", "images in a training step (default: 32)", count)
+    .option("--lr <rate>", "learning rate, after the warm-up (default: 0.0005)", positive)
+    .option(
+      "--warmup-epochs <count>",
+      "the rate rises from 0 over these (default: a tenth, at most 5)",
+      nonNegative,
+    )
     .addOption(
-      new Option("--schedule <name>", "course of the rate (default: cosine)").choices([
+      new Option("--schedule <name>", "how the rate falls after that (default: cosine)").choices([
         "cosine",
         "step",
         "plateau",
       ]),
     )
-    .option("--weight-decay <rate>", "of AdamW (default: 0.05)", nonNegative)
+    .option("--weight-decay <rate>", "weight decay of AdamW (default: 0.05)", nonNegative)
     .option(
       "--label-smoothing <part>",
       "share of the target spread over all classes (default: 0.05)",
@@ -134,31 +147,29 @@ function addTrainingOptions(command: Command): void {
     .addOption(
       new Option(
         "--class-weights <how>",
-        "auto, balanced, none, or a factor for each class: 1,2.5 (default: auto)",
+        "auto (balanced if classes are unequal), balanced, none, or a factor for each class: 1,2.5 (default: auto)",
       ).argParser(classWeights),
     )
     .option(
       "--average-decay <rate>",
-      "moving average of the weights; 0 for none (default: 0.998)",
+      "of the moving average of weights that is judged and saved; 0 for none (default: 0.998)",
       fractionBelowOne,
     )
-    .option("--max-grad-norm <norm>", "largest gradient; 0 for no limit (default: 5)", nonNegative)
+    .option("--max-grad-norm <norm>", "clip gradients to this norm; 0 for no limit (default: 5)", nonNegative)
     .addOption(
-      new Option("--monitor <score>", "what makes an epoch the best (default: auc)").choices([
-        "auc",
-        "accuracy",
-        "balancedAccuracy",
-        "loss",
-      ]),
+      new Option(
+        "--monitor <score>",
+        "validation score that decides which epoch is best (default: auc)",
+      ).choices(["auc", "accuracy", "balancedAccuracy", "loss"]),
     )
     .option(
       "--patience <epochs>",
-      "stop after so many without a better one; 0 for never (default: 0)",
+      "stop when so many bring no better one; 0 for never (default: 0)",
       countOrZero,
     )
-    .option("--seed <number>", "of weights, order and augmentation (default: 0)", countOrZero)
+    .option("--seed <number>", "of initial weights, order and augmentation (default: 0)", countOrZero)
     .addOption(precisionOption("bf16 on a GPU, else float32"))
-    .option("--save-every <steps>", "also save within an epoch; 0 for no (default: 0)", countOrZero)
+    .option("--save-every <steps>", "save within epochs too, so often; 0 for no (default: 0)", countOrZero)
     .optionsGroup("Options:");
 }
 

@@ -42,7 +42,7 @@ export async function carryOut(
   const { precision } = device;
   const plan: RunPlan = { ...start.plan, settings: { ...start.plan.settings, precision } };
   const dataset = await openForTraining(plan, terminal, signal);
-  const { preprocessing, settings, saveEvery, checkpointing } = plan;
+  const { preprocessing, settings, saveEvery, checkpointing, graphs } = plan;
   asUsage(() => resolveClassWeights(settings.classWeights, dataset.train));
   manualSeed(settings.seed);
   const model = new MedMamba({
@@ -71,6 +71,7 @@ export async function carryOut(
       resume,
       saveEvery,
       checkpointing,
+      graphs,
       provenance: { split: plan.split },
       signal,
       onProgress: (progress) => {

@@ -14,9 +14,11 @@ export interface PixelBlocks {
   readonly blocks: readonly Uint8Array[];
 }
 
+/** Images that the caller holds in one array, for `fromArrays`. */
 export interface ImageArrays {
   /** (n, height, width) or (n, height, width, channels): 0..255 as Uint8Array or 0..1 as Float32Array. */
   readonly images: Uint8Array | Float32Array;
+  /** Of `images`: three axes if they are grey, four otherwise. */
   readonly shape: readonly number[];
   /** One class number an image. */
   readonly labels: ArrayLike<number>;

@@ -24,6 +24,9 @@ import { ArgumentError } from "../native/errors.js";
 import { RandomStream } from "../tensor/random.js";
 import { streams } from "./streams.js";
 
+/**
+ * How training images are changed at random. Every range may be narrowed to one value, which switches that change off.
+ */
 export interface Augmentation {
   /** Part of the image's area that the crop keeps, smallest and largest. */
   readonly scale: readonly [number, number];
@@ -48,7 +51,7 @@ export interface Augmentation {
  * are safe where left and right mean the same; set `horizontalFlip: 0` where they do not (chest radiographs with
  * the heart's side at stake).
  */
-export const augmentations = {
+export const augmentations: Readonly<Record<"none" | "standard", Augmentation>> = {
   none: {
     scale: [1, 1],
     aspect: [1, 1],
@@ -69,7 +72,7 @@ export const augmentations = {
     brightness: 0.1,
     contrast: 0.1,
   },
-} as const satisfies Record<string, Augmentation>;
+};
 
 /** @throws ArgumentError for a setting out of range */
 export function checkAugmentation(augmentation: Augmentation): void {
@@ -100,10 +103,13 @@ export function checkAugmentation(augmentation: Augmentation): void {
   expect(rotation >= 0 && rotation <= 180, `rotation ${rotation}`, "from 0 to 180 degrees");
 }
 
+/** What was drawn for one sample in one epoch: a map of points and a map of values. */
 export interface Drawn {
   /** (2, 3) row-major: (row, column) of the input = affine . (i + 0.5, j + 0.5, 1) - 0.5 for output pixel (i, j). */
   readonly affine: Float32Array;
+  /** Factor of the values, which run from 0 to 1. */
   readonly gain: number;
+  /** Added after the factor. */
   readonly offset: number;
 }
 
@@ -146,14 +152,38 @@ export function drawAugmentation(
   };
 }
 
+/** The parts that the map of points is composed of; src/data/augmentation.ts has the formula. */
 export interface Placement {
-  readonly box: { row: number; column: number; height: number; width: number };
-  readonly flip: { vertical: boolean; horizontal: boolean };
+  /** The crop, in pixels of the input. */
+  readonly box: {
+    /** Top edge. */
+    row: number;
+    /** Left edge. */
+    column: number;
+    /** From top to bottom. */
+    height: number;
+    /** From left to right. */
+    width: number;
+  };
+  /** Mirroring. */
+  readonly flip: {
+    /** Top and bottom change places. */
+    vertical: boolean;
+    /** Left and right change places. */
+    horizontal: boolean;
+  };
+  /** Rotation, positive counter-clockwise. */
   readonly degrees: number;
-  readonly shift: { rows: number; columns: number };
+  /** Translation in pixels of the input. */
+  readonly shift: {
+    /** Downwards. */
+    rows: number;
+    /** To the right. */
+    columns: number;
+  };
 }
 
-/** The matrix of the map at the top of this file. */
+/** The matrix of a placement: (2, 3) row-major, as `Drawn.affine`; src/data/augmentation.ts derives it. */
 export function composeAffine(
   { box, flip, degrees, shift }: Placement,
   input: { height: number; width: number },

@@ -3,15 +3,21 @@ import type { Preprocessing } from "./preprocessing.js";
 
 /** One image at its working size, planar: `data` is (channels, height, width). */
 export interface Sample {
+  /** 1 or 3. */
   readonly channels: number;
+  /** In pixels. */
   readonly height: number;
+  /** In pixels. */
   readonly width: number;
   /** 0..255 of an 8-bit source; 0..1 of a deeper one, which keeps its precision. */
   readonly data: Uint8Array | Float32Array;
 }
 
+/** Labelled images that can be had one at a time: implement it to train on whatever you have. */
 export interface Dataset {
+  /** Number of images. */
   readonly length: number;
+  /** Names of the classes; a label is an index into them. */
   readonly classes: readonly string[];
   /** The class of each image, an index into `classes`. */
   readonly labels: Int32Array;
@@ -23,7 +29,7 @@ export interface Dataset {
   name(index: number): string;
 }
 
-/** Images of each class. */
+/** Number of images of each class, in the order of `classes`. */
 export function countLabels({ classes, labels }: Pick<Dataset, "classes" | "labels">): number[] {
   const counts = new Array<number>(classes.length).fill(0);
   for (const label of labels) counts[label] = (counts[label] ?? 0) + 1;

@@ -15,15 +15,19 @@ import { scan, type TissueMap } from "./speckle.js";
 import { type SplitName, splitNames } from "./split.js";
 import { streams } from "./streams.js";
 
+/** The findings that `writeDemoDataset` draws. */
 export const demoClasses = ["cyst", "mass", "normal"] as const;
 export type DemoClass = (typeof demoClasses)[number];
 
+/** What `writeDemoDataset` draws. */
 export interface DemoOptions {
+  /** The same seed draws the same pixels; 0 unless told. */
   readonly seed?: number;
   /** Images of each class; 80 to train, 20 to validate and 30 to test unless told. */
   readonly perClass?: Partial<Record<SplitName, number>>;
   /** Height and width in pixels; 64 unless told. */
   readonly size?: number;
+  /** Stops between two images when aborted. */
   readonly signal?: AbortSignal;
 }
 

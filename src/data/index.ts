@@ -1,4 +1,8 @@
-/** Data sets, decoding, augmentation and batches. */
+/**
+ * The namespace `data`: data sets, decoding, augmentation and batches.
+ *
+ * @module
+ */
 export { fromArrays, type ImageArrays } from "./arrays.js";
 export {
   type Augmentation,

@@ -18,25 +18,34 @@ import type { Dataset, Sample } from "./dataset.js";
 import { DataError } from "./errors.js";
 import { streams } from "./streams.js";
 
+/** How a `Loader` makes batches. */
 export interface LoaderOptions {
   /** Images in a batch of this rank. */
   readonly batchSize: number;
   /** A new order in every epoch; false unless told. */
   readonly shuffle?: boolean;
+  /** Of the order and the augmentation; 0 unless told. */
   readonly seed?: number;
   /** Leave out the last batch of an epoch if it is not full. */
   readonly dropLast?: boolean;
   /** Batches made ready while the current one is in use; 2 unless told. */
   readonly prefetch?: number;
   /** Which part of every batch is this process's. */
-  readonly shard?: { readonly rank: number; readonly worldSize: number };
+  readonly shard?: {
+    /** Number of this process, from 0. */
+    readonly rank: number;
+    /** Number of processes that share each batch. */
+    readonly worldSize: number;
+  };
   /** `augmentations.none` unless told. */
   readonly augmentation?: Augmentation;
+  /** Ends the epoch with its reason when aborted. */
   readonly signal?: AbortSignal;
 }
 
 /** Host arrays: the device applies affine, gain and offset, and normalises, while it takes the images in. */
 export interface Batch {
+  /** Counted from 0. */
   readonly epoch: number;
   /** Position of the batch in its epoch. */
   readonly position: number;
@@ -44,16 +53,21 @@ export interface Batch {
   readonly shape: readonly [number, number, number, number];
   /** 0..255, or 0..1 as floats if any image of the batch is deeper than 8 bits. */
   readonly images: Uint8Array | Float32Array;
+  /** (b) class numbers. */
   readonly labels: Int32Array;
   /** Which images of the data set these are. */
   readonly indices: Int32Array;
   /** (b, 2, 3), see augmentation.ts */
   readonly affine: Float32Array;
+  /** (b) factor of the values, which run from 0 to 1. */
   readonly gain: Float32Array;
+  /** (b) added after the factor. */
   readonly offset: Float32Array;
 }
 
+/** Makes batches of a data set, epoch after epoch: `for await (const batch of loader)` runs the next one. */
 export class Loader implements AsyncIterable<Batch> {
+  /** Where the images come from. */
   readonly dataset: Dataset;
   /** Batches that this rank has in an epoch. */
   readonly batchCount: number;

@@ -70,6 +70,13 @@ async function readRows(path: string): Promise<Row[]> {
       rows.push(row);
     }
   } catch (error) {
+    if (error instanceof CsvError && error.code.startsWith("CSV_RECORD_INCONSISTENT")) {
+      const line = /on line (\d+)/.exec(error.message)?.[1];
+      throw new DataError(
+        `${path} line ${line}: it has more or fewer columns than the first line; a comma within a value needs quotes around it.`,
+        { cause: error },
+      );
+    }
     if (error instanceof CsvError) throw new DataError(`${path}: ${error.message}.`, { cause: error });
     throw error;
   }

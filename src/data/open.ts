@@ -20,7 +20,9 @@ import {
   stratifiedSplit,
 } from "./split.js";
 
+/** How `openDataset` reads and divides images. */
 export interface OpenDatasetOptions extends Partial<SplitOptions> {
+  /** How images become the network's input; 224 pixels and 3 channels unless told. */
   readonly preprocessing?: Partial<Preprocessing>;
   /** Read and check only this split; the other two come back empty. */
   readonly split?: SplitName;
@@ -30,11 +32,21 @@ export interface OpenDatasetOptions extends Partial<SplitOptions> {
   readonly cacheBytes?: number;
   /** Gets one sentence for everything that is odd but no obstacle. */
   readonly onWarning?: (message: string) => void;
+  /** Called while files are read and checked, with the images done and in all. */
   readonly onProgress?: (progress: { done: number; total: number }) => void;
+  /** Stops reading with its reason when aborted. */
   readonly signal?: AbortSignal;
 }
 
-export interface OpenedDataset extends Record<SplitName, Dataset> {
+/** The three splits of a data set; a split that there is not has length 0. */
+export interface OpenedDataset extends Readonly<Record<SplitName, Dataset>> {
+  /** To learn from. */
+  readonly train: Dataset;
+  /** To choose the best epoch by. */
+  readonly val: Dataset;
+  /** To judge by, once. */
+  readonly test: Dataset;
+  /** Names of the classes, in the order of the labels. */
   readonly classes: readonly string[];
 }
 

@@ -10,6 +10,7 @@ import { ArgumentError } from "../native/errors.js";
  */
 export type Resize = "stretch" | "cover" | "contain";
 
+/** How a picture becomes what the network sees; checkpoints carry it. */
 export interface Preprocessing {
   /** Height and width of the network's input, in pixels. */
   readonly imageSize: number;
@@ -17,7 +18,9 @@ export interface Preprocessing {
   readonly channels: 1 | 3;
   /** The network sees `(value - mean) / std` of a value in 0..1, channel by channel. */
   readonly mean: readonly number[];
+  /** One a channel; see `mean`. */
   readonly std: readonly number[];
+  /** What becomes of an image that is not square. */
   readonly resize: Resize;
 }
 
@@ -58,7 +61,12 @@ export function definePreprocessing(options: Partial<Preprocessing> = {}): Prepr
 }
 
 /** Normalisation as one multiply-add, `value * scale + shift`, which is how the device applies it. */
-export function normalisation({ mean, std }: Preprocessing): { scale: Float32Array; shift: Float32Array } {
+export function normalisation({ mean, std }: Preprocessing): {
+  /** (channels) 1 / std */
+  scale: Float32Array;
+  /** (channels) -mean / std */
+  shift: Float32Array;
+} {
   return {
     scale: Float32Array.from(std, (value) => 1 / value),
     shift: Float32Array.from(mean, (value, channel) => -value / (std[channel] ?? 1)),

@@ -3,8 +3,10 @@ import { ArgumentError } from "../native/errors.js";
 import { RandomStream } from "../tensor/random.js";
 import { streams } from "./streams.js";
 
+/** A part of a data set: to learn from, to choose the best epoch by, to judge by. */
 export type SplitName = "train" | "val" | "test";
 
+/** All splits, in the order in which they are used. */
 export const splitNames: readonly SplitName[] = ["train", "val", "test"];
 
 const spellings: Readonly<Record<string, SplitName>> = {
@@ -20,6 +22,7 @@ export function parseSplitName(text: string): SplitName | undefined {
   return Object.hasOwn(spellings, text.toLowerCase()) ? spellings[text.toLowerCase()] : undefined;
 }
 
+/** How images are divided that the source does not divide. */
 export interface SplitOptions {
   /** Part of the images that goes to `val`; 0.15 unless told. */
   readonly validationFraction: number;

@@ -14,10 +14,13 @@ import {
   topClasses,
 } from "./samples.js";
 
+/** One bar of a reliability diagram. */
 export interface ReliabilityBin {
   /** Confidences of the bin: lower <= confidence < upper; the last bin includes 1. */
   readonly lower: number;
+  /** See `lower`. */
   readonly upper: number;
+  /** Samples in the bin. */
   readonly count: number;
   /** Mean probability of the predicted class; NaN in an empty bin. */
   readonly confidence: number;
@@ -50,7 +53,7 @@ export function reliabilityBins(
   return binSamples(checkSamples("reliabilityBins", labels, probabilities, classes), bins);
 }
 
-/** {@link reliabilityBins} of samples that are checked already. */
+/** @internal `reliabilityBins` of samples that are checked already. */
 export function binSamples(samples: Samples, bins = defaultBins): ReliabilityBin[] {
   if (!Number.isSafeInteger(bins) || bins < 1) {
     throw new EvaluationError(`reliabilityBins: ${bins} is not a number of bins; use a positive integer.`);

@@ -1,26 +1,29 @@
 /** Running a model over a data set: probabilities and metrics. */
-import { type Batch, type Dataset, Loader, type Preprocessing, type Sample } from "../data/index.js";
+import { type Dataset, Loader, type Sample } from "../data/index.js";
 import { withBatchAdvice } from "../models/batch-memory.js";
 import { toInput } from "../models/input.js";
-import type { MedMamba } from "../models/medmamba.js";
-import { softmax } from "../ops/softmax.js";
+import type { MedMamba, PredictOptions } from "../models/medmamba.js";
 import { tidy } from "../tensor/scope.js";
-import { noGrad } from "../tensor/tape.js";
 import { EvaluationError } from "./errors.js";
 import { type ClassificationMetrics, classificationMetrics } from "./metrics.js";
 
-export interface EvaluateOptions {
+/** How a data set is run through a model. */
+export interface EvaluateOptions extends PredictOptions {
   /** Images computed at once; default 32. */
   batchSize?: number;
+  /** Stops after the present batch, with its reason, when aborted. */
   signal?: AbortSignal | undefined;
   /** Called after each batch with the images done and in all. */
   onProgress?: (progress: { done: number; total: number }) => void;
 }
 
+/** What a model makes of a data set. */
 export interface Evaluation {
+  /** All scores. */
   readonly metrics: ClassificationMetrics;
   /** (samples, classes), in the data set's order. */
   readonly probabilities: Float32Array;
+  /** (samples), the truth, in the data set's order. */
   readonly labels: Int32Array;
 }
 
@@ -55,7 +58,7 @@ export async function evaluate(
 export async function predictDataset(
   model: MedMamba,
   dataset: Dataset,
-  { batchSize = 32, signal, onProgress }: EvaluateOptions = {},
+  { batchSize = 32, signal, onProgress, graphs }: EvaluateOptions = {},
 ): Promise<Float32Array> {
   const { numClasses } = model.config;
   const probabilities = new Float32Array(dataset.length * numClasses);
@@ -64,7 +67,10 @@ export async function predictDataset(
   try {
     const loader = new Loader(dataset, { batchSize, ...(signal ? { signal } : {}) });
     for await (const batch of loader.epoch(0)) {
-      const rows = await probabilitiesOf(model, batch, dataset.preprocessing);
+      const output = tidy(() =>
+        model.predict(toInput(batch, dataset.preprocessing, model.device), { graphs }),
+      );
+      const rows = await output.data().finally(() => output.dispose());
       for (const [i, index] of batch.indices.entries()) {
         probabilities.set(rows.subarray(i * numClasses, (i + 1) * numClasses), index * numClasses);
       }
@@ -73,6 +79,10 @@ export async function predictDataset(
         total: dataset.length,
       });
     }
+  } catch (error) {
+    model.releaseGraphs();
+    const { device } = model;
+    throw withBatchAdvice(error, { device, batchSize: Math.min(batchSize, dataset.length) });
   } finally {
     model.train(wasTraining);
   }
@@ -84,21 +94,6 @@ export async function predictDataset(
     );
   }
   return probabilities;
-}
-
-/** (images, classes) of one batch. @throws OutOfMemoryError that says which batch size to try */
-async function probabilitiesOf(
-  model: MedMamba,
-  batch: Batch,
-  preprocessing: Preprocessing,
-): Promise<Float32Array> {
-  const { device } = model;
-  try {
-    const output = noGrad(() => tidy(() => softmax(model.forward(toInput(batch, preprocessing, device)))));
-    return await output.data().finally(() => output.dispose());
-  } catch (error) {
-    throw withBatchAdvice(error, { device, batchSize: batch.indices.length });
-  }
 }
 
 /** A data set of images without labels, so that prediction takes the same path as evaluation. */

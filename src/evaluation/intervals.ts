@@ -25,13 +25,22 @@ import {
 } from "./samples.js";
 
 /** Two-sided; the value is the quantile of the normal distribution that leaves half of the rest above it. */
-const quantiles = { 0.9: 1.6448536269514722, 0.95: 1.959963984540054, 0.99: 2.5758293035489004 } as const;
+const quantiles: Readonly<Record<ConfidenceLevel, number>> = {
+  0.9: 1.6448536269514722,
+  0.95: 1.959963984540054,
+  0.99: 2.5758293035489004,
+};
 
-export type ConfidenceLevel = keyof typeof quantiles;
+/** Levels whose quantiles are known. */
+export type ConfidenceLevel = 0.9 | 0.95 | 0.99;
+/** From the lower end to the upper. */
 export type Interval = readonly [lower: number, upper: number];
 
+/** Where accuracy and AUC may well lie, given how few samples there were. */
 export interface ConfidenceIntervals {
+  /** Share of such intervals that hold the true value. */
   readonly level: ConfidenceLevel;
+  /** Of the fraction predicted rightly. */
   readonly accuracy: Interval;
   /**
    * Of the `auc` of the metrics. NaN if a class has fewer than two samples, which say nothing about spread, unless

@@ -19,9 +19,11 @@ import {
   topClasses,
 } from "./samples.js";
 
+/** What `classificationMetrics` finds out. Fractions are from 0 to 1. */
 export interface ClassificationMetrics {
   /** Names, in the order of all lists below. */
   readonly classes: readonly string[];
+  /** Number of samples. */
   readonly samples: number;
 
   /** Fraction predicted rightly. */
@@ -30,9 +32,13 @@ export interface ClassificationMetrics {
   readonly balancedAccuracy: number;
   /** Two classes: of the second (positive) class. More: mean of the one-versus-rest areas. */
   readonly auc: number;
+  /** Mean of the classes' precisions. */
   readonly macroPrecision: number;
+  /** Mean of the classes' sensitivities; the same as `balancedAccuracy`. */
   readonly macroSensitivity: number;
+  /** Mean of the classes' specificities. */
   readonly macroSpecificity: number;
+  /** Mean of the classes' F1. */
   readonly macroF1: number;
   /** Matthews correlation coefficient (Gorodkin's for several classes); 0 if all labels or all predictions agree. */
   readonly mcc: number;
@@ -47,12 +53,15 @@ export interface ClassificationMetrics {
 
   /** Areas under the one-versus-rest ROC curves. NaN also for a class that all labels name. */
   readonly aucPerClass: readonly number[];
+  /** Areas under the precision-recall curves, by the step rule. */
   readonly averagePrecisionPerClass: readonly number[];
+  /** Of the samples called this class, the fraction that is. */
   readonly precision: readonly number[];
   /** Also called recall. */
   readonly sensitivity: readonly number[];
   /** NaN also for a class that all labels name. */
   readonly specificity: readonly number[];
+  /** Harmonic mean of precision and sensitivity. */
   readonly f1: readonly number[];
   /** Counts; row: true class, column: predicted class. */
   readonly confusionMatrix: readonly (readonly number[])[];

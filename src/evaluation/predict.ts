@@ -5,14 +5,19 @@ import { type EvaluateOptions, predictDataset, unlabelled } from "./evaluate.js"
 
 /** What a prediction needs; a checkpoint is one. */
 export interface Classifier {
+  /** In either mode; it is evaluated. */
   readonly model: MedMamba;
+  /** Names of the model's outputs, in their order. */
   readonly classes: readonly string[];
+  /** How images are prepared for the model. */
   readonly preprocessing: Preprocessing;
   /** Two classes: probability of the second from which it is called; otherwise the more probable class is. */
   readonly threshold?: number | undefined;
 }
 
+/** What a model makes of one image. */
 export interface Prediction {
+  /** Name of the class that the image is called. */
   readonly label: string;
   /** Of `label`. */
   readonly probability: number;

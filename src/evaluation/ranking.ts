@@ -73,6 +73,7 @@ export function averagePrecision(positive: Uint8Array, scores: Float64Array): nu
   return sum / positives;
 }
 
+/** A receiver operating characteristic: lists of equal length, from the strictest threshold to the laxest. */
 export interface RocCurve {
   /** 1 - specificity at each point, rising from 0 to 1. */
   readonly falsePositiveRate: readonly number[];

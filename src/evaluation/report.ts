@@ -6,20 +6,27 @@ import { escapeMarkup } from "./figures/svg.js";
 import type { ConfidenceIntervals, Interval } from "./intervals.js";
 import type { ClassificationMetrics } from "./metrics.js";
 
+/** A figure of a report. */
 export interface ReportFigure {
   /** An SVG of this package's figures; it is put into the page as it is. */
   readonly svg: string;
+  /** One line under it. */
   readonly caption: string;
 }
 
+/** What `reportHtml` puts on the page. */
 export interface ReportContents {
+  /** Heading of the page. */
   readonly title: string;
   /** A sentence or two under the title: which data, which checkpoint. */
   readonly description?: string;
   /** Facts for the record, such as the checkpoint's file name or the date, in order. */
   readonly facts?: Readonly<Record<string, string>>;
+  /** The scores, which the tables are made of. */
   readonly metrics: ClassificationMetrics;
+  /** Confidence intervals beside accuracy and AUC. */
   readonly intervals?: ConfidenceIntervals;
+  /** In their order; none unless given. */
   readonly figures?: readonly ReportFigure[];
 }
 

@@ -6,25 +6,44 @@ import { EvaluationError } from "./errors.js";
 import { tieGroups } from "./ranking.js";
 import { checkLabels, isProbability, type Labels } from "./samples.js";
 
+/** What makes a threshold the best. */
 export type ThresholdCriterion =
   /** The greatest sensitivity + specificity - 1 (Youden, Cancer 3 (1950) 32). */
-  | { readonly criterion: "youden" }
+  | {
+      /** Name of this criterion. */
+      readonly criterion: "youden";
+    }
   /** The greatest specificity among thresholds of at least this sensitivity, as for screening. */
-  | { readonly criterion: "sensitivity"; readonly atLeast: number };
+  | {
+      /** Name of this criterion. */
+      readonly criterion: "sensitivity";
+      /** The sensitivity to reach, 0 to 1. */
+      readonly atLeast: number;
+    };
 
+/** What a two-class model does at one threshold. */
 export interface ThresholdMetrics {
+  /** Probability of the positive class from which it is called. */
   readonly threshold: number;
+  /** Positives called positive. */
   readonly truePositives: number;
+  /** Negatives called positive. */
   readonly falsePositives: number;
+  /** Negatives called negative. */
   readonly trueNegatives: number;
+  /** Positives called negative. */
   readonly falseNegatives: number;
+  /** Fraction called rightly. */
   readonly accuracy: number;
+  /** Fraction of the positives called positive; NaN if there are none. */
   readonly sensitivity: number;
+  /** Fraction of the negatives called negative; NaN if there are none. */
   readonly specificity: number;
   /** Of the positive calls, the fraction that is right; NaN if there is none. */
   readonly positivePredictiveValue: number;
   /** Of the negative calls, the fraction that is right; NaN if there is none. */
   readonly negativePredictiveValue: number;
+  /** Harmonic mean of positive predictive value and sensitivity. */
   readonly f1: number;
   /** sensitivity + specificity - 1 */
   readonly youden: number;

@@ -2,24 +2,27 @@
 import { type Batch, normalisation, type Preprocessing } from "../data/index.js";
 import { affineSample } from "../ops/affine-sample.js";
 import { tensor } from "../tensor/creation.js";
-import type { Device } from "../tensor/device.js";
+import { type DeviceLike, resolveDevice } from "../tensor/device.js";
 import { tidy } from "../tensor/scope.js";
 import type { Tensor } from "../tensor/tensor.js";
 
 /**
- * The images of a batch, normalised, on a device.
+ * The images of a batch of a `Loader` as a network takes them: augmented as the batch says, normalised, on a device.
  *
- * @returns (batch, channels, imageSize, imageSize) float32
+ * @param batch          from a `data.Loader`
+ * @param preprocessing  of the loader's data set
+ * @param device         default "cpu"
+ * @returns              (batch, channels, imageSize, imageSize) float32
  */
 export function toInput(
   batch: Omit<Batch, "epoch" | "position" | "labels" | "indices">,
   preprocessing: Preprocessing,
-  device: Device,
+  device?: DeviceLike,
 ): Tensor {
   return tidy(() => {
     const [count, , height, width] = batch.shape;
     const { scale, shift } = normalisation(preprocessing);
-    const on = { device };
+    const on = { device: resolveDevice(device) };
     return affineSample(tensor(batch.images, batch.shape, on), [height, width], {
       matrix: tensor(batch.affine, [count, 2, 3], on),
       gain: tensor(batch.gain, [count], on),

@@ -64,6 +64,23 @@ export interface NativeOperationTime {
   readonly seconds: number;
 }
 
+/**
+ * Calls that were captured, to be launched as one. It owns the memory that they work on: what they allocated and what
+ * was there before, disposed or not.
+ */
+export interface NativeGraph {
+  readonly disposed: boolean;
+  /**
+   * Queues a launch. A call that could not be captured fails every launch.
+   *
+   * @param changes  for each call that varies, in their order, those of its numbers that changed since the last launch;
+   *                 default: none. Numbers only: pointers and counts are those of the capture
+   */
+  launch(changes?: readonly NativeParameters[]): void;
+  /** Gives the graph and its memory back in stream order. Idempotent. */
+  dispose(): void;
+}
+
 /** An in-order queue of work on one device. Calls return at once. */
 export interface NativeStream {
   readonly backend: string;
@@ -85,10 +102,33 @@ export interface NativeStream {
    * Every number has to be there, except distances between rows (`..._row`), whose default 0 means dense.
    * A missing or unknown field, a handle of another stream, a number where a buffer belongs: throws
    * MEDMAMBA_INVALID_ARGUMENT at the call. A disposed handle: MEDMAMBA_DISPOSED.
+   *
+   * @param varies  default false; whether launches of the graph that is captured may change its numbers
    */
-  call(operation: string, parameters: NativeParameters): void;
+  call(operation: string, parameters: NativeParameters, varies?: boolean): void;
+  /** Whether the backend has graphs of its own. Without, a launch queues the calls again, one by one. */
+  readonly graphs: boolean;
+  /**
+   * Operations called from here on are not run but captured, and what is allocated belongs to the graph. Meanwhile
+   * `upload`, `download`, `synchronize`, `startProfile` and launches throw MEDMAMBA_UNSUPPORTED.
+   *
+   * @param shareMemoryWith  a graph whose memory this one may use in turn: its results have to be read before this one
+   *                         is launched, unless their handles live
+   */
+  beginCapture(shareMemoryWith?: NativeGraph): void;
+  /** Queues the capture itself. What cannot be captured rejects the next wait, as a failure of queued work does. */
+  endCapture(): NativeGraph;
+  /** Forgets what was called since `beginCapture`; nothing if that was not called. */
+  abandonCapture(): void;
   memory(): NativeMemory;
   describe(): NativeDescription;
+  /** Marks this moment of the queued work; a second call marks another. */
+  startTimer(): void;
+  /**
+   * Resolves when everything queued so far has run, with the seconds since `startTimer`'s moment in `target[0]`: by the
+   * device's clock, so that what passes between a call and its work is not in it. Rejects as `download` does.
+   */
+  stopTimer(target: Float64Array): Promise<void>;
   /** Times each operation that is called from here on, the block's parts one by one. */
   startProfile(): void;
   /** Ends that, with what has run so far: synchronise first. */
@@ -109,13 +149,6 @@ export interface NativeAddon {
   /** SIMD levels that this build has and this machine runs, best first. */
   readonly simdLevels: readonly string[];
   /**
-   * Devices of a backend that could be opened, 1 or more.
-   *
-   * @param library  as for `openStream`
-   * @throws MEDMAMBA_NO_DEVICE with the reason if there is none
-   */
-  deviceCount(library: string): number;
-  /**
    * @param library  "cpu" for the built-in backend, otherwise the path of a backend's shared library
    * @throws MEDMAMBA_NO_DEVICE with the reason
    */
@@ -123,6 +156,17 @@ export interface NativeAddon {
     library: string,
     options: { deviceIndex?: number; threads?: number; simd?: string; precision?: string },
   ): NativeStream;
+  /**
+   * Devices of the backend in the shared library. May take the process down if the driver is broken: see probe.ts.
+   *
+   * @throws MEDMAMBA_NO_DEVICE with the reason if there is none
+   */
+  deviceCount(library: string): number;
+  /** Whether there is an NVIDIA driver to ask. */
+  driverInstalled(): boolean;
+  /** What `setVerdict` noted about a library, anywhere in this process. */
+  verdict(library: string): string | undefined;
+  setVerdict(library: string, verdict: string): void;
   /** `operation` is "ss2d" or "ss_conv_ssm"; `dimensions`: batch, height, width, channels, states, rank. */
   plan(stream: NativeStream, operation: string, dimensions: Readonly<Record<string, number>>): NativePlan;
 }

@@ -81,6 +81,7 @@ export class OutOfMemoryError extends MedMambaError implements MemoryShortage {
 
 /** Queued work failed on the device; `operation` names the call that did. */
 export class OperationError extends MedMambaError {
+  /** Name of the call that failed, such as "crossEntropy". */
   readonly operation: string;
 
   constructor(code: string, operation: string, message: string, options?: ErrorOptions) {

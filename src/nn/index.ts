@@ -1,3 +1,8 @@
+/**
+ * The namespace `nn`: layers with PyTorch's parameter names, and `Module`, which networks of your own extend.
+ *
+ * @module
+ */
 export * from "./layers.js";
 export { Module, type StateDict, StateDictError, type StateDictReport } from "./module.js";
 export { PatchEmbed, PatchMerging } from "./patches.js";

@@ -10,11 +10,13 @@ import type { Tensor } from "../tensor/tensor.js";
 import { kaimingNormal, truncatedNormal, uniform } from "./initialization.js";
 import { Module } from "./module.js";
 
+/** What every layer can be told. */
 export interface LayerOptions {
   /** Default "cpu". */
   device?: DeviceLike | undefined;
 }
 
+/** Options of a layer that may have a bias. */
 export interface BiasOptions extends LayerOptions {
   /** Default true. */
   bias?: boolean;
@@ -22,11 +24,15 @@ export interface BiasOptions extends LayerOptions {
 
 /** y = x weight^T + bias over the last axis. Weights are drawn from a normal of 0.02, cut at 2; biases are 0. */
 export class Linear extends Module {
+  /** (outFeatures, inFeatures) */
   readonly weight: Tensor;
+  /** (outFeatures), if there is one. */
   readonly bias: Tensor | undefined;
 
   constructor(
+    /** Extent of the input's last axis. */
     readonly inFeatures: number,
+    /** Extent of the result's last axis. */
     readonly outFeatures: number,
     { bias = true, device }: BiasOptions = {},
   ) {
@@ -35,11 +41,13 @@ export class Linear extends Module {
     this.bias = bias ? this.parameter("bias", zeros([outFeatures], { device })) : undefined;
   }
 
+  /** (..., inFeatures) -> (..., outFeatures). @throws ShapeError if the last axis differs */
   override forward(x: Tensor): Tensor {
     return linear(x, this.weight, this.bias);
   }
 }
 
+/** Options of a convolution. */
 export interface Conv2dOptions extends BiasOptions {
   /** Default 1; see `conv2d` for the forms that are served. */
   stride?: number;
@@ -49,13 +57,19 @@ export interface Conv2dOptions extends BiasOptions {
 
 /** Convolution of channels-last images; see `conv2d`. Weights: normal, std sqrt(2 / fan_out) (arXiv 1502.01852). */
 export class Conv2d extends Module {
+  /** (outChannels, inChannels / groups, kernelSize, kernelSize) */
   readonly weight: Tensor;
+  /** (outChannels), if there is one. */
   readonly bias: Tensor | undefined;
+  /** Pixels from one result to the next. */
   readonly stride: number;
 
   constructor(
+    /** Channels of the input. */
     readonly inChannels: number,
+    /** Channels of the result. */
     readonly outChannels: number,
+    /** Side of the kernel, in pixels. */
     readonly kernelSize: number,
     { bias = true, stride = 1, groups = 1, device }: Conv2dOptions = {},
   ) {
@@ -69,6 +83,7 @@ export class Conv2d extends Module {
     this.bias = bias ? this.parameter("bias", uniform([outChannels], bound, device)) : undefined;
   }
 
+  /** (batch, height, width, inChannels) -> (batch, height', width', outChannels). @throws ShapeError; see `conv2d` */
   override forward(x: Tensor): Tensor {
     const depthwise = this.inChannels > 1 && this.weight.shape[1] === 1;
     if (depthwise) return depthwiseConv2d(x, this.weight, this.bias);
@@ -78,10 +93,13 @@ export class Conv2d extends Module {
 
 /** Normalises over the last axis; see `layerNorm`. */
 export class LayerNorm extends Module {
+  /** (features) factor, 1 at first. */
   readonly weight: Tensor;
+  /** (features) summand, 0 at first. */
   readonly bias: Tensor;
 
   constructor(
+    /** Extent of the last axis. */
     readonly features: number,
     { device }: LayerOptions = {},
   ) {
@@ -90,6 +108,7 @@ export class LayerNorm extends Module {
     this.bias = this.parameter("bias", zeros([features], { device }));
   }
 
+  /** (..., features) -> the same shape. @throws ShapeError if the last axis differs */
   override forward(x: Tensor): Tensor {
     return layerNorm(x, this.weight, this.bias);
   }
@@ -97,11 +116,15 @@ export class LayerNorm extends Module {
 
 /** Normalises each channel of channels-last images; see `batchNorm`. */
 export class BatchNorm2d extends Module {
+  /** (channels) factor, 1 at first. */
   readonly weight: Tensor;
+  /** (channels) summand, 0 at first. */
   readonly bias: Tensor;
+  /** Statistics for evaluation, which training moves. */
   readonly running: RunningStatistics;
 
   constructor(
+    /** Extent of the last axis. */
     readonly channels: number,
     { device }: LayerOptions = {},
   ) {
@@ -115,6 +138,7 @@ export class BatchNorm2d extends Module {
     };
   }
 
+  /** (batch, height, width, channels) -> the same shape. @throws ShapeError if the channels differ */
   override forward(x: Tensor): Tensor {
     return batchNorm(x, this.weight, this.bias, this.running, { training: this.training });
   }
@@ -122,10 +146,12 @@ export class BatchNorm2d extends Module {
 
 /** Drops elements at random during training; see `dropout`. */
 export class Dropout extends Module {
+  /** @param rate  probability that an element is dropped; the others are divided by 1 - rate */
   constructor(readonly rate = 0.5) {
     super();
   }
 
+  /** Any shape -> the same shape; the input itself in evaluation. */
   override forward(x: Tensor): Tensor {
     return dropout(x, this.rate, { training: this.training });
   }
@@ -140,6 +166,7 @@ export class Activation extends Module {
     this.#operation = operation;
   }
 
+  /** Any shape -> the same shape. */
   override forward(x: Tensor): Tensor {
     return this.#operation(x);
   }
@@ -175,6 +202,7 @@ export class Sigmoid extends Activation {
 
 /** Modules in a row, named "0", "1", ... */
 export class Sequential extends Module {
+  /** In the order in which they are called. */
   readonly layers: readonly Module[];
 
   constructor(...layers: Module[]) {
@@ -182,6 +210,7 @@ export class Sequential extends Module {
     this.layers = layers.map((layer, i) => this.child(String(i), layer));
   }
 
+  /** Hands the input through all layers. */
   override forward(x: Tensor): Tensor {
     return this.layers.reduce((y, layer) => (layer.forward as (x: Tensor) => Tensor).call(layer, y), x);
   }
@@ -189,6 +218,7 @@ export class Sequential extends Module {
 
 /** A list of modules, named "0", "1", ...; whoever owns it calls them. */
 export class ModuleList<M extends Module> extends Module {
+  /** The modules, in the order given. */
   readonly items: readonly M[];
 
   constructor(items: readonly M[]) {
@@ -196,6 +226,7 @@ export class ModuleList<M extends Module> extends Module {
     this.items = items.map((item, i) => this.child(String(i), item));
   }
 
+  /** Not there. @throws TypeError always: whoever owns the list calls its modules */
   override forward(): Tensor {
     throw new TypeError("ModuleList has no forward of its own.");
   }

@@ -43,6 +43,10 @@ function summary({ missing, unexpected, mismatched }: StateDictReport): string {
   return parts.join("; ");
 }
 
+/**
+ * The base of every network and layer. Extend it: register tensors with `parameter` and `buffer` and parts with `child`, then
+ * write `forward`.
+ */
 export abstract class Module {
   /** Whether normalisation uses the batch's statistics and dropout drops; see `train` and `eval`. */
   training = true;
@@ -50,6 +54,7 @@ export abstract class Module {
   readonly #buffers = new Map<string, Tensor>();
   readonly #children = new Map<string, Module>();
 
+  /** The module's function. Layers take one tensor and say its shape; see each of them. */
   abstract forward(...inputs: never[]): Tensor;
 
   /** Registers a trainable tensor; it outlives every `tidy`. */
@@ -181,6 +186,7 @@ export abstract class Module {
     for (const tensor of Object.values(this.stateDict())) tensor.dispose();
   }
 
+  /** `dispose`, for `using`. */
   [Symbol.dispose](): void {
     this.dispose();
   }

@@ -13,7 +13,9 @@ export class PatchEmbed extends Module {
 
   constructor(
     inChannels: number,
+    /** Length of a patch vector. */
     readonly channels: number,
+    /** Side of a patch, in pixels. */
     readonly patchSize: number,
     options: LayerOptions = {},
   ) {
@@ -25,6 +27,7 @@ export class PatchEmbed extends Module {
     this.#norm = this.child("norm", new LayerNorm(channels, options));
   }
 
+  /** (batch, in, height, width) -> (batch, height / patch, width / patch, channels). @throws ShapeError */
   override forward(images: Tensor): Tensor {
     const patches = patchesOf(images, this.patchSize, "channels-first");
     const { weight, bias } = this.#projection;
@@ -46,6 +49,7 @@ export class PatchMerging extends Module {
     this.#norm = this.child("norm", new LayerNorm(4 * channels, options));
   }
 
+  /** (batch, height, width, c) -> (batch, floor(height / 2), floor(width / 2), 2c). @throws ShapeError */
   override forward(x: Tensor): Tensor {
     return this.#reduction.forward(this.#norm.forward(mergePatches(x)));
   }

@@ -7,6 +7,7 @@ import { BatchNorm2d, Conv2d, LayerNorm, type LayerOptions, ReLU, Sequential } f
 import { Module } from "./module.js";
 import { SS2D } from "./ss2d.js";
 
+/** Options of the block. */
 export interface SSConvSSMOptions extends LayerOptions {
   /** N, states of each channel of the scan; default 16. */
   dState?: number;
@@ -16,6 +17,7 @@ export interface SSConvSSMOptions extends LayerOptions {
 
 /** The hybrid block; (batch, height, width, channels) -> the same shape, `channels` even. */
 export class SSConvSSM extends Module {
+  /** Probability that an image skips the SS2D half during training. */
   readonly dropPathRate: number;
   /** Compute the block again in backward instead of keeping its intermediate results; default false. */
   recompute = false;
@@ -58,6 +60,7 @@ export class SSConvSSM extends Module {
     this.#running = [norm1.running, norm2.running, norm3.running];
   }
 
+  /** (batch, height, width, channels) -> the same shape. @throws ShapeError; see `ssConvSsm` */
   override forward(x: Tensor): Tensor {
     const drops = this.training && this.dropPathRate > 0;
     const scale = drops ? pathScale(x.shape[0] ?? 0, this.dropPathRate, x) : undefined;

@@ -8,6 +8,7 @@ import { Module } from "./module.js";
 
 /** Selective scan of an image in four directions; (batch, height, width, c) -> the same shape. */
 export class SS2D extends Module {
+  /** All parameters, as `ss2d` takes them. */
   readonly weights: Ss2dParameters;
 
   /**
@@ -42,6 +43,7 @@ export class SS2D extends Module {
     };
   }
 
+  /** (batch, height, width, c) -> the same shape. @throws ShapeError; see `ss2d` */
   override forward(x: Tensor): Tensor {
     return ss2d(x, this.weights);
   }

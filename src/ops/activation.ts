@@ -17,32 +17,68 @@ function unary(operation: keyof typeof codes, x: Tensor): Tensor {
   });
 }
 
-/** max(x, 0) */
+/**
+ * `max(x, 0)`.
+ *
+ * @param x  any shape, float32
+ * @returns  the same shape
+ * @throws DTypeError
+ */
 export function relu(x: Tensor): Tensor {
   return unary("relu", x);
 }
 
-/** x * sigmoid(x), also called swish (arXiv 1702.03118). */
+/**
+ * `x * sigmoid(x)`, also called swish (arXiv 1702.03118).
+ *
+ * @param x  any shape, float32
+ * @returns  the same shape
+ * @throws DTypeError
+ */
 export function silu(x: Tensor): Tensor {
   return unary("silu", x);
 }
 
-/** x * Phi(x) with the normal distribution's Phi, exact (arXiv 1606.08415). */
+/**
+ * `x * Phi(x)` with the normal distribution's Phi, exact (arXiv 1606.08415).
+ *
+ * @param x  any shape, float32
+ * @returns  the same shape
+ * @throws DTypeError
+ */
 export function gelu(x: Tensor): Tensor {
   return unary("gelu", x);
 }
 
-/** 1 / (1 + exp(-x)) */
+/**
+ * `1 / (1 + exp(-x))`.
+ *
+ * @param x  any shape, float32
+ * @returns  the same shape
+ * @throws DTypeError
+ */
 export function sigmoid(x: Tensor): Tensor {
   return unary("sigmoid", x);
 }
 
-/** e^x */
+/**
+ * `e^x`.
+ *
+ * @param x  any shape, float32
+ * @returns  the same shape
+ * @throws DTypeError
+ */
 export function exp(x: Tensor): Tensor {
   return unary("exp", x);
 }
 
-/** Natural logarithm. */
+/**
+ * Natural logarithm; NaN of negative numbers.
+ *
+ * @param x  any shape, float32
+ * @returns  the same shape
+ * @throws DTypeError
+ */
 export function log(x: Tensor): Tensor {
   return unary("log", x);
 }

@@ -4,6 +4,7 @@ import { dtypes } from "../tensor/dtype.js";
 import { Tensor } from "../tensor/tensor.js";
 import { expectShape, extents } from "./check.js";
 
+/** Where each image is read, and what becomes of its values. */
 export interface AffineSampleInputs {
   /** (b, 2, 3) maps (row, column) of an output pixel's centre to those of the input */
   matrix: Tensor;
@@ -13,6 +14,7 @@ export interface AffineSampleInputs {
   offset: Tensor;
   /** (c) factor and summand of the normalisation that comes last */
   channelScale: Tensor;
+  /** (c) see `channelScale` */
   channelShift: Tensor;
 }
 

@@ -54,7 +54,13 @@ export function affine(x: Tensor, scale: number, shift: number): Tensor {
   return record("affine", y, { x }, {}, (dy) => ({ x: noGrad(() => affine(dy, scale, 0)) }));
 }
 
-/** a + b */
+/**
+ * `a + b`, elementwise. Shapes are broadcast as in NumPy: aligned at their ends, extents of 1 repeat.
+ *
+ * @param a  float32
+ * @param b  float32, or a number
+ * @throws ShapeError if the shapes do not fit, DTypeError if one is not float32
+ */
 export function add(a: Tensor, b: Tensor | number): Tensor {
   if (typeof b === "number") return affine(a, 1, b);
   const [left, right] = [a.shape, b.shape];
@@ -64,7 +70,13 @@ export function add(a: Tensor, b: Tensor | number): Tensor {
   }));
 }
 
-/** a - b */
+/**
+ * `a - b`, elementwise. Shapes are broadcast as in NumPy: aligned at their ends, extents of 1 repeat.
+ *
+ * @param a  float32
+ * @param b  float32, or a number
+ * @throws ShapeError if the shapes do not fit, DTypeError if one is not float32
+ */
 export function sub(a: Tensor, b: Tensor | number): Tensor {
   if (typeof b === "number") return affine(a, 1, -b);
   const [left, right] = [a.shape, b.shape];
@@ -74,7 +86,13 @@ export function sub(a: Tensor, b: Tensor | number): Tensor {
   }));
 }
 
-/** a * b, elementwise */
+/**
+ * `a * b`, elementwise. Shapes are broadcast as in NumPy: aligned at their ends, extents of 1 repeat.
+ *
+ * @param a  float32
+ * @param b  float32, or a number
+ * @throws ShapeError if the shapes do not fit, DTypeError if one is not float32
+ */
 export function mul(a: Tensor, b: Tensor | number): Tensor {
   if (typeof b === "number") return affine(a, b, 0);
   return record("mul", compute("mul", a, b), { a, b }, { a, b }, (dy, saved, into) => ({
@@ -83,7 +101,13 @@ export function mul(a: Tensor, b: Tensor | number): Tensor {
   }));
 }
 
-/** a / b, elementwise */
+/**
+ * `a / b`, elementwise. Shapes are broadcast as in NumPy: aligned at their ends, extents of 1 repeat.
+ *
+ * @param a  float32
+ * @param b  float32, or a number
+ * @throws ShapeError if the shapes do not fit, DTypeError if one is not float32
+ */
 export function div(a: Tensor, b: Tensor | number): Tensor {
   if (typeof b === "number") return affine(a, 1 / b, 0);
   const y = compute("div", a, b);
@@ -98,7 +122,12 @@ export function div(a: Tensor, b: Tensor | number): Tensor {
   });
 }
 
-/** -x */
+/**
+ * `-x`.
+ *
+ * @param x  any shape, float32
+ * @throws DTypeError
+ */
 export function neg(x: Tensor): Tensor {
   return affine(x, -1, 0);
 }

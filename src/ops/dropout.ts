@@ -21,12 +21,16 @@ export function dropout(x: Tensor, rate = 0.5, { training = true } = {}): Tensor
   expectRate("dropout", rate);
   expectFloats("dropout", { x });
   if (!training || rate === 0) return x;
-  const mask = { count: x.size, seed: currentSeed(), offset: nextOffset(x.size), rate };
+  const count = x.size;
   const y = Tensor.like(x);
-  x.device.call("dropout", { ...mask, x, y });
+  let mask = { seed: 0, offset: 0 };
+  x.device.call("dropout", { count, rate, x, y }, () => {
+    mask = { seed: currentSeed(), offset: nextOffset(count) };
+    return mask;
+  });
   return record("dropout", y, { x }, {}, (dy, _, into) => {
     const dx = into("x");
-    if (dx) dy.device.call("dropout", { ...mask, x: dy, y: dx });
+    if (dx) dy.device.call("dropout", { count, rate, x: dy, y: dx }, () => mask);
     return { x: dx };
   });
 }

@@ -1,4 +1,8 @@
-/** All functional operations. */
+/**
+ * All functional operations.
+ *
+ * @module
+ */
 export { exp, gelu, log, relu, sigmoid, silu } from "./activation.js";
 export { type AffineSampleInputs, affineSample } from "./affine-sample.js";
 export { add, div, mul, neg, sub } from "./arithmetic.js";

@@ -4,6 +4,7 @@ import { record } from "../tensor/tape.js";
 import { Tensor } from "../tensor/tensor.js";
 import { expectFloats, expectShape, extents } from "./check.js";
 
+/** Options of `crossEntropy`. */
 export interface CrossEntropyOptions {
   /** Share of the target that is spread evenly over all classes, in [0, 1); default 0. */
   labelSmoothing?: number;
@@ -11,6 +12,7 @@ export interface CrossEntropyOptions {
   classWeights?: Tensor | undefined;
 }
 
+/** Options of `focalLoss`. */
 export interface FocalLossOptions {
   /** Exponent that plays down what is classified well already; default 2, and 0 is the cross-entropy. */
   gamma?: number;

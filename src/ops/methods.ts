@@ -9,15 +9,15 @@ import { permute, reshape, slice, to, transpose } from "./shape.js";
 
 declare module "../tensor/tensor.js" {
   interface Tensor {
-    /** Sum with a tensor (broadcast) or a number. */
+    /** `add(this, other)` */
     add(other: Tensor | number): Tensor;
-    /** Difference with a tensor (broadcast) or a number. */
+    /** `sub(this, other)` */
     sub(other: Tensor | number): Tensor;
-    /** Elementwise product with a tensor (broadcast) or a number. */
+    /** `mul(this, other)` */
     mul(other: Tensor | number): Tensor;
-    /** Elementwise quotient by a tensor (broadcast) or a number. */
+    /** `div(this, other)` */
     div(other: Tensor | number): Tensor;
-    /** The negative. */
+    /** `neg(this)` */
     neg(): Tensor;
     /** See `matmul`. */
     matmul(other: Tensor): Tensor;
@@ -33,7 +33,12 @@ declare module "../tensor/tensor.js" {
     transpose(first?: number, second?: number): Tensor;
     /** See `slice`. */
     slice(axis: number, start: number, end?: number): Tensor;
-    /** See `to`. */
+    /**
+     * This tensor in another dtype, or on another device; shares memory if it is there already. Differentiable between
+     * float32 and bfloat16.
+     *
+     * @throws DeviceError if there is no such device
+     */
     to(target: DType | DeviceLike): Tensor;
   }
 }

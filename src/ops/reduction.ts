@@ -5,6 +5,7 @@ import { Tensor } from "../tensor/tensor.js";
 import { axisIndex, denseStrides, expectFloats, extents, padded, sameShape } from "./check.js";
 import { reshape } from "./shape.js";
 
+/** Options of `sum` and `mean`. */
 export interface ReductionOptions {
   /** Keep reduced axes with extent 1; default false. */
   keepDims?: boolean;
@@ -100,7 +101,14 @@ function spread(
   factor.dispose();
 }
 
-/** Sum over `axes` (default: all). */
+/**
+ * Sum over axes, in a fixed order.
+ *
+ * @param x     any shape, float32
+ * @param axes  one axis or several, negative ones from the end; all unless given
+ * @returns     `x`'s shape without these axes, or with extent 1 there if `keepDims`
+ * @throws ShapeError if there is no such axis, DTypeError
+ */
 export function sum(
   x: Tensor,
   axes?: number | readonly number[],
@@ -109,7 +117,14 @@ export function sum(
   return reduction("sum", x, axes, false, keepDims);
 }
 
-/** Mean over `axes` (default: all). */
+/**
+ * Mean over axes.
+ *
+ * @param x     any shape, float32
+ * @param axes  one axis or several, negative ones from the end; all unless given
+ * @returns     `x`'s shape without these axes, or with extent 1 there if `keepDims`
+ * @throws ShapeError if there is no such axis, DTypeError
+ */
 export function mean(
   x: Tensor,
   axes?: number | readonly number[],

@@ -5,6 +5,7 @@ import { Tensor } from "../tensor/tensor.js";
 import { expectFloats, expectShape, extents } from "./check.js";
 import { reshape } from "./shape.js";
 
+/** The tensors of a selective scan: b sequences of l steps, d channels, n states; all float32. */
 export interface SelectiveScanInputs {
   /** (b, d, l) */
   u: Tensor;
@@ -24,6 +25,7 @@ export interface SelectiveScanInputs {
   deltaBias?: Tensor | undefined;
 }
 
+/** Options of `selectiveScan`. */
 export interface SelectiveScanOptions {
   /** Apply softplus to delta + deltaBias; default false. */
   deltaSoftplus?: boolean;
@@ -45,7 +47,12 @@ const chunk = 32;
 export function selectiveScan(
   inputs: SelectiveScanInputs,
   options: SelectiveScanOptions & { returnLastState: true },
-): { y: Tensor; lastState: Tensor };
+): {
+  /** (b, d, l) */
+  y: Tensor;
+  /** (b, d, n) the state after the last step, without gradient */
+  lastState: Tensor;
+};
 export function selectiveScan(inputs: SelectiveScanInputs, options?: SelectiveScanOptions): Tensor;
 export function selectiveScan(
   { u, delta, A, B: givenB, C: givenC, D, z, deltaBias }: SelectiveScanInputs,

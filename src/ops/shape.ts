@@ -148,7 +148,13 @@ export function concat(tensors: readonly Tensor[], axis: number): Tensor {
   });
 }
 
-/** `x` with its axes exchanged: the transpose of a matrix. */
+/**
+ * `x` with two axes exchanged: the transpose of a matrix.
+ *
+ * @param first   default: the last but one
+ * @param second  default: the last
+ * @throws ShapeError if there is no such axis
+ */
 export function transpose(x: Tensor, first = -2, second = -1): Tensor {
   const axes = x.shape.map((_, axis) => axis);
   const a = axisIndex("transpose", first, axes.length);

@@ -17,12 +17,24 @@ function softmaxOver(x: Tensor, logarithm: boolean): Tensor {
   });
 }
 
-/** exp(x) / sum of exp(x) over the last axis. */
+/**
+ * `exp(x) / sum of exp(x)` over the last axis.
+ *
+ * @param x  (..., c) float32
+ * @returns  the same shape; each row adds up to 1
+ * @throws ShapeError, DTypeError
+ */
 export function softmax(x: Tensor): Tensor {
   return softmaxOver(x, false);
 }
 
-/** Logarithm of `softmax(x)`, exact where the softmax itself would round to zero. */
+/**
+ * Logarithm of `softmax(x)`, exact where the softmax itself would round to zero.
+ *
+ * @param x  (..., c) float32
+ * @returns  the same shape
+ * @throws ShapeError, DTypeError
+ */
 export function logSoftmax(x: Tensor): Tensor {
   return softmaxOver(x, true);
 }

@@ -10,32 +10,43 @@ import { gradientsOf, renamed, type Ss2dParameters, ss2dFields, ss2dNames, ss2dS
 export interface ConvolutionBranchParameters {
   /** (c), before the first convolution */
   norm1Weight: Tensor;
+  /** (c) */
   norm1Bias: Tensor;
   /** (c, c, 3, 3) and (c) */
   conv1Weight: Tensor;
+  /** (c) */
   conv1Bias: Tensor;
   /** (c) */
   norm2Weight: Tensor;
+  /** (c) */
   norm2Bias: Tensor;
   /** (c, c, 3, 3) and (c) */
   conv2Weight: Tensor;
+  /** (c) */
   conv2Bias: Tensor;
   /** (c) */
   norm3Weight: Tensor;
+  /** (c) */
   norm3Bias: Tensor;
   /** (c, c, 1, 1) and (c) */
   conv3Weight: Tensor;
+  /** (c) */
   conv3Bias: Tensor;
 }
 
+/** Parameters of the block, for c = half of its channels. */
 export interface SsConvSsmParameters {
   /** (c) */
   ln1Weight: Tensor;
+  /** (c) */
   ln1Bias: Tensor;
+  /** Of the SS2D half. */
   attention: Ss2dParameters;
+  /** Of the convolution half. */
   branch: ConvolutionBranchParameters;
 }
 
+/** Options of `ssConvSsm`. */
 export interface SsConvSsmOptions {
   /** Normalise by the batch's statistics and update the running ones; default false. */
   training?: boolean;

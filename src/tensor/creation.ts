@@ -37,7 +37,7 @@ export function tensor(
   return withGrad(converted, options);
 }
 
-/** All elements `value`. */
+/** All elements `value`. @throws ShapeError if `shape` is none */
 export function full(shape: readonly number[], value: number, options: TensorOptions = {}): Tensor {
   const y = Tensor.empty(shape, { ...options, dtype: "float32" });
   y.device.call("fill", { count: y.size, value, y });
@@ -57,12 +57,12 @@ export function ones(shape: readonly number[], options: TensorOptions = {}): Ten
   return full(shape, 1, options);
 }
 
-/** Uniform in [0, 1), from the generator that `manualSeed` seeds. */
+/** Uniform in [0, 1), float32, from the generator that `manualSeed` seeds. @throws ShapeError, DTypeError */
 export function rand(shape: readonly number[], options: TensorOptions = {}): Tensor {
   return random(shape, "uniform", 0, 1, options);
 }
 
-/** Standard normal, from the generator that `manualSeed` seeds. */
+/** Standard normal, float32, from the generator that `manualSeed` seeds. @throws ShapeError, DTypeError */
 export function randn(shape: readonly number[], options: TensorOptions = {}): Tensor {
   return random(shape, "normal", 0, 1, options);
 }
@@ -84,9 +84,11 @@ export function random(
     throw new DTypeError(`random numbers are float32; convert with to("${options.dtype}").`);
   }
   const y = Tensor.empty(shape, { device: options.device });
-  const offset = nextOffset(y.size);
-  const code = distributions[distribution];
-  y.device.call("random", { distribution: code, count: y.size, seed: currentSeed(), offset, low, high, y });
+  const count = y.size;
+  y.device.call("random", { distribution: distributions[distribution], count, low, high, y }, () => ({
+    seed: currentSeed(),
+    offset: nextOffset(count),
+  }));
   return withGrad(y, options);
 }
 

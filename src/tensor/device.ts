@@ -7,6 +7,7 @@
 import { existsSync } from "node:fs";
 import type {
   NativeBuffer,
+  NativeGraph,
   NativeMemory,
   NativeOperationTime,
   NativeParameter,
@@ -14,7 +15,9 @@ import type {
   NativeStream,
 } from "../native/addon.js";
 import { ArgumentError, DeviceError, fromNative } from "../native/errors.js";
-import { backendLibrary, loadAddon } from "../native/load.js";
+import { inspectLibrary } from "../native/inspection.js";
+import { backendLibrary, isSourceCheckout, loadAddon } from "../native/load.js";
+import { whyNoGpu } from "../native/probe.js";
 
 /** Memory of a device, as an operation takes it: a tensor. */
 interface Field {
@@ -23,14 +26,18 @@ interface Field {
 }
 
 /** What an operation passes for a field of its parameter struct. */
-export type Argument =
-  | Field
-  | readonly Field[]
-  | number
-  | boolean
-  | readonly number[]
-  | { readonly [field: string]: Argument }
-  | undefined;
+export type Argument = Field | readonly Field[] | number | boolean | readonly number[] | Fields | undefined;
+
+/** The fields of an operation's parameter struct. */
+export interface Fields {
+  readonly [field: string]: Argument;
+}
+
+/** Numbers of an operation that differ from launch to launch of a graph. */
+export type Varying = { readonly [field: string]: number | boolean };
+
+/** What is done on the host for a launch: numbers for a call that varies, or something else. */
+export type LaunchAction = () => Varying | undefined;
 
 /**
  * How matrix products and convolutions multiply: float32, or rounded to 11 ("tf32") or 8 ("bf16") significant bits for
@@ -38,8 +45,10 @@ export type Argument =
  */
 export type Precision = "float32" | "tf32" | "bf16";
 
+/** All of them, the most exact first. */
 export const precisions: readonly Precision[] = ["float32", "tf32", "bf16"];
 
+/** Settings of a device that `openDevice` opens. */
 export interface DeviceOptions {
   /** CPU: number of threads; default `MEDMAMBA_THREADS` or all cores that the process may use. */
   threads?: number;
@@ -49,9 +58,11 @@ export interface DeviceOptions {
   precision?: Precision;
 }
 
+/** What a device is, or why it cannot be used. */
 export interface DeviceDescription {
   /** Name to pass as `device`. */
   readonly name: string;
+  /** Whether it can be opened. */
   readonly usable: boolean;
   /** Why it cannot be used; undefined if it can. */
   readonly reason?: string;
@@ -60,11 +71,15 @@ export interface DeviceDescription {
   readonly precision?: Precision;
   /** CPU: SIMD level and threads in use. */
   readonly simd?: string;
+  /** CPU: threads in use. */
   readonly threads?: number;
+  /** Memory of the device. */
   readonly totalBytes?: number;
+  /** Of it, what nobody uses now. */
   readonly freeBytes?: number;
 }
 
+/** Memory of one device, as this process uses it. */
 export interface MemoryUse {
   /** Tensors that are alive, those that the tape holds for backward included. */
   readonly tensors: number;
@@ -81,9 +96,13 @@ export class Device {
   /** @internal Live tensors; a counter shared with their finalizers. */
   readonly live = { tensors: 0 };
   #stream: NativeStream;
+  /** What launches of the graph that is being captured will do first. */
+  #actions: LaunchAction[] | undefined;
+  #profiling = false;
 
   /** @internal */
   constructor(
+    /** "cpu", "cuda:0", ... */
     readonly name: string,
     stream: NativeStream,
     /** How it multiplies. */
@@ -118,15 +137,48 @@ export class Device {
   }
 
   /**
-   * @internal Queues an operation of backend.h or block.h with its struct's fields.
+   * @internal Queues an operation of backend.h or block.h with its struct's fields. Those that `varying` gives are asked
+   * for now, and again for each launch if the call is captured in a graph.
    *
    * @throws ArgumentError if a tensor is on another device
    */
-  call(operation: string, fields: { readonly [field: string]: Argument }): void {
-    const parameters = toNative(fields, (name, { device }) => {
+  call(operation: string, fields: Fields, varying?: () => Varying): void {
+    const parameters = toNative(varying ? { ...fields, ...varying() } : fields, (name, { device }) => {
       if (device !== this) throw new ArgumentError(`${operation}: ${apart(name, device, "the call", this)}`);
     });
-    guarded(() => this.#stream.call(operation, parameters));
+    guarded(() => this.#stream.call(operation, parameters, varying !== undefined));
+    if (varying) this.#actions?.push(varying);
+  }
+
+  /** @internal Does something on the host now, and again for each launch if a graph is being captured. */
+  everyLaunch(action: () => void): void {
+    action();
+    this.#actions?.push(() => {
+      action();
+      return undefined;
+    });
+  }
+
+  /** @internal Whether graphs save time here: whether the device runs them by itself, and nobody times single operations. */
+  get graphs(): boolean {
+    return this.#stream.graphs && !this.#profiling;
+  }
+
+  /** @internal Runs `body` once, capturing its work instead of queueing it; see `captureGraph`. */
+  capture<T>(
+    body: () => T,
+    shareMemoryWith?: NativeGraph,
+  ): { result: T; graph: NativeGraph; actions: readonly LaunchAction[] } {
+    guarded(() => this.#stream.beginCapture(shareMemoryWith));
+    const actions: LaunchAction[] = [];
+    this.#actions = actions;
+    try {
+      const result = body();
+      return { result, graph: guarded(() => this.#stream.endCapture()), actions };
+    } finally {
+      this.#actions = undefined;
+      this.#stream.abandonCapture();
+    }
   }
 
   /** @internal */
@@ -134,13 +186,27 @@ export class Device {
     return guarded(() => loadAddon().plan(this.#stream, operation, dimensions));
   }
 
+  /**
+   * @internal Seconds between the first and the last of what `work` queues, by the device's own clock. Resolves when
+   * it is done; rejects as `synchronize` does.
+   */
+  async time(work: () => void): Promise<number> {
+    const seconds = new Float64Array(1);
+    guarded(() => this.#stream.startTimer());
+    work();
+    await this.#stream.stopTimer(seconds).catch(rethrow);
+    return seconds[0] ?? Number.NaN;
+  }
+
   /** @internal Times each operation that is called from here on, the parts of the block one by one. */
   startProfile(): void {
     guarded(() => this.#stream.startProfile());
+    this.#profiling = true;
   }
 
   /** @internal Waits for what was called, and tells the count and time of each operation since `startProfile`. */
   async stopProfile(): Promise<readonly NativeOperationTime[]> {
+    this.#profiling = false;
     await this.synchronize();
     return this.#stream.stopProfile();
   }
@@ -280,15 +346,24 @@ function openBest(precision?: Precision): Device {
   }
 }
 
-/** What the addon loads for a device. @throws DeviceError if it is not there */
+/** What the addon loads for a device. @throws DeviceError if it is not there, or the driver is of no use */
 function libraryOf(kind: Kind, name: string): string {
   if (kind === "cpu") return "cpu";
   const library = backendLibrary(kind === "cuda" ? "medmamba_cuda" : "medmamba_cuda_emulated");
-  if (existsSync(library)) return library;
-  throw notUsable(
-    name,
-    `there is no CUDA library at ${library}; in a source checkout, \`npm run build:cuda\` makes it`,
-  );
+  const reason = whyNotLoadable(library) ?? (kind === "cuda" ? whyNoGpu(library) : undefined);
+  if (reason) throw notUsable(name, reason);
+  return library;
+}
+
+function whyNotLoadable(library: string): string | undefined {
+  if (!existsSync(library)) {
+    const [place, command] = isSourceCheckout()
+      ? ["in a source checkout", "npm run build:cuda"]
+      : ["with the CUDA toolkit", "npx medmamba build --cuda"];
+    return `there is no CUDA library at ${library}; ${place}, \`${command}\` makes it`;
+  }
+  const problem = inspectLibrary(library, process);
+  return problem && `the CUDA library ${library} cannot be loaded: ${problem}`;
 }
 
 function notUsable(name: string, reason: string, cause?: Error): DeviceError {
@@ -320,7 +395,7 @@ function canonicalName(name: string): string {
 
 /** @param check  called with each tensor */
 function toNative(
-  fields: { readonly [field: string]: Argument },
+  fields: Fields,
   check: (name: string, field: Field) => void,
 ): Record<string, NativeParameter> {
   const handle = (name: string, field: Field): NativeBuffer => {
@@ -335,7 +410,7 @@ function toNative(
     else if (isField(value)) parameters[name] = handle(name, value);
     else if (Array.isArray(value))
       parameters[name] = value.map((item) => (isField(item) ? handle(name, item) : item)) as NativeParameter;
-    else parameters[name] = toNative(value as { readonly [field: string]: Argument }, check);
+    else parameters[name] = toNative(value as Fields, check);
   }
   return parameters;
 }
@@ -344,7 +419,8 @@ function isField(value: unknown): value is Field {
   return typeof value === "object" && value !== null && "handle" in value;
 }
 
-function guarded<T>(action: () => T): T {
+/** @internal Runs `action`, with the package's classes for the addon's errors. */
+export function guarded<T>(action: () => T): T {
   try {
     return action();
   } catch (error) {

@@ -3,13 +3,19 @@ export type DType = "float32" | "bfloat16" | "int32" | "int64" | "uint8";
 
 /** The typed array that holds a dtype on the host. bfloat16 has none of its own and is read as float32. */
 export interface HostArrays {
+  /** As it is. */
   float32: Float32Array;
+  /** Widened to 32 bits. */
   bfloat16: Float32Array;
+  /** As it is. */
   int32: Int32Array;
+  /** As it is. */
   int64: BigInt64Array;
+  /** As it is. */
   uint8: Uint8Array;
 }
 
+/** A typed array that some dtype is read into. */
 export type HostArray = HostArrays[DType];
 
 /** `mm_dtype` of backend.h and the element size in bytes. */

@@ -7,6 +7,7 @@ import { ArgumentError } from "../native/errors.js";
 
 /** Where the generator stands: enough to continue it exactly. */
 export interface GeneratorState {
+  /** As given to `manualSeed`. */
   readonly seed: number;
   /** Counters used up so far; each gives four numbers. */
   readonly offset: number;

@@ -6,6 +6,7 @@ import { ArgumentError } from "../native/errors.js";
 
 /** What a scope can own. */
 export interface Disposable {
+  /** Gives the memory back. */
   dispose(): void;
   /** Set by `keep`: neither a scope nor the tape disposes it. */
   kept: boolean;
@@ -81,7 +82,8 @@ export function tidy<T>(body: () => T): T {
   return result;
 }
 
-function collect(value: unknown, found: Set<unknown>): void {
+/** @internal Adds `value`, and all that its arrays, maps and plain objects hold, to `found`. */
+export function collect(value: unknown, found: Set<unknown>): void {
   if (typeof value !== "object" || value === null || found.has(value)) return;
   found.add(value);
   if (Array.isArray(value) || value instanceof Set) for (const item of value) collect(item, found);

@@ -114,6 +114,7 @@ export function record<Input extends string, Saved extends string>(
   return output;
 }
 
+/** Options of `Tensor.backward`. */
 export interface BackwardOptions {
   /** Gradient of the final result with respect to this tensor; default 1, for a tensor of one element. */
   gradient?: Tensor;

@@ -11,6 +11,7 @@ import { type DType, dtypes, type HostArray, type HostArrays, hostArray } from "
 import { enterScope } from "./scope.js";
 import type { Node } from "./tape.js";
 
+/** What a tensor can be told when it is made. */
 export interface TensorOptions {
   /** Default: that of the data, float32 for numbers. */
   dtype?: DType;
@@ -24,8 +25,14 @@ const counters = new FinalizationRegistry<{ tensors: number }>((live) => {
   live.tensors -= 1;
 });
 
+/**
+ * Numbers on a device: a shape over memory, always dense and row-major. Calls queue work and return at once; `data` and
+ * `item` wait. Memory is given back by `dispose`, by `tidy`, or by the garbage collector in the end.
+ */
 export class Tensor {
+  /** Extents of the axes; [] is a scalar. */
   readonly shape: readonly number[];
+  /** Type of the elements. */
   readonly dtype: DType;
   /** Whether `backward()` computes a gradient for it, or through it. */
   requiresGrad = false;
@@ -96,6 +103,7 @@ export class Tensor {
     return this.#buffer;
   }
 
+  /** Whether its memory was given back. */
   get disposed(): boolean {
     return this.#disposed !== "no";
   }
@@ -219,6 +227,7 @@ export class Tensor {
     this.node = undefined;
   }
 
+  /** `dispose`, for `using`. */
   [Symbol.dispose](): void {
     this.dispose();
   }
@@ -228,6 +237,7 @@ export class Tensor {
     return `${this.dtype} (${this.shape.join(", ")})`;
   }
 
+  /** "Tensor float32 (2, 3) on cpu" */
   toString(): string {
     return `Tensor ${this.describe()} on ${this.device}`;
   }

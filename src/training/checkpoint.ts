@@ -14,8 +14,11 @@ import { toStored, toTensor } from "../weights/tensors.js";
 
 /** What a checkpoint says about its weights. */
 export interface CheckpointDescription {
+  /** The architecture. */
   readonly config: MedMambaConfig;
+  /** Names of the model's outputs, in their order. */
   readonly classes: readonly string[];
+  /** How images were prepared in training. */
   readonly preprocessing: Preprocessing;
   /** Two classes: probability of the second from which it is called, chosen on the validation split. */
   readonly threshold?: number | undefined;
@@ -25,7 +28,9 @@ export interface CheckpointDescription {
 
 /** A checkpoint as loaded. */
 export interface Checkpoint extends CheckpointDescription {
+  /** The file that it was loaded from. */
   readonly path: string;
+  /** With the weights, in evaluation mode. */
   readonly model: MedMamba;
 }
 

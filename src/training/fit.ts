@@ -22,6 +22,7 @@ import { ArgumentError } from "../native/errors.js";
 import { crossEntropy } from "../ops/loss.js";
 import { tensor } from "../tensor/creation.js";
 import { setGeneratorState } from "../tensor/generator.js";
+import { GraphedFunction } from "../tensor/graphed-function.js";
 import { keep, tidy } from "../tensor/scope.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { replaceText } from "../weights/atomic-file.js";
@@ -33,24 +34,48 @@ import { hasFiniteState, identityOf, type Progress, restoreRun, saveRun } from "
 import { Plateau, type Schedule } from "./schedule.js";
 import { resolveClassWeights, scheduleOf, type TrainingSettings, trainingSettings } from "./settings.js";
 
+/** What `fit` tells while it runs: after each step, during validation, and after each epoch. */
 export type FitProgress =
   | {
+      /** After each step. */
       readonly type: "step";
+      /** Counted from 1. */
       readonly epoch: number;
+      /** Epochs of the whole training. */
       readonly epochs: number;
-      /** Steps done in this epoch, and in all of it. */
+      /** Steps done in this epoch. */
       readonly step: number;
+      /** Steps of an epoch. */
       readonly steps: number;
       /** Mean of the epoch so far. */
       readonly loss: number;
+      /** Since this call of `fit` began its epoch. */
       readonly imagesPerSecond: number;
+      /** Of the whole training, at the speed so far. */
       readonly secondsLeft: number;
     }
-  | { readonly type: "validation"; readonly done: number; readonly total: number }
-  | { readonly type: "epoch"; readonly record: EpochRecord; readonly epochs: number };
+  | {
+      /** After each batch of validation images. */
+      readonly type: "validation";
+      /** Images done. */
+      readonly done: number;
+      /** Validation images in all. */
+      readonly total: number;
+    }
+  | {
+      /** After each epoch, when its checkpoints are written. */
+      readonly type: "epoch";
+      /** The epoch's line of the history. */
+      readonly record: EpochRecord;
+      /** Epochs of the whole training. */
+      readonly epochs: number;
+    };
 
+/** What to train on, and every setting that differs from `trainingSettings`. */
 export interface FitOptions extends Partial<TrainingSettings> {
+  /** Images to learn from. */
   train: Dataset;
+  /** Images that decide which epoch is best, and when to stop early; none unless given. */
   validation?: Dataset | undefined;
   /** Where `best.safetensors`, `last.safetensors` and `metrics.jsonl` go; nothing is written without it. */
   directory?: string | undefined;
@@ -60,17 +85,26 @@ export interface FitOptions extends Partial<TrainingSettings> {
   saveEvery?: number;
   /** Compute blocks again in backward instead of keeping their results; see `MedMamba.checkpointing`. Same bits. */
   checkpointing?: boolean;
+  /**
+   * Launch a whole step (forward, loss, backward, clipping, AdamW, averages) as one graph from the third on; see
+   * `captureGraph`. Same bits. Default false: graphs keep their memory reserved, beside what validation needs.
+   */
+  graphs?: boolean;
   /** Plain JSON that the checkpoints carry in their own provenance: where the data came from, say. */
   provenance?: Readonly<Record<string, unknown>>;
   /** When aborted, the step is finished, `last.safetensors` saved, and the result returned. */
   signal?: AbortSignal | undefined;
+  /** Called after each step, during validation, and after each epoch. */
   onProgress?: (progress: FitProgress) => void;
 }
 
+/** What came of a training. */
 export interface FitResult {
+  /** All epochs, those before a resumption included. */
   readonly history: readonly EpochRecord[];
   /** The epoch whose weights the model has now; undefined without validation or when aborted before the first. */
   readonly best: EpochRecord | undefined;
+  /** Whether all epochs were trained, `patience` ran out, or the signal was aborted. */
   readonly stopped: "completed" | "early" | "aborted";
 }
 
@@ -110,6 +144,8 @@ class Run {
   readonly #plateau: Plateau | undefined;
   readonly #classWeights: Tensor | undefined;
   readonly #progress: Progress;
+  readonly #compute: (images: Tensor, labels: Tensor) => Tensor;
+  readonly #graphs: GraphedFunction | undefined;
   #bestWeights: Record<string, Tensor> = {};
 
   constructor(model: MedMamba, options: FitOptions) {
@@ -121,6 +157,7 @@ class Run {
       saveEvery: ____,
       provenance: _______,
       checkpointing = false,
+      graphs = false,
       signal: _____,
       onProgress: ______,
       ...given
@@ -164,6 +201,11 @@ class Run {
       bestEpoch: 0,
       history: [],
     };
+    const body = (images: Tensor, labels: Tensor): Tensor => this.#lossAndUpdate(images, labels);
+    const dependencies = () => Object.values(model.stateDict()).map((tensor) => tensor.handle);
+    const graphed = graphs ? new GraphedFunction(model.device, body, { dependencies }) : undefined;
+    this.#compute = graphed ? (images, labels) => graphed.call(images, labels) : body;
+    this.#graphs = graphed;
   }
 
   async execute(): Promise<FitResult> {
@@ -235,27 +277,33 @@ class Run {
 
   /** Queues one step and returns its loss. */
   #step(batch: Batch): Tensor {
-    const { seed, labelSmoothing, maxGradNorm } = this.#settings;
     const { preprocessing } = this.#options.train;
     const progress = this.#progress;
     const { device } = this.#model;
-    setGeneratorState({ seed, offset: progress.step * countersPerStep });
+    setGeneratorState({ seed: this.#settings.seed, offset: progress.step * countersPerStep });
     this.#optimizer.lr = this.#schedule(progress.step);
     return tidy(() => {
       const images = toInput(batch, preprocessing, device);
       const labels = tensor(batch.labels, [batch.labels.length], { dtype: "int64", device });
-      this.#optimizer.zeroGrad();
-      const loss = crossEntropy(this.#model.forward(images), labels, {
-        labelSmoothing,
-        classWeights: this.#classWeights,
-      });
-      loss.backward();
-      if (maxGradNorm > 0) this.#optimizer.clipGradNorm(maxGradNorm);
-      this.#optimizer.step();
-      this.#average?.update(progress.step);
+      const loss = this.#compute(images, labels);
       progress.step += 1;
       return loss;
     });
+  }
+
+  /** The part of a step that a graph can hold: what differs from step to step is in tensors, or asked for at each launch. */
+  #lossAndUpdate(images: Tensor, labels: Tensor): Tensor {
+    const { labelSmoothing, maxGradNorm } = this.#settings;
+    this.#optimizer.zeroGrad();
+    const loss = crossEntropy(this.#model.forward(images), labels, {
+      labelSmoothing,
+      classWeights: this.#classWeights,
+    });
+    loss.backward();
+    if (maxGradNorm > 0) this.#optimizer.clipGradNorm(maxGradNorm);
+    this.#optimizer.step();
+    this.#average?.update(() => this.#progress.step);
+    return loss;
   }
 
   async #endEpoch(): Promise<void> {
@@ -399,6 +447,7 @@ class Run {
   }
 
   dispose(): void {
+    this.#graphs?.dispose();
     this.#optimizer.dispose();
     this.#average?.dispose();
     this.#classWeights?.dispose();

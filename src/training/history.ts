@@ -14,22 +14,33 @@ export class TrainingError extends MedMambaError {
 export interface EpochRecord {
   /** Counted from 1. */
   readonly epoch: number;
+  /** Steps trained so far. */
   readonly step: number;
+  /** Learning rate of the epoch's last step. */
   readonly lr: number;
+  /** Mean loss over the epoch's steps. */
   readonly trainLoss: number;
   /** Of the averaged weights, if there is an average; null without a validation split. */
   readonly validation: ValidationRecord | null;
   /** Whether this epoch is the best so far. */
   readonly best: boolean;
+  /** Training and validation together. */
   readonly seconds: number;
+  /** Of training alone. */
   readonly imagesPerSecond: number;
 }
 
+/** The validation scores that the history keeps; see `ClassificationMetrics`. */
 export interface ValidationRecord {
+  /** Cross-entropy in nats. */
   readonly loss: number;
+  /** 0 to 1. */
   readonly accuracy: number;
+  /** 0 to 1. */
   readonly balancedAccuracy: number;
+  /** 0 to 1; NaN if a class is missing. */
   readonly auc: number;
+  /** 0 to 1. */
   readonly macroF1: number;
 }
 

@@ -4,6 +4,9 @@ import type { Module } from "../nn/module.js";
 import { keep } from "../tensor/scope.js";
 import type { Tensor } from "../tensor/tensor.js";
 
+/**
+ * An exponential moving average of a model's weights: `average = decay * average + (1 - decay) * weights` at each update.
+ */
 export class MovingAverage {
   readonly #parameters: readonly [name: string, parameter: Tensor][];
   readonly #averages: readonly Tensor[];
@@ -28,13 +31,15 @@ export class MovingAverage {
    * Moves the averages towards the present weights. In the first steps the decay is smaller, (1 + step) / (10 + step),
    * so that the initial weights are soon forgotten.
    *
-   * @param step  updates so far
+   * @param step  updates so far; a function is asked again for each launch of a graph that captures the update
    */
-  update(step: number): void {
+  update(step: number | (() => number)): void {
     const parameters = this.#parameters.map(([, parameter]) => parameter);
-    const decay = Math.min(this.decay, (1 + step) / (10 + step));
     const counts = parameters.map((parameter) => parameter.size);
-    parameters[0]?.device.call("moving_average", { counts, parameters, averages: this.#averages, decay });
+    parameters[0]?.device.call("moving_average", { counts, parameters, averages: this.#averages }, () => {
+      const done = typeof step === "number" ? step : step();
+      return { decay: Math.min(this.decay, (1 + done) / (10 + done)) };
+    });
   }
 
   /** Runs `body` with the averages in the model's place, and puts the trained weights back, also when it throws. */
@@ -71,6 +76,7 @@ export class MovingAverage {
     }
   }
 
+  /** Gives the memory of the averages back. */
   dispose(): void {
     for (const average of this.#averages) average.dispose();
   }

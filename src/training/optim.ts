@@ -1,10 +1,15 @@
-/** The namespace `optim`: optimisers, learning-rate schedules, averaging of weights. */
+/**
+ * The namespace `optim`: optimisers, learning-rate schedules, averaging of weights.
+ *
+ * @module
+ */
 export { MovingAverage } from "./moving-average.js";
 export {
   Adam,
   type AdamSettings,
   AdamW,
   Optimizer,
+  type OptimizerSettings,
   type OptimizerState,
   type ParameterGroup,
   SGD,
@@ -13,6 +18,7 @@ export {
 export {
   Plateau,
   type PlateauOptions,
+  type PlateauState,
   type Schedule,
   type StepDecayOptions,
   stepDecay,

@@ -11,9 +11,16 @@ import { Tensor } from "../tensor/tensor.js";
 
 /** Parameters with settings of their own. */
 export interface ParameterGroup<Settings> {
+  /** Trainable leaves, such as a module's `parameters()`. */
   parameters: Iterable<Tensor>;
   /** Override those of the optimiser for this group. */
   settings?: Partial<Settings>;
+}
+
+/** What every optimiser is told. */
+export interface OptimizerSettings {
+  /** Learning rate. */
+  lr: number;
 }
 
 /** What an optimiser must remember to continue exactly. */
@@ -32,9 +39,13 @@ interface Group<Settings> {
 /** Slices start at multiples of a cache line, so that every kernel reads aligned. */
 const alignment = 16;
 
-export abstract class Optimizer<Settings extends { lr: number }> {
+/**
+ * What all optimisers share: gradients and state in flat buffers, `step`, `zeroGrad`, clipping, and going on from a saved state.
+ */
+export abstract class Optimizer<Settings extends OptimizerSettings> {
   /** Steps taken. */
   stepCount = 0;
+  /** @internal */
   protected readonly groups: readonly Group<Settings>[];
   readonly #parameters: readonly Tensor[];
   readonly #offsets: readonly number[];
@@ -95,6 +106,7 @@ export abstract class Optimizer<Settings extends { lr: number }> {
     return this.groups[0]?.settings.lr ?? 0;
   }
 
+  /** Sets it for all groups. */
   set lr(value: number) {
     for (const group of this.groups) group.settings.lr = value;
   }
@@ -126,7 +138,9 @@ export abstract class Optimizer<Settings extends { lr: number }> {
 
   /** Moves every parameter that has a gradient by one step. */
   step(): void {
-    this.stepCount += 1;
+    this.#device.everyLaunch(() => {
+      this.stepCount += 1;
+    });
     let first = 0;
     for (const { parameters, settings } of this.groups) {
       const begin = first;
@@ -151,7 +165,10 @@ export abstract class Optimizer<Settings extends { lr: number }> {
     this.#gradientScale = undefined;
   }
 
-  /** One call for one group; `fields` are those that all optimisers of backend.h share, and the state by name. */
+  /**
+   * @internal One call for one group; `fields` are those that all optimisers of backend.h share, and the state by name.
+   * What changes from step to step is read anew for each launch of a graph.
+   */
   protected abstract update(device: Device, settings: Settings, fields: UpdateFields): void;
 
   /** The state itself, not a copy. */
@@ -186,6 +203,7 @@ export abstract class Optimizer<Settings extends { lr: number }> {
     this.#gradientScale?.dispose();
   }
 
+  /** `dispose`, for `using`. */
   [Symbol.dispose](): void {
     this.dispose();
   }
@@ -200,7 +218,9 @@ export interface UpdateFields {
   readonly [state: string]: readonly Tensor[] | readonly number[] | Tensor | undefined;
 }
 
+/** Settings of `SGD`. */
 export interface SGDSettings {
+  /** Learning rate; has to be given. */
   lr: number;
   /** Default 0. */
   momentum: number;
@@ -222,23 +242,20 @@ export class SGD extends Optimizer<SGDSettings> {
     super(parameters, defaults, defaults.momentum > 0 ? ["momentum_buffers"] : []);
   }
 
-  protected override update(
-    device: Device,
-    { lr, momentum, dampening, weightDecay, nesterov }: SGDSettings,
-    fields: UpdateFields,
-  ): void {
-    device.call("sgd", {
-      ...fields,
-      learning_rate: lr,
-      momentum,
-      dampening,
-      weight_decay: weightDecay,
-      nesterov,
+  /** @internal */
+  protected override update(device: Device, settings: SGDSettings, fields: UpdateFields): void {
+    device.call("sgd", { ...fields }, () => ({
+      learning_rate: settings.lr,
+      momentum: settings.momentum,
+      dampening: settings.dampening,
+      weight_decay: settings.weightDecay,
+      nesterov: settings.nesterov,
       first_step: this.stepCount === 1,
-    });
+    }));
   }
 }
 
+/** Settings of `Adam` and `AdamW`. */
 export interface AdamSettings {
   /** Default 1e-3. */
   lr: number;
@@ -262,21 +279,16 @@ class AdamFamily extends Optimizer<AdamSettings> {
     this.#decoupled = decoupled;
   }
 
-  protected override update(
-    device: Device,
-    { lr, betas, eps, weightDecay }: AdamSettings,
-    fields: UpdateFields,
-  ): void {
-    device.call("adam", {
-      ...fields,
-      learning_rate: lr,
-      beta1: betas[0],
-      beta2: betas[1],
-      eps,
-      weight_decay: weightDecay,
-      decoupled: this.#decoupled,
+  /** @internal */
+  protected override update(device: Device, settings: AdamSettings, fields: UpdateFields): void {
+    device.call("adam", { ...fields, decoupled: this.#decoupled }, () => ({
+      learning_rate: settings.lr,
+      beta1: settings.betas[0],
+      beta2: settings.betas[1],
+      eps: settings.eps,
+      weight_decay: settings.weightDecay,
       step: this.stepCount,
-    });
+    }));
   }
 }
 

@@ -4,6 +4,7 @@ import { ArgumentError } from "../native/errors.js";
 /** Gives the learning rate of a step, counted from 0. */
 export type Schedule = (step: number) => number;
 
+/** Options of `warmupCosine`. */
 export interface WarmupCosineOptions {
   /** Highest learning rate, reached after the warm-up. */
   lr: number;
@@ -27,7 +28,9 @@ export function warmupCosine({ lr, totalSteps, warmupSteps = 0, minLr = 0 }: War
   };
 }
 
+/** Options of `stepDecay`. */
 export interface StepDecayOptions {
+  /** Learning rate of the first steps. */
   lr: number;
   /** Steps between two reductions. */
   every: number;
@@ -41,7 +44,9 @@ export function stepDecay({ lr, every, factor = 0.1 }: StepDecayOptions): Schedu
   return (step) => lr * factor ** Math.floor(step / every);
 }
 
+/** Options of `Plateau`. */
 export interface PlateauOptions {
+  /** Learning rate at the start. */
   lr: number;
   /** Reports without improvement that are tolerated; default 5. */
   patience?: number;
@@ -53,16 +58,27 @@ export interface PlateauOptions {
   mode?: "min" | "max";
 }
 
-/** Reduces the learning rate when a measure stops to improve. Its state is plain JSON. */
+/** What a `Plateau` remembers: plain JSON. */
+export interface PlateauState {
+  /** The present learning rate. */
+  lr: number;
+  /** The best measure so far; null before the first. */
+  best: number | null;
+  /** Reports since the best. */
+  waited: number;
+}
+
+/** Reduces the learning rate when a measure stops to improve. */
 export class Plateau {
   readonly #options: Required<PlateauOptions>;
-  #state: { lr: number; best: number | null; waited: number };
+  #state: PlateauState;
 
   constructor({ lr, patience = 5, factor = 0.1, minLr = 0, mode = "min" }: PlateauOptions) {
     this.#options = { lr, patience, factor, minLr, mode };
     this.#state = { lr, best: null, waited: 0 };
   }
 
+  /** The present learning rate. */
   get lr(): number {
     return this.#state.lr;
   }
@@ -79,11 +95,12 @@ export class Plateau {
   }
 
   /** What `loadState` needs to continue. */
-  get state(): { lr: number; best: number | null; waited: number } {
+  get state(): PlateauState {
     return { ...this.#state };
   }
 
-  loadState(state: { lr: number; best: number | null; waited: number }): void {
+  /** Continues from what `state` gave. */
+  loadState(state: PlateauState): void {
     this.#state = { ...state };
   }
 }

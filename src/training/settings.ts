@@ -7,6 +7,7 @@ import { type Plateau, type Schedule, stepDecay, warmupCosine } from "./schedule
 /** Which validation measure decides what is best: the area under the ROC curve, accuracies, or the loss. */
 export type Monitor = "auc" | "accuracy" | "balancedAccuracy" | "loss";
 
+/** Everything that decides the outcome of a training, apart from model and data. */
 export interface TrainingSettings {
   /** Passes over the training images; default 30. */
   epochs: number;
@@ -29,6 +30,7 @@ export interface TrainingSettings {
    * largest class has more than 1.5 times the images of the smallest.
    */
   classWeights: "auto" | "balanced" | "none" | readonly number[];
+  /** Random changes of the training images; default `augmentations.standard`. */
   augmentation: Augmentation;
   /** Decay of the moving average of weights that is evaluated and saved as best; 0 for none; default 0.998. */
   averageDecay: number;
@@ -120,7 +122,7 @@ export function resolveClassWeights(
   if (typeof setting !== "string") {
     if (setting.length !== counts.length || !setting.every((weight) => weight > 0)) {
       throw new ArgumentError(
-        `training: classWeights [${setting.join(", ")}] are not ${counts.length} positive factors.`,
+        `training: classWeights [${setting.join(", ")}] are not ${counts.length} positive factors, one for each class.`,
       );
     }
     return Float32Array.from(setting);

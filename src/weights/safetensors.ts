@@ -14,14 +14,19 @@ import { dtypeBytes, dtypeCode, dtypeOfCode, dtypeOrder, isStoredDtype, type Sto
 import { WeightsError, weightsError } from "./errors.js";
 import { parseStrictJson, type StrictJson } from "./strict-json.js";
 
+/** What the header says about one tensor. */
 export interface TensorEntry {
+  /** Type of the elements in the file. */
   readonly dtype: StoredDtype;
+  /** Extents of the axes. */
   readonly shape: readonly number[];
   /** First byte, and the byte after the last, counted from the end of the header. */
   readonly begin: number;
+  /** See `begin`. */
   readonly end: number;
 }
 
+/** What the header of a file says about all of it. */
 export interface SafetensorsHeader {
   /** Has no prototype, so that any key is safe to look up. */
   readonly metadata: Record<string, string>;

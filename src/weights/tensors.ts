@@ -1,5 +1,8 @@
-/** The namespace `safetensors`: files of tensors, loaded to a device and saved from it. */
-
+/**
+ * The namespace `safetensors`: files of tensors, loaded to a device and saved from it.
+ *
+ * @module
+ */
 import { tensor } from "../tensor/creation.js";
 import type { DeviceLike } from "../tensor/device.js";
 import type { DType } from "../tensor/dtype.js";
@@ -42,7 +45,7 @@ export async function save(
   await writeTensors(path, await toStored(tensors), metadata);
 }
 
-/** Tensors read back to the host, as `writeTensors` takes them. All transfers are queued before the first wait. */
+/** @internal Tensors read back to the host, as `writeTensors` takes them. All transfers are queued before the first wait. */
 export async function toStored(
   tensors: Readonly<Record<string, Tensor>>,
 ): Promise<[string, TensorToStore][]> {
@@ -62,7 +65,7 @@ function halves(values: Float32Array): Uint16Array {
   return Uint16Array.from(words, (word) => word >>> 16);
 }
 
-/** A stored tensor on a device; see `load` for what becomes of its dtype. */
+/** @internal A stored tensor on a device; see `load` for what becomes of its dtype. */
 export function toTensor(
   path: string,
   name: string,

@@ -224,6 +224,27 @@ void test_tiles() {
     check::that(to_tf32(__uint_as_float(0x3f801000u)) == 0x3f802000u, "tf32 rounds away from zero");
 }
 
+// Events of a stream: their time, and what has none.
+void test_events() {
+    cudaStream_t stream;
+    cudaEvent_t begin, end, untimed;
+    check::that(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking) == cudaSuccess, "a stream");
+    check::that(cudaEventCreateWithFlags(&begin, cudaEventDefault) == cudaSuccess, "an event");
+    check::that(cudaEventCreateWithFlags(&end, cudaEventDefault) == cudaSuccess, "another event");
+    check::that(cudaEventCreateWithFlags(&untimed, cudaEventDisableTiming) == cudaSuccess, "an event without time");
+    float milliseconds = -1;
+    cudaEventRecord(begin, stream);
+    check::that(cudaEventElapsedTime(&milliseconds, begin, end) == cudaErrorInvalidResourceHandle, "never recorded");
+    usleep(2000);
+    cudaEventRecord(end, stream);
+    cudaEventRecord(untimed, stream);
+    check::that(cudaEventElapsedTime(&milliseconds, begin, end) == cudaSuccess && milliseconds >= 2, "time of two events");
+    check::that(cudaEventElapsedTime(&milliseconds, begin, untimed) == cudaErrorInvalidResourceHandle, "no time");
+    cudaGetLastError();
+    for (const cudaEvent_t event : {begin, end, untimed}) cudaEventDestroy(event);
+    cudaStreamDestroy(stream);
+}
+
 }  // namespace
 
 int main() {
@@ -260,5 +281,6 @@ int main() {
     aborts("a write behind shared memory", writes_behind_shared, "thread (127, 0, 0)");
     aborts("a misaligned read", misaligned, "not aligned");
     test_tiles();
+    test_events();
     return check::report();
 }

@@ -14,17 +14,23 @@ import { axes, axis, horizontal, vertical } from "./axes.js";
 import { fitText, textWidth } from "./lettering.js";
 import { element, escapeMarkup, figure, ink, line, type Markup, palette, text } from "./svg.js";
 
+/** One curve of the figure. */
 export interface RocSeries {
+  /** Of the class. */
   readonly name: string;
   /** NaN, with a curve of NaN, where it is undefined; such a series is only named. */
   readonly auc: number;
+  /** Its points. */
   readonly curve: RocCurve;
 }
 
 /** A threshold in use, drawn as a ring. */
 export interface OperatingPoint {
+  /** Probability from which the class is called. */
   readonly threshold: number;
+  /** 0 to 1; the point's height. */
   readonly sensitivity: number;
+  /** 0 to 1; the point lies at 1 minus it. */
   readonly specificity: number;
 }
 

@@ -12,9 +12,12 @@ import { element, figure, ink, line, type Markup, palette, text } from "./svg.js
  * One epoch. What was not measured is left out or null, and the curve passes over it; NaN or infinity, a loss that
  * diverged, breaks it.
  */
-export interface EpochRecord {
+export interface CurveEpoch {
+  /** Counted from 1. */
   readonly epoch: number;
+  /** Mean over the epoch's steps. */
   readonly trainLoss?: number | null;
+  /** Cross-entropy in nats. */
   readonly validationLoss?: number | null;
   /** 0 to 1 */
   readonly validationAccuracy?: number | null;
@@ -22,7 +25,7 @@ export interface EpochRecord {
   readonly validationAuc?: number | null;
 }
 
-type Quantity = Exclude<keyof EpochRecord, "epoch">;
+type Quantity = Exclude<keyof CurveEpoch, "epoch">;
 
 interface Series {
   readonly quantity: Quantity;
@@ -50,7 +53,7 @@ const panel = { width: 300, height: 220, left: 56, top: 30, labels: 82, bottom: 
  * @throws EvaluationError if the history is empty, or holds nothing to draw
  */
 export function trainingCurves(
-  history: readonly EpochRecord[],
+  history: readonly CurveEpoch[],
   { bestEpoch }: { bestEpoch?: number } = {},
 ): string {
   const epochs = history.toSorted((a, b) => a.epoch - b.epoch);
@@ -87,11 +90,11 @@ const scoreDomain = (values: number[]): [number, number] => [
 
 function drawPanel(
   area: PlotArea,
-  epochs: readonly EpochRecord[],
+  epochs: readonly CurveEpoch[],
   series: readonly Series[],
   title: string,
   domain: [number, number],
-  best: EpochRecord | undefined,
+  best: CurveEpoch | undefined,
 ): Markup {
   const [first, last] = [epochs[0]!.epoch, epochs.at(-1)!.epoch];
   const x = horizontal(area, first === last ? [first - 1, first + 1] : [first, last]);
@@ -104,7 +107,7 @@ function drawPanel(
   };
   const curves = series.flatMap(({ quantity, colour }) => {
     const records = epochs.filter((record) => record[quantity] !== undefined && record[quantity] !== null);
-    const path = curve<EpochRecord>()
+    const path = curve<CurveEpoch>()
       .defined((record) => isMeasured(record[quantity]))
       .x((record) => x(record.epoch))
       .y((record) => y(record[quantity] as number))
@@ -148,7 +151,7 @@ function drawPanel(
       : series.flatMap(({ quantity, colour }) => point(best, quantity, colour.line));
   }
 
-  function point(record: EpochRecord, quantity: Quantity, fill: string): Markup[] {
+  function point(record: CurveEpoch, quantity: Quantity, fill: string): Markup[] {
     const value = record[quantity];
     if (!isMeasured(value)) return [];
     return [
@@ -195,7 +198,7 @@ function epochTicks(first: number, last: number): number[] {
   return [first, ...round.filter((epoch) => epoch - first >= Math.max(step / 2, 1))];
 }
 
-function chooseBest(epochs: readonly EpochRecord[]): number | undefined {
+function chooseBest(epochs: readonly CurveEpoch[]): number | undefined {
   const criteria: [Quantity, number][] = [
     ["validationAuc", 1],
     ["validationAccuracy", 1],
@@ -203,7 +206,7 @@ function chooseBest(epochs: readonly EpochRecord[]): number | undefined {
   ];
   for (const [quantity, sign] of criteria) {
     const candidates = epochs.filter((record) => isMeasured(record[quantity]));
-    const value = (record: EpochRecord) => sign * (record[quantity] as number);
+    const value = (record: CurveEpoch) => sign * (record[quantity] as number);
     if (candidates.length > 0)
       return candidates.reduce((best, record) => (value(record) > value(best) ? record : best)).epoch;
   }
@@ -213,8 +216,8 @@ function chooseBest(epochs: readonly EpochRecord[]): number | undefined {
 const isMeasured = (value: number | null | undefined): value is number =>
   typeof value === "number" && Number.isFinite(value);
 
-const measured = (series: readonly Series[], epochs: readonly EpochRecord[]): Series[] =>
+const measured = (series: readonly Series[], epochs: readonly CurveEpoch[]): Series[] =>
   series.filter(({ quantity }) => epochs.some((record) => isMeasured(record[quantity])));
 
-const valuesOf = (epochs: readonly EpochRecord[], series: readonly Series[]): number[] =>
+const valuesOf = (epochs: readonly CurveEpoch[], series: readonly Series[]): number[] =>
   epochs.flatMap((record) => series.map(({ quantity }) => record[quantity]).filter(isMeasured));

@@ -1,0 +1,163 @@
+#include "graph.h"
+
+#include <memory>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "stream.h"
+
+namespace medmamba::cuda::emulator {
+
+struct Graph {
+    std::vector<std::unique_ptr<Node>> nodes;
+};
+
+// A graph made ready to launch: nodes of its own, in the order of the graph's.
+struct Executable {
+    std::vector<const Node*> places;
+    std::vector<Node> nodes;
+};
+
+struct Capture {
+    Stream* stream;
+    cudaStreamCaptureMode mode;
+    std::thread::id thread;
+    unsigned long long id;
+    bool invalidated = false;
+    cudaGraphNode_t last = nullptr;
+    std::unique_ptr<Graph> graph = std::make_unique<Graph>();
+};
+
+namespace {
+
+// What the calling thread captures in a mode that forbids it calls; one at a time is enough here.
+thread_local Capture* of_this_thread = nullptr;
+thread_local cudaStreamCaptureMode mode_of_this_thread = cudaStreamCaptureModeGlobal;
+
+cudaError_t failed(cudaError_t error, const char* sentence) {
+    set_last_error(error, "%s", sentence);
+    return error;
+}
+
+constexpr const char* already_over = "an earlier error has ended the stream's capture";
+
+void end(Stream* stream) {
+    if (of_this_thread == stream->capture) of_this_thread = nullptr;
+    delete stream->capture;
+    stream->capture = nullptr;
+}
+
+}  // namespace
+
+bool stream_is_capturing(const Stream* stream) { return stream->capture != nullptr; }
+
+void drop_capture(Stream* stream) {
+    if (stream->capture) end(stream);
+}
+
+cudaError_t capture(Stream* stream, Node node) {
+    Capture& capture = *stream->capture;
+    if (capture.invalidated) return failed(cudaErrorStreamCaptureInvalidated, already_over);
+    capture.graph->nodes.push_back(std::make_unique<Node>(std::move(node)));
+    capture.last = capture.graph->nodes.back().get();
+    return cudaSuccess;
+}
+
+bool forbidden_while_capturing(const char* name) {
+    if (!of_this_thread || mode_of_this_thread == cudaStreamCaptureModeRelaxed) return false;
+    of_this_thread->invalidated = true;
+    set_last_error(cudaErrorStreamCaptureUnsupported, "%s is called by a thread that captures a stream", name);
+    return true;
+}
+
+bool invalidated_as_unsupported(Stream* stream, const char* name) {
+    if (!stream || !stream->capture) return false;
+    stream->capture->invalidated = true;
+    set_last_error(cudaErrorStreamCaptureUnsupported, "%s on a stream that is captured", name);
+    return true;
+}
+
+cudaError_t replace(cudaGraphExec_t executable, cudaGraphNode_t node, Node work) {
+    for (size_t i = 0; i < executable->places.size(); ++i) {
+        if (executable->places[i] != node) continue;
+        if (executable->nodes[i].kernel != work.kernel)
+            return failed(cudaErrorInvalidValue, "a kernel node is given the arguments of another kernel");
+        executable->nodes[i] = std::move(work);
+        return cudaSuccess;
+    }
+    return failed(cudaErrorInvalidValue, "the node is none of the graph");
+}
+
+}  // namespace medmamba::cuda::emulator
+
+using namespace medmamba::cuda::emulator;
+
+cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode mode) {
+    static thread_local unsigned long long captures = 0;
+    if (stream->capture) return failed(cudaErrorIllegalState, "the stream is captured already");
+    stream->capture = new Capture{stream, mode, std::this_thread::get_id(), ++captures};
+    if (mode != cudaStreamCaptureModeRelaxed) of_this_thread = stream->capture;
+    return cudaSuccess;
+}
+
+cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* graph) {
+    *graph = nullptr;
+    Capture* capture = stream->capture;
+    if (!capture) return failed(cudaErrorIllegalState, "the stream is not captured");
+    if (capture->mode != cudaStreamCaptureModeRelaxed && capture->thread != std::this_thread::get_id())
+        return failed(cudaErrorStreamCaptureWrongThread, "a capture ends on another thread than it began on");
+    const bool invalidated = capture->invalidated;
+    if (!invalidated) *graph = capture->graph.release();
+    end(stream);
+    return invalidated ? failed(cudaErrorStreamCaptureInvalidated, already_over) : cudaSuccess;
+}
+
+cudaError_t cudaThreadExchangeStreamCaptureMode(cudaStreamCaptureMode* mode) {
+    std::swap(*mode, mode_of_this_thread);
+    return cudaSuccess;
+}
+
+cudaError_t cudaStreamGetCaptureInfo(cudaStream_t stream, cudaStreamCaptureStatus* status, unsigned long long* id,
+                                     cudaGraph_t* graph, const cudaGraphNode_t** dependencies,
+                                     const cudaGraphEdgeData** edges, size_t* dependency_count) {
+    Capture* capture = stream->capture;
+    *status = !capture               ? cudaStreamCaptureStatusNone
+              : capture->invalidated ? cudaStreamCaptureStatusInvalidated
+                                     : cudaStreamCaptureStatusActive;
+    if (*status != cudaStreamCaptureStatusActive) return cudaSuccess;
+    if (id) *id = capture->id;
+    if (graph) *graph = capture->graph.get();
+    if (dependencies) *dependencies = &capture->last;
+    if (edges) *edges = nullptr;
+    if (dependency_count) *dependency_count = capture->last ? 1 : 0;
+    return cudaSuccess;
+}
+
+cudaError_t cudaGraphInstantiate(cudaGraphExec_t* executable, cudaGraph_t graph, unsigned long long) {
+    *executable = new Executable;
+    for (const auto& node : graph->nodes) {
+        (*executable)->places.push_back(node.get());
+        (*executable)->nodes.push_back(*node);
+    }
+    return cudaSuccess;
+}
+
+cudaError_t cudaGraphLaunch(cudaGraphExec_t executable, cudaStream_t stream) {
+    if (invalidated_as_unsupported(stream, "cudaGraphLaunch")) return cudaErrorNotSupported;
+    for (const Node& node : executable->nodes) {
+        node.work(stream);
+        if (const cudaError_t error = cudaPeekAtLastError(); error != cudaSuccess) return error;
+    }
+    return cudaSuccess;
+}
+
+cudaError_t cudaGraphExecDestroy(cudaGraphExec_t executable) {
+    delete executable;
+    return cudaSuccess;
+}
+
+cudaError_t cudaGraphDestroy(cudaGraph_t graph) {
+    delete graph;
+    return cudaSuccess;
+}

@@ -1,0 +1,42 @@
+// Graphs: work that is queued on a stream while it is captured is kept instead of done, and done whenever the graph
+// is launched, in the order of its queueing.
+//
+// As with CUDA, what cannot be captured ends the capture: waiting for the stream that is captured, or, in all but
+// relaxed mode, cudaMalloc, cudaFree and waiting for anything on the thread that captures. From then on whatever is
+// queued on the stream is an error, and so is the end of the capture. Memory nodes are not emulated:
+// cudaMallocAsync on a stream that is captured is an error too.
+#pragma once
+
+#include <functional>
+
+#include "runtime.h"
+
+namespace medmamba::cuda::emulator {
+
+struct Node {
+    const void* kernel;  // null: a copy or the like
+    std::function<void(Stream*)> work;
+};
+
+bool stream_is_capturing(const Stream* stream);
+
+// Adds a node to the graph that the stream is captured into. Sets what cudaGetLastError() answers.
+cudaError_t capture(Stream* stream, Node node);
+
+template <class Work>
+cudaError_t now_or_captured(Stream* stream, const Work& work) {
+    if (stream_is_capturing(stream)) return capture(stream, {nullptr, work});
+    work(stream);
+    return cudaSuccess;
+}
+
+// Whether the calling thread captures in a mode that forbids the call `name`; if so, the capture is over.
+bool forbidden_while_capturing(const char* name);
+// Whether the stream is captured, so that it cannot be asked for `name`; if so, the capture is over.
+bool invalidated_as_unsupported(Stream* stream, const char* name);
+void drop_capture(Stream* stream);
+
+// Later launches of `executable` do `work` in the place of `node`, which has to be of the same kernel.
+cudaError_t replace(cudaGraphExec_t executable, cudaGraphNode_t node, Node work);
+
+}  // namespace medmamba::cuda::emulator

@@ -1,0 +1,141 @@
+// Refuses what must not be published: run by npm before it packs.
+//
+//   node scripts/verify-prebuilds.mjs [DIRECTORY] [--without-cuda]
+//
+// Of DIRECTORY, by default prebuilds/ of this package: are the addon and the CUDA library of each target there, small enough,
+// stripped, for the right processor; do they ask for no newer glibc and no other library than said here; has the CUDA
+// library code for the GPUs that the documentation names; do the two speak the same version of their interface?
+// Prints one line a file, or everything that is wrong. Needs readelf.
+import { execFileSync } from "node:child_process";
+import { existsSync, readFileSync, statSync } from "node:fs";
+import { createRequire } from "node:module";
+import { arch, platform } from "node:os";
+import { join, resolve } from "node:path";
+import { parseArgs } from "node:util";
+
+const mebibyte = 2 ** 20;
+const newestGlibc = "2.28";
+const systemLibraries =
+  /^(libc\.so\.6|libm\.so\.6|libpthread\.so\.0|libdl\.so\.2|librt\.so\.1|ld-linux-x86-64\.so\.2)$/;
+const gpuCode = ["sm_80", "sm_90", "compute_90"];
+const targets = {
+  "linux-x64": [
+    {
+      file: "medmamba.node",
+      limit: 4 * mebibyte,
+      exported: /^(napi_register_module_v1|node_api_module_get_api_version_v1)$/,
+    },
+    { file: "libmedmamba_cuda.so", limit: 40 * mebibyte, exported: /^medmamba_backend$/, cuda: true },
+  ],
+};
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { "without-cuda": { type: "boolean" } },
+});
+const directory = resolve(positionals[0] ?? join(import.meta.dirname, "..", "prebuilds"));
+const problems = [];
+
+for (const [target, files] of Object.entries(targets)) {
+  for (const { file, limit, exported, cuda } of files) {
+    if (cuda && values["without-cuda"]) continue;
+    const path = join(directory, target, file);
+    const found = existsSync(path) ? examine(path, { limit, exported, cuda }) : ["it is missing"];
+    problems.push(...found.map((problem) => `${join(target, file)}: ${problem}`));
+    if (found.length === 0) console.error(`${join(target, file)}: ${megabytes(statSync(path).size)}, right`);
+  }
+  if (problems.length === 0 && !values["without-cuda"]) problems.push(...whyNoPair(target));
+}
+
+if (problems.length > 0) {
+  console.error(`The prebuilt libraries in ${directory} cannot be published:`);
+  for (const problem of problems) console.error(`  ${problem}`);
+  console.error("`npm run prebuilds` makes them, the CUDA library with the CUDA toolkit 13.0 or newer.");
+  process.exitCode = 1;
+}
+
+/** What is wrong with a file. */
+function examine(path, { limit, exported, cuda }) {
+  const size = statSync(path).size;
+  let text;
+  try {
+    text = execFileSync(
+      "readelf",
+      ["--wide", "--file-header", "--sections", "--dynamic", "--dyn-syms", path],
+      {
+        encoding: "utf8",
+        stdio: ["ignore", "pipe", "ignore"],
+        maxBuffer: 2 ** 26,
+      },
+    );
+  } catch (error) {
+    return [error.code === "ENOENT" ? "readelf was not found: install binutils" : "it is no ELF library"];
+  }
+  const found = [];
+  const all = (pattern) => [...text.matchAll(pattern)].map(([, group]) => group);
+  const unless = (holds, problem) => holds || found.push(problem);
+
+  unless(size <= limit, `it has ${megabytes(size)}, more than ${megabytes(limit)}`);
+  unless(/Machine:.*X86-64/.test(text), "it is not for x86-64");
+  unless(!/ \.symtab /.test(text), "it is not stripped");
+  const versions = all(/@GLIBC_([\d.]+)/g).filter((version) => newer(version, newestGlibc));
+  unless(
+    versions.length === 0,
+    `it needs glibc ${[...new Set(versions)].join(", ")}, newer than ${newestGlibc}`,
+  );
+  unless(!/@(GLIBCXX|CXXABI|GCC)_/.test(text), "it needs symbols of a C++ library of the system");
+  const libraries = all(/\(NEEDED\).*\[(.*)\]/g).filter((name) => !systemLibraries.test(name));
+  unless(libraries.length === 0, `it needs ${libraries.join(", ")}`);
+  const paths = all(/\((?:RUNPATH|RPATH)\).*\[(.*)\]/g);
+  unless(paths.join() === "$ORIGIN", `its run path is "${paths.join()}", not "$ORIGIN"`);
+  const shown = all(/(?:FUNC|OBJECT)\s+(?:GLOBAL|WEAK)\s+DEFAULT\s+\d+ ([\w.]+)/g).filter(
+    (name) => !exported.test(name),
+  );
+  unless(shown.length === 0, `it shows the symbols ${shown.slice(0, 5).join(", ")}`);
+  if (cuda) {
+    const missing = gpuCode.filter((name) => !codeIn(readFileSync(path)).has(name));
+    unless(missing.length === 0, `it has no code for ${missing.join(", ")}`);
+  }
+  return found;
+}
+
+/** The GPUs that a library has machine code (sm_) and PTX (compute_) for, from the headers of its fat binaries. */
+function codeIn(library) {
+  const found = new Set();
+  const magic = Buffer.from([0x50, 0xed, 0x55, 0xba]);
+  for (let at = library.indexOf(magic); at >= 0; at = library.indexOf(magic, at + 1)) {
+    const end = at + 16 + Number(library.readBigUInt64LE(at + 8));
+    if (library.readUInt16LE(at + 4) !== 1 || end > library.length) continue;
+    for (let entry = at + 16; entry + 32 <= end; ) {
+      found.add(
+        `${library.readUInt16LE(entry) === 1 ? "compute" : "sm"}_${library.readUInt32LE(entry + 28)}`,
+      );
+      entry += library.readUInt32LE(entry + 4) + Number(library.readBigUInt64LE(entry + 8));
+    }
+  }
+  return found;
+}
+
+/** Whether the addon takes the CUDA library, on a machine that can load them. */
+function whyNoPair(target) {
+  if (target !== `${platform()}-${arch()}`) return [];
+  try {
+    const addon = createRequire(import.meta.url)(join(directory, target, "medmamba.node"));
+    addon.deviceCount(join(directory, target, "libmedmamba_cuda.so"));
+    return [];
+  } catch (error) {
+    // That there is no driver says that the library was loaded, and had been built for this addon.
+    return /could not be loaded|interface|no working/.test(error.message)
+      ? [`${target}: ${error.message}`]
+      : [];
+  }
+}
+
+function newer(version, than) {
+  const [a, b] = [version, than].map((text) => text.split(".").map(Number));
+  return a[0] !== b[0] ? a[0] > b[0] : a[1] > b[1];
+}
+
+function megabytes(bytes) {
+  return `${(bytes / mebibyte).toFixed(2)} MiB`;
+}

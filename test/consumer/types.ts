@@ -1,0 +1,8 @@
+// What TypeScript has to resolve in every mode of module resolution; never run.
+import { type AddonError, crossEntropy, data, MedMamba, nn, type Tensor } from "medmamba";
+
+const model: MedMamba = new MedMamba({ variant: "tiny", numClasses: 2 });
+export const loss = (x: Tensor, labels: Tensor): Tensor => crossEntropy(model.forward(x), labels);
+export const layer = new nn.Linear(2, 3);
+export const preprocessing: data.Preprocessing = data.definePreprocessing();
+export const tried = (error: AddonError): readonly string[] => error.tried;

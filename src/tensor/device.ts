@@ -68,6 +68,7 @@ export interface DeviceDescription {
   readonly reason?: string;
   /** Model of the processor or GPU. */
   readonly model?: string;
+  /** How it multiplies, where it is open. */
   readonly precision?: Precision;
   /** CPU: SIMD level and threads in use. */
   readonly simd?: string;

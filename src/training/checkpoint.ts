@@ -77,13 +77,19 @@ export async function readCheckpoint(path: string): Promise<CheckpointDescriptio
 /**
  * Loads a model from a checkpoint, in evaluation mode.
  *
- * @param device     default "cpu"
- * @param precision  how the device multiplies; default "float32", or that of an opened device
+ * @param device  default "cpu", with precision "float32"; an opened device keeps its own
  * @throws WeightsError naming the file: not a checkpoint, of another architecture than it says, or damaged weights
  */
 export async function loadCheckpoint(
   path: string,
-  { device = "cpu", precision }: { device?: DeviceLike; precision?: Precision } = {},
+  {
+    device = "cpu",
+    precision,
+  }: {
+    device?: DeviceLike;
+    /** How the device multiplies; default "float32", or that of an opened device. */
+    precision?: Precision;
+  } = {},
 ): Promise<Checkpoint> {
   const description = await readCheckpoint(path);
   const model = new MedMamba({ ...description.config, device, precision });

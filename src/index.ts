@@ -24,6 +24,7 @@ export {
   DisposedError,
   DTypeError,
   MedMambaError,
+  type MemoryShortage,
   OperationError,
   OutOfMemoryError,
   ShapeError,
@@ -41,6 +42,7 @@ export {
   type MemoryUse,
   memory,
   openDevice,
+  type Precision,
   whyNotGpu,
 } from "./tensor/device.js";
 export type { DType, HostArray, HostArrays } from "./tensor/dtype.js";

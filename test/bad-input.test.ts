@@ -212,6 +212,19 @@ describe("a learning rate at which the loss diverges", () => {
     }
   });
 
+  it("is noticed before weights that are no numbers are saved within an epoch", async () => {
+    const directory = join(root, "diverging-within");
+    await learn({ directory });
+    const last = join(directory, "last.safetensors");
+    const before = await readFile(last);
+    // The loss of the first step is that of the initial weights, and is fine; its update is what is not.
+    const wild = { directory, lr: 1e300, warmupEpochs: 0, saveEvery: 1 };
+    expect(await failure(TrainingError, learn(wild))).toBe(
+      "a weight is not finite after step 1: try a lower learning rate than 1e+300. The checkpoints written before are unharmed.",
+    );
+    expect((await readFile(last)).equals(before)).toBe(true);
+  });
+
   it("leaves nothing behind on the device", async () => {
     const device = openDevice("cpu", { threads: 2 });
     const model = tinyModel({ device });

@@ -19,9 +19,12 @@ const evaluationKeys = [
   ..."macroSpecificity mcc cohenKappa crossEntropy brier ece confusionMatrix classes samples".split(" "),
 ];
 
+/** What `--device auto` says on a machine without a GPU; see cli-devices.test.ts. */
+const noGpu = /^note: computing on the CPU, .*\n/;
+
 function medmamba(...args: string[]) {
   const { status, stdout, stderr } = spawnSync(process.execPath, [program, ...args], inFolder);
-  return { status, stdout, stderr };
+  return { status, stdout, stderr: stderr.replace(noGpu, "") };
 }
 
 /** A command that has to succeed: the object on its stdout. */
@@ -68,7 +71,16 @@ describe("train", () => {
   });
 
   it("prints lines of at most 80 columns for people", () => {
-    const { status, stdout, stderr } = medmamba("train", "--data", "scans", "--out", "people", ...short);
+    const cpu = ["--device", "cpu"];
+    const { status, stdout, stderr } = medmamba(
+      "train",
+      "--data",
+      "scans",
+      "--out",
+      "people",
+      ...short,
+      ...cpu,
+    );
     expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
     expect(stdout).toMatch(
       /^1\/2 {2}loss \d\.\d{3} {2}validation \d\.\d{3} {2}accuracy \d\.\d{3} {2}AUC \d\.\d{3}/m,
@@ -165,7 +177,7 @@ describe("predict", () => {
   });
 
   it("survives a reader that goes away", () => {
-    const command = `"${process.execPath}" "${program}" predict --checkpoint run/best.safetensors scans | head -n 1`;
+    const command = `"${process.execPath}" "${program}" predict --device cpu --checkpoint run/best.safetensors scans | head -n 1`;
     const { status, stdout, stderr } = spawnSync("bash", ["-o", "pipefail", "-c", command], inFolder);
     expect({ status, stderr, lines: stdout.trim().split("\n").length }).toEqual({
       status: 0,

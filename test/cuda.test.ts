@@ -5,39 +5,24 @@
 import { existsSync } from "node:fs";
 import { afterEach, describe, expect, it } from "vitest";
 import {
-  batchNorm,
-  conv2d,
   crossEntropy,
   type Device,
   DeviceError,
   type DeviceOptions,
-  depthwiseConv2d,
-  dropout,
-  exp,
   layerNorm,
-  linear,
-  manualSeed,
-  matmul,
-  mean,
-  neg,
-  nn,
   OperationError,
   OutOfMemoryError,
   ones,
   openDevice,
-  optim,
-  permute,
   randn,
-  selectiveScan,
-  silu,
-  softmax,
-  type Tensor,
   tensor,
   zeros,
 } from "../src/index.js";
 import { backendLibrary } from "../src/native/load.js";
+import { gpus } from "../src/tensor/device.js";
 import { hasEmulatedCuda } from "./support/backends.js";
 import { expectClose, expectSameBits } from "./support/closeness.js";
+import { labels, outcome, programs } from "./support/programs.js";
 
 const mebibyte = 2 ** 20;
 
@@ -67,62 +52,7 @@ function problem(action: () => unknown): Error {
   throw new Error("nothing was thrown");
 }
 
-/** A computation on random leaves, which `leaf` makes; each family of kernels at sizes that leave tails. */
-type Program = (leaf: (...shape: number[]) => Tensor, device: Device) => Tensor;
-
-const labels = (rows: number, classes: number, device: Device) =>
-  tensor(
-    Array.from({ length: rows }, (_, row) => (row * 5) % classes),
-    [rows],
-    { dtype: "int64", device },
-  );
-
-const programs: Readonly<Record<string, Program>> = {
-  matmul: (leaf) => matmul(leaf(2, 67, 75), leaf(2, 75, 33)),
-  "matmul with a long sum": (leaf) => matmul(leaf(3, 3000), leaf(3000, 5)),
-  linear: (leaf) => linear(leaf(2, 9, 48), leaf(50, 48), leaf(50)),
-  "conv2d 3x3": (leaf) => conv2d(leaf(2, 9, 7, 24), leaf(20, 24, 3, 3), leaf(20)),
-  depthwiseConv2d: (leaf) => depthwiseConv2d(leaf(2, 9, 7, 20), leaf(20, 1, 3, 3), leaf(20), { silu: true }),
-  layerNorm: (leaf) => layerNorm(leaf(70, 36), leaf(36), leaf(36), { gate: leaf(70, 36) }),
-  batchNorm: (leaf, device) => {
-    const running = { mean: zeros([20], { device }), variance: ones([20], { device }) };
-    return batchNorm(leaf(2, 9, 11, 20), leaf(20), leaf(20), running, { training: true });
-  },
-  selectiveScan: (leaf) => {
-    const [u, delta, z] = [leaf(2, 12, 70), leaf(2, 12, 70), leaf(2, 12, 70)];
-    const A = neg(exp(leaf(12, 16)));
-    const [B, C] = [leaf(2, 2, 16, 70), leaf(2, 2, 16, 70)];
-    return selectiveScan({ u, delta, A, B, C, D: leaf(12), z, deltaBias: leaf(12) }, { deltaSoftplus: true });
-  },
-  "ssConvSsm in training": (leaf, device) =>
-    new nn.SSConvSSM(24, { dropPathRate: 0.5, device }).train().forward(leaf(2, 7, 6, 24)),
-  "softmax, mean, permute": (leaf) => permute(mean(softmax(leaf(4, 30, 33)), 1), [1, 0]),
-  "silu, dropout": (leaf) => dropout(silu(leaf(2, 9, 33)), 0.3),
-  crossEntropy: (leaf, device) => crossEntropy(leaf(300, 9), labels(300, 9, device), { labelSmoothing: 0.1 }),
-  "AdamW with clipping": (leaf, device) => {
-    const [weight, x] = [leaf(30, 20), leaf(7, 20)];
-    const optimizer = new optim.AdamW([weight], { lr: 1e-2 });
-    linear(x, weight).backward({ gradient: ones([7, 30], { device }) });
-    optimizer.clipGradNorm(1);
-    optimizer.step();
-    optimizer.zeroGrad();
-    return linear(x, weight);
-  },
-};
-
-/** The result and the gradients of all leaves. */
-async function outcome(program: Program, device: Device): Promise<Float32Array[]> {
-  manualSeed(11);
-  const leaves: Tensor[] = [];
-  const y = program((...shape) => {
-    const made = randn(shape, { device, requiresGrad: true });
-    leaves.push(made);
-    return made;
-  }, device);
-  const result = await y.data();
-  y.backward({ gradient: randn(y.shape, { device }) });
-  return [result, ...(await Promise.all(leaves.map((made) => made.grad!.data())))];
-}
+const families = programs("small");
 
 describe("a machine whose GPU cannot be used", () => {
   const library = backendLibrary("medmamba_cuda");
@@ -166,11 +96,28 @@ describe.skipIf(!hasEmulatedCuda())("the CUDA backend, emulated", () => {
     );
   });
 
+  it("lists every GPU, and leaves none open", () => {
+    process.env.MEDMAMBA_EMULATOR_DEVICES = "3";
+    const found = gpus("cuda-emulated");
+    expect(found.map(({ name, usable }) => [name, usable])).toEqual(
+      [0, 1, 2].map((index) => [`cuda-emulated:${index}`, true]),
+    );
+    expect(found[2]).toMatchObject({ model: "CUDA emulator", totalBytes: 16384 * mebibyte });
+    process.env.MEDMAMBA_EMULATOR_DEVICES = "0";
+    expect(gpus("cuda-emulated")).toEqual([
+      {
+        name: "cuda-emulated:0",
+        usable: false,
+        reason: "the NVIDIA driver finds no GPU; CUDA_VISIBLE_DEVICES may hide it",
+      },
+    ]);
+  });
+
   it("computes on the second of two GPUs", async () => {
     const device = emulated({ MEDMAMBA_EMULATOR_DEVICES: "2" }, {}, "cuda-emulated:1");
     expect(device.name).toBe("cuda-emulated:1");
-    const values = await outcome(programs.linear!, device);
-    for (const [i, expected] of (await outcome(programs.linear!, emulated())).entries())
+    const values = await outcome(families.linear!, device);
+    for (const [i, expected] of (await outcome(families.linear!, emulated())).entries())
       await expectSameBits(values[i]!, expected);
   });
 
@@ -192,7 +139,7 @@ describe.skipIf(!hasEmulatedCuda())("the CUDA backend, emulated", () => {
     expect(error).toBeInstanceOf(OutOfMemoryError);
     expect(error.message).toMatch(/104857600 bytes .* the device has 64\.0 MiB of 64\.0 MiB free/);
 
-    const before = await outcome(programs["matmul with a long sum"]!, device);
+    const before = await outcome(families["matmul with a long sum"]!, device);
     const x = randn([4000, 60], { device, requiresGrad: true });
     const [weight, bias] = [ones([60], { device, requiresGrad: true }), zeros([60], { device })];
     const y = layerNorm(x, weight, bias);
@@ -205,7 +152,7 @@ describe.skipIf(!hasEmulatedCuda())("the CUDA backend, emulated", () => {
     expect(failed).toBeInstanceOf(OutOfMemoryError);
     expect((failed as Error).message).toMatch(/^layer_norm_backward: .*needs .* MiB/);
     process.env.MEDMAMBA_EMULATOR_MEMORY = "64";
-    const after = await outcome(programs["matmul with a long sum"]!, device);
+    const after = await outcome(families["matmul with a long sum"]!, device);
     for (const [i, values] of after.entries()) await expectSameBits(values, before[i]!);
   });
 
@@ -225,14 +172,14 @@ describe.skipIf(!hasEmulatedCuda())("the CUDA backend, emulated", () => {
     ["bf16", 1e-2],
   ] as const)("multiplies in %s when asked", async (precision, relative) => {
     for (const name of ["matmul", "linear", "conv2d 3x3"]) {
-      const exact = await outcome(programs[name]!, emulated());
-      const rounded = await outcome(programs[name]!, emulated({}, { precision }));
+      const exact = await outcome(families[name]!, emulated());
+      const rounded = await outcome(families[name]!, emulated({}, { precision }));
       expect(rounded[0]).not.toEqual(exact[0]);
       for (const [i, values] of rounded.entries()) await expectClose(values, exact[i]!, { relative }, name);
     }
   });
 
-  it.each(Object.entries(programs))(
+  it.each(Object.entries(families))(
     "%s: the same bits in five orders of threads, and the CPU's result",
     async (_, program) => {
       const first = await outcome(program, emulated());

@@ -3,7 +3,8 @@
  * it was interrupted. What is compared is all that a run leaves behind: its losses in metrics.jsonl, and weights,
  * buffers, optimiser state and averages in last.safetensors.
  */
-import { copyFile, mkdir, readFile } from "node:fs/promises";
+import { spawnSync } from "node:child_process";
+import { copyFile, mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import {
@@ -164,6 +165,23 @@ describe("an interrupted run that is resumed ends with the same bits", () => {
     }
     await run("killed", { resume: true, modelSeed: 2 });
     await expectSameOutcome("killed", "whole");
+  });
+});
+
+describe("a writer that was killed", () => {
+  it("leaves a temporary file that the next save removes, and only that", async () => {
+    const { pid: dead } = spawnSync(process.execPath, ["--version"]);
+    const name = (pid: number | undefined) => `.last.safetensors.${pid}.0123456789ab.tmp`;
+    const directory = join(root, "abandoned");
+    await mkdir(directory);
+    const others = [name(process.ppid), name(process.pid), `.other.safetensors.${dead}.0123456789ab.tmp`];
+    for (const file of [name(dead), ...others]) await writeFile(join(directory, file), "half of it");
+    await run("abandoned", { epochs: 1 });
+    const left = (await readdir(directory)).filter((file) => file.endsWith(".tmp"));
+    expect(left.sort()).toEqual(others.sort());
+    await writeFile(join(directory, name(dead)), "half of it");
+    await run("abandoned", { epochs: 1, resume: true });
+    expect(await readdir(directory)).not.toContain(name(dead));
   });
 });
 

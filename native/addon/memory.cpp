@@ -49,10 +49,15 @@ std::shared_ptr<Block> Memory::allocate(size_t bytes, std::string* why) {
     if (!pointer && possible) pointer = take_cached(size, &capacity);
     if (!pointer && possible) pointer = take_new(size);
     if (!pointer) {
+        const std::optional<mm_device_description> left = device();
         *why = std::to_string(bytes) + " bytes (" + in_mebibytes(bytes) + ") could not be allocated on device \"" +
                backend_->name + "\": " + std::to_string(live_bytes_) + " bytes (" + in_mebibytes(live_bytes_) +
                ") are in use, " + std::to_string(reserved_bytes()) + " bytes (" + in_mebibytes(reserved_bytes()) +
-               ") reserved" + free_memory() + ". Use a smaller batch or image, or dispose what is no longer needed.";
+               ") reserved" +
+               (left ? ", and the device has " + in_mebibytes((size_t)left->free_bytes) + " of " +
+                           in_mebibytes((size_t)left->total_bytes) + " free"
+                     : "") +
+               ". Use a smaller batch or image, or dispose what is no longer needed.";
         return nullptr;
     }
     if (!of_pool) used_bytes_ += capacity;
@@ -63,12 +68,10 @@ std::shared_ptr<Block> Memory::allocate(size_t bytes, std::string* why) {
     return std::make_shared<Block>(shared_from_this(), pool_, block_count_++, pointer, bytes, capacity);
 }
 
-// What the device itself says it has left, where it says so.
-std::string Memory::free_memory() const {
-    mm_device_description device{};
-    if (backend_->describe(stream_, &device) != MM_OK) return {};
-    return ", and the device has " + in_mebibytes((size_t)device.free_bytes) + " of " +
-           in_mebibytes((size_t)device.total_bytes) + " free";
+std::optional<mm_device_description> Memory::device() const {
+    mm_device_description description{};
+    if (backend_->describe(stream_, &description) != MM_OK) return std::nullopt;
+    return description;
 }
 
 void* Memory::take_of_pool(size_t size, size_t* capacity) { return take_best(pool_->cached_, size, capacity); }

@@ -18,6 +18,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <unordered_map>
 
@@ -52,6 +53,9 @@ public:
     // Uninitialised memory; empty, with the state of things in *why, if there is none left.
     std::shared_ptr<Block> allocate(size_t bytes, std::string* why);
 
+    // Gives what is cached back to the system, when all that is queued has run: waits for that.
+    void trim();
+
     // Allocates from this pool from here on; from the cache, if it is null.
     void use_pool(std::shared_ptr<Pool> pool) { pool_ = std::move(pool); }
 
@@ -67,15 +71,16 @@ public:
     size_t peak_bytes() const { return peak_bytes_; }
     size_t reserved_bytes() const { return cached_bytes_ + used_bytes_; }
 
+    // What the device itself says it has and has left, where it says so.
+    std::optional<mm_device_description> device() const;
+
 private:
     friend class Block;
     friend class Pool;
 
-    std::string free_memory() const;
     void* take_of_pool(size_t size, size_t* capacity);
     void* take_cached(size_t size, size_t* capacity);
     void* take_new(size_t size);
-    void trim();
     void recycle(const Block& block);
     void end_pool(Pool& pool);
 

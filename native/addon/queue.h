@@ -32,7 +32,8 @@ public:
     Queue(const Queue&) = delete;
     Queue& operator=(const Queue&) = delete;
 
-    // `operation` has to outlive the queue (names of operations are literals).
+    // `operation` has to outlive the queue (names of operations are literals). Work may throw a Failure: one that
+    // happened elsewhere, and is told here.
     void push(const char* operation, Work work) { push({operation, std::move(work), nullptr}); }
 
     // `done` is called on the executor after `work`, with the failure that this wait takes, if there is one.

@@ -1,6 +1,7 @@
 #include "stream.h"
 
 #include <cstring>
+#include <future>
 
 #include "../backend/block.h"
 #include "buffer.h"
@@ -50,6 +51,14 @@ Napi::Error error_of(Napi::Env env, const Failure& failure) {
 
 Napi::Number number(Napi::Env env, double value) { return Napi::Number::New(env, value); }
 
+// Host memory for a tensor on its way.
+std::shared_ptr<char[]> host_memory(Napi::Env env, const char* operation, size_t bytes) {
+    std::shared_ptr<char[]> memory(new (std::nothrow) char[bytes]);
+    if (memory) return memory;
+    const std::string problem = ": no host memory for a copy of " + std::to_string(bytes) + " bytes";
+    throw coded_error(env, code::out_of_memory, operation + problem, operation);
+}
+
 }  // namespace
 
 Napi::Function Stream::define(Napi::Env env) {
@@ -57,8 +66,9 @@ Napi::Function Stream::define(Napi::Env env) {
         env, "NativeStream",
         {InstanceAccessor<&Stream::backend_name>("backend"), InstanceMethod<&Stream::allocate>("allocate"),
          InstanceMethod<&Stream::upload>("upload"), InstanceMethod<&Stream::download>("download"),
-         InstanceMethod<&Stream::synchronize>("synchronize"), InstanceMethod<&Stream::call>("call"),
-         InstanceMethod<&Stream::memory>("memory"), InstanceMethod<&Stream::describe>("describe"),
+         InstanceMethod<&Stream::receive>("receive"), InstanceMethod<&Stream::synchronize>("synchronize"),
+         InstanceMethod<&Stream::call>("call"), InstanceMethod<&Stream::memory>("memory"),
+         InstanceMethod<&Stream::describe>("describe"),
          InstanceAccessor<&Stream::has_graphs>("graphs"), InstanceMethod<&Stream::begin_capture>("beginCapture"),
          InstanceMethod<&Stream::end_capture>("endCapture"),
          InstanceMethod<&Stream::abandon_capture>("abandonCapture"),
@@ -158,7 +168,12 @@ Napi::Value Stream::allocate(const Napi::CallbackInfo& info) {
         throw coded_error(env, code::invalid_argument, "allocate: byteLength has to be a whole number from 0", "allocate");
     std::string why;
     std::shared_ptr<Block> block = memory_->allocate((size_t)*bytes, &why);
-    if (!block) throw coded_error(env, code::out_of_memory, "allocate: " + why, "allocate");
+    if (!block) {
+        Napi::Error error = coded_error(env, code::out_of_memory, "allocate: " + why, "allocate");
+        error.Set("requestedBytes", number(env, (double)*bytes));
+        if (const auto device = memory_->device()) error.Set("freeBytes", number(env, (double)device->free_bytes));
+        throw error;
+    }
     return Buffer::create(env, std::move(block), 0, (size_t)*bytes);
 }
 
@@ -304,18 +319,16 @@ void Stream::upload(const Napi::CallbackInfo& info) {
                       "the graph would repeat these very bytes; upload before, to memory that it reads");
     const HostBytes source = host_bytes(env, "upload", info[1]);
     void* target = device_bytes(env, "upload", info[0], source.bytes);
-    std::shared_ptr<char[]> copy(new (std::nothrow) char[source.bytes]);
-    if (!copy) {
-        throw coded_error(env, code::out_of_memory,
-                          "upload: no host memory for a copy of " + std::to_string(source.bytes) + " bytes", "upload");
-    }
+    std::shared_ptr<char[]> copy = host_memory(env, "upload", source.bytes);
     if (source.bytes) std::memcpy(copy.get(), source.data, source.bytes);
-    queue_->push("upload", [this, target, copy = std::move(copy), bytes = source.bytes] {
-        const mm_status status = backend_->upload(stream_, target, copy.get(), bytes);
-        in_transfer_.push_back(copy);
-        in_transfer_bytes_ += bytes;
-        return status == MM_OK && in_transfer_bytes_ > most_in_transfer ? finish_transfers() : status;
-    });
+    queue_->push("upload", [this, target, copy, bytes = source.bytes] { return send(target, copy, bytes); });
+}
+
+mm_status Stream::send(void* target, std::shared_ptr<char[]> host, size_t bytes) {
+    const mm_status status = backend_->upload(stream_, target, host.get(), bytes);
+    in_transfer_.push_back(std::move(host));
+    in_transfer_bytes_ += bytes;
+    return status == MM_OK && in_transfer_bytes_ > most_in_transfer ? finish_transfers() : status;
 }
 
 Napi::Value Stream::download(const Napi::CallbackInfo& info) {
@@ -328,6 +341,45 @@ Napi::Value Stream::download(const Napi::CallbackInfo& info) {
         return status == MM_OK ? finish_transfers() : status;
     };
     return wait(env, "download", work, info[1].As<Napi::Object>());
+}
+
+// Both ends are queued here and now, so each stream keeps its own order, and whichever executor waits does so for
+// work that was queued before its own: two streams that copy to each other never wait in a circle. A failure that is
+// pending on the source travels with the bytes, which may be worth nothing because of it: it is told where they are
+// read.
+void Stream::receive(const Napi::CallbackInfo& info) {
+    const Napi::Env env = info.Env();
+    Stream* source = Stream::of(env, info[1]);
+    if (!source)
+        throw coded_error(env, code::invalid_argument, "receive: the second argument has to be a stream", "receive");
+    for (const Stream* end : {source, this})
+        end->expect_no_capture(env, "to", "copy between devices before, to memory that the graph reads");
+    void* target = device_bytes(env, "receive", info[0], 0);
+    const void* from = source->device_bytes(env, "receive", info[2], 0);
+    const size_t bytes = Buffer::of(env, info[0])->bytes(), sent = Buffer::of(env, info[2])->bytes();
+    if (bytes != sent) {
+        const std::string sizes = std::to_string(sent) + " bytes do not fill a buffer of " + std::to_string(bytes);
+        throw coded_error(env, code::invalid_argument, "receive: " + sizes, "receive");
+    }
+    const std::shared_ptr<char[]> copy = host_memory(env, "receive", bytes);
+    const auto sending = std::make_shared<std::promise<std::optional<Failure>>>();
+    const std::shared_future<std::optional<Failure>> sent_or_failed = sending->get_future();
+    const auto download = [source, copy, from, bytes] {
+        const mm_status status = source->backend_->download(source->stream_, copy.get(), from, bytes);
+        return status == MM_OK ? source->finish_transfers() : status;
+    };
+    const auto done = [sending](std::optional<Failure> failure) { sending->set_value(std::move(failure)); };
+    source->queue_->push_wait("to", download, done);
+    queue_->push("to", [this, target, copy, bytes, sent_or_failed] {
+        std::optional<Failure> failure;
+        try {
+            failure = sent_or_failed.get();
+        } catch (const std::future_error&) {  // dropped from its queue
+            failure = Failure{MM_DEVICE_ERROR, "to", "the tensor's own device was closed before it was copied"};
+        }
+        if (failure) throw *failure;
+        return send(target, copy, bytes);
+    });
 }
 
 Napi::Value Stream::synchronize(const Napi::CallbackInfo& info) {
@@ -368,8 +420,13 @@ void Stream::settle_answered(Napi::Env env) {
         std::lock_guard lock(answered_mutex_);
         answered.swap(answered_);
     }
-    for (const std::optional<Failure>& failure : answered)
+    bool starved = false;
+    for (const std::optional<Failure>& failure : answered) {
         settle_first(env, failure ? std::optional(error_of(env, *failure)) : std::nullopt);
+        starved = starved || (failure && failure->status == MM_OUT_OF_MEMORY);
+    }
+    // An operation found no memory for itself, and what is cached here is out of its reach: the next attempt has it.
+    if (starved && queue_) memory_->trim();
 }
 
 void Stream::settle_first(Napi::Env env, const std::optional<Napi::Error>& error) {

@@ -49,6 +49,7 @@ private:
     Napi::Value allocate(const Napi::CallbackInfo& info);
     void upload(const Napi::CallbackInfo& info);
     Napi::Value download(const Napi::CallbackInfo& info);
+    void receive(const Napi::CallbackInfo& info);
     Napi::Value synchronize(const Napi::CallbackInfo& info);
     void call(const Napi::CallbackInfo& info);
     Napi::Value has_graphs(const Napi::CallbackInfo& info);
@@ -76,6 +77,8 @@ private:
     void settle_answered(Napi::Env env);
     void settle_first(Napi::Env env, const std::optional<Napi::Error>& error);
 
+    // On the executor: brings host memory to the device, and keeps it until that is done.
+    mm_status send(void* target, std::shared_ptr<char[]> host, size_t bytes);
     // On the executor: waits for the device, and lets go of the host memory of its uploads.
     mm_status finish_transfers();
 

@@ -1,6 +1,7 @@
 /** All benchmarks of some networks, and a row of results for each. */
+import { withBatchAdvice } from "../models/batch-memory.js";
 import { medMambaConfig, type Variant } from "../models/medmamba.js";
-import type { Device, DeviceOptions } from "../tensor/device.js";
+import type { Device, Precision } from "../tensor/device.js";
 import { kernelBenchmarks } from "./kernels.js";
 import { type Bound, type Limits, leastTime } from "./limits.js";
 import { measure, type Pace, type Timed } from "./measure.js";
@@ -8,7 +9,6 @@ import { blockBenchmarks, modelBenchmarks } from "./networks.js";
 import { type Cost, stagesOf } from "./work.js";
 
 /** How the device multiplies. */
-export type Precision = NonNullable<DeviceOptions["precision"]>;
 
 /** Work with its tensors, ready to run. */
 export interface Opened extends Timed {
@@ -76,8 +76,9 @@ export async function runBenchmark(
   pace: Pace,
 ): Promise<Row> {
   const { name, shape, images, cost } = benchmark;
-  const opened = benchmark.open(device);
+  let opened: Opened | undefined;
   try {
+    opened = benchmark.open(device);
     const { seconds, spread, samples } = await measure(device, opened, pace);
     const { seconds: leastSeconds, bound } = leastTime(cost, limits);
     return {
@@ -96,7 +97,9 @@ export async function runBenchmark(
       bound,
       ofLimit: leastSeconds / seconds,
     };
+  } catch (error) {
+    throw withBatchAdvice(error, { device, batchSize: images });
   } finally {
-    opened.close();
+    opened?.close();
   }
 }

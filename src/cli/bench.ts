@@ -3,10 +3,10 @@ import { type Command, InvalidArgumentError } from "commander";
 import { type Limits, measureLimits } from "../benchmark/limits.js";
 import { type Pace, paces } from "../benchmark/measure.js";
 import { profileTraining } from "../benchmark/profile.js";
-import { allBenchmarks, type Benchmark, type Precision, type Row, runBenchmark } from "../benchmark/suite.js";
+import { allBenchmarks, type Benchmark, type Row, runBenchmark } from "../benchmark/suite.js";
 import { medMambaConfig, type Variant, variants } from "../models/medmamba.js";
 import { OutOfMemoryError } from "../native/errors.js";
-import { type Device, openDevice } from "../tensor/device.js";
+import { type Device, openDevice, type Precision, precisions } from "../tensor/device.js";
 import {
   counterpart,
   type Report,
@@ -22,7 +22,7 @@ import { UsageError } from "./failure.js";
 import { type CommonOptions, counts, number, openDeviceOf, withCommonOptions } from "./options.js";
 import { interruptible, Terminal } from "./terminal.js";
 
-interface BenchOptions extends CommonOptions {
+interface BenchOptions extends Omit<CommonOptions, "precision"> {
   readonly variant?: Variant[];
   readonly imageSize: number;
   readonly batchSize?: number[];
@@ -88,7 +88,7 @@ export function addBench(program: Command): void {
     .option(
       "--precision <list>",
       "float32, tf32, bf16 (default: float32, on a GPU float32,bf16)",
-      listOf<Precision>(["float32", "tf32", "bf16"]),
+      listOf<Precision>(precisions),
     )
     .option("--filter <text>", "only rows with this in kernel or shape")
     .option("--quick", "few repeats and rough limits: to see that it works")
@@ -117,7 +117,8 @@ async function run(options: BenchOptions): Promise<void> {
   }
   const terminal = new Terminal(options);
   const earlier = compare === undefined ? undefined : readReport(compare);
-  const device = openDeviceOf(options);
+  const { precision: _, ...common } = options;
+  const device = openDeviceOf(common);
   const settings = settingsFor(device, options);
   const suites = profile ? [] : settings.batchSizes.map((batch) => suite(settings, batch, filter));
   const machine = describeMachine(device);

@@ -6,7 +6,7 @@ import type { Command } from "commander";
 import { demoClasses, writeDemoDataset } from "../data/index.js";
 import { CommandError } from "./failure.js";
 import { openCheckpoint } from "./for-checkpoint.js";
-import { type CommonOptions, count, countOrZero, openDeviceOf, withCommonOptions } from "./options.js";
+import { type CommonOptions, count, countOrZero, openTrainingDevice, withCommonOptions } from "./options.js";
 import { predictFiles, predictionLines } from "./predict.js";
 import { planStart, runFiles } from "./run-directory.js";
 import type { RunOptions } from "./run-plan.js";
@@ -56,7 +56,7 @@ async function run(options: DemoOptions): Promise<void> {
   const terminal = new Terminal(options);
   const started = performance.now();
   expectOwnFolder(out);
-  const device = openDeviceOf(options);
+  const device = openTrainingDevice(options, undefined);
   const [data, directory] = [join(out, "data"), join(out, "run")];
   await interruptible(terminal, "Stopping.", async (signal) => {
     terminal.print("MedMamba learns to tell ultrasound images of three findings apart: a cyst,");

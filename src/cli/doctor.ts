@@ -6,7 +6,7 @@ import { addonPath, loadAddon } from "../native/load.js";
 import { type Device, type DeviceDescription, devices, openDevice } from "../tensor/device.js";
 import { compare, type KernelVerdict, kernelChecks } from "./doctor-checks.js";
 import { CommandError } from "./failure.js";
-import { type CommonOptions, openDeviceOf, withCommonOptions } from "./options.js";
+import { type CommonOptions, openDeviceOf, precisionOption, withCommonOptions } from "./options.js";
 import { packageVersion } from "./package.js";
 import { Terminal } from "./terminal.js";
 import { byteSize, columns, plural, shortPath } from "./wording.js";
@@ -24,7 +24,8 @@ export function addDoctor(program: Command): void {
   const command = program
     .command("doctor")
     .summary("say what this machine can run, and check every kernel")
-    .description("Say what this machine can run and why not, then check every kernel against a reference.");
+    .description("Say what this machine can run and why not, then check every kernel against a reference.")
+    .addOption(precisionOption("float32"));
   withCommonOptions(command).addHelpText("after", examples).action(run);
 }
 
@@ -87,7 +88,7 @@ function machineLines({ medmamba, node, system, addon, processor, memory, cuda, 
   const { simdLevels, model, cores } = processor;
   const levels = simdLevels.map((level) => (level === device.simd ? `${level} (in use)` : level)).join(", ");
   const gpus = cuda.devices.map(({ name, usable, model: gpu, reason = "" }) =>
-    usable ? `${name}: ${gpu}` : `not usable: ${firstSentence(reason)}`,
+    usable ? `${name}: ${gpu}` : `not usable: ${reason}`,
   );
   const rows = [
     ["medmamba", `${medmamba} on Node ${node}, ${system}`],
@@ -103,13 +104,6 @@ function machineLines({ medmamba, node, system, addon, processor, memory, cuda, 
     ],
   ];
   return columns(rows, { left: true });
-}
-
-/** What was wrong, without the device's name before it and the advice after it. */
-function firstSentence(reason: string): string {
-  return (reason.split("\n", 1)[0] ?? "")
-    .replace(/^device "[^"]*" is not usable: /, "")
-    .replace(/ \(device \d+ was asked for\)/, "");
 }
 
 async function checkKernels(device: Device, terminal: Terminal): Promise<KernelVerdict[]> {

@@ -3,7 +3,7 @@ import { type Command, Option } from "commander";
 import { type SplitName, splitNames } from "../data/index.js";
 import { evaluate } from "../evaluation/evaluate.js";
 import { openCheckpoint, openSplit } from "./for-checkpoint.js";
-import { type CommonOptions, count, openDeviceOf, withCommonOptions } from "./options.js";
+import { type CommonOptions, count, openDeviceOf, precisionOption, withCommonOptions } from "./options.js";
 import { expectCheckpoint, expectPath } from "./paths.js";
 import { writeReport } from "./report-files.js";
 import { scoreLines, scoresOf } from "./scores.js";
@@ -39,7 +39,8 @@ export function addEvaluate(program: Command): void {
       new Option("--split <name>", "which part of the data set").choices([...splitNames]).default("test"),
     )
     .option("--report <folder>", "also write figures and report.html there")
-    .option("--batch-size <count>", "images computed at once", count, 32);
+    .option("--batch-size <count>", "images computed at once", count, 32)
+    .addOption(precisionOption("float32"));
   withCommonOptions(command).addHelpText("after", examples).action(run);
 }
 

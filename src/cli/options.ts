@@ -1,10 +1,12 @@
 /** Options that commands share, and the checks of values: what cannot be is refused before anything is done. */
 import { type Command, InvalidArgumentError, Option } from "commander";
-import { type Device, resolveDevice } from "../tensor/device.js";
+import { type Device, type Precision, precisions, resolveDevice, whyNotGpu } from "../tensor/device.js";
 
 export interface CommonOptions {
   readonly device: string;
   readonly threads?: number;
+  /** Of commands that take it. */
+  readonly precision?: Precision;
   readonly json?: boolean;
   readonly verbose?: boolean;
 }
@@ -22,10 +24,28 @@ export function withCommonOptions(command: Command): Command {
     .option("--verbose", "show where in the code an error came from");
 }
 
-/** The device that the options ask for. */
-export function openDeviceOf({ device, threads }: CommonOptions): Device {
+/** How a device multiplies. @param byDefault  in words */
+export function precisionOption(byDefault: string): Option {
+  return new Option("--precision <name>", `how products are computed (default: ${byDefault})`).choices(
+    precisions,
+  );
+}
+
+/** The device that the options ask for; says once if "auto" has to do without a GPU, and why. */
+export function openDeviceOf({ device, threads, precision }: CommonOptions): Device {
   if (threads !== undefined) process.env.MEDMAMBA_THREADS = String(threads);
-  return resolveDevice(device);
+  const opened = resolveDevice(device, precision);
+  const reason = device === "auto" ? whyNotGpu() : undefined;
+  if (reason !== undefined) process.stderr.write(`note: computing on the CPU, because ${reason}.\n`);
+  return opened;
+}
+
+/** The device to train on, with the precision that the run was planned with; without one, bf16 on a GPU. */
+export function openTrainingDevice(options: CommonOptions, planned: Precision | undefined): Device {
+  const device = openDeviceOf(planned === undefined ? options : { ...options, precision: planned });
+  if (planned !== undefined || !device.name.startsWith("cuda")) return device;
+  device.close();
+  return resolveDevice(device.name, "bf16");
 }
 
 /** The object without the fields that are undefined, so that it can be laid over another. */
@@ -35,7 +55,7 @@ export function defined<T extends object>(fields: T): { [K in keyof T]?: Exclude
 
 /** "cuda-emulated", which tests have, is not offered. */
 function deviceName(text: string): string {
-  if (/^(auto|cpu|cuda-emulated|cuda(:\d+)?)$/.test(text)) return text;
+  if (/^(auto|cpu|cuda(-emulated)?(:\d+)?)$/.test(text)) return text;
   throw new InvalidArgumentError("Use auto, cpu, cuda or cuda:1, cuda:2, ...");
 }
 

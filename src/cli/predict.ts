@@ -7,7 +7,7 @@ import { type Prediction, predictSamples } from "../evaluation/predict.js";
 import type { Checkpoint } from "../training/checkpoint.js";
 import { CommandError } from "./failure.js";
 import { openCheckpoint } from "./for-checkpoint.js";
-import { type CommonOptions, count, openDeviceOf, withCommonOptions } from "./options.js";
+import { type CommonOptions, count, openDeviceOf, precisionOption, withCommonOptions } from "./options.js";
 import { expectCheckpoint } from "./paths.js";
 import { interruptible, Terminal } from "./terminal.js";
 import { columns, decimals, plural, shortPath } from "./wording.js";
@@ -37,7 +37,8 @@ export function addPredict(program: Command): void {
     .description("Classify images: the class of each and its probability.")
     .argument("<image...>", "image files, or folders of them")
     .requiredOption("--checkpoint <file>", "the model, as training wrote it")
-    .option("--batch-size <count>", "images computed at once", count, 32);
+    .option("--batch-size <count>", "images computed at once", count, 32)
+    .addOption(precisionOption("float32"));
   withCommonOptions(command).addHelpText("after", examples).action(run);
 }
 

@@ -6,6 +6,7 @@ import { resolve } from "node:path";
 import { augmentations } from "../data/augmentation.js";
 import { definePreprocessing, type Preprocessing, type Resize, type SplitOptions } from "../data/index.js";
 import { type MedMambaConfig, medMambaConfig, type Variant, variants } from "../models/medmamba.js";
+import type { Precision } from "../tensor/device.js";
 import { type Monitor, type TrainingSettings, trainingSettings } from "../training/settings.js";
 import { asUsage, UsageError } from "./failure.js";
 import { defined } from "./options.js";
@@ -45,6 +46,7 @@ export interface RunOptions {
   monitor?: Monitor;
   patience?: number;
   seed?: number;
+  precision?: Precision;
   saveEvery?: number;
   checkpointing?: boolean;
   graphs?: boolean;
@@ -147,7 +149,7 @@ function planSplit([, validation = 0, test = 0]: readonly number[]): SplitOption
 function planSettings(options: RunOptions, base?: TrainingSettings): TrainingSettings {
   const { epochs, batchSize, lr, warmupEpochs, schedule, weightDecay, labelSmoothing, classWeights } =
     options;
-  const { averageDecay, maxGradNorm, monitor, patience, seed } = options;
+  const { averageDecay, maxGradNorm, monitor, patience, seed, precision } = options;
   const { augmentation: named, rotation, flip = true, cropScale } = options;
   const augmentation = {
     ...(named ? augmentations[named] : (base?.augmentation ?? augmentations.standard)),
@@ -157,7 +159,7 @@ function planSettings(options: RunOptions, base?: TrainingSettings): TrainingSet
   const rates = { epochs, batchSize, lr, warmupEpochs, schedule, weightDecay, labelSmoothing, classWeights };
   return trainingSettings({
     ...base,
-    ...defined({ ...rates, averageDecay, maxGradNorm, monitor, patience, seed }),
+    ...defined({ ...rates, averageDecay, maxGradNorm, monitor, patience, seed, precision }),
     augmentation,
   });
 }

@@ -12,9 +12,10 @@ import {
   nonNegative,
   number,
   numbers,
-  openDeviceOf,
+  openTrainingDevice,
   percentages,
   positive,
+  precisionOption,
   withCommonOptions,
 } from "./options.js";
 import { expectPath } from "./paths.js";
@@ -25,7 +26,7 @@ import { interruptible, Terminal } from "./terminal.js";
 import { carryOut, type TrainingOutcome } from "./training-run.js";
 import { columns, decimals, shortPath } from "./wording.js";
 
-interface TrainOptions extends CommonOptions, RunOptions {
+interface TrainOptions extends Omit<CommonOptions, "precision">, RunOptions {
   readonly out: string;
   readonly resume?: boolean;
   readonly overwrite?: boolean;
@@ -167,6 +168,7 @@ function addTrainingOptions(command: Command): void {
       countOrZero,
     )
     .option("--seed <number>", "of initial weights, order and augmentation (default: 0)", countOrZero)
+    .addOption(precisionOption("bf16 on a GPU, else float32"))
     .option("--save-every <steps>", "save within epochs too, so often; 0 for no (default: 0)", countOrZero)
     .optionsGroup("Options:");
 }
@@ -184,8 +186,9 @@ async function train({
   const terminal = new Terminal({ json });
   if (options.data !== undefined) expectPath(options.data, "data set");
   if (options.init !== undefined) expectPath(options.init, "file of weights");
-  const opened = openDeviceOf({ device, ...(threads !== undefined && { threads }) });
   const start = await planStart(out, options, { resume, overwrite });
+  const common = { device, ...(threads !== undefined && { threads }) };
+  const opened = openTrainingDevice(common, start.plan.settings.precision);
   const notice = "Stopping after this step; Ctrl-C again to quit at once.";
   const outcome = await interruptible(terminal, notice, (signal) =>
     carryOut(start, { device: opened, terminal, signal }),

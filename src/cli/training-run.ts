@@ -32,11 +32,15 @@ export interface TrainingOutcome {
   readonly files: readonly string[];
 }
 
+const chosenOnGpu = ", the default on a GPU; --precision float32 or tf32 is closer";
+
 export async function carryOut(
   start: RunStart,
   { device, terminal, signal }: { device: Device; terminal: Terminal; signal: AbortSignal },
 ): Promise<TrainingOutcome> {
-  const { directory, plan, resume } = start;
+  const { directory, resume } = start;
+  const { precision } = device;
+  const plan: RunPlan = { ...start.plan, settings: { ...start.plan.settings, precision } };
   const dataset = await openForTraining(plan, terminal, signal);
   const { preprocessing, settings, saveEvery, checkpointing, graphs } = plan;
   asUsage(() => resolveClassWeights(settings.classWeights, dataset.train));
@@ -49,12 +53,14 @@ export async function carryOut(
   });
   try {
     describe(plan, dataset, model, terminal);
+    const chosen = start.plan.settings.precision === undefined;
+    if (precision !== "float32") terminal.status(`Precision ${precision}${chosen ? chosenOnGpu : ""}`);
     if (plan.init !== undefined && !resume) {
       const taken = await startFrom(plan.init, model);
       terminal.status(`Weights   from ${shortPath(plan.init)}: ${taken}`);
     }
     // Only now is anything replaced: data or weights that cannot be read leave an earlier run as it was.
-    await beginRun(start);
+    await beginRun({ directory, plan, resume });
     terminal.status("");
     let epochs = 0;
     const result = await fit(model, {

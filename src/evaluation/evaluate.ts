@@ -1,5 +1,6 @@
 /** Running a model over a data set: probabilities and metrics. */
 import { type Dataset, Loader, type Sample } from "../data/index.js";
+import { withBatchAdvice } from "../models/batch-memory.js";
 import { toInput } from "../models/input.js";
 import type { MedMamba, PredictOptions } from "../models/medmamba.js";
 import { tidy } from "../tensor/scope.js";
@@ -52,6 +53,7 @@ export async function evaluate(
  *
  * @returns (samples, classes), in the data set's order
  * @throws EvaluationError if a probability is not finite
+ * @throws OutOfMemoryError that says which batch size to try
  */
 export async function predictDataset(
   model: MedMamba,
@@ -68,8 +70,7 @@ export async function predictDataset(
       const output = tidy(() =>
         model.predict(toInput(batch, dataset.preprocessing, model.device), { graphs }),
       );
-      const rows = await output.data();
-      output.dispose();
+      const rows = await output.data().finally(() => output.dispose());
       for (const [i, index] of batch.indices.entries()) {
         probabilities.set(rows.subarray(i * numClasses, (i + 1) * numClasses), index * numClasses);
       }
@@ -80,7 +81,8 @@ export async function predictDataset(
     }
   } catch (error) {
     model.releaseGraphs();
-    throw error;
+    const { device } = model;
+    throw withBatchAdvice(error, { device, batchSize: Math.min(batchSize, dataset.length) });
   } finally {
     model.train(wasTraining);
   }

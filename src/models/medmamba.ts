@@ -6,7 +6,7 @@ import { PatchEmbed, PatchMerging } from "../nn/patches.js";
 import { SSConvSSM } from "../nn/ss-conv-ssm.js";
 import { globalAveragePool } from "../ops/reduction.js";
 import { softmax } from "../ops/softmax.js";
-import { type Device, type DeviceLike, resolveDevice } from "../tensor/device.js";
+import { type Device, type DeviceLike, type Precision, resolveDevice } from "../tensor/device.js";
 import { GraphedFunction } from "../tensor/graphed-function.js";
 import { tidy } from "../tensor/scope.js";
 import { noGrad } from "../tensor/tape.js";
@@ -64,6 +64,8 @@ export interface MedMambaOptions extends Partial<MedMambaConfig> {
   variant?: Variant;
   /** Default "cpu". */
   device?: DeviceLike;
+  /** How the device multiplies; default "float32", or that of an opened device. */
+  precision?: Precision | undefined;
 }
 
 /**
@@ -74,6 +76,7 @@ export interface MedMambaOptions extends Partial<MedMambaConfig> {
 export function medMambaConfig({
   variant = "tiny",
   device: _,
+  precision: __,
   ...settings
 }: MedMambaOptions = {}): MedMambaConfig {
   if (!(variant in variants)) {
@@ -142,25 +145,22 @@ class Stage extends Module {
  *
  * Initialised as published; call `manualSeed` before for reproducible weights.
  *
- * @throws ArgumentError for a setting that cannot be, DeviceError if the device is not usable
+ * @throws ArgumentError for a setting that cannot be, DeviceError if the device is not usable or lacks the precision
  */
 export class MedMamba extends Module {
   /** The architecture, with all defaults filled in. */
   readonly config: Readonly<MedMambaConfig>;
-  /** Where its weights are; inputs have to be on the same. */
-  readonly device: Device;
   readonly #patchEmbed: PatchEmbed;
   readonly #layers: ModuleList<Stage>;
   readonly #head: Linear;
-  readonly #prediction: GraphedFunction;
+  #prediction: GraphedFunction;
 
   constructor(options: MedMambaOptions = {}) {
     super();
     const config = medMambaConfig(options);
     const { depths, dims, dState, patchSize, inChannels, numClasses, dropPathRate } = config;
-    const device = resolveDevice(options.device);
+    const device = resolveDevice(options.device, options.precision);
     this.config = config;
-    this.device = device;
     const blocks = depths.reduce((sum, depth) => sum + depth, 0);
     const rate = (block: number) => (blocks > 1 ? (dropPathRate * block) / (blocks - 1) : 0);
     let first = 0;
@@ -175,9 +175,12 @@ export class MedMamba extends Module {
     });
     this.#layers = this.child("layers", new ModuleList(stages));
     this.#head = this.child("head", new Linear(dims.at(-1) ?? 0, numClasses, { device }));
-    this.#prediction = new GraphedFunction(device, (images) => this.#predict(images), {
-      dependencies: () => this.#memoryOfWeights(),
-    });
+    this.#prediction = this.#graphedPrediction();
+  }
+
+  /** Where its weights are; inputs have to be on the same. */
+  get device(): Device {
+    return this.#head.weight.device;
   }
 
   /**
@@ -224,6 +227,19 @@ export class MedMamba extends Module {
 
   #predict(images: Tensor): Tensor {
     return noGrad(() => tidy(() => softmax(this.forward(images))));
+  }
+
+  #graphedPrediction(): GraphedFunction {
+    return new GraphedFunction(this.device, (images) => this.#predict(images), {
+      dependencies: () => this.#memoryOfWeights(),
+    });
+  }
+
+  override to(device: DeviceLike): this {
+    this.releaseGraphs();
+    super.to(device);
+    this.#prediction = this.#graphedPrediction();
+    return this;
   }
 
   /** Captured predictions read this memory, and no other: weights that change within it stay theirs. */

@@ -84,12 +84,17 @@ export interface NativeGraph {
 /** An in-order queue of work on one device. Calls return at once. */
 export interface NativeStream {
   readonly backend: string;
-  /** Uninitialised memory. Throws MEDMAMBA_OUT_OF_MEMORY. */
+  /** Uninitialised memory. Throws MEDMAMBA_OUT_OF_MEMORY with `requestedBytes` and, where known, `freeBytes`. */
   allocate(byteLength: number): NativeBuffer;
   /** Copies `source` now (the caller may overwrite it after the call) and queues the transfer. */
   upload(target: NativeBuffer, source: ArrayBufferView): void;
   /** Resolves when `target` holds the bytes; rejects with the first failure of queued work since the last wait. */
   download(source: NativeBuffer, target: ArrayBufferView): Promise<void>;
+  /**
+   * Queues a copy of another stream's memory, equally long, into this one's: behind what is queued on either, and
+   * without holding up the caller. A failure of earlier work on `source` goes along and rejects the next wait here.
+   */
+  receive(target: NativeBuffer, source: NativeStream, from: NativeBuffer): void;
   /** Resolves when everything queued so far has run; rejects as `download` does. */
   synchronize(): Promise<void>;
   /**

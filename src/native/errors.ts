@@ -33,10 +33,14 @@ export class ArgumentError extends MedMambaError {
   }
 }
 
-/** A device is not there, or cannot do what was asked. */
+/** A device is not there, or cannot do what was asked, such as computing with a precision that it lacks. */
 export class DeviceError extends MedMambaError {
-  constructor(message: string, options?: ErrorOptions) {
+  /** What was wrong alone, without the device's name before it and the advice after it. */
+  readonly reason: string;
+
+  constructor(message: string, { reason = message, ...options }: ErrorOptions & { reason?: string } = {}) {
     super("MEDMAMBA_NO_DEVICE", message, options);
+    this.reason = reason;
   }
 }
 
@@ -47,10 +51,31 @@ export class DisposedError extends MedMambaError {
   }
 }
 
-/** A device has no memory left for a tensor. */
-export class OutOfMemoryError extends MedMambaError {
-  constructor(message: string, options?: ErrorOptions) {
-    super("MEDMAMBA_OUT_OF_MEMORY", message, options);
+/** What an `OutOfMemoryError` knows beside its sentence. */
+export interface MemoryShortage {
+  /** Bytes that were asked for; undefined where an operation needed them for itself. */
+  readonly requestedBytes?: number | undefined;
+  /** Bytes that the device had left, where it says so. */
+  readonly freeBytes?: number | undefined;
+  /** Images that were computed at once, where a batch did not fit. */
+  readonly batchSize?: number | undefined;
+  /** A batch size that may fit; undefined where not even one image does, or no batch was computed. */
+  readonly suggestedBatchSize?: number | undefined;
+}
+
+/** A device has no memory left for a tensor. What was queued before is done, and the device can be used further. */
+export class OutOfMemoryError extends MedMambaError implements MemoryShortage {
+  readonly requestedBytes: number | undefined;
+  readonly freeBytes: number | undefined;
+  readonly batchSize: number | undefined;
+  readonly suggestedBatchSize: number | undefined;
+
+  constructor(message: string, { cause, ...shortage }: ErrorOptions & MemoryShortage = {}) {
+    super("MEDMAMBA_OUT_OF_MEMORY", message, { cause });
+    this.requestedBytes = shortage.requestedBytes;
+    this.freeBytes = shortage.freeBytes;
+    this.batchSize = shortage.batchSize;
+    this.suggestedBatchSize = shortage.suggestedBatchSize;
   }
 }
 
@@ -73,7 +98,8 @@ export function fromNative(error: unknown): Error {
   }
   const { code, message } = error;
   if (!code.startsWith("MEDMAMBA_")) return error;
-  if (code === "MEDMAMBA_OUT_OF_MEMORY") return new OutOfMemoryError(message, { cause: error });
+  if (code === "MEDMAMBA_OUT_OF_MEMORY")
+    return new OutOfMemoryError(message, { ...(error as MemoryShortage), cause: error });
   if (code === "MEDMAMBA_NO_DEVICE") return new DeviceError(message, { cause: error });
   if (code === "MEDMAMBA_DISPOSED") return new DisposedError(message);
   const operation = "operation" in error ? String(error.operation) : "";

@@ -2,8 +2,9 @@
  * A network, or a part of one: parameters, buffers and children by name. Names and order are PyTorch's, so that
  * `stateDict()` has the keys of published checkpoints.
  */
-import { MedMambaError } from "../native/errors.js";
-import { keep } from "../tensor/scope.js";
+import { ArgumentError, MedMambaError } from "../native/errors.js";
+import { type DeviceLike, resolveDevice } from "../tensor/device.js";
+import { keep, tidy } from "../tensor/scope.js";
 import type { Tensor } from "../tensor/tensor.js";
 
 /** Tensors by dotted name. */
@@ -149,6 +150,35 @@ export abstract class Module {
   /** Switches to evaluation: running statistics, no dropout. */
   eval(): this {
     return this.train(false);
+  }
+
+  /**
+   * Moves all parameters and buffers to another device: the same tensors, elsewhere. Their gradients are forgotten, and
+   * the copies are queued, so that the call returns at once. What an optimiser remembers does not move: make optimisers
+   * after moving. A graph that was recorded before cannot be differentiated any more.
+   *
+   * @throws DeviceError if there is no such device
+   * @throws ArgumentError if an optimiser holds a parameter; nothing has moved then, nor where memory runs out
+   */
+  to(device: DeviceLike): this {
+    const target = resolveDevice(device);
+    const moving = Object.entries(this.stateDict()).filter(([, tensor]) => tensor.device !== target);
+    const held = moving.find(([, tensor]) => tensor.gradTarget);
+    if (held) {
+      throw new ArgumentError(
+        `to: "${held[0]}" belongs to an optimiser, which stays on ${held[1].device}: dispose it, move, and make it anew.`,
+      );
+    }
+    // All copies are there before the first tensor changes; the scope disposes them if one of them fails.
+    tidy(() => {
+      const copies = moving.map(([, tensor]) => tensor.copyTo(target));
+      for (const [i, [, tensor]] of moving.entries()) {
+        tensor.grad?.dispose();
+        tensor.grad = null;
+        tensor.become(copies[i] as Tensor);
+      }
+    });
+    return this;
   }
 
   /** Gives the memory of all parameters and buffers back. */

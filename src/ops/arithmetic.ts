@@ -2,7 +2,7 @@
 import { ShapeError } from "../native/errors.js";
 import { noGrad, record } from "../tensor/tape.js";
 import { Tensor } from "../tensor/tensor.js";
-import { denseStrides, expectFloats } from "./check.js";
+import { denseStrides, expectFloats, padded } from "./check.js";
 import { sumTo } from "./reduction.js";
 
 const codes = { add: 0, sub: 1, mul: 2, div: 3 } as const;
@@ -31,18 +31,14 @@ function broadcastStrides(x: Tensor, shape: readonly number[]): number[] {
 function compute(operation: keyof typeof codes, a: Tensor, b: Tensor): Tensor {
   expectFloats(operation, { a, b });
   const shape = broadcastShape(operation, a, b);
-  if (shape.length > 8) throw new ShapeError(`${operation}: (${shape.join(", ")}) has more than eight axes.`);
+  const extents = padded(operation, shape, 1);
   const y = Tensor.empty(shape, a);
-  const padded = (values: readonly number[], filler: number) => [
-    ...values,
-    ...Array(8 - shape.length).fill(filler),
-  ];
   a.device.call("binary", {
     op: codes[operation],
     dimensions: shape.length,
-    shape: padded(shape, 1),
-    a_strides: padded(broadcastStrides(a, shape), 0),
-    b_strides: padded(broadcastStrides(b, shape), 0),
+    shape: extents,
+    a_strides: padded(operation, broadcastStrides(a, shape), 0),
+    b_strides: padded(operation, broadcastStrides(b, shape), 0),
     a,
     b,
     y,

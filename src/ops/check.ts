@@ -1,5 +1,6 @@
 /** Argument checks shared by the operations: messages name the operation, the argument, and both shapes. */
 import { ArgumentError, DTypeError, ShapeError } from "../native/errors.js";
+import { apart } from "../tensor/device.js";
 import type { Tensor } from "../tensor/tensor.js";
 
 type Named = Readonly<Record<string, Tensor | undefined>>;
@@ -20,9 +21,7 @@ export function expectFloats(operation: string, tensors: Named): void {
     }
     first ??= [name, tensor];
     if (tensor.device !== first[1].device) {
-      throw new ArgumentError(
-        `${operation}: ${first[0]} is on ${first[1].device}, but ${name} is on ${tensor.device}.`,
-      );
+      throw new ArgumentError(`${operation}: ${apart(first[0], first[1].device, name, tensor.device)}`);
     }
   }
 }
@@ -93,4 +92,18 @@ export function denseStrides(shape: readonly number[]): number[] {
     strides[axis] = (strides[axis + 1] ?? 1) * (shape[axis + 1] ?? 1);
   }
   return strides;
+}
+
+/** The most axes that a strided operation walks: `MM_MAX_DIMENSIONS` of backend.h. */
+const mostAxes = 8;
+
+/**
+ * Extents or strides as backend.h takes them: filled up to eight axes.
+ *
+ * @throws ShapeError if there are more
+ */
+export function padded(operation: string, values: readonly number[], filler: number): number[] {
+  if (values.length > mostAxes)
+    throw new ShapeError(`${operation}: (${values.join(", ")}) has more than eight axes.`);
+  return [...values, ...Array<number>(mostAxes - values.length).fill(filler)];
 }

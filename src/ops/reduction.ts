@@ -2,7 +2,7 @@
 import { tidy } from "../tensor/scope.js";
 import { record } from "../tensor/tape.js";
 import { Tensor } from "../tensor/tensor.js";
-import { axisIndex, denseStrides, expectFloats, extents, sameShape } from "./check.js";
+import { axisIndex, denseStrides, expectFloats, extents, padded, sameShape } from "./check.js";
 import { reshape } from "./shape.js";
 
 /** Options of `sum` and `mean`. */
@@ -88,16 +88,12 @@ function spread(
   const strides = denseStrides(kept).map((stride, axis) => (reduced.includes(axis) ? 0 : stride));
   const factor = Tensor.empty([], dy);
   dy.device.call("fill", { count: 1, value: scale, y: factor });
-  const padded = (values: readonly number[], filler: number) => [
-    ...values,
-    ...Array(8 - shape.length).fill(filler),
-  ];
   dy.device.call("binary", {
     op: 2,
     dimensions: shape.length,
-    shape: padded(shape, 1),
-    a_strides: padded(strides, 0),
-    b_strides: Array(8).fill(0),
+    shape: padded("sum", shape, 1),
+    a_strides: padded("sum", strides, 0),
+    b_strides: padded("sum", [], 0),
     a: dy,
     b: factor,
     y: dx,

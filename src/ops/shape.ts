@@ -4,7 +4,7 @@ import { type DeviceLike, resolveDevice } from "../tensor/device.js";
 import { type DType, dtypes } from "../tensor/dtype.js";
 import { record } from "../tensor/tape.js";
 import { sizeOf, Tensor } from "../tensor/tensor.js";
-import { axisIndex, denseStrides, sameShape } from "./check.js";
+import { axisIndex, denseStrides, padded, sameShape } from "./check.js";
 
 /** How a strided copy reads or writes: `index . strides + offset`, in elements. */
 interface Layout {
@@ -14,17 +14,12 @@ interface Layout {
 
 /** target[index] = source[index] for every index of `shape`, each through its own layout. */
 function copy(source: Tensor, from: Layout, target: Tensor, to: Layout, shape: readonly number[]): void {
-  if (shape.length > 8) throw new ShapeError(`(${shape.join(", ")}) has more than eight axes.`);
-  const padded = (values: readonly number[], filler: number) => [
-    ...values,
-    ...Array(8 - values.length).fill(filler),
-  ];
   source.device.call("copy", {
     dimensions: shape.length,
     element_size: dtypes[source.dtype].bytes,
-    shape: padded(shape, 1),
-    x_strides: padded(from.strides, 0),
-    y_strides: padded(to.strides, 0),
+    shape: padded("copy", shape, 1),
+    x_strides: padded("copy", from.strides, 0),
+    y_strides: padded("copy", to.strides, 0),
     x_offset: from.offset ?? 0,
     y_offset: to.offset ?? 0,
     x: source,
@@ -170,9 +165,15 @@ export function transpose(x: Tensor, first = -2, second = -1): Tensor {
 }
 
 /**
- * `x` in another dtype, or on another device; shares memory if it is there already. Differentiable between float32
- * and bfloat16.
+ * `x` in another dtype, or on another device; shares memory if it is there already. Differentiable between devices, and
+ * between float32 and bfloat16: the gradient goes back to where `x` is.
  *
+ * Between devices the copy is queued like any operation, and the call returns at once: the source brings the bytes to
+ * the host behind what it has to do before, the target waits for them in its own order. So `x` may be disposed or
+ * overwritten, and the result be used, right after the call. If earlier work on the source has failed, the next wait on
+ * the target tells.
+ *
+ * @param target  a dtype, a device by name (with precision "float32"), or an opened device
  * @throws DeviceError if there is no such device
  */
 export function to(x: Tensor, target: DType | DeviceLike): Tensor {
@@ -184,8 +185,7 @@ export function to(x: Tensor, target: DType | DeviceLike): Tensor {
     return differentiable ? record("to", y, { x }, {}, (dy) => ({ x: dy })) : y;
   }
   const device = resolveDevice(target as DeviceLike);
-  if (device === x.device) return reshape(x, x.shape);
-  throw new ArgumentError(
-    `to: moving from ${x.device} to ${device} needs a second device, which this build lacks.`,
-  );
+  const source = x.device;
+  if (device === source) return reshape(x, x.shape);
+  return record("to", x.copyTo(device), { x }, {}, (dy) => ({ x: dy.copyTo(source) }));
 }

@@ -14,20 +14,19 @@ import type {
   NativePlan,
   NativeStream,
 } from "../native/addon.js";
-import { DeviceError, fromNative } from "../native/errors.js";
+import { ArgumentError, DeviceError, fromNative } from "../native/errors.js";
 import { inspectLibrary } from "../native/inspection.js";
 import { backendLibrary, isSourceCheckout, loadAddon } from "../native/load.js";
 import { whyNoGpu } from "../native/probe.js";
 
+/** Memory of a device, as an operation takes it: a tensor. */
+interface Field {
+  readonly handle: NativeBuffer;
+  readonly device: Device;
+}
+
 /** What an operation passes for a field of its parameter struct. */
-export type Argument =
-  | { readonly handle: NativeBuffer }
-  | readonly { readonly handle: NativeBuffer }[]
-  | number
-  | boolean
-  | readonly number[]
-  | Fields
-  | undefined;
+export type Argument = Field | readonly Field[] | number | boolean | readonly number[] | Fields | undefined;
 
 /** The fields of an operation's parameter struct. */
 export interface Fields {
@@ -40,17 +39,23 @@ export type Varying = { readonly [field: string]: number | boolean };
 /** What is done on the host for a launch: numbers for a call that varies, or something else. */
 export type LaunchAction = () => Varying | undefined;
 
+/**
+ * How matrix products and convolutions multiply: float32, or rounded to 11 ("tf32") or 8 ("bf16") significant bits for
+ * the units of a GPU, and of some processors, that are many times faster. Sums and everything else are float32.
+ */
+export type Precision = "float32" | "tf32" | "bf16";
+
+/** All of them, the most exact first. */
+export const precisions: readonly Precision[] = ["float32", "tf32", "bf16"];
+
 /** Settings of a device that `openDevice` opens. */
 export interface DeviceOptions {
   /** CPU: number of threads; default `MEDMAMBA_THREADS` or all cores that the process may use. */
   threads?: number;
   /** CPU: "portable", "avx2" or "avx512"; default `MEDMAMBA_SIMD` or the best that the machine runs. */
   simd?: string;
-  /**
-   * GPU: how matrix products and convolutions multiply, default "float32". "tf32" and "bf16" use the tensor cores, with
-   * numbers of 11 and 8 significant bits; sums and everything else are float32.
-   */
-  precision?: "float32" | "tf32" | "bf16";
+  /** Default "float32". Not every device has every one. */
+  precision?: Precision;
 }
 
 /** What a device is, or why it cannot be used. */
@@ -63,6 +68,8 @@ export interface DeviceDescription {
   readonly reason?: string;
   /** Model of the processor or GPU. */
   readonly model?: string;
+  /** How it multiplies, where it is open. */
+  readonly precision?: Precision;
   /** CPU: SIMD level and threads in use. */
   readonly simd?: string;
   /** CPU: threads in use. */
@@ -99,6 +106,8 @@ export class Device {
     /** "cpu", "cuda:0", ... */
     readonly name: string,
     stream: NativeStream,
+    /** How it multiplies. */
+    readonly precision: Precision = "float32",
   ) {
     this.#stream = stream;
   }
@@ -118,6 +127,11 @@ export class Device {
     await this.#stream.download(source, target).catch(rethrow);
   }
 
+  /** @internal Queues a copy from another device, equally long; see `NativeStream.receive`. */
+  receive(target: NativeBuffer, source: Device, from: NativeBuffer): void {
+    guarded(() => this.#stream.receive(target, source.#stream, from));
+  }
+
   /** Resolves when all work queued so far is done; rejects with the first failure since the last wait. */
   async synchronize(): Promise<void> {
     await this.#stream.synchronize().catch(rethrow);
@@ -126,9 +140,13 @@ export class Device {
   /**
    * @internal Queues an operation of backend.h or block.h with its struct's fields. Those that `varying` gives are asked
    * for now, and again for each launch if the call is captured in a graph.
+   *
+   * @throws ArgumentError if a tensor is on another device
    */
   call(operation: string, fields: Fields, varying?: () => Varying): void {
-    const parameters = toNative(varying ? { ...fields, ...varying() } : fields);
+    const parameters = toNative(varying ? { ...fields, ...varying() } : fields, (name, { device }) => {
+      if (device !== this) throw new ArgumentError(`${operation}: ${apart(name, device, "the call", this)}`);
+    });
     guarded(() => this.#stream.call(operation, parameters, varying !== undefined));
     if (varying) this.#actions?.push(varying);
   }
@@ -208,7 +226,7 @@ export class Device {
   /** What this device is. */
   describe(): DeviceDescription {
     const { name: model, ...native } = this.#stream.describe();
-    return { name: this.name, usable: true, model, ...native };
+    return { name: this.name, usable: true, model, precision: this.precision, ...native };
   }
 
   /** Drops queued work and frees the memory of all tensors on this device, which become unusable. */
@@ -217,10 +235,16 @@ export class Device {
     for (const [name, device] of opened) if (device === this) opened.delete(name);
   }
 
-  /** The name. */
+  /** "cuda:0", or "cuda:0 (bf16)": devices of one GPU that differ in precision do not share tensors. */
   toString(): string {
-    return this.name;
+    return this.precision === "float32" ? this.name : `${this.name} (${this.precision})`;
   }
+}
+
+/** @internal "a is on cpu, but b is on cuda:0", and what to do about it. */
+export function apart(first: string, own: Device, second: string, other: Device): string {
+  const which = String(own) === String(other) ? `another device "${other}"` : other;
+  return `${first} is on ${own}, but ${second} is on ${which}; bring them together with to(device).`;
 }
 
 /** A device by name, or an opened one. */
@@ -230,49 +254,77 @@ const opened = new Map<string, Device>();
 let fallbackReason: string | undefined;
 
 /**
- * The device of that name, opened on first use and shared afterwards.
+ * The device of that name and precision, opened on first use and shared afterwards.
  *
- * @throws DeviceError with the reason if the device cannot be used
+ * @param precision  default "float32", or that of a device that is open already
+ * @throws DeviceError with the reason if the device cannot be used, or lacks the precision
+ * @throws ArgumentError if an opened device has another precision
  */
-export function resolveDevice(device: DeviceLike = "cpu"): Device {
-  if (device instanceof Device) return device;
-  const known = opened.get(device);
+export function resolveDevice(device: DeviceLike = "cpu", precision?: Precision): Device {
+  if (device instanceof Device) {
+    if (precision === undefined || precision === device.precision) return device;
+    throw new ArgumentError(
+      `the device was opened as ${device.name} with precision "${device.precision}", not "${precision}": ` +
+        "pass its name instead, or open it with that precision.",
+    );
+  }
+  const key = (name: string) => `${name} ${precision ?? "float32"}`;
+  const known = opened.get(key(device));
   if (known) return known;
-  const created = device === "auto" ? openBest() : (opened.get(canonicalName(device)) ?? openDevice(device));
-  opened.set(created.name, created);
-  opened.set(device, created);
+  const created =
+    device === "auto"
+      ? openBest(precision)
+      : (opened.get(key(canonicalName(device))) ?? openDevice(device, precision ? { precision } : {}));
+  opened.set(key(created.name), created);
+  opened.set(key(device), created);
   return created;
 }
 
 /**
  * Opens a device of its own, with its own stream, threads and memory, beside the shared one of that name.
  *
- * @throws DeviceError with the reason if the device cannot be used
+ * @throws DeviceError with the reason if the device cannot be used, or lacks the precision
  */
 export function openDevice(name: string, options: DeviceOptions = {}): Device {
   const [kind, index] = parseName(name);
-  const open = (library: string) =>
-    guarded(() => loadAddon().openStream(library, { ...options, deviceIndex: index }));
-  if (kind === "cpu") return new Device("cpu", open("cpu"));
-  const library = backendLibrary(kind === "cuda" ? "medmamba_cuda" : "medmamba_cuda_emulated");
-  const reason = whyNotLoadable(library) ?? (kind === "cuda" ? whyNoGpu(library) : undefined);
-  if (reason) throw notUsable(name, reason);
+  const library = libraryOf(kind, name);
   try {
-    return new Device(canonicalName(name), open(library));
+    const stream = guarded(() => loadAddon().openStream(library, { ...options, deviceIndex: index }));
+    return new Device(canonicalName(name), stream, options.precision);
   } catch (error) {
-    throw error instanceof DeviceError ? notUsable(name, error.message, error) : error;
+    throw error instanceof DeviceError ? notUsable(name, error.reason, error) : error;
   }
 }
 
-/** All devices that this build knows, usable or not. */
+/** All devices that this build knows, usable or not: the CPU, then every GPU, or "cuda:0" with the reason there is none. */
 export function devices(): DeviceDescription[] {
-  return ["cpu", "cuda:0"].map((name) => {
-    try {
-      return resolveDevice(name).describe();
-    } catch (error) {
-      return { name, usable: false, reason: error instanceof Error ? error.message : String(error) };
-    }
-  });
+  return [describe("cpu"), ...gpus()];
+}
+
+/** @internal Every GPU, or the first with the reason that there is none. */
+export function gpus(kind: "cuda" | "cuda-emulated" = "cuda"): DeviceDescription[] {
+  let count = 1;
+  try {
+    count = guarded(() => loadAddon().deviceCount(libraryOf(kind, kind)));
+  } catch (error) {
+    if (!(error instanceof DeviceError)) throw error;
+  }
+  return Array.from({ length: count }, (_, index) => describe(`${kind}:${index}`));
+}
+
+/** Describes a device without leaving it open. */
+function describe(name: string): DeviceDescription {
+  const shared = [...opened.values()].find((device) => device.name === name);
+  if (shared) return shared.describe();
+  try {
+    const device = openDevice(name);
+    const { precision: _, ...description } = device.describe();
+    device.close();
+    return description;
+  } catch (error) {
+    if (!(error instanceof DeviceError)) throw error;
+    return { name, usable: false, reason: error.reason };
+  }
 }
 
 /** Why "auto" did not choose a GPU; undefined if it did or was never asked. */
@@ -285,13 +337,23 @@ export function memory(device: DeviceLike = "cpu"): MemoryUse {
   return resolveDevice(device).memory();
 }
 
-function openBest(): Device {
+function openBest(precision?: Precision): Device {
   try {
-    return resolveDevice("cuda:0");
+    return resolveDevice("cuda:0", precision);
   } catch (error) {
-    fallbackReason = error instanceof Error ? error.message : String(error);
-    return resolveDevice("cpu");
+    if (!(error instanceof DeviceError)) throw error;
+    fallbackReason = error.reason;
+    return resolveDevice("cpu", precision);
   }
+}
+
+/** What the addon loads for a device. @throws DeviceError if it is not there, or the driver is of no use */
+function libraryOf(kind: Kind, name: string): string {
+  if (kind === "cpu") return "cpu";
+  const library = backendLibrary(kind === "cuda" ? "medmamba_cuda" : "medmamba_cuda_emulated");
+  const reason = whyNotLoadable(library) ?? (kind === "cuda" ? whyNoGpu(library) : undefined);
+  if (reason) throw notUsable(name, reason);
+  return library;
 }
 
 function whyNotLoadable(library: string): string | undefined {
@@ -306,11 +368,12 @@ function whyNotLoadable(library: string): string | undefined {
 }
 
 function notUsable(name: string, reason: string, cause?: Error): DeviceError {
-  return new DeviceError(
-    `device "${name}" is not usable: ${reason}.\n` +
-      '  Use device "auto" to fall back to the CPU, or run `medmamba doctor` for the whole picture.',
-    { cause },
-  );
+  const message =
+    parseName(name)[0] === "cpu"
+      ? `device "${name}" cannot be used as asked: ${reason}.`
+      : `device "${name}" is not usable: ${reason}.\n` +
+        '  Use device "auto" to fall back to the CPU, or run `medmamba doctor` for the whole picture.';
+  return new DeviceError(message, { cause, reason });
 }
 
 type Kind = "cpu" | "cuda" | "cuda-emulated";
@@ -331,25 +394,29 @@ function canonicalName(name: string): string {
   return kind === "cpu" ? kind : `${kind}:${index}`;
 }
 
-function toNative(fields: Fields): Record<string, NativeParameter> {
+/** @param check  called with each tensor */
+function toNative(
+  fields: Fields,
+  check: (name: string, field: Field) => void,
+): Record<string, NativeParameter> {
+  const handle = (name: string, field: Field): NativeBuffer => {
+    check(name, field);
+    return field.handle;
+  };
   const parameters: Record<string, NativeParameter> = {};
   for (const name in fields) {
     const value = fields[name];
     if (value === undefined) continue;
-    parameters[name] = isField(value) ? value.handle : fieldValue(value);
+    if (typeof value === "number" || typeof value === "boolean") parameters[name] = value;
+    else if (isField(value)) parameters[name] = handle(name, value);
+    else if (Array.isArray(value))
+      parameters[name] = value.map((item) => (isField(item) ? handle(name, item) : item)) as NativeParameter;
+    else parameters[name] = toNative(value as Fields, check);
   }
   return parameters;
 }
 
-function fieldValue(
-  value: Exclude<Argument, undefined | { readonly handle: NativeBuffer }>,
-): NativeParameter {
-  if (typeof value === "number" || typeof value === "boolean") return value;
-  if (!Array.isArray(value)) return toNative(value as Fields);
-  return value.map((item) => (isField(item) ? item.handle : item)) as NativeParameter;
-}
-
-function isField(value: unknown): value is { readonly handle: NativeBuffer } {
+function isField(value: unknown): value is Field {
   return typeof value === "object" && value !== null && "handle" in value;
 }
 

@@ -12,16 +12,30 @@ export interface Disposable {
   kept: boolean;
 }
 
-const scopes: Set<Disposable>[] = [];
+interface Scope {
+  /** Disposed at the end, unless returned. */
+  readonly made: Set<Disposable>;
+  /** What the tape holds for backward: disposed only when the body throws, since nobody can ask for backward then. */
+  readonly held: Set<Disposable>;
+}
+
+const scopes: Scope[] = [];
 
 /** @internal Called for every tensor that is made. */
 export function enterScope(tensor: Disposable): void {
-  scopes.at(-1)?.add(tensor);
+  scopes.at(-1)?.made.add(tensor);
 }
 
 /** @internal Takes a tensor out of the scopes that would dispose it: its maker answers for it from here on. */
 export function leaveScopes<T extends Disposable>(tensor: T): T {
-  for (const scope of scopes) scope.delete(tensor);
+  for (const { made } of scopes) made.delete(tensor);
+  return tensor;
+}
+
+/** @internal Takes a tensor out of its scopes for the tape, which answers for it unless a scope around it fails. */
+export function leaveToTape<T extends Disposable>(tensor: T): T {
+  leaveScopes(tensor);
+  scopes.at(-1)?.held.add(tensor);
   return tensor;
 }
 
@@ -34,12 +48,13 @@ export function keep<T extends Disposable>(tensor: T): T {
 
 /**
  * Runs `body` and disposes every tensor made inside it that is not part of its result: a tensor, or arrays, maps
- * and plain objects of them. When `body` throws, all are disposed. Results belong to the enclosing `tidy`, if any.
+ * and plain objects of them. When `body` throws, all are disposed, and what was kept for backward with them. Results
+ * belong to the enclosing `tidy`, if any.
  *
  * @throws ArgumentError if `body` returns a promise: a scope cannot span an `await`
  */
 export function tidy<T>(body: () => T): T {
-  const scope = new Set<Disposable>();
+  const scope: Scope = { made: new Set(), held: new Set() };
   scopes.push(scope);
   let result: T;
   try {
@@ -52,13 +67,15 @@ export function tidy<T>(body: () => T): T {
     }
   } catch (error) {
     scopes.pop();
-    for (const tensor of scope) tensor.dispose();
+    for (const tensor of [...scope.made, ...scope.held]) tensor.dispose();
     throw error;
   }
   scopes.pop();
+  const outer = scopes.at(-1);
+  if (outer) for (const tensor of scope.held) outer.held.add(tensor);
   const kept = new Set<unknown>();
   collect(result, kept);
-  for (const tensor of scope) {
+  for (const tensor of scope.made) {
     if (!kept.has(tensor)) tensor.dispose();
     else if (!tensor.kept) enterScope(tensor);
   }

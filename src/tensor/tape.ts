@@ -8,7 +8,7 @@
  * are disposed too; `keep(tensor)` or `retainGraph` prevents it.
  */
 import { ArgumentError } from "../native/errors.js";
-import { leaveScopes, tidy } from "./scope.js";
+import { leaveScopes, leaveToTape, tidy } from "./scope.js";
 import { Tensor } from "./tensor.js";
 
 /** Gives the tensor that a gradient should be written to, or undefined if that input needs none. */
@@ -90,7 +90,7 @@ export function record<Input extends string, Saved extends string>(
     if (records) {
       // A parameter outlives its graph and needs no handle of its own; everything else may be disposed before backward.
       const parameter = tensor.kept && !tensor.node;
-      held[name] = parameter ? tensor : leaveScopes(tensor.detach());
+      held[name] = parameter ? tensor : leaveToTape(tensor.detach());
       if (!parameter) owned.push(held[name]);
     }
     if (tensor !== output && !sources.includes(tensor)) tensor.dispose();

@@ -6,7 +6,7 @@
  */
 import type { NativeBuffer } from "../native/addon.js";
 import { ArgumentError, DisposedError, DTypeError, ShapeError } from "../native/errors.js";
-import { type Device, type DeviceLike, resolveDevice } from "./device.js";
+import { apart, type Device, type DeviceLike, resolveDevice } from "./device.js";
 import { type DType, dtypes, type HostArray, type HostArrays, hostArray } from "./dtype.js";
 import { enterScope } from "./scope.js";
 import type { Node } from "./tape.js";
@@ -34,8 +34,6 @@ export class Tensor {
   readonly shape: readonly number[];
   /** Type of the elements. */
   readonly dtype: DType;
-  /** Where the memory is. */
-  readonly device: Device;
   /** Whether `backward()` computes a gradient for it, or through it. */
   requiresGrad = false;
   /** The gradient that `backward()` collected (leaves only), or null. */
@@ -46,17 +44,32 @@ export class Tensor {
   node: Node | undefined;
   /** @internal See `keep`. */
   kept = false;
+  #device: Device;
   #buffer: NativeBuffer;
   #disposed: "no" | "by its owner" | "by the tape" = "no";
 
   private constructor(shape: readonly number[], dtype: DType, device: Device, buffer: NativeBuffer) {
     this.shape = shape;
     this.dtype = dtype;
-    this.device = device;
+    this.#device = device;
     this.#buffer = buffer;
-    device.live.tensors += 1;
-    counters.register(this, device.live, this);
+    this.#count();
     enterScope(this);
+  }
+
+  /** Where it is. Only `Module.to` changes it; `to(device)` makes another tensor. */
+  get device(): Device {
+    return this.#device;
+  }
+
+  #count(): void {
+    this.#device.live.tensors += 1;
+    counters.register(this, this.#device.live, this);
+  }
+
+  #uncount(): void {
+    this.#device.live.tensors -= 1;
+    counters.unregister(this);
   }
 
   /** A tensor whose memory is uninitialised: for outputs that an operation overwrites. */
@@ -142,6 +155,23 @@ export class Tensor {
     return y;
   }
 
+  /** @internal A copy on another device, without gradient: queued behind what is queued on either. */
+  copyTo(device: Device): Tensor {
+    const copy = Tensor.empty(this.shape, { dtype: this.dtype, device });
+    device.receive(copy.#buffer, this.#device, this.handle);
+    return copy;
+  }
+
+  /** @internal Gives its memory back and takes the place and memory of `other`, of the same shape, which is spent. */
+  become(other: Tensor): void {
+    this.#buffer.dispose();
+    this.#uncount();
+    this.#device = other.#device;
+    this.#buffer = other.handle.view(0, other.handle.byteLength);
+    this.#count();
+    other.dispose();
+  }
+
   /**
    * Overwrites this tensor's elements with those of another of the same size, converting the dtype.
    *
@@ -153,7 +183,7 @@ export class Tensor {
       throw new ShapeError(`copyFrom: ${source.describe()} does not fill ${this.describe()}.`);
     }
     if (source.device !== this.device) {
-      throw new ArgumentError(`copyFrom: the tensors are on ${source.device} and ${this.device}.`);
+      throw new ArgumentError(`copyFrom: ${apart("the source", source.device, "the target", this.device)}`);
     }
     const codes = { x_dtype: dtypes[source.dtype].code, y_dtype: dtypes[this.dtype].code };
     this.device.call("cast", { count: this.size, ...codes, x: source, y: this });
@@ -191,8 +221,7 @@ export class Tensor {
     if (this.#disposed !== "no") return;
     this.#disposed = disposed;
     this.#buffer.dispose();
-    this.device.live.tensors -= 1;
-    counters.unregister(this);
+    this.#uncount();
     this.grad?.dispose();
     this.gradTarget?.dispose();
     this.node = undefined;

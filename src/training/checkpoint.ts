@@ -6,7 +6,7 @@
 import { definePreprocessing, type Preprocessing } from "../data/index.js";
 import { MedMamba, type MedMambaConfig, medMambaConfig } from "../models/medmamba.js";
 import { MedMambaError } from "../native/errors.js";
-import type { DeviceLike } from "../tensor/device.js";
+import type { DeviceLike, Precision } from "../tensor/device.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { WeightsError } from "../weights/errors.js";
 import { readHeader, readTensors, writeTensors } from "../weights/safetensors.js";
@@ -77,15 +77,22 @@ export async function readCheckpoint(path: string): Promise<CheckpointDescriptio
 /**
  * Loads a model from a checkpoint, in evaluation mode.
  *
- * @param device  default "cpu"
+ * @param device  default "cpu", with precision "float32"; an opened device keeps its own
  * @throws WeightsError naming the file: not a checkpoint, of another architecture than it says, or damaged weights
  */
 export async function loadCheckpoint(
   path: string,
-  { device = "cpu" }: { device?: DeviceLike } = {},
+  {
+    device = "cpu",
+    precision,
+  }: {
+    device?: DeviceLike;
+    /** How the device multiplies; default "float32", or that of an opened device. */
+    precision?: Precision;
+  } = {},
 ): Promise<Checkpoint> {
   const description = await readCheckpoint(path);
-  const model = new MedMamba({ ...description.config, device });
+  const model = new MedMamba({ ...description.config, device, precision });
   try {
     const training = await loadWeights(path, model);
     for (const tensor of Object.values(training?.tensors ?? {})) tensor.dispose();

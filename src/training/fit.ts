@@ -15,8 +15,10 @@ import { EvaluationError } from "../evaluation/errors.js";
 import { evaluate } from "../evaluation/evaluate.js";
 import type { ClassificationMetrics } from "../evaluation/metrics.js";
 import { chooseThreshold } from "../evaluation/threshold.js";
+import { withBatchAdvice } from "../models/batch-memory.js";
 import { toInput } from "../models/input.js";
 import type { MedMamba } from "../models/medmamba.js";
+import { ArgumentError } from "../native/errors.js";
 import { crossEntropy } from "../ops/loss.js";
 import { tensor } from "../tensor/creation.js";
 import { setGeneratorState } from "../tensor/generator.js";
@@ -28,7 +30,7 @@ import { type CheckpointDescription, loadWeights, saveCheckpoint } from "./check
 import { type EpochRecord, isBetter, measure, summarise, TrainingError } from "./history.js";
 import { MovingAverage } from "./moving-average.js";
 import { type AdamSettings, AdamW, type ParameterGroup } from "./optimizer.js";
-import { identityOf, type Progress, restoreRun, saveRun } from "./resumption.js";
+import { hasFiniteState, identityOf, type Progress, restoreRun, saveRun } from "./resumption.js";
 import { Plateau, type Schedule } from "./schedule.js";
 import { resolveClassWeights, scheduleOf, type TrainingSettings, trainingSettings } from "./settings.js";
 
@@ -113,13 +115,19 @@ const countersPerStep = 2 ** 24;
  * Trains a model on a data set with AdamW and cross-entropy, and leaves it with the best weights, if there is a
  * validation split.
  *
- * @throws TrainingError if the loss or the outputs become not finite, or a resumed run has other settings or data
+ * @throws ArgumentError for a setting that cannot be
+ * @throws TrainingError if the loss, the weights or the outputs become not finite, or a resumed run has other settings or data
  * @throws WeightsError if a checkpoint cannot be read or written; an older one is left as it was
+ * @throws OutOfMemoryError that says which batch size to try. What was queued when it happened went on with what it
+ *   found: make the model anew, or load its weights, before the next attempt
  */
 export async function fit(model: MedMamba, options: FitOptions): Promise<FitResult> {
   const run = new Run(model, options);
   try {
     return await run.execute();
+  } catch (error) {
+    const batchSize = options.batchSize ?? trainingSettings().batchSize;
+    throw withBatchAdvice(error, { device: model.device, batchSize, recompute: !options.checkpointing });
   } finally {
     run.dispose();
   }
@@ -154,7 +162,14 @@ class Run {
       onProgress: ______,
       ...given
     } = options;
-    const settings = trainingSettings(given);
+    const { precision } = model.device;
+    const settings = trainingSettings({ ...given, precision: given.precision ?? precision });
+    if (settings.precision !== precision) {
+      throw new ArgumentError(
+        `fit: precision "${settings.precision}" was asked for, but the model is on ${model.device.name} with ` +
+          `"${precision}": make the model with that precision.`,
+      );
+    }
     const { batchSize, seed, augmentation, lr, weightDecay, averageDecay } = settings;
     if (train.classes.length !== model.config.numClasses) {
       throw new TrainingError(
@@ -222,7 +237,11 @@ class Run {
       if (!pending) return;
       const loss = await pending;
       pending = undefined;
-      if (!Number.isFinite(loss)) throw this.#diverged(loss);
+      if (!Number.isFinite(loss)) {
+        throw this.#diverged(
+          `the loss became ${loss} in epoch ${progress.epoch + 1}, step ${progress.batch + 1}`,
+        );
+      }
       progress.lossSum += loss;
       progress.batch += 1;
       const rate = clock.rate(progress.batch);
@@ -395,8 +414,12 @@ class Run {
     return join(directory, name);
   }
 
+  /** @throws TrainingError if a weight is not finite: a run that went on from there would be lost */
   async #save(): Promise<void> {
     if (this.#options.directory === undefined) return;
+    // The loss of the last step is older than the weights that this step has left.
+    if (!(await hasFiniteState(this.#model)))
+      throw this.#diverged(`a weight is not finite after step ${this.#progress.step}`);
     await saveRun(this.#path("last.safetensors"), this.#parts(), this.#description());
   }
 
@@ -417,13 +440,10 @@ class Run {
     return { history, best: stopped === "aborted" ? undefined : best, stopped };
   }
 
-  #diverged(loss: number): TrainingError {
+  #diverged(what: string): TrainingError {
     const saved =
-      this.#options.directory === undefined ? "" : " The checkpoints of earlier epochs are unharmed.";
-    return new TrainingError(
-      `the loss became ${loss} in epoch ${this.#progress.epoch + 1}, step ${this.#progress.batch + 1}: ` +
-        `try a lower learning rate than ${this.#settings.lr}.${saved}`,
-    );
+      this.#options.directory === undefined ? "" : " The checkpoints written before are unharmed.";
+    return new TrainingError(`${what}: try a lower learning rate than ${this.#settings.lr}.${saved}`);
   }
 
   dispose(): void {

@@ -5,7 +5,9 @@
 import { crc32 } from "node:zlib";
 import type { Dataset, Preprocessing } from "../data/index.js";
 import type { MedMamba } from "../models/medmamba.js";
-import type { Tensor } from "../tensor/tensor.js";
+import { tidy } from "../tensor/scope.js";
+import { Tensor } from "../tensor/tensor.js";
+import { removeAbandoned } from "../weights/atomic-file.js";
 import { type CheckpointDescription, loadWeights, saveCheckpoint } from "./checkpoint.js";
 import { type EpochRecord, TrainingError } from "./history.js";
 import type { MovingAverage } from "./moving-average.js";
@@ -54,6 +56,19 @@ export function identityOf({ length, classes, labels, preprocessing }: Dataset):
   return { images: length, classes, labelsChecksum: crc32(bytes), preprocessing };
 }
 
+/** Whether all weights and running statistics are finite numbers: the device adds up their squares. */
+export async function hasFiniteState(model: MedMamba): Promise<boolean> {
+  const gradients = Object.values(model.stateDict()).filter(({ dtype }) => dtype === "float32");
+  const { device } = model;
+  const norm = tidy(() => {
+    const [norm, scale] = [Tensor.empty([], { device }), Tensor.empty([], { device })];
+    const counts = gradients.map(({ size }) => size);
+    device.call("gradient_norm", { counts, gradients, max_norm: 1, norm, scale });
+    return norm;
+  });
+  return Number.isFinite(await norm.item().finally(() => norm.dispose()));
+}
+
 /** @throws WeightsError naming the file, if it cannot be written; an existing one is left as it was */
 export async function saveRun(
   path: string,
@@ -75,6 +90,7 @@ export async function saveRun(
  * @throws WeightsError naming the file, if it cannot be read
  */
 export async function restoreRun(path: string, run: RunParts): Promise<void> {
+  await removeAbandoned(path);
   const state = await loadWeights(path, run.model);
   if (!state) throw new TrainingError(`${path} holds no training state: it cannot be resumed.`);
   const { progress, tensors } = state as { progress: Progress; tensors: Readonly<Record<string, Tensor>> };

@@ -1,6 +1,7 @@
 /** What a training run is told: everything that decides its outcome, as plain JSON, with defaults. */
 import { type Augmentation, augmentations, countLabels, type Dataset } from "../data/index.js";
 import { ArgumentError } from "../native/errors.js";
+import { type Precision, precisions } from "../tensor/device.js";
 import { type Plateau, type Schedule, stepDecay, warmupCosine } from "./schedule.js";
 
 /** Which validation measure decides what is best: the area under the ROC curve, accuracies, or the loss. */
@@ -41,6 +42,8 @@ export interface TrainingSettings {
   monitor: Monitor;
   /** Stop after so many epochs without improvement; 0 for never; default 0. */
   patience: number;
+  /** How matrix products and convolutions multiply; default: as the model's device does. */
+  precision: Precision | undefined;
 }
 
 /**
@@ -66,6 +69,7 @@ export function trainingSettings(given: Partial<TrainingSettings> = {}): Trainin
     seed: 0,
     monitor: "auc",
     patience: 0,
+    precision: undefined,
   };
   const settings = { ...defaults };
   for (const [name, value] of Object.entries(given))
@@ -95,6 +99,12 @@ export function trainingSettings(given: Partial<TrainingSettings> = {}): Trainin
     ["auc", "accuracy", "balancedAccuracy", "loss"].includes(settings.monitor),
     "monitor",
     "auc, accuracy, balancedAccuracy or loss",
+  );
+  const { precision } = settings;
+  expect(
+    precision === undefined || precisions.includes(precision),
+    "precision",
+    `one of ${precisions.join(", ")}`,
   );
   return settings;
 }

@@ -3,7 +3,7 @@
  * never a mixture: write beside it, flush to the disk, rename over it, flush the directory that holds the name.
  */
 import { randomBytes } from "node:crypto";
-import { type FileHandle, open, rename, rm, stat } from "node:fs/promises";
+import { type FileHandle, open, readdir, rename, rm, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { weightsError } from "./errors.js";
 
@@ -12,7 +12,7 @@ const pieceBytes = 64 * 2 ** 20;
 
 /**
  * Gives `path` the contents that `write` produces. If anything fails, the temporary file is removed, the old file
- * stays as it was, and the error is passed on.
+ * stays as it was, and the error is passed on. Temporary files of writers that were killed are removed first.
  *
  * @throws what `write` or the file system threw; an Error if `path` exists and is not a regular file, because the
  *   rename would put a file in the place of a directory or device
@@ -24,6 +24,7 @@ export async function replaceFile(path: string, write: (file: FileHandle) => Pro
       present.isDirectory() ? "is a directory, not a file" : "exists and is not a regular file",
     );
   }
+  await removeAbandoned(path);
   const temporary = join(
     dirname(path),
     `.${basename(path)}.${process.pid}.${randomBytes(6).toString("hex")}.tmp`,
@@ -42,6 +43,33 @@ export async function replaceFile(path: string, write: (file: FileHandle) => Pro
     throw error;
   }
   await flushDirectory(dirname(path));
+}
+
+/**
+ * Removes what writers of `path` have left behind that were killed: temporary files whose process is gone. One with the
+ * number of this process is from before it, if it is older: in containers numbers come again.
+ */
+export async function removeAbandoned(path: string): Promise<void> {
+  const prefix = `.${basename(path)}.`;
+  const begun = Date.now() - process.uptime() * 1000;
+  for (const name of await readdir(dirname(path)).catch(() => [])) {
+    if (!name.startsWith(prefix)) continue;
+    const writer = /^(\d+)\.[0-9a-f]+\.tmp$/.exec(name.slice(prefix.length))?.[1];
+    if (writer === undefined) continue;
+    const file = join(dirname(path), name);
+    const { mtimeMs = begun } = (await stat(file).catch(() => undefined)) ?? {};
+    const abandoned = Number(writer) === process.pid ? mtimeMs < begun : !isRunning(Number(writer));
+    if (abandoned) await rm(file, { force: true }).catch(() => undefined);
+  }
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === "EPERM";
+  }
 }
 
 /**

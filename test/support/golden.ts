@@ -4,7 +4,7 @@
  * implementation in PyTorch and rounded to float32.
  */
 import { fileURLToPath } from "node:url";
-import { type Device, safetensors, type Tensor } from "../../src/index.js";
+import { crossEntropy, type Device, MedMamba, optim, safetensors, type Tensor } from "../../src/index.js";
 
 export interface Golden {
   readonly tensors: Readonly<Record<string, Tensor>>;
@@ -36,4 +36,33 @@ export async function loadGolden(name: string, device: Device): Promise<Golden> 
       for (const tensor of Object.values(tensors)) tensor.dispose();
     },
   };
+}
+
+/** The model whose architecture the file's metadata tells, as tuples of Python; its weights are not loaded. */
+export function goldenModel({ metadata }: Golden, device: Device): MedMamba {
+  const tuple = (text = "") => [...text.matchAll(/\d+/g)].map(Number);
+  return new MedMamba({
+    depths: tuple(metadata.depths),
+    dims: tuple(metadata.dims),
+    numClasses: Number(metadata.num_classes),
+    dropPathRate: 0,
+    device,
+  });
+}
+
+/** Losses of a model on the file's images, in the steps of AdamW that `out.adamw_losses` was computed with. */
+export async function adamwLosses(golden: Golden, network: MedMamba, steps: number): Promise<number[]> {
+  const [images, labels] = [golden.get("images"), golden.get("labels")];
+  const optimizer = new optim.AdamW(network.train().parameters(), { lr: 1e-3, weightDecay: 0.05 });
+  const losses: number[] = [];
+  for (let step = 0; step < steps; step += 1) {
+    optimizer.zeroGrad();
+    const loss = crossEntropy(network.forward(images), labels);
+    loss.backward();
+    optimizer.step();
+    losses.push(await loss.item());
+    loss.dispose();
+  }
+  optimizer.dispose();
+  return losses;
 }

@@ -1,9 +1,9 @@
 /** Results, gradients and training against the PyTorch implementation, on every backend. */
 import { afterEach, describe, expect, it } from "vitest";
-import { crossEntropy, MedMamba, nn, noGrad, optim, selectiveScan, type Tensor } from "../src/index.js";
+import { crossEntropy, nn, noGrad, optim, selectiveScan, type Tensor } from "../src/index.js";
 import { backends } from "./support/backends.js";
 import { expectClose } from "./support/closeness.js";
-import { type Golden, loadGolden } from "./support/golden.js";
+import { type Golden, goldenModel, loadGolden } from "./support/golden.js";
 
 const output = { relative: 1e-5 };
 const gradient = { relative: 1e-4 };
@@ -95,22 +95,10 @@ describe.each(backends())("golden results on %s", (_, device) => {
     await expectBuffers(golden, block, training ? 6 : 0);
   });
 
-  /** The model whose architecture the file's metadata tells, as tuples of Python. */
-  function model({ metadata }: Golden): MedMamba {
-    const tuple = (text = "") => [...text.matchAll(/\d+/g)].map(Number);
-    return new MedMamba({
-      depths: tuple(metadata.depths),
-      dims: tuple(metadata.dims),
-      numClasses: Number(metadata.num_classes),
-      dropPathRate: 0,
-      device,
-    });
-  }
-
   it.each(["model_64", "model_odd"])("%s: logits, and one training step", async (name) => {
     const golden = await open(name);
     const [images, labels] = [golden.get("images"), golden.get("labels")];
-    const network = load(golden, model(golden));
+    const network = load(golden, goldenModel(golden, device));
     const logits = noGrad(() => network.eval().forward(images));
     await expectClose(logits, golden.get("out.logits"), output, "logits");
     const loss = crossEntropy(network.train().forward(images), labels);
@@ -123,7 +111,7 @@ describe.each(backends())("golden results on %s", (_, device) => {
   it.each(["model_64", "model_odd"])("%s: ten steps of AdamW", async (name) => {
     const golden = await open(name);
     const [images, labels] = [golden.get("images"), golden.get("labels")];
-    const network = load(golden, model(golden)).train();
+    const network = load(golden, goldenModel(golden, device)).train();
     const optimizer = new optim.AdamW(network.parameters(), { lr: 1e-3, weightDecay: 0.05 });
     opened.push(optimizer);
     const expected = await golden.get("out.adamw_losses").data();

@@ -32,8 +32,9 @@ export interface DeviceOptions {
   /** CPU: "portable", "avx2" or "avx512"; default `MEDMAMBA_SIMD` or the best that the machine runs. */
   simd?: string;
   /**
-   * GPU: how matrix products and convolutions multiply, default "float32". "tf32" and "bf16" use the tensor cores, with
-   * numbers of 11 and 8 significant bits; sums and everything else are float32.
+   * How matrix products and convolutions multiply, default "float32". "tf32" and "bf16" round the factors to 11 and 8
+   * significant bits; sums and everything else are float32. GPU: both, on the tensor cores. CPU: "bf16", on processors
+   * with AVX512-BF16 at level "avx512".
    */
   precision?: "float32" | "tf32" | "bf16";
 }

@@ -4,7 +4,7 @@
  * implementation in PyTorch and rounded to float32.
  */
 import { fileURLToPath } from "node:url";
-import { type Device, safetensors, type Tensor } from "../../src/index.js";
+import { type Device, MedMamba, safetensors, type Tensor } from "../../src/index.js";
 
 export interface Golden {
   readonly tensors: Readonly<Record<string, Tensor>>;
@@ -36,4 +36,16 @@ export async function loadGolden(name: string, device: Device): Promise<Golden> 
       for (const tensor of Object.values(tensors)) tensor.dispose();
     },
   };
+}
+
+/** The model whose architecture the file's metadata tells, as tuples of Python; its weights are still to be loaded. */
+export function goldenModel({ metadata }: Golden, device: Device): MedMamba {
+  const tuple = (text = "") => [...text.matchAll(/\d+/g)].map(Number);
+  return new MedMamba({
+    depths: tuple(metadata.depths),
+    dims: tuple(metadata.dims),
+    numClasses: Number(metadata.num_classes),
+    dropPathRate: 0,
+    device,
+  });
 }

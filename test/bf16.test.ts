@@ -62,13 +62,13 @@ describe.skipIf(typeof one === "string")("MedMamba with products in bfloat16", (
 
   it("keeps logits, loss and gradients near float32's", async () => {
     const { golden, logits, loss, gradients } = await results(double);
-    await expectClose(logits, golden.get("out.logits"), { relative: 2e-2 }, "logits");
-    await expectClose(loss, golden.get("out.train_loss"), { relative: 2e-2 }, "loss");
+    await expectClose(logits, golden.get("out.logits"), { relative: 1e-2 }, "logits");
+    await expectClose(loss, golden.get("out.train_loss"), { relative: 1e-2 }, "loss");
     const wanted = gradients.map(([name]) => golden.get(`grad.${name}`));
     await expectClose(
       await together(gradients.map(([, gradient]) => gradient)),
       await together(wanted),
-      { relative: 5e-2 },
+      { relative: 0.15 }, // small batches in BatchNorm magnify rounding: PyTorch's autocast is 0.105 off here
       "gradient of all parameters",
     );
   });

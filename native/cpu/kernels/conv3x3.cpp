@@ -35,28 +35,34 @@ struct Convolution {
 template <class Factor>
 void pack_weights(const ConvWeight& w, int64_t k0, int64_t k, int64_t n0, int64_t columns, float* panel) {
     const int64_t width = packed_width(columns), plane = words<Factor>(k) * width;
-    for (int64_t i = 0; i < k; i += Factor::depth) {
-        for (int64_t j = 0; j < columns; j += lanes) {
-            for (int64_t tap = 0; tap < 9; tap += lanes) {
-                const int64_t taps = std::min<int64_t>(lanes, 9 - tap);
-                const auto load_square = [&](int64_t channel, vfloat (&square)[lanes]) {
-                    const float* from = w.weight + (k0 + channel) * w.k_stride + (n0 + j) * w.n_stride + tap;
-                    for (int row = 0; row < lanes; ++row, from += w.n_stride)
-                        square[row] = j + row < columns && channel < k ? load_partial(from, taps) : vfloat{};
-                    transpose_square(square);
-                };
-                vfloat square[lanes];
-                load_square(i, square);
-                if constexpr (Factor::depth == 2) {
-                    vfloat next[lanes];
-                    load_square(i + 1, next);
-                    for (int row = 0; row < lanes; ++row) square[row] = Factor::pair_across(square[row], next[row]);
-                }
-                float* to = panel + i / Factor::depth * width + j;
-                for (int64_t t = 0; t < taps; ++t)
-                    store(to + (w.mirrored ? 8 - tap - t : tap + t) * plane, square[t]);
+    const auto pack_square = [&](int64_t i, int64_t j) {
+        for (int64_t tap = 0; tap < 9; tap += lanes) {
+            const int64_t taps = std::min<int64_t>(lanes, 9 - tap);
+            const auto load_square = [&](int64_t channel, vfloat (&square)[lanes]) {
+                const float* from = w.weight + (k0 + channel) * w.k_stride + (n0 + j) * w.n_stride + tap;
+                for (int row = 0; row < lanes; ++row, from += w.n_stride)
+                    square[row] = j + row < columns && channel < k ? load_partial(from, taps) : vfloat{};
+                transpose_square(square);
+            };
+            vfloat square[lanes];
+            load_square(i, square);
+            if constexpr (Factor::depth == 2) {
+                vfloat next[lanes];
+                load_square(i + 1, next);
+                for (int row = 0; row < lanes; ++row) square[row] = Factor::pair_across(square[row], next[row]);
             }
+            float* to = panel + i / Factor::depth * width + j;
+            for (int64_t t = 0; t < taps; ++t)
+                store(to + (w.mirrored ? 8 - tap - t : tap + t) * plane, square[t]);
         }
+    };
+    // The inner loop goes along memory.
+    if (w.k_stride < w.n_stride) {
+        for (int64_t j = 0; j < columns; j += lanes)
+            for (int64_t i = 0; i < k; i += Factor::depth) pack_square(i, j);
+    } else {
+        for (int64_t i = 0; i < k; i += Factor::depth)
+            for (int64_t j = 0; j < columns; j += lanes) pack_square(i, j);
     }
 }
 

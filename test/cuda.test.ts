@@ -70,12 +70,6 @@ describe("a machine whose GPU cannot be used", () => {
     expect(error).toBeInstanceOf(DeviceError);
     expect(error.message).toMatch(/^device "cuda:0" is not usable: .*driver.*580 or newer.*\n.*"auto"/);
   });
-
-  it("has a CPU that refuses the GPU's precisions", () => {
-    expect(() => openDevice("cpu", { precision: "bf16" })).toThrow(
-      /the CPU has precision "float32" only, not "bf16"/,
-    );
-  });
 });
 
 describe.skipIf(!hasEmulatedCuda())("the CUDA backend, emulated", () => {

@@ -60,8 +60,9 @@ const std::vector<Level>& levels() {
 }
 
 struct Stream : mm_stream {
-    Stream(int threads, const Level& chosen) : mm_stream(threads), level(chosen) {
+    Stream(int threads, const Level& chosen, bool bfloat16) : mm_stream(threads), level(chosen) {
         std::snprintf(simd, sizeof simd, "%s", chosen.name);
+        bfloat16_products = bfloat16;
     }
 
     const Level& level;
@@ -119,6 +120,27 @@ int choose_threads(int asked, const char** why) {
     return (int)threads;
 }
 
+// How products multiply: MM_OK and whether in bfloat16, or a reason.
+mm_status choose_precision(const char* asked, const Level& level, bool* bfloat16, const char** why) {
+    *bfloat16 = asked && std::strcmp(asked, "bf16") == 0;
+    if (!*bfloat16) {
+        if (!asked || !*asked || std::strcmp(asked, "float32") == 0) return MM_OK;
+        *why = reason("the CPU has precisions \"float32\" and, where it has AVX512-BF16, \"bf16\", not \"%.64s\"",
+                      asked);
+        return MM_UNSUPPORTED;
+    }
+#if defined(__x86_64__)
+    const bool has_instructions = __builtin_cpu_supports("avx512bf16");
+#else
+    const bool has_instructions = false;
+#endif
+    if (has_instructions && std::strcmp(level.name, "avx512") == 0) return MM_OK;
+    *why = has_instructions
+               ? reason("precision \"bf16\" needs SIMD level \"avx512\", not \"%s\"", level.name)
+               : "precision \"bf16\" needs a processor with AVX512-BF16, which this one has not: use \"float32\"";
+    return MM_UNSUPPORTED;
+}
+
 int32_t device_count(const char**) { return 1; }
 
 mm_status stream_create(const mm_stream_options* options, mm_stream** stream, const char** why) {
@@ -126,16 +148,14 @@ mm_status stream_create(const mm_stream_options* options, mm_stream** stream, co
         *why = reason("there is one CPU device, index 0, not %" PRId32, options->device_index);
         return MM_INVALID_ARGUMENT;
     }
-    if (options->precision && *options->precision && std::strcmp(options->precision, "float32") != 0) {
-        *why = reason("the CPU has precision \"float32\" only, not \"%.64s\"", options->precision);
-        return MM_UNSUPPORTED;
-    }
     const Level* level = choose_level(options->simd, why);
     if (!level) return MM_UNSUPPORTED;
+    bool bfloat16 = false;
+    if (const mm_status status = choose_precision(options->precision, *level, &bfloat16, why)) return status;
     const int threads = choose_threads(options->threads, why);
     if (!threads) return MM_INVALID_ARGUMENT;
     try {
-        *stream = new Stream(threads, *level);
+        *stream = new Stream(threads, *level, bfloat16);
         return MM_OK;
     } catch (const std::bad_alloc&) {
         *why = "not enough memory for the CPU's threads";

@@ -3,11 +3,16 @@
 // compiled for the CUDA kernels instead.
 #pragma once
 
+#include <cstdint>
+#include <cstdio>
+#include <cstring>
+
 #if defined(MM_TEST_CUDA)
 #include "emulated_cuda.h"
-#else
 
-#include <cstdio>
+inline bool multiply_in_bfloat16(TestStream&) { return false; }  // its tests are elsewhere
+
+#else
 
 #include "../../native/cpu/kernels/kernels.h"
 #include "../../native/cpu/kernels/scan.h"
@@ -30,6 +35,14 @@ inline bool simd_level_runs_here() {
 
 using TestStream = mm_stream;  // made with its number of threads
 
+// Makes a stream's products round their factors to bfloat16; false where this level or processor has no such products.
+inline bool multiply_in_bfloat16([[maybe_unused]] TestStream& stream) {
+#if defined(__AVX512F__)
+    stream.bfloat16_products = __builtin_cpu_supports("avx512bf16");
+#endif
+    return stream.bfloat16_products;
+}
+
 // What an operation allocates from the stream's scratch is given back with this.
 struct OperationScope {
     explicit OperationScope(TestStream& stream) : scope(stream.scratch) {}
@@ -43,3 +56,12 @@ inline int64_t checkpoint_count(int64_t batch, int64_t height, int64_t width, in
 }
 
 #endif
+
+// The nearest bfloat16, the even one between two. Not for NaN.
+inline float to_bfloat16(float x) {
+    uint32_t word;
+    std::memcpy(&word, &x, sizeof word);
+    word = (word + 0x7fff + ((word >> 16) & 1)) & 0xffff0000;
+    std::memcpy(&x, &word, sizeof x);
+    return x;
+}

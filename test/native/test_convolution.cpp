@@ -1,5 +1,6 @@
 // The 3x3 convolutions, full and depthwise, and their gradients against the definition in double precision: odd
 // sizes, channel counts that fill no register, rows wider than the channels; the same bits from one thread and two.
+// Where the level has products in bfloat16, the full ones once more with those.
 #include <cmath>
 #include <random>
 #include <string>
@@ -17,6 +18,7 @@ namespace {
 constexpr float untouched = 77.0f;  // behind the channels of a row, where nothing may be written
 
 TestStream one_thread(1), two_threads(2);
+bool bfloat16 = false;
 std::mt19937 generator(7);
 
 struct Case {
@@ -26,10 +28,13 @@ struct Case {
     bool last_relu;  // or SiLU, for depthwise
 };
 
+// What a product makes of an element before it multiplies.
+double factor(float x) { return bfloat16 ? to_bfloat16(x) : x; }
+
 int64_t pixels_of(const Case& c) { return c.batch * c.height * c.width; }
 
 std::string name_of(const char* operation, const Case& c) {
-    return std::string(operation) + " " + std::to_string(c.batch) + "x" + std::to_string(c.height) + "x" +
+    return std::string(bfloat16 ? "bfloat16 " : "") + operation + " " + std::to_string(c.batch) + "x" + std::to_string(c.height) + "x" +
            std::to_string(c.width) + " " + std::to_string(c.in_channels) + "->" + std::to_string(c.out_channels);
 }
 
@@ -92,8 +97,10 @@ void test_conv3x3(const Case& c) {
     const Floats weight = random_floats(out * in * 9), bias = random_floats(out);
     const Floats scale = random_floats(in), shift = random_floats(in);
     const auto f = [&](int64_t pixel, int64_t i) -> double {
-        const double value = x[(size_t)(pixel * x_row + i)];
-        return c.prologue ? std::fmax(0.0, value * scale[(size_t)i] + shift[(size_t)i]) : value;
+        const float value = x[(size_t)(pixel * x_row + i)];
+        if (!c.prologue) return factor(value);
+        if (bfloat16) return factor(std::fmax(0.0f, std::fma(value, scale[(size_t)i], shift[(size_t)i])));
+        return std::fmax(0.0, (double)value * scale[(size_t)i] + shift[(size_t)i]);
     };
 
     Doubles y((size_t)(pixels * out)), dx((size_t)(pixels * in)), dweight(weight.size()), dbias((size_t)out);
@@ -107,9 +114,9 @@ void test_conv3x3(const Case& c) {
             const double value = f(from, i);
             for (int64_t o = 0; o < out; ++o) {
                 const size_t w = (size_t)((o * in + i) * 9 + tap);
-                const double d = dy[(size_t)(to * y_row + o)];
-                y[(size_t)(to * out + o)] += value * weight[w];
-                dx[(size_t)(from * in + i)] += d * weight[w];
+                const double d = factor(dy[(size_t)(to * y_row + o)]), of_weight = factor(weight[w]);
+                y[(size_t)(to * out + o)] += value * of_weight;
+                dx[(size_t)(from * in + i)] += d * of_weight;
                 dweight[w] += d * value;
             }
         }
@@ -295,5 +302,8 @@ int main() {
         test_depthwise3x3(c);
     }
     test_nothing();
+    bfloat16 = multiply_in_bfloat16(one_thread) && multiply_in_bfloat16(two_threads);
+    for (const Case& c : cases)
+        if (bfloat16) test_conv3x3(c);
     return check::report();
 }

@@ -1,5 +1,6 @@
 // The matrix product against the triple loop in double precision: tails of every kind, all four layouts, strides,
-// batches, the cut of a long sum into ranges; and the same bits from one thread and two.
+// batches, the cut of a long sum into ranges; and the same bits from one thread and two. Where the level has products
+// in bfloat16, all of it once more with those.
 #include <cmath>
 #include <limits>
 #include <random>
@@ -18,6 +19,7 @@ namespace {
 constexpr float untouched = 77.0f;  // between the rows of C, where nothing may be written
 
 TestStream one_thread(1), two_threads(2);
+bool bfloat16 = false;
 std::mt19937 generator(7);
 
 Floats random_floats(int64_t count) {
@@ -27,6 +29,9 @@ Floats random_floats(int64_t count) {
     return values;
 }
 
+// What a product makes of an element before it multiplies.
+double factor(float x) { return bfloat16 ? to_bfloat16(x) : x; }
+
 struct Case {
     int64_t batch, m, n, k;
     bool transpose_a = false, transpose_b = false, accumulate = false, relu = false, bias = false;
@@ -35,7 +40,7 @@ struct Case {
 };
 
 std::string name_of(const Case& c) {
-    return "matmul " + std::to_string(c.batch) + "x(" + std::to_string(c.m) + ", " + std::to_string(c.n) + ", " +
+    return std::string(bfloat16 ? "bfloat16 " : "") + "matmul " + std::to_string(c.batch) + "x(" + std::to_string(c.m) + ", " + std::to_string(c.n) + ", " +
            std::to_string(c.k) + ")" + (c.transpose_a ? " A^T" : "") + (c.transpose_b ? " B^T" : "") +
            (c.accumulate ? " accumulate" : "") + (c.relu ? " relu" : "") + (c.bias ? " bias" : "");
 }
@@ -77,8 +82,8 @@ void test(const Case& c) {
                 double& y = expected[(size_t)(i * p.c_batch + row * c_row + column)];
                 double sum = (c.accumulate ? y : 0.0) + (c.bias ? bias[(size_t)column] : 0.0);
                 for (int64_t k = 0; k < c.k; ++k)
-                    sum += (double)a[(size_t)(i * p.a_batch + (c.transpose_a ? k * a_row + row : row * a_row + k))] *
-                           b[(size_t)(i * p.b_batch + (c.transpose_b ? column * b_row + k : k * b_row + column))];
+                    sum += factor(a[(size_t)(i * p.a_batch + (c.transpose_a ? k * a_row + row : row * a_row + k))]) *
+                           factor(b[(size_t)(i * p.b_batch + (c.transpose_b ? column * b_row + k : k * b_row + column))]);
                 y = c.relu ? std::fmax(sum, 0.0) : sum;
             }
         }
@@ -123,10 +128,7 @@ void test_not_finite() {
     check::that(right, "NaN stays in its row and infinity in its column");
 }
 
-}  // namespace
-
-int main() {
-    if (!simd_level_runs_here()) return 0;
+void test_all() {
     for (const bool transpose_a : {false, true}) {
         for (const bool transpose_b : {false, true}) {
             const auto with_layout = [&](Case c) {
@@ -152,5 +154,14 @@ int main() {
     const mm_matmul_params nothing{};
     check::that(matmul(&two_threads, &nothing) == MM_OK, "empty product");
     test_not_finite();
+}
+
+}  // namespace
+
+int main() {
+    if (!simd_level_runs_here()) return 0;
+    test_all();
+    bfloat16 = multiply_in_bfloat16(one_thread) && multiply_in_bfloat16(two_threads);
+    if (bfloat16) test_all();
     return check::report();
 }

@@ -12,7 +12,8 @@
 //         0 0 0 0 0 0 0 0
 //
 // Channels are staged a block at a time, so that a band and the panel of weights in use share the
-// second-level cache.
+// second-level cache. Distances are in words (factor.h), and a staged pixel is a run of words: in bfloat16 a word
+// pairs two neighbours along k, which are channels for the convolution and pixels for its weights' gradient.
 #pragma once
 
 #include "packing.h"
@@ -20,7 +21,7 @@
 namespace medmamba::cpu::MM_SIMD {
 
 constexpr int64_t band_pixels = 448;    // at most, where a line is not longer than that
-constexpr int64_t channel_block = 96;   // at most; weights of a panel: 9 * 96 * 48 floats = 166 KB
+constexpr int64_t channel_block = 96;   // at most, in words; weights of a panel: 9 * 96 * 48 words = 166 KB
 constexpr int64_t conv_tasks = 32;      // aimed at, so that the last ones to finish cost little
 constexpr int64_t least_pixels = 96;    // bands are not made smaller than that for it
 
@@ -78,38 +79,74 @@ struct ConvInput {
     int64_t row;
     const float *scale, *shift;  // both or neither
     bool relu;
+
+    // f of a register of channels, from `channel` on.
+    template <class Part>
+    vfloat map(vfloat value, int64_t channel, Part part) const {
+        if (scale) value = value * load(scale + channel, part) + load(shift + channel, part);
+        return relu ? max(vfloat{}, value) : value;  // in this order, NaN stays NaN
+    }
 };
 
-// Channels [first, first + count) of the band into `staged`, pixels `stride` apart.
-inline void stage_band(const Bands& bands, const Band& band, const ConvInput& input, int64_t first, int64_t count,
-                       float* staged, int64_t stride) {
-    const int64_t width = band.width, line_floats = (width + 2) * stride;
-    const auto clear = [](float* p, int64_t floats) {
-        for (int64_t i = 0; i < floats; i += lanes) store(p + i, vfloat{});  // stride is whole registers
-    };
+// Calls stage_line(x, to) for each staged line, the ones above and below the band included: `x` is the row of its
+// first pixel, or NULL outside the image, `to` its first word. Lines are `line_words` apart.
+template <class Line>
+void each_staged_line(const Bands& bands, const Band& band, const ConvInput& input, float* staged, int64_t line_words,
+                      Line&& stage_line) {
     for (int64_t image = 0; image < band.images; ++image) {
-        for (int64_t line = -1; line <= band.lines; ++line, staged += line_floats) {
+        for (int64_t line = -1; line <= band.lines; ++line, staged += line_words) {
             const int64_t y = band.first_line + line;
-            if (y < 0 || y >= bands.height) {
-                clear(staged, line_floats);
-                continue;
-            }
-            clear(staged, stride);
-            clear(staged + line_floats - stride, stride);
-            const float* x = input.x + (((band.first_image + image) * bands.height + y) * width) * input.row + first;
-            each_vector(count, [&](int64_t i, auto part) {
-                const vfloat scale = input.scale ? load(input.scale + first + i, part) : vfloat{};
-                const vfloat shift = input.scale ? load(input.shift + first + i, part) : vfloat{};
-                const float* from = x + i;
-                float* to = staged + stride + i;
-                for (int64_t pixel = 0; pixel < width; ++pixel, from += input.row, to += stride) {
-                    vfloat value = load(from, part);
-                    if (input.scale) value = value * scale + shift;
-                    if (input.relu) value = max(vfloat{}, value);  // in this order, NaN stays NaN
-                    store(to, value);
-                }
-            });
+            const bool inside = y >= 0 && y < bands.height;
+            const int64_t pixel = ((band.first_image + image) * bands.height + y) * band.width;
+            stage_line(inside ? input.x + pixel * input.row : nullptr, staged);
         }
+    }
+}
+
+inline void clear_words(float* p, int64_t count) {  // whole registers
+    for (int64_t i = 0; i < count; i += lanes) store(p + i, vfloat{});
+}
+
+// Channels [first, first + count) of the band into `staged`, pixels `stride` apart; words run along the channels.
+template <class Factor>
+void stage_channels(const Bands& bands, const Band& band, const ConvInput& input, int64_t first, int64_t count,
+                    float* staged, int64_t stride) {
+    const int64_t line_words = (band.width + 2) * stride;
+    const auto f = [&](vfloat v, int64_t channel, auto part) { return input.map(v, first + channel, part); };
+    each_staged_line(bands, band, input, staged, line_words, [&](const float* x, float* to) {
+        if (!x) return clear_words(to, line_words);
+        clear_words(to, stride);
+        clear_words(to + line_words - stride, stride);
+        x += first;
+        to += stride;
+        for (int64_t pixel = 0; pixel < band.width; ++pixel, x += input.row, to += stride)
+            for (int64_t i = 0; i < words<Factor>(count); i += lanes)
+                store(to + i, load_words<Factor>(x, count, i, f));
+    });
+}
+
+// The same, but a word in bfloat16 is a channel of this pixel and of the one right of it: there is a word at every
+// pixel, so that a pair can begin at any tap.
+template <class Factor>
+void stage_pixels(const Bands& bands, const Band& band, const ConvInput& input, int64_t first, int64_t count,
+                  float* staged, int64_t stride) {
+    if constexpr (Factor::depth == 1) {
+        stage_channels<Factor>(bands, band, input, first, count, staged, stride);
+    } else {
+        const int64_t line_words = (band.width + 2) * stride;
+        each_staged_line(bands, band, input, staged, line_words, [&](const float* x, float* to) {
+            if (!x) return clear_words(to, line_words);
+            each_vector(count, [&](int64_t i, auto part) {
+                vfloat left{};
+                for (int64_t pixel = 0; pixel < band.width; ++pixel) {
+                    const vfloat right = input.map(load(x + first + i + pixel * input.row, part), first + i, part);
+                    store(to + pixel * stride + i, Factor::pair_across(left, right));
+                    left = right;
+                }
+                store(to + band.width * stride + i, Factor::pair_across(left, vfloat{}));
+                store(to + (band.width + 1) * stride + i, vfloat{});
+            });
+        });
     }
 }
 

@@ -4,7 +4,7 @@
 //
 // As a product, rows are (tap, i), columns o, and k walks the pixels of a band, a line at a time: element k of
 // row (tap, i) is the staged band (see conv3x3_staging.h) at the tap's distance plus i, one staged pixel a
-// step. Pixels of dy are the rows of B.
+// step (two in bfloat16, as a word pairs neighbours). Pixels of dy are the rows of B.
 //
 // A task owns a block of input channels, one panel of output channels and a range of bands, whose sums it adds
 // in order to a tile of its own, (9, channels, panel). The tiles of all ranges are added in the order of the
@@ -15,13 +15,13 @@ namespace medmamba::cpu::MM_SIMD {
 
 namespace {
 
-// bias[j] += sum over rows of a packed panel.
-void add_columns(const float* panel, int64_t rows, int64_t width, float* bias) {
-    for (int64_t j = 0; j < width; j += lanes) {
+// bias[j] += sum over rows of dy.
+void add_columns(const float* dy, int64_t dy_row, int64_t rows, int64_t columns, float* bias) {
+    each_vector(columns, [&](int64_t j, auto part) {
         vfloat sum{};
-        for (int64_t r = 0; r < rows; ++r) sum += load(panel + r * width + j);
-        store(bias + j, load(bias + j) + sum);
-    }
+        for (int64_t r = 0; r < rows; ++r) sum += load(dy + r * dy_row + j, part);
+        store(bias + j, load(bias + j, part) + sum, part);
+    });
 }
 
 // The sums of all ranges for one tile: block of input channels and panel of output channels.
@@ -50,17 +50,22 @@ void write_weights(const Sums& sums, float* dweight) {
     }
 }
 
-}  // namespace
-
-mm_status conv3x3_backward_weight(mm_stream* stream, const mm_conv3x3_backward_weight_params* p) {
-    const int64_t in_channels = p->in_channels, out_channels = p->out_channels;
-    if (in_channels <= 0 || out_channels <= 0) return MM_OK;
-    if (p->batch <= 0 || p->height <= 0 || p->width <= 0) {  // a sum of nothing
-        std::fill_n(p->dweight, out_channels * in_channels * 9, 0.0f);
-        if (p->dbias) std::fill_n(p->dbias, out_channels, 0.0f);
-        return MM_OK;
+// The lines of a band that have one above (ty = 0) or below (ty = 2) in their image, as segments; returns how many.
+int64_t lines_of_tap(const Bands& bands, const Band& band, int64_t ty, int64_t line_words, int64_t stride,
+                     Segment* lines) {
+    int64_t count = 0;
+    for (int64_t line = 0; line < band.images * band.lines; ++line) {
+        const int64_t above = band.first_line + line % band.lines + ty - 1;
+        if (above >= 0 && above < bands.height) lines[count++] = {band.staged_line(line) * stride, line * line_words};
     }
-    const ConvInput input{p->x, row_stride(p->x_row, in_channels), p->input_scale, p->input_shift, p->input_relu != 0};
+    return count;
+}
+
+template <class Factor>
+void add_up(mm_stream* stream, const mm_conv3x3_backward_weight_params* p) {
+    const int64_t in_channels = p->in_channels, out_channels = p->out_channels;
+    const int64_t x_row = row_stride(p->x_row, in_channels);
+    const ConvInput input{p->x, x_row, p->input_scale, p->input_shift, p->input_relu != 0};
     const int64_t dy_row = row_stride(p->dy_row, out_channels);
     const Bands bands = cut_bands(p->batch, p->height, p->width);
     const int64_t block = even_piece(in_channels, channel_block, 16), blocks = ceil_div(in_channels, block);
@@ -83,37 +88,50 @@ mm_status conv3x3_backward_weight(mm_stream* stream, const mm_conv3x3_backward_w
         Scratch& scratch = stream->worker_scratch[worker];
         const Scratch::Scope scope(scratch);
         float* staged = scratch.take(bands.staged_pixels() * stride);
-        float* dy = scratch.take(bands.images * bands.lines * bands.width * width);
-        int64_t* lines = scratch.take<int64_t>(bands.images * bands.lines);
+        const int64_t line_words = words<Factor>(bands.width);  // a line of odd width ends in half a word
+        float* dy = scratch.take(bands.images * bands.lines * line_words * width);
+        Segment* lines = scratch.take<Segment>(bands.images * bands.lines);
         const float** rows = scratch.take<const float*>(9 * channels);
-        for (int64_t tap = 0; tap < 9; ++tap)
-            for (int64_t i = 0; i < channels; ++i)
-                rows[tap * channels + i] = staged + (tap / 3 * bands.padded_width() + tap % 3) * stride + i;
-
+        float** sum_rows = scratch.take<float*>(9 * channels);
         float* own = sums + range * range_floats + tile_index * tile_floats;
+        for (int64_t tap = 0; tap < 9; ++tap) {
+            for (int64_t i = 0; i < channels; ++i) {
+                rows[tap * channels + i] = staged + (tap / 3 * bands.padded_width() + tap % 3) * stride + i;
+                sum_rows[tap * channels + i] = own + (tap * channels + i) * width;
+            }
+        }
         float* own_bias = channel == 0 && p->dbias ? bias_sums + (range * panels + panel) * panel_columns : nullptr;
         if (own_bias) std::fill_n(own_bias, width, 0.0f);
         const int64_t first = range * bands_per_range, last = std::min(bands.count, first + bands_per_range);
 
         for (int64_t index = first; index < last; ++index) {
             const Band band = band_at(bands, index);
-            stage_band(bands, band, input, channel, channels, staged, stride);
-            pack_panel(p->dy + band.first_pixel * dy_row + column, dy_row, band.pixels(), columns, dy);
-            if (own_bias) add_columns(dy, band.pixels(), width, own_bias);
+            stage_pixels<Factor>(bands, band, input, channel, channels, staged, stride);
+            const float* from = p->dy + band.first_pixel * dy_row + column;
+            for (int64_t line = 0; line < band.images * band.lines; ++line)
+                pack_down<Factor>(from + line * band.width * dy_row, dy_row, band.width, columns,
+                                  dy + line * line_words * width, width);
+            if (own_bias) add_columns(from, dy_row, band.pixels(), columns, own_bias);
             TileProduct tile{};
-            tile.offsets = lines;
-            tile.segments = band.images * band.lines;
-            for (int64_t line = 0; line < tile.segments; ++line) lines[line] = band.staged_line(line) * stride;
-            tile.length = band.width;
-            tile.step = stride;
+            tile.segments = lines;
+            tile.step = Factor::depth * stride;
             tile.b = dy;
-            tile.c_row = width;
             tile.columns = width;
             tile.accumulate = index > first;
-            for (int64_t row = 0; row < 9 * channels; row += tile_rows) {
-                tile.a = rows + row;
-                tile.c = own + row * width;
-                multiply_tile(tile, std::min<int64_t>(tile_rows, 9 * channels - row));
+            for (int64_t tap = 0; tap < 9; ++tap) {
+                tile.segment_count = lines_of_tap(bands, band, tap / 3, line_words * width, stride, lines);
+                // Nor is there a pixel left of the first, or right of the last; half a word cannot be left out.
+                const int64_t skipped = Factor::depth == 1 && tap % 3 == 0;
+                tile.length = tap % 3 == 2 ? words<Factor>(band.width - 1) : line_words - skipped;
+                for (Segment* line = lines; skipped && line < lines + tile.segment_count; ++line) {
+                    line->a += stride;
+                    line->b += width;
+                }
+                for (int64_t i = 0; i < channels; i += tile_rows) {
+                    tile.a = rows + tap * channels + i;
+                    tile.c = sum_rows + tap * channels + i;
+                    multiply_tile<Factor>(tile, std::min<int64_t>(tile_rows, channels - i));
+                }
             }
         }
     });
@@ -130,6 +148,18 @@ mm_status conv3x3_backward_weight(mm_stream* stream, const mm_conv3x3_backward_w
         for (int64_t r = 1; r < ranges; ++r) sum += bias_sums[r * panels * panel_columns + o];
         p->dbias[o] = sum;
     }
+}
+
+}  // namespace
+
+mm_status conv3x3_backward_weight(mm_stream* stream, const mm_conv3x3_backward_weight_params* p) {
+    if (p->in_channels <= 0 || p->out_channels <= 0) return MM_OK;
+    if (p->batch <= 0 || p->height <= 0 || p->width <= 0) {  // a sum of nothing
+        std::fill_n(p->dweight, p->out_channels * p->in_channels * 9, 0.0f);
+        if (p->dbias) std::fill_n(p->dbias, p->out_channels, 0.0f);
+        return MM_OK;
+    }
+    with_factor(stream, [&](auto factor) { add_up<decltype(factor)>(stream, p); });
     return MM_OK;
 }
 

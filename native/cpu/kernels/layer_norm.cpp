@@ -2,7 +2,8 @@
 //
 // A row is some tens to some thousands of floats: it is read from memory once and then stays in L1 for the
 // passes that follow. Several rows are taken together, so that their chains of additions and their horizontal
-// sums, which are the whole cost of a short row, overlap.
+// sums, which are the whole cost of a short row, overlap. Loops over them are unrolled before anything else: what
+// they keep of each row then stays in registers, and not in an array.
 #include "each_vector.h"
 #include "partial_sums.h"
 
@@ -37,6 +38,7 @@ void forward_rows(const mm_layer_norm_forward_params* params, int64_t row) {
     const float share = 1.0f / (float)channels;
     const float *x[count], *gate[count];
     float* y[count];
+#pragma GCC unroll 4
     for (int r = 0; r < count; ++r) {
         x[r] = params->x + (row + r) * row_stride(params->x_row, channels);
         y[r] = params->y + (row + r) * row_stride(params->y_row, channels);
@@ -45,19 +47,23 @@ void forward_rows(const mm_layer_norm_forward_params* params, int64_t row) {
 
     vfloat total[count] = {}, square[count] = {}, first_mean[count], inverse_std[count], offset[count];
     each_vector(channels, [&](int64_t i, auto part) {
+#pragma GCC unroll 4
         for (int r = 0; r < count; ++r) total[r] += load(x[r] + i, part);
     });
+#pragma GCC unroll 4
     for (int r = 0; r < count; ++r) {
         first_mean[r] = broadcast(sum(total[r]) * share);
         total[r] = vfloat{};
     }
     each_vector(channels, [&](int64_t i, auto part) {
+#pragma GCC unroll 4
         for (int r = 0; r < count; ++r) {
             const vfloat deviation = only(load(x[r] + i, part) - first_mean[r], part);
             total[r] += deviation;
             square[r] += deviation * deviation;
         }
     });
+#pragma GCC unroll 4
     for (int r = 0; r < count; ++r) {
         const float rest = sum(total[r]) * share;
         const float difference = sum(square[r]) * share - rest * rest;
@@ -72,6 +78,7 @@ void forward_rows(const mm_layer_norm_forward_params* params, int64_t row) {
     }
     each_vector(channels, [&](int64_t i, auto part) {
         const vfloat weight = load(params->weight + i, part), bias = load(params->bias + i, part);
+#pragma GCC unroll 4
         for (int r = 0; r < count; ++r) {
             const vfloat normal = (load(x[r] + i, part) - first_mean[r]) * inverse_std[r] - offset[r];
             vfloat out = normal * weight + bias;
@@ -92,6 +99,7 @@ void backward_rows(const mm_layer_norm_backward_params* params, int64_t row, flo
     const float *x[count], *dy[count], *gate[count], *g[count];
     float *dx[count], *dgate[count];
     vfloat mean[count], inverse_std[count], along_bias[count] = {}, along_weight[count] = {};
+#pragma GCC unroll 4
     for (int r = 0; r < count; ++r) {
         x[r] = params->x + (row + r) * row_stride(params->x_row, channels);
         dy[r] = params->dy + (row + r) * row_stride(params->dy_row, channels);
@@ -106,6 +114,7 @@ void backward_rows(const mm_layer_norm_backward_params* params, int64_t row, flo
     each_vector(channels, [&](int64_t i, auto part) {
         const vfloat weight = load(params->weight + i, part);
         vfloat dweight = load(sums + i, part), dbias = load(sums + channels + i, part);
+#pragma GCC unroll 4
         for (int r = 0; r < count; ++r) {
             const vfloat normal = (load(x[r] + i, part) - mean[r]) * inverse_std[r];
             vfloat slope = load(dy[r] + i, part);
@@ -124,12 +133,14 @@ void backward_rows(const mm_layer_norm_backward_params* params, int64_t row, flo
         store(sums + i, dweight, part);
         store(sums + channels + i, dbias, part);
     });
+#pragma GCC unroll 4
     for (int r = 0; r < count; ++r) {
         along_bias[r] = broadcast(sum(along_bias[r]) * share);
         along_weight[r] = broadcast(sum(along_weight[r]) * share);
     }
     each_vector(channels, [&](int64_t i, auto part) {
         const vfloat weight = load(params->weight + i, part);
+#pragma GCC unroll 4
         for (int r = 0; r < count; ++r) {
             const vfloat normal = (load(x[r] + i, part) - mean[r]) * inverse_std[r];
             const vfloat off_means = load(g[r] + i, part) * weight - along_bias[r] - normal * along_weight[r];

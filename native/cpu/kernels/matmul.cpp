@@ -6,7 +6,8 @@
 //             +-------+                     for each panel: multiply_tile
 //      +----+ +-------+
 //      | A  | |   C   | m_block      A is read where it lies unless its columns are what must be walked
-//      +----+ +-------+              (transposed) or its rows all fall into the same sets of the cache.
+//      +----+ +-------+              (transposed), its rows all fall into the same sets of the cache, or
+//                                    it has to be rounded to bfloat16.
 //
 // A long k with a small C, which is what the gradient of a weight looks like, is cut into ranges instead: each
 // task sums one range into a C of its own, and these are added in the order of the ranges at the end. All cuts
@@ -60,49 +61,58 @@ struct Block {
     bool transpose_a, transpose_b, accumulate, relu;
 };
 
-// One tile of rows of A times all panels.
+// One tile of rows of A times all panels; k, a_row and a_step in words.
+template <class Factor>
 void multiply_rows(const Block& block, const float* a, int64_t a_row, int64_t a_step, int64_t rows,
                    const float* panels, int64_t k, float* c, bool first, bool last) {
-    const float* pointers[tile_rows];
-    for (int64_t i = 0; i < rows; ++i) pointers[i] = a + i * a_row;
-    const int64_t offset = 0;
+    const float* a_rows[tile_rows];
+    float* c_rows[tile_rows];
+    for (int64_t i = 0; i < rows; ++i) {
+        a_rows[i] = a + i * a_row;
+        c_rows[i] = c + i * block.c_row;
+    }
+    const Segment whole{0, 0};
     for (int64_t j = 0; j < block.columns; j += panel_columns) {
         TileProduct tile{};
-        tile.a = pointers;
-        tile.offsets = &offset;
-        tile.segments = 1;
+        tile.a = a_rows;
+        tile.segments = &whole;
+        tile.segment_count = 1;
         tile.length = k;
         tile.step = a_step;
         tile.b = panels + j * k;
-        tile.c = c + j;
-        tile.c_row = block.c_row;
+        tile.c = c_rows;
+        tile.first_column = j;
         tile.columns = std::min(panel_columns, block.columns - j);
         tile.accumulate = !first || block.accumulate;
         tile.bias = last && block.bias ? block.bias + j : nullptr;
         tile.relu = last && block.relu;
-        multiply_tile(tile, rows);
+        multiply_tile<Factor>(tile, rows);
     }
 }
 
+template <class Factor>
 void multiply_block(const Block& block, Scratch& scratch) {
     const Scratch::Scope scope(scratch);
-    const int64_t k_block = even_piece(block.k, k_block_limit, 8);
-    float* panels = scratch.take(k_block * packed_width(block.columns));
-    // Nine rows a multiple of 2 KB apart would share a few sets of the first-level cache.
-    const bool stage = block.transpose_a || block.a_row % 512 == 0;
-    const int64_t stride = staged_stride(block.transpose_a ? staged_rows : k_block);
-    float* staged = stage ? scratch.take(stride * (block.transpose_a ? k_block : staged_rows)) : nullptr;
+    const int64_t k_block = even_piece(block.k, k_block_limit * Factor::depth, 8);
+    float* panels = scratch.take(words<Factor>(k_block) * packed_width(block.columns));
+    // Floats can stay where they are, unless nine rows a multiple of 2 KB apart would share a few sets of the
+    // first-level cache.
+    const bool stage = Factor::depth > 1 || block.transpose_a || block.a_row % 512 == 0;
+    const int64_t stride = staged_stride(block.transpose_a ? staged_rows : words<Factor>(k_block));
+    const int64_t stage_rows = block.transpose_a ? words<Factor>(k_block) : staged_rows;
+    float* staged = stage ? scratch.take(stride * stage_rows) : nullptr;
 
     int64_t k0 = 0;
     do {  // once even if k = 0: C is then the bias
-        const int64_t k = std::min(k_block, block.k - k0);
+        const int64_t k = std::min(k_block, block.k - k0), k_words = words<Factor>(k);
         const bool first = k0 == 0, last = k0 + k == block.k;
         for (int64_t j = 0; j < block.columns; j += panel_columns) {
             const int64_t columns = std::min(panel_columns, block.columns - j);
+            const float* b = block.b + (block.transpose_b ? j * block.b_row + k0 : k0 * block.b_row + j);
             if (block.transpose_b)
-                pack_panel_transposed(block.b + j * block.b_row + k0, block.b_row, k, columns, panels + j * k);
+                pack_panel_transposed<Factor>(b, block.b_row, k, columns, panels + j * k_words);
             else
-                pack_panel(block.b + k0 * block.b_row + j, block.b_row, k, columns, panels + j * k);
+                pack_down<Factor>(b, block.b_row, k, columns, panels + j * k_words, packed_width(columns));
         }
         for (int64_t i0 = 0; i0 < block.rows; i0 += staged_rows) {
             const int64_t i1 = std::min(block.rows, i0 + staged_rows);
@@ -110,16 +120,17 @@ void multiply_block(const Block& block, Scratch& scratch) {
             int64_t between = block.a_row;
             if (stage) {
                 if (block.transpose_a)
-                    copy_rows(a, block.a_row, k, i1 - i0, staged, stride);
+                    pack_down<Factor>(a, block.a_row, k, i1 - i0, staged, stride);
                 else
-                    copy_rows(a, block.a_row, i1 - i0, k, staged, stride);
+                    pack_along<Factor>(a, block.a_row, i1 - i0, k, staged, stride);
                 a = staged;
                 between = stride;
             }
             const int64_t a_row = block.transpose_a ? 1 : between, a_step = block.transpose_a ? between : 1;
             for (int64_t i = i0; i < i1; i += tile_rows)
-                multiply_rows(block, a + (i - i0) * a_row, a_row, a_step, std::min<int64_t>(tile_rows, i1 - i),
-                              panels, k, block.c + i * block.c_row, first, last);
+                multiply_rows<Factor>(block, a + (i - i0) * a_row, a_row, a_step,
+                                      std::min<int64_t>(tile_rows, i1 - i), panels, k_words,
+                                      block.c + i * block.c_row, first, last);
         }
         k0 += k;
     } while (k0 < block.k);
@@ -182,7 +193,9 @@ mm_status matmul(mm_stream* stream, const mm_matmul_params* p) {
             block.accumulate = p->accumulate;
             block.relu = p->relu;
         }
-        multiply_block(block, stream->worker_scratch[worker]);
+        with_factor(stream, [&](auto factor) {
+            multiply_block<decltype(factor)>(block, stream->worker_scratch[worker]);
+        });
     });
     if (sums) add_ranges(stream, p, c_row, sums, cut.ranges);
     return MM_OK;

@@ -4,28 +4,16 @@ namespace medmamba::cpu::MM_SIMD {
 
 namespace {
 
-// Takes the sums, (rows, vectors) registers in memory, to C. Once a tile, so not worth a copy for each shape.
-void finish(const TileProduct& tile, int64_t rows, int64_t vectors, const vfloat* sums) {
-    for (int64_t v = 0; v < vectors; ++v) {
-        const int64_t first = v * lanes, count = tile.columns - first;
-        const bool whole = count >= lanes;
-        vfloat bias{};
-        if (tile.bias) bias = whole ? load(tile.bias + first) : load_partial(tile.bias + first, count);
-        for (int64_t i = 0; i < rows; ++i) {
-            float* c = tile.c + i * tile.c_row + first;
-            vfloat sum = sums[i * vectors + v];
-            if (tile.accumulate) sum += whole ? load(c) : load_partial(c, count);
-            sum += bias;
-            if (tile.relu) sum = max(vfloat{}, sum);  // in this order, NaN stays NaN
-            if (whole)
-                store(c, sum);
-            else
-                store_partial(c, sum, count);
-        }
-    }
+// Takes one register of sums to C.
+template <class Part>
+void finish(const TileProduct& tile, float* c, const float* bias, vfloat sum, Part part) {
+    if (tile.accumulate) sum += load(c, part);
+    if (bias) sum += load(bias, part);
+    if (tile.relu) sum = max(vfloat{}, sum);  // in this order, NaN stays NaN
+    store(c, sum, part);
 }
 
-template <int rows, int vectors>
+template <class Factor, int rows, int vectors>
 void multiply(const TileProduct& tile) {
     const float* a[rows];
     vfloat sums[rows][vectors];
@@ -33,60 +21,76 @@ void multiply(const TileProduct& tile) {
     for (int i = 0; i < rows; ++i) {
         a[i] = tile.a[i];
 #pragma GCC unroll 4
-        for (int v = 0; v < vectors; ++v) sums[i][v] = vfloat{};
+        for (int v = 0; v < vectors; ++v) {
+            sums[i][v] = vfloat{};
+            __builtin_prefetch(tile.c[i] + tile.first_column + v * lanes, 1);  // needed when the sum is complete
+        }
     }
     const int64_t step = tile.step;
-    const float* b = tile.b;
-    for (int64_t segment = 0; segment < tile.segments; ++segment) {
-        int64_t at = tile.offsets[segment];
+    for (const Segment *segment = tile.segments, *end = segment + tile.segment_count; segment < end; ++segment) {
+        int64_t at = segment->a;
+        const float* b = tile.b + segment->b;
         for (int64_t k = tile.length; k > 0; --k, at += step, b += vectors * lanes) {
             vfloat panel[vectors];
 #pragma GCC unroll 4
             for (int v = 0; v < vectors; ++v) panel[v] = load(b + v * lanes);
 #pragma GCC unroll 16
             for (int i = 0; i < rows; ++i) {
-                const vfloat x = broadcast(a[i][at]);
+                const vfloat x = broadcast_word(a[i] + at);
 #pragma GCC unroll 4
-                for (int v = 0; v < vectors; ++v) sums[i][v] += x * panel[v];
+                for (int v = 0; v < vectors; ++v) sums[i][v] = Factor::multiply_add(sums[i][v], x, panel[v]);
             }
         }
     }
-    vfloat finished[rows * vectors];  // a copy: `sums`, whose address goes nowhere, can live in registers
+    constexpr int whole = vectors - 1;
+    const int64_t last = tile.columns - whole * lanes;  // columns of the last register
 #pragma GCC unroll 16
     for (int i = 0; i < rows; ++i) {
+        float* c = tile.c[i] + tile.first_column;
 #pragma GCC unroll 4
-        for (int v = 0; v < vectors; ++v) finished[i * vectors + v] = sums[i][v];
+        for (int v = 0; v < whole; ++v)
+            finish(tile, c + v * lanes, tile.bias ? tile.bias + v * lanes : nullptr, sums[i][v], Whole{});
+        const float* bias = tile.bias ? tile.bias + whole * lanes : nullptr;
+        if (last == lanes)
+            finish(tile, c + whole * lanes, bias, sums[i][whole], Whole{});
+        else
+            finish(tile, c + whole * lanes, bias, sums[i][whole], Part{last});
     }
-    finish(tile, rows, vectors, finished);
 }
 
-template <int rows>
+template <class Factor, int rows>
 void multiply_rows(const TileProduct& tile) {
     switch (ceil_div(tile.columns, lanes)) {
-        case 1: return multiply<rows, 1>(tile);
-        case 2: return multiply<rows, 2>(tile);
-        default: return multiply<rows, panel_vectors>(tile);
+        case 1: return multiply<Factor, rows, 1>(tile);
+        case 2: return multiply<Factor, rows, 2>(tile);
+        default: return multiply<Factor, rows, panel_vectors>(tile);
     }
 }
 
 }  // namespace
 
+template <class Factor>
 void multiply_tile(const TileProduct& tile, int64_t rows) {
     if constexpr (tile_rows == 9) {
         switch (rows) {
-            case 9: return multiply_rows<9>(tile);
-            case 8: return multiply_rows<8>(tile);
-            case 7: return multiply_rows<7>(tile);
-            case 6: return multiply_rows<6>(tile);
-            case 5: return multiply_rows<5>(tile);
+            case 9: return multiply_rows<Factor, 9>(tile);
+            case 8: return multiply_rows<Factor, 8>(tile);
+            case 7: return multiply_rows<Factor, 7>(tile);
+            case 6: return multiply_rows<Factor, 6>(tile);
+            case 5: return multiply_rows<Factor, 5>(tile);
         }
     }
     switch (rows) {
-        case 4: return multiply_rows<4>(tile);
-        case 3: return multiply_rows<3>(tile);
-        case 2: return multiply_rows<2>(tile);
-        default: return multiply_rows<1>(tile);
+        case 4: return multiply_rows<Factor, 4>(tile);
+        case 3: return multiply_rows<Factor, 3>(tile);
+        case 2: return multiply_rows<Factor, 2>(tile);
+        default: return multiply_rows<Factor, 1>(tile);
     }
 }
+
+template void multiply_tile<Float32>(const TileProduct&, int64_t);
+#if defined(__AVX512F__)
+template void multiply_tile<BFloat16>(const TileProduct&, int64_t);
+#endif
 
 }  // namespace medmamba::cpu::MM_SIMD

@@ -7,24 +7,25 @@
 //                         [ b b b b | b b b b | b b b b ]      k = 1  ...
 //                             |         |         |
 //     a[0] -> x o o o ...  [ c c c c | c c c c | c c c c ]
-//     a[1] -> x o o o ...  [ c c c c | c c c c | c c c c ]     x: this step's scalar of each row,
+//     a[1] -> x o o o ...  [ c c c c | c c c c | c c c c ]     x: this step's word of each row,
 //     ...                  [            ...              ]        broadcast to a whole register
 //     a[8] -> x o o o ...  [ c c c c | c c c c | c c c c ]
 //
-// A step loads one row of the panel and one scalar a row, and does rows * vectors multiply-adds with them:
+// A step loads one row of the panel and one word a row, and does rows * vectors multiply-adds with them:
 // AVX-512 9 x 48 floats (27 of 32 registers hold C) 12 loads for 27 multiply-adds, AVX2 4 x 24 (12 of 16),
 // portable 4 x 8. Nearly all widths of the model are multiples of 48 and so fill their panels.
+// A word is a float, or two numbers in bfloat16 (factor.h); all counts and distances below are in words.
 //
-// Rows of A are pointers, and element k of a row is `a[row][offset + k * step]`, where `offset` runs over
-// `segments` values. That is all a convolution needs to be a matrix product without ever writing its patches:
+// Rows of A are pointers, and word k of a row is `a[row][segment.a + k * step]`, where k walks `length` words of one
+// segment after the other. That is all a convolution needs to be a matrix product without ever writing its patches:
 //
-//                          rows are              segments, and their offsets       step
-//     product              rows of A             one, 0                            1 (or the row, if A^T is stored)
-//     convolution          pixels, staged        nine taps                         1: input channels
-//     its weight gradient  (tap, input channel)  lines of the image                one staged pixel
+//                          rows are              segments                           step
+//     product              rows of A             one                                1 (or the row, if A^T is stored)
+//     convolution          pixels, staged        taps that lie inside the image     1: input channels
+//     its weight gradient  (tap, input channel)  lines of the image                 one staged pixel (or a pair)
 #pragma once
 
-#include "kernels.h"
+#include "factor.h"
 
 namespace medmamba::cpu::MM_SIMD {
 
@@ -32,22 +33,28 @@ constexpr int tile_rows = lanes == 16 ? 9 : 4;
 constexpr int panel_vectors = lanes == 4 ? 2 : 3;
 constexpr int64_t panel_columns = panel_vectors * lanes;
 
+// Where a segment's words begin: in each row of A, in the panel.
+struct Segment {
+    int64_t a, b;
+};
+
 // A tile of C, where its factors lie, and what happens to the sum at the end: c = relu?(sum + c? + bias?).
 struct TileProduct {
     const float* const* a;
-    const int64_t* offsets;
-    int64_t segments, length, step;
-    const float* b;  // (segments * length, packed_width(columns)): columns behind the last are zero
-    float* c;
-    int64_t c_row, columns;  // columns: 1..panel_columns
-    const float* bias;       // optional
+    const Segment* segments;
+    int64_t segment_count, length, step;
+    const float* b;  // rows of packed_width(columns), `length` a segment: columns behind the last are zero
+    float* const* c;
+    int64_t first_column, columns;  // of each row of C: columns 1..panel_columns
+    const float* bias;              // (columns), optional
     bool accumulate, relu;
 };
 
-// Rows: 1..tile_rows.
+// Rows: 1..tile_rows. Exists for each factor of factor.h.
+template <class Factor>
 void multiply_tile(const TileProduct& tile, int64_t rows);
 
-// Floats in a packed row of a panel: whole registers.
+// Words in a packed row of a panel: whole registers.
 inline int64_t packed_width(int64_t columns) { return ceil_div(columns, lanes) * lanes; }
 
 // A distance between rows that is an odd number of cache lines, so that equal columns of consecutive rows

@@ -3,22 +3,29 @@
 
 #include <utility>
 
-#include "each_vector.h"
 #include "microkernel.h"
 
 namespace medmamba::cpu::MM_SIMD {
 
-// Copies (rows, columns) floats between matrices with different distances between rows.
-inline void copy_rows(const float* from, int64_t from_row, int64_t rows, int64_t columns, float* to, int64_t to_row) {
+// Rows of words from rows of elements: k runs along a row, `to` (rows, words of k) up to whole registers.
+template <class Factor>
+void pack_along(const float* from, int64_t from_row, int64_t rows, int64_t k, float* to, int64_t to_row) {
     for (int64_t r = 0; r < rows; ++r, from += from_row, to += to_row)
-        each_vector(columns, [&](int64_t i, auto count) { store(to + i, load(from + i, count), count); });
+        for (int64_t i = 0; i < words<Factor>(k); i += lanes) store(to + i, load_words<Factor>(from, k, i));
 }
 
-// A panel of B from B as it is, (k, columns).
-inline void pack_panel(const float* b, int64_t b_row, int64_t k, int64_t columns, float* panel) {
-    const int64_t width = packed_width(columns);
-    for (int64_t i = 0; i < k; ++i, b += b_row, panel += width)
-        each_vector(columns, [&](int64_t j, auto count) { store(panel + j, load(b + j, count)); });
+// The same where k runs down the rows, (k, columns): `to` is (words of k, columns) up to whole registers.
+template <class Factor>
+void pack_down(const float* from, int64_t from_row, int64_t k, int64_t columns, float* to, int64_t to_row) {
+    for (int64_t i = 0; i < k; i += Factor::depth, from += Factor::depth * from_row, to += to_row) {
+        each_vector(columns, [&](int64_t j, auto part) {
+            const vfloat first = load(from + j, part);
+            if constexpr (Factor::depth == 1)
+                store(to + j, first);
+            else
+                store(to + j, Factor::pair_across(first, i + 1 < k ? load(from + from_row + j, part) : vfloat{}));
+        });
+    }
 }
 
 // In every 2 x 2 arrangement of blocks of `size` x `size` in the pair of registers (a, b), swaps the two off
@@ -40,19 +47,18 @@ inline void transpose_square(vfloat (&rows)[lanes]) {
 }
 
 // A panel of B from B transposed, (columns, k).
-inline void pack_panel_transposed(const float* b, int64_t b_row, int64_t k, int64_t columns, float* panel) {
+template <class Factor>
+void pack_panel_transposed(const float* b, int64_t b_row, int64_t k, int64_t columns, float* panel) {
     const int64_t width = packed_width(columns);
     for (int64_t j = 0; j < columns; j += lanes) {
-        for (int64_t i = 0; i < k; i += lanes) {
-            const int64_t steps = std::min<int64_t>(lanes, k - i);
+        for (int64_t i = 0; i < words<Factor>(k); i += lanes) {
             vfloat square[lanes];
 #pragma GCC unroll 16
-            for (int row = 0; row < lanes; ++row) {
-                const float* from = b + (j + row) * b_row + i;
-                square[row] = j + row >= columns ? vfloat{} : steps == lanes ? load(from) : load_partial(from, steps);
-            }
+            for (int row = 0; row < lanes; ++row)
+                square[row] = j + row < columns ? load_words<Factor>(b + (j + row) * b_row, k, i) : vfloat{};
             transpose_square(square);
             float* to = panel + i * width + j;
+            const int64_t steps = std::min<int64_t>(lanes, words<Factor>(k) - i);
             if (steps == lanes) {
 #pragma GCC unroll 16
                 for (int step = 0; step < lanes; ++step) store(to + step * width, square[step]);

@@ -22,6 +22,7 @@ import { packageRoot, require } from "./package-root.js";
 
 /** The addon is not there, or the system cannot load it; `tried` lists the files that were looked at. */
 export class AddonError extends MedMambaError {
+  /** Files that were looked at, in their order. */
   readonly tried: readonly string[];
 
   constructor(message: string, tried: readonly string[], options?: ErrorOptions) {

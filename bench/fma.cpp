@@ -1,5 +1,5 @@
-// What a loop of nothing but fused multiply-adds gives on so many threads: no memory, no dependence that is longer than
-// the units are deep. It prints one JSON object: multiply-adds a second, the best of several tries.
+// What a loop of nothing but fused multiply-adds gives on so many threads: no memory, no dependence that is longer
+// than the units are deep. It prints one JSON object: multiply-adds a second, the best of several tries.
 //
 //   c++ -std=c++17 -O3 -march=native -pthread bench/fma.cpp -o fma && ./fma 2
 #include <algorithm>
@@ -11,7 +11,7 @@
 
 namespace {
 
-// A vector of the widest registers, and as many sums at once as hide the latency: 4 cycles times 2 units, and some more.
+// A vector of the widest registers, and as many sums at once as hide the latency: 4 cycles times 2 units, and more.
 #if defined(__AVX512F__)
 constexpr int lanes = 16;
 #elif defined(__AVX__)
@@ -42,7 +42,8 @@ double seconds(int threads) {
     std::vector<std::thread> team;
     std::vector<float> results((size_t)threads);
     const auto start = std::chrono::steady_clock::now();
-    for (int i = 0; i < threads; ++i) team.emplace_back([&results, i] { results[(size_t)i] = multiply_add(1e-3f * (float)i); });
+    for (int i = 0; i < threads; ++i)
+        team.emplace_back([&results, i] { results[(size_t)i] = multiply_add(1e-3f * (float)i); });
     for (std::thread& thread : team) thread.join();
     return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
@@ -53,5 +54,6 @@ int main(int, char** arguments) {
     const int threads = arguments[1] ? std::max(1, std::atoi(arguments[1])) : 1;
     double best = seconds(threads);
     for (int i = 0; i < 4; ++i) best = std::min(best, seconds(threads));
-    std::printf("{\"threads\": %d, \"multiplyAdds\": %.6g}\n", threads, (double)threads * steps * sums * lanes / best);
+    const double done = (double)threads * steps * sums * lanes;
+    std::printf("{\"threads\": %d, \"multiplyAdds\": %.6g}\n", threads, done / best);
 }

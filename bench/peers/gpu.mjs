@@ -79,7 +79,7 @@ const failures = [
 ];
 for (const line of failures) console.log(line);
 if (left > 0) {
-  console.log(`\n${left} units are left: the same command goes on with them.`);
+  console.log(`\nUnits left: ${left}. The same command goes on with them.`);
   process.exit(unfinished);
 }
 if (options.write) write();

@@ -64,7 +64,7 @@ for (const [title, table] of allTables(state.runs)) {
 }
 for (const line of failures(state.runs)) console.log(line);
 if (left > 0) {
-  console.log(`\n${left} units are left: the same command goes on with them.`);
+  console.log(`\nUnits left: ${left}. The same command goes on with them.`);
   process.exit(unfinished);
 }
 if (options.write) write();

@@ -229,7 +229,7 @@ function threadTable(runs) {
   const counts = teams.map(({ threads }) => threads);
   if (counts.length < 2) return [[]];
   const rates = [
-    ["multiply-adds in a loop, GFLOP/s", ({ fma }) => 2e-9 * fma],
+    ["bare multiply-adds, GFLOP/s", ({ fma }) => 2e-9 * fma],
     ["product, GFLOP/s", ({ limits }) => 2e-9 * limits.multiplyAdds],
     ["exponentials, G/s", ({ limits }) => 1e-9 * limits.exponentials],
     ["copy, GB/s", ({ limits }) => 1e-9 * limits.bytes],

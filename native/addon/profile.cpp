@@ -12,7 +12,8 @@ constexpr size_t most_running = 4096;
 
 }  // namespace
 
-Profile::Profile(const mm_backend* backend, mm_stream* stream) : backend_(backend), stream_(stream), timed_(*backend) {
+Profile::Profile(const mm_backend* backend, mm_stream* stream)
+    : backend_(backend), stream_(stream), timed_(*backend) {
 #define MM_TIME(name)                                                                                  \
     entries_[name##_number] = {#name, 0, 0};                                                           \
     timed_.name = [](mm_stream*, const mm_##name##_params* params) {                                   \

@@ -485,9 +485,11 @@ Napi::Value Stream::stop_timer(const Napi::CallbackInfo& info) {
     const Napi::Env env = info.Env();
     const HostBytes target = host_bytes(env, "stopTimer", info[0]);
     expect_open(env, "stopTimer");
-    if (!timer_) throw coded_error(env, code::invalid_argument, "stopTimer: startTimer has not been called", "stopTimer");
+    if (!timer_)
+        throw coded_error(env, code::invalid_argument, "stopTimer: startTimer has not been called", "stopTimer");
     if (target.bytes != sizeof(double))
-        throw coded_error(env, code::invalid_argument, "stopTimer: the result needs a Float64Array of one number", "stopTimer");
+        throw coded_error(env, code::invalid_argument, "stopTimer: the result needs a Float64Array of one number",
+                          "stopTimer");
     const auto work = [this, target] {
         double seconds = 0;
         mm_status status = timer_->stop();

@@ -22,7 +22,7 @@ import { packageRoot, require } from "./package-root.js";
 
 /** The addon is not there, or the system cannot load it; `tried` lists the files that were looked at. */
 export class AddonError extends MedMambaError {
-  /** Paths of the files that were looked at, in their order. */
+  /** Files that were looked at, in their order. */
   readonly tried: readonly string[];
 
   constructor(message: string, tried: readonly string[], options?: ErrorOptions) {

@@ -116,7 +116,7 @@ describe.skipIf(!hasEmulatedCuda())("a device of little memory", () => {
     const device = limited(20);
     const [inference] = modelBenchmarks("tiny", new MedMamba(tinyOptions).config, 32, 128);
     const limits = { gigaflops: 1, gigabytesPerSecond: 1, gigaexponentials: 1 } as never;
-    const error = await shortage(runBenchmark(inference!, device, limits, paces.quick));
+    const error = await shortage(runBenchmark(inference!, device, "float32", limits, paces.quick));
     expect(error.batchSize).toBe(128);
   });
 });

@@ -72,6 +72,10 @@ bool read_precision(const char* name, Precision* precision) {
     return true;
 }
 
+mm_dtype activation_dtype(const mm_stream* stream) {
+    return stream->precision == Precision::bf16 ? MM_BFLOAT16 : MM_FLOAT32;
+}
+
 // Memory that has been freed stays with the process, for the next one who asks.
 cudaError_t keep_freed_memory(int device) {
     cudaMemPool_t pool;
@@ -209,6 +213,7 @@ mm_backend make_backend() {
     table.download = download;
     table.synchronize = synchronize;
     table.last_error = last_error;
+    table.activation_dtype = activation_dtype;
     table.scan4_checkpoint_count = scan4_checkpoint_count;
 #define MM_FILL(name) table.name = name;
     MM_OPERATIONS(MM_FILL)

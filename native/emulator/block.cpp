@@ -126,6 +126,7 @@ void answer(Thread* lanes, unsigned mask, Wait wait) {
     }
     if (wait == Wait::tile_bf16) multiply_bf16(lanes);
     if (wait == Wait::tile_tf32) multiply_tf32(lanes);
+    if (wait == Wait::matrices) load_matrices(lanes);
     for (unsigned rest = mask; rest; rest &= rest - 1) {
         Thread& lane = lanes[__builtin_ctz(rest)];
         if (wait == Wait::ballot) lane.value = votes;
@@ -385,6 +386,18 @@ void multiply(Tile tile, float* d, const uint32_t* a, const uint32_t* b, Place p
     current->a = a;
     current->b = b;
     wait_for_warp(tile == Tile::bf16_16x8x16 ? Wait::tile_bf16 : Wait::tile_tf32, 0xffffffffu, place);
+}
+
+void load_matrices(bool transposed, uint32_t* to, const void* row, Place place) {
+    const char* from = static_cast<const char*>(row);
+    if ((uintptr_t)row % 16)
+        fail("load_matrices at %s:%d: a row does not begin at a multiple of 16 bytes", file_of(place), place.line);
+    if (from < machine.shared_end - grid->shared_bytes || from + 16 > machine.shared_end)
+        fail("load_matrices at %s:%d reads outside of the block's shared memory", file_of(place), place.line);
+    current->matrices = to;
+    current->row = static_cast<const uint16_t*>(row);
+    current->transposed = transposed;
+    wait_for_warp(Wait::matrices, 0xffffffffu, place);
 }
 
 void start_copy(void* shared, const void* global, int bytes, bool valid, Place place) {

@@ -1,7 +1,7 @@
 // The CUDA backend's table: devices, streams, memory and transfers. The operations are in files of their own.
 //
-// The driver is the only thing that has to be installed. Without one, or with one that is too old, nothing here fails:
-// device_count answers 0 and says why.
+// The driver is the only thing that has to be installed. Without one, or with one that is too old, nothing here
+// fails: device_count answers 0 and says why.
 #include <cinttypes>
 #include <cstdarg>
 #include <cstdio>
@@ -102,7 +102,8 @@ cudaError_t open(Stream* stream) {
         return cudaErrorInvalidDevice;
     }
     if (!pools) {
-        stream->fail(MM_UNSUPPORTED, "GPU %d, as it is shared here, has no memory pools, which this build needs", stream->device);
+        stream->fail(MM_UNSUPPORTED, "GPU %d, as it is shared here, has no memory pools, which this build needs",
+                     stream->device);
         return cudaErrorInvalidDevice;
     }
     error = keep_freed_memory(stream->device);
@@ -183,12 +184,14 @@ void release(mm_stream* stream, void* pointer, size_t) {
 
 mm_status upload(mm_stream* stream, void* device, const void* host, size_t bytes) {
     if (const mm_status ready = stream->use(); ready != MM_OK) return ready;
-    return stream->check(static_cast<Stream*>(stream)->transfers.upload(stream->stream, device, host, bytes), "upload");
+    return stream->check(static_cast<Stream*>(stream)->transfers.upload(stream->stream, device, host, bytes),
+                         "upload");
 }
 
 mm_status download(mm_stream* stream, void* host, const void* device, size_t bytes) {
     if (const mm_status ready = stream->use(); ready != MM_OK) return ready;
-    return stream->check(static_cast<Stream*>(stream)->transfers.download(stream->stream, host, device, bytes), "download");
+    return stream->check(static_cast<Stream*>(stream)->transfers.download(stream->stream, host, device, bytes),
+                         "download");
 }
 
 mm_status synchronize(mm_stream* stream) { return stream->wait(); }

@@ -5,8 +5,8 @@
 // so every kernel runs, and is tested, on machines without a GPU. Hence the rules for kernels:
 //
 //   - shared memory is one struct, had from shared_memory<T>(): the emulator poisons it and guards its end;
-//   - barriers and warp operations are __syncthreads(), __syncwarp(mask), __shfl_*_sync(mask, ...), __ballot_sync(mask,
-//     ...), called by every thread that the mask or the block names;
+//   - barriers and warp operations are __syncthreads(), __syncwarp(mask), __shfl_*_sync(mask, ...),
+//     __ballot_sync(mask, ...), called by every thread that the mask or the block names;
 //   - tensor cores and asynchronous copies only through the functions below;
 //   - no floating-point atomics: a sum has a fixed order, so that results have the same bits on every run.
 #pragma once
@@ -37,6 +37,13 @@ __device__ __forceinline__ float exp2_approx(float x) {
     return y;
 }
 
+// 1 / x by the special function unit: 1 ulp.
+__device__ __forceinline__ float reciprocal_approx(float x) {
+    float y;
+    asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+    return y;
+}
+
 // Two floats rounded to bfloat16 (nearest even), `low` in the lower half of the word.
 __device__ __forceinline__ uint32_t pack_bf16(float low, float high) {
     uint32_t word;
@@ -63,12 +70,14 @@ __device__ __forceinline__ uint32_t to_tf32(float x) {
 //
 // All 32 lanes call them.
 __device__ __forceinline__ void mma_bf16_16x8x16(float (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)[2]) {
-    asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
+    asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 "
+                 "{%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
                  : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
                  : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
 }
 __device__ __forceinline__ void mma_tf32_16x8x8(float (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)[2]) {
-    asm volatile("mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
+    asm volatile("mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 "
+                 "{%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
                  : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
                  : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
 }
@@ -93,16 +102,17 @@ __device__ __forceinline__ void load_matrices(uint32_t (&to)[4], const Element* 
 
 // ---- asynchronous copies from global to shared memory, of the calling thread ------------------------------------
 //
-// 4, 8 or 16 bytes, both addresses aligned to them; zeros are written instead where `valid` is false (then `global` is not
-// read). Copies become visible to the thread after copy_async_wait<N>(), which leaves at most the last N committed
-// groups in flight, and to the block after the barrier that follows.
+// 4, 8 or 16 bytes, both addresses aligned to them; zeros are written instead where `valid` is false (then `global`
+// is not read). Copies become visible to the thread after copy_async_wait<N>(), which leaves at most the last N
+// committed groups in flight, and to the block after the barrier that follows.
 template <int bytes>
 __device__ __forceinline__ void copy_async(void* shared, const void* global, bool valid) {
     static_assert(bytes == 4 || bytes == 8 || bytes == 16);
     const unsigned address = (unsigned)__cvta_generic_to_shared(shared);
     const int size = valid ? bytes : 0;
     if constexpr (bytes == 16)
-        asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(address), "l"(global), "r"(size) : "memory");
+        asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(address), "l"(global),
+                     "r"(size) : "memory");
     else
         asm volatile("cp.async.ca.shared.global [%0], [%1], %2, %3;" ::"r"(address), "l"(global), "n"(bytes), "r"(size)
                      : "memory");

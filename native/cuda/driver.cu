@@ -39,17 +39,20 @@ void describe_no_device(cudaError_t error, char* sentence, size_t size) {
         std::snprintf(sentence, size, "the NVIDIA driver finds no GPU; CUDA_VISIBLE_DEVICES may hide it");
     } else if (error != cudaErrorInsufficientDriver) {
         std::snprintf(sentence, size, "%s (%s); the NVIDIA driver installed is %s, this build needs %s",
-                      cudaGetErrorString(error), cudaGetErrorName(error), *driver ? driver : "not known", needed_driver);
+                      cudaGetErrorString(error), cudaGetErrorName(error), *driver ? driver : "not known",
+                      needed_driver);
     } else if (supported > 0) {
         std::snprintf(sentence, size, "driver %s supports CUDA %d.%d, this build needs %s (driver %s)",
-                      *driver ? driver : "of NVIDIA", supported / 1000, supported % 1000 / 10, needed_cuda, needed_driver);
+                      *driver ? driver : "of NVIDIA", supported / 1000, supported % 1000 / 10, needed_cuda,
+                      needed_driver);
     } else if (*driver) {
         std::snprintf(sentence, size,
-                      "the NVIDIA driver %s is installed, but its library libcuda.so.1 was not found; this build needs driver %s",
+                      "the NVIDIA driver %s is installed, but its library libcuda.so.1 was not found; "
+                      "this build needs driver %s",
                       driver, needed_driver);
     } else {
-        std::snprintf(sentence, size, "no NVIDIA driver is installed; this build needs driver %s (CUDA %s)", needed_driver,
-                      needed_cuda);
+        std::snprintf(sentence, size, "no NVIDIA driver is installed; this build needs driver %s (CUDA %s)",
+                      needed_driver, needed_cuda);
     }
 }
 

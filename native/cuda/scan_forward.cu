@@ -4,8 +4,8 @@
 //
 // A direction is only an order of visiting pixels: nothing is reordered in memory. A block owns some channels of one
 // direction of one image, or of a segment of it (scan_passes.cuh), with the states of all its steps in registers
-// (scan_steps.cuh) and the chunk at hand in shared memory (scan4.cuh): 58 KB for 96 channels and 384 threads, 25 KB for
-// 32 channels and 128.
+// (scan_steps.cuh) and the chunk at hand in shared memory (scan4.cuh): 58 KB for 96 channels and 384 threads, 25 KB
+// for 32 channels and 128.
 //
 // Workspace: four copies of y for a run of images, at most 512 MiB, and for a few images (fewer than fill the GPU) 17
 // floats a segment, direction and channel.
@@ -16,29 +16,33 @@ namespace medmamba::cuda {
 
 namespace {
 
-template <int block_channels>
+template <class T, int block_channels, int lane_states>
 mm_status forward(mm_stream* stream, const mm_scan4_forward_params& p) {
-    Scan4 problem = {};
+    constexpr const char* what = "scan4_forward";
+    Scan4<T> problem = {};
     problem.take_shape(p, block_channels);
-    problem.vectors = problem.channels % 4 == 0 && (uintptr_t)p.u % 16 == 0;
-    const int64_t image_floats = (int64_t)problem.length * problem.channels;
-    const int64_t together = images_together(p.batch, directions * image_floats);
-    Workspace workspace(stream, problem.carry_floats() + together * directions * image_floats);
+    problem.vectors = problem.channels % (16 / sizeof(T)) == 0 && (uintptr_t)p.u % 16 == 0;
+    const int64_t image_u = (int64_t)problem.length * problem.channels;
+    const int64_t together = images_together(p.batch, problem.floats(directions * image_u));
+    Workspace workspace(stream, problem.carry_floats() + problem.floats(together * directions * image_u));
     if (workspace.status() != MM_OK) return workspace.status();
     for (int64_t first = 0; first < p.batch; first += together) {
         const int64_t images = p.batch - first < together ? p.batch - first : together;
         problem.take_images(p, first, images);
         problem.place_carry(workspace.data());
-        problem.y = workspace.data() + problem.carry_floats();
+        problem.y = stored<T>(workspace.data() + problem.carry_floats());
         if (p.checkpoints)
-            problem.checkpoints = p.checkpoints + first * directions * problem.chunks * problem.channels * problem.states;
-        mm_status status =
-            launch_segments<Scan4Source<block_channels, Pass::states>>(stream, "scan4_forward", problem);
+            problem.checkpoints =
+                p.checkpoints + first * directions * problem.chunks * problem.channels * problem.states;
+        mm_status status = MM_OK;
+        if constexpr (lane_states == 4)
+            status = launch_segments<Scan4Source<T, block_channels, Pass::states, 4>>(stream, what, problem);
         if (status == MM_OK)
-            status = launch_forward<Scan4Source<block_channels, Pass::forward>>(stream, "scan4_forward", problem);
+            status =
+                launch_forward<Scan4Source<T, block_channels, Pass::forward, lane_states>>(stream, what, problem);
         if (status == MM_OK)
-            status = add_copies(stream, "scan4_forward", directions, images * image_floats, problem.y,
-                                p.y + first * image_floats);
+            status = add_copies(stream, what, directions, images * image_u, problem.y,
+                                stored<T>(p.y) + first * image_u);
         if (status != MM_OK) return status;
     }
     return MM_OK;
@@ -53,7 +57,13 @@ int64_t scan4_checkpoint_count(int64_t batch, int64_t height, int64_t width, int
 
 mm_status scan4_forward(mm_stream* stream, const mm_scan4_forward_params* params) {
     if (params->batch * params->height * params->width * params->channels == 0) return MM_OK;
-    return params->channels % 96 == 0 ? forward<96>(stream, *params) : forward<32>(stream, *params);
+    const bool many = many_channels(params->batch * directions * params->channels);
+    return with_storage(stream, "scan4_forward", params->x_dtype, [&](auto element) {
+        using T = decltype(element);
+        if (many && params->channels % 96 == 0) return forward<T, 96, 16>(stream, *params);
+        if (many && params->channels % 64 == 0) return forward<T, 64, 16>(stream, *params);
+        return forward<T, 32, 4>(stream, *params);
+    });
 }
 
 }  // namespace medmamba::cuda

@@ -4,17 +4,18 @@
 //
 //     copies of chunk c+1 under way  |  delta of chunk c  |  walk chunk c (scan_steps.cuh)  |  write what it gave
 //
-// B, C and dt of a chunk come into shared memory once for all channels of the block, asynchronously and double-buffered.
-// A source says what lies where: it stages a chunk's rows, computes delta, and takes results to global memory. States
-// beyond 16 are walked as further groups, which add to what the block's own threads wrote before.
+// B, C and dt of a chunk come into shared memory once for all channels of the block, asynchronously and
+// double-buffered. A source says what lies where: it stages a chunk's rows, computes delta, and takes results to
+// global memory. States beyond 16 are walked as further groups, which add to what the block's own threads wrote
+// before.
 //
-// Few sequences would leave most of a GPU idle. Then a sequence is cut into segments, each a block's: a first pass finds
-// what each segment makes of a zero state, and its decay, exp(A sum of delta); a short kernel links the segments, and the
-// pass proper starts each from its right state. Backward does the same with the gradient of the state, from the end.
-// The cut depends on shapes alone.
+// Few sequences would leave most of a GPU idle. Then a sequence is cut into segments, each a block's: a first pass
+// finds what each segment makes of a zero state, and its decay, exp(A sum of delta); a short kernel links the
+// segments, and the pass proper starts each from its right state. Backward does the same with the gradient of the
+// state, from the end. The cut depends on shapes alone.
 #pragma once
 
-#include "scan_steps.cuh"
+#include "scan_steps_backward.cuh"
 
 namespace medmamba::cuda {
 
@@ -45,11 +46,11 @@ struct ScanShape {
     // delta, (segments, sequences, channels). Only if there are several segments.
     float *carry, *delta_sums;
 
-    void cut_into_segments(int warps) {
-        constexpr int64_t wanted = 2048;       // warps, 16 for each of 128 multiprocessors
+    void cut_into_segments() {
+        constexpr int64_t wanted = 16384;       // channels of segments, 128 for each of 128 multiprocessors
         constexpr int shortest = 2, worth = 3;  // chunks of a segment; segments that pay for the first pass
         chunks = (int)ceil_div(length, chunk_steps);
-        int64_t most = wanted / (sequences * blocks * warps);
+        int64_t most = wanted / (sequences * channels);
         if (most > chunks / shortest) most = chunks / shortest;
         segment_chunks = most < worth ? chunks : (int)ceil_div(chunks, most);
         segments = (int)ceil_div(chunks, segment_chunks);
@@ -75,6 +76,10 @@ inline int64_t images_together(int64_t batch, int64_t floats) {
     return most < 1 ? 1 : most < batch ? most : batch;
 }
 
+// Whether a thread with 16 states of a channel (backward: 4 states of two) still leaves enough threads to fill a GPU.
+// Such sequences are never cut.
+inline bool many_channels(int64_t sequence_channels) { return sequence_channels >= 32768; }
+
 // What a block owns.
 struct ScanPlace {
     int sequence, block, segment;
@@ -90,8 +95,8 @@ struct ScanPlace {
     }
 };
 
-// The chunk at hand: a block takes all chunks of its segment, from the first or `from_end`, for one group of states after
-// the other. `buffer` is the one of the two in shared memory that has the chunk's rows.
+// The chunk at hand: a block takes all chunks of its segment, from the first or `from_end`, for one group of states
+// after the other. `buffer` is the one of the two in shared memory that has the chunk's rows.
 template <bool from_end>
 struct Turn {
     const ScanPlace& place;
@@ -99,7 +104,9 @@ struct Turn {
 
     __device__ __forceinline__ explicit Turn(const ScanPlace& place)
         : place(place), chunk(from_end ? place.last_chunk : place.first_chunk), group(0), buffer(0) {}
-    __device__ __forceinline__ bool there(const ScanShape& shape) const { return group * group_states < shape.states; }
+    __device__ __forceinline__ bool there(const ScanShape& shape) const {
+        return group * group_states < shape.states;
+    }
     __device__ __forceinline__ bool opens_group() const {
         return chunk == (from_end ? place.last_chunk : place.first_chunk);
     }
@@ -119,7 +126,7 @@ struct Turn {
 
 template <class Source, class Memory, class Turn>
 __device__ __forceinline__ void start_copies(Source& source, Memory& memory, const Turn& turn) {
-    if (turn.there(source.problem)) source.stage(memory.staged[turn.buffer], turn.buffer, turn.chunk, turn.group);
+    if (turn.there(source.problem)) source.stage(memory.staged[turn.buffer % Source::staged_chunks], turn.buffer, turn.chunk, turn.group);
     copy_async_commit();
 }
 
@@ -133,120 +140,131 @@ __device__ __forceinline__ void open_turn(Source& source, Memory& memory, const 
     start_copies(source, memory, next);
 }
 
-// A thread's channel within the block, and which of its states the thread holds.
+// A thread's channels within the block, and which of their states the thread holds.
 template <class Source>
 struct ThreadPlace {
-    int channel, in_group;
-    bool live;  // there is such a channel
+    using Tile = typename Source::Tile;
+    using States = float[Tile::lane_states];
 
-    __device__ __forceinline__ explicit ThreadPlace(const Source& source)
-        : channel(threadIdx.x / state_lanes), in_group(threadIdx.x % state_lanes * lane_states),
-          live(channel < source.live_channels) {}
+    int first_channel, in_group;
+
+    __device__ __forceinline__ ThreadPlace()
+        : first_channel(threadIdx.x / Tile::state_lanes),
+          in_group(threadIdx.x % Tile::state_lanes * Tile::lane_states) {}
+    __device__ __forceinline__ int channel(int k) const { return first_channel + k * Tile::channel_lanes; }
     __device__ __forceinline__ int first_state(int group) const { return group * group_states + in_group; }
     __device__ __forceinline__ ThreadRows rows(const typename Source::Staged& staged, const float* delta) const {
-        return {delta + channel, staged.u + channel, staged.B + in_group, staged.C + in_group};
+        return {delta + first_channel, staged.u + first_channel, staged.B + in_group, staged.C + in_group};
     }
-    __device__ __forceinline__ void load_A2(const Source& source, int group, States& A2) const {
+    __device__ __forceinline__ void load_A2(const Source& source, int k, int group, States& A2) const {
 #pragma unroll
-        for (int n = 0; n < lane_states; ++n) {
+        for (int n = 0; n < Tile::lane_states; ++n) {
             const int state = first_state(group) + n;
-            A2[n] = live && state < source.problem.states
-                        ? source.problem.A(source.place.sequence, source.first_channel + channel, state) * log2e
+            A2[n] = source.live(channel(k)) && state < source.problem.states
+                        ? source.problem.A(source.place.sequence, source.first_channel + channel(k), state) * log2e
                         : 0.0f;
         }
     }
-    // The thread's states from an array of channels of `states`, absent ones as zero, and back.
-    __device__ __forceinline__ void load(const float* channel_states, int group, int states, States& h) const {
-        load_states(channel_states, first_state(group), live ? states : 0, h);
+    // The thread's states of its channel k from an array of the channel's, absent ones as zero, and back.
+    __device__ __forceinline__ void load(const Source& source, const float* of_channel, int k, int group,
+                                         States& h) const {
+        load_states(of_channel, first_state(group), source.live(channel(k)) ? source.problem.states : 0, h);
     }
-    __device__ __forceinline__ void store(float* channel_states, int group, int states, const States& h) const {
-        if (live) store_states(channel_states, first_state(group), states, h);
+    __device__ __forceinline__ void store(const Source& source, float* of_channel, int k, int group,
+                                          const States& h) const {
+        if (source.live(channel(k))) store_states(of_channel, first_state(group), source.problem.states, h);
     }
 };
 
-__device__ __forceinline__ void set_zero(States& h) { h[0] = h[1] = h[2] = h[3] = 0.0f; }
-
-// Threads that a multiprocessor's registers are to hold at once: 64 registers each forward, up to 128 backward.
-constexpr int resident_threads = 1024, resident_backward_threads = 576;
+// Blocks that a multiprocessor's registers are to hold at once, about as many as its shared memory does. Forward, a
+// thread with 4 states may then have 96 registers and one with 16 may have 168; backward, 168.
+template <class Tile>
+constexpr int resident_blocks = (Tile::lane_states == 4 ? 640 : 384) / Tile::threads;
+template <class Tile>
+constexpr int resident_backward_blocks = (Tile::thread_channels == 1 ? 384 : 288) / Tile::threads;
 
 template <class Source>
 struct ForwardMemory {
-    typename Source::Staged staged[2];
-    float delta[chunk_steps * Source::Tile::delta_row];
-    float y[chunk_steps * Source::Tile::delta_row];
+    typename Source::Staged staged[Source::staged_chunks];
+    float delta[chunk_steps * Source::Tile::delta_row];  // and y, which takes its place
 };
 
 template <class Source>
-__global__ void __launch_bounds__(Source::Tile::threads, resident_threads / Source::Tile::threads)
+__global__ void __launch_bounds__(Source::Tile::threads, resident_blocks<typename Source::Tile>)
     scan_forward_kernel(typename Source::Problem problem) {
     using Tile = typename Source::Tile;
     ForwardMemory<Source>& memory = shared_memory<ForwardMemory<Source>>();
     Source source(problem, reinterpret_cast<float*>(&memory + 1));
     const ScanPlace& place = source.place;
-    const ThreadPlace<Source> thread(source);
-    const int channel = source.first_channel + thread.channel, states = problem.states;
-    States A2, h;
+    const ThreadPlace<Source> thread;
+    const int channel = source.first_channel + thread.first_channel, states = problem.states;
+    float A2[Tile::lane_states], h[Tile::lane_states];
     Turn<false> turn(place);
     start_copies(source, memory, turn);
     for (; turn.there(problem); turn.advance()) {
         open_turn(source, memory, turn);
         const int chunk = turn.chunk, group = turn.group, buffer = turn.buffer;
-        typename Source::Staged& staged = memory.staged[buffer];
-        source.enter(staged, buffer, chunk, memory.delta, nullptr);
+        typename Source::Staged& staged = memory.staged[buffer % Source::staged_chunks];
+        source.enter(staged, buffer, chunk, group, memory.delta, nullptr);
         if (turn.opens_group()) {
-            thread.load_A2(source, group, A2);
+            thread.load_A2(source, 0, group, A2);
             set_zero(h);
             if (place.segment > 0)
-                thread.load(problem.carry + problem.carry_channel(place.sequence, place.segment, channel) * states,
-                            group, states, h);
+                thread.load(source,
+                            problem.carry + problem.carry_channel(place.sequence, place.segment, channel) * states,
+                            0, group, h);
         }
         if (problem.checkpoints)
-            thread.store(problem.checkpoints + problem.checkpoint(place.sequence, chunk, channel), group, states, h);
+            thread.store(source, problem.checkpoints + problem.checkpoint(place.sequence, chunk, channel), 0, group,
+                         h);
         __syncthreads();
-        walk_forward<Tile>(problem.steps(chunk), thread.rows(staged, memory.delta), A2, h, memory.y + thread.channel);
+        walk_forward<Tile>(problem.steps(chunk), thread.rows(staged, memory.delta), A2, h,
+                           memory.delta + thread.first_channel);
         __syncthreads();
-        source.leave_forward(staged, chunk, group, memory.y);
-        if (problem.last_state && place.segment == problem.segments - 1 && turn.closes_group())
-            thread.store(problem.last_state + ((int64_t)place.sequence * problem.channels + channel) * states, group, states, h);
+        source.leave_forward(staged, chunk, group, memory.delta);
+        if (problem.last_state && place.segment == problem.segments - 1 && turn.closes_group()) {
+            const int64_t row = (int64_t)place.sequence * problem.channels + channel;
+            thread.store(source, problem.last_state + row * states, 0, group, h);
+        }
     }
 }
 
 // First pass over the segments: what each makes of a zero state, or of a zero gradient of the state after it.
 template <class Source>
-__global__ void __launch_bounds__(Source::Tile::threads, resident_threads / Source::Tile::threads)
+__global__ void __launch_bounds__(Source::Tile::threads, resident_blocks<typename Source::Tile>)
     scan_segments_kernel(typename Source::Problem problem) {
     using Tile = typename Source::Tile;
     ForwardMemory<Source>& memory = shared_memory<ForwardMemory<Source>>();
     Source source(problem, reinterpret_cast<float*>(&memory + 1));
     const ScanPlace& place = source.place;
-    const ThreadPlace<Source> thread(source);
+    const ThreadPlace<Source> thread;
     constexpr bool adjoint = Source::pass == Pass::adjoint;
     if (place.segment == (adjoint ? 0 : problem.segments - 1)) return;  // nobody starts from what it makes
-    States A2, h;
-    float delta_sum = 0.0f;
+    float A2[Tile::lane_states], h[Tile::lane_states], delta_sum = 0.0f;
     Turn<adjoint> turn(place);
     start_copies(source, memory, turn);
     for (; turn.there(problem); turn.advance()) {
         open_turn(source, memory, turn);
         const int chunk = turn.chunk, group = turn.group, buffer = turn.buffer;
-        typename Source::Staged& staged = memory.staged[buffer];
-        source.enter(staged, buffer, chunk, memory.delta, nullptr);
+        typename Source::Staged& staged = memory.staged[buffer % Source::staged_chunks];
+        source.enter(staged, buffer, chunk, group, memory.delta, nullptr);
         if (turn.opens_group()) {
-            thread.load_A2(source, group, A2);
+            thread.load_A2(source, 0, group, A2);
             set_zero(h);
             delta_sum = 0.0f;
         }
         __syncthreads();
         const ThreadRows rows = thread.rows(staged, memory.delta);
         if constexpr (adjoint)
-            walk_adjoint<Tile>(problem.steps(chunk), rows, staged.dy + thread.channel, A2, h, delta_sum);
+            walk_adjoint<Tile>(problem.steps(chunk), rows, staged.dy + thread.first_channel, A2, h, delta_sum);
         else
             walk_states<Tile>(problem.steps(chunk), rows, A2, h, delta_sum);
         if (turn.closes_group()) {
             const int64_t carry = problem.carry_channel(place.sequence, place.segment,
-                                                        source.first_channel + thread.channel);
-            thread.store(problem.carry + carry * problem.states, group, problem.states, h);
-            if (thread.live && thread.first_state(group) == 0) problem.delta_sums[carry] = delta_sum;
+                                                        source.first_channel + thread.first_channel);
+            thread.store(source, problem.carry + carry * problem.states, 0, group, h);
+            if (source.live(thread.first_channel) && thread.first_state(group) == 0)
+                problem.delta_sums[carry] = delta_sum;
         }
     }
 }
@@ -274,57 +292,63 @@ __global__ void __launch_bounds__(link_threads) scan_link_kernel(Problem problem
 
 template <class Source>
 struct BackwardMemory {
-    typename Source::Staged staged[2];
-    float runs[chunk_runs - 1][Source::Tile::threads][lane_states];
+    typename Source::Staged staged[Source::staged_chunks];
+    RunStates<typename Source::Tile> runs;
     WarpSums<typename Source::Tile> sums;
     float delta[chunk_steps * Source::Tile::delta_row];
     float slope[chunk_steps * Source::Tile::delta_row];
 };
 
 template <class Source>
-__global__ void __launch_bounds__(Source::Tile::threads, resident_backward_threads / Source::Tile::threads)
+__global__ void __launch_bounds__(Source::Tile::threads, resident_backward_blocks<typename Source::Tile>)
     scan_backward_kernel(typename Source::Problem problem) {
     using Tile = typename Source::Tile;
     BackwardMemory<Source>& memory = shared_memory<BackwardMemory<Source>>();
     Source source(problem, reinterpret_cast<float*>(&memory + 1));
     const ScanPlace& place = source.place;
-    const ThreadPlace<Source> thread(source);
-    const int channel = source.first_channel + thread.channel, states = problem.states;
-    BackwardThread walk;
-    walk.runs = memory.runs[0][threadIdx.x];
-    walk.run_row = Tile::threads * lane_states;
+    const ThreadPlace<Source> thread;
+    const int states = problem.states;
+    BackwardThread<Tile> walk;
     Turn<true> turn(place);
     start_copies(source, memory, turn);
     for (; turn.there(problem); turn.advance()) {
         open_turn(source, memory, turn);
         const int chunk = turn.chunk, group = turn.group, buffer = turn.buffer;
-        typename Source::Staged& staged = memory.staged[buffer];
-        source.enter(staged, buffer, chunk, memory.delta, memory.slope);
-        if (turn.opens_group()) {
-            thread.load_A2(source, group, walk.A2);
-            set_zero(walk.dA);
-            set_zero(walk.dh);
-            const int64_t row = (int64_t)place.sequence * problem.channels + channel;
-            if (problem.segments > 1)
-                thread.load(problem.carry + problem.carry_channel(place.sequence, place.segment, channel) * states,
-                            group, states, walk.dh);
-            else if (problem.dlast_state)
-                thread.load(problem.dlast_state + row * states, group, states, walk.dh);
+        typename Source::Staged& staged = memory.staged[buffer % Source::staged_chunks];
+        source.enter(staged, buffer, chunk, group, memory.delta, memory.slope);
+#pragma unroll
+        for (int k = 0; k < Tile::thread_channels; ++k) {
+            const int channel = source.first_channel + thread.channel(k);
+            if (turn.opens_group()) {
+                thread.load_A2(source, k, group, walk.A2[k]);
+                set_zero(walk.dA[k]);
+                set_zero(walk.dh[k]);
+                const float* after = problem.dlast_state;
+                int64_t row = (int64_t)place.sequence * problem.channels + channel;
+                if (problem.segments > 1)
+                    after = problem.carry, row = problem.carry_channel(place.sequence, place.segment, channel);
+                if (after) thread.load(source, after + row * states, k, group, walk.dh[k]);
+            }
+            thread.load(source, problem.saved + problem.checkpoint(place.sequence, chunk, channel), k, group,
+                        walk.h[k]);
         }
-        thread.load(problem.saved + problem.checkpoint(place.sequence, chunk, channel), group, states, walk.h);
-        walk.dy = staged.dy + thread.channel;
+        walk.dy = staged.dy + thread.first_channel;
         __syncthreads();
         walk_backward<Tile, Source::gated>(
-            problem.steps(chunk), thread.rows(staged, memory.delta), walk, memory.sums,
-            [&](int t, float dinput, float ddelta_log2e, float y) {
-                source.leave_step(staged, t, thread.channel, group, memory.delta, memory.slope, dinput,
+            problem.steps(chunk), thread.rows(staged, memory.delta), walk, memory.runs, memory.sums,
+            [&](int t, int k, float dinput, float ddelta_log2e, float y) {
+                source.leave_step(staged, t, k, thread.channel(k), group, memory.delta, memory.slope, dinput,
                                   ddelta_log2e * ln2, y);
             },
             [&](int run) { source.leave_run(memory.sums, chunk, run, group); });
         source.leave_backward(staged, buffer, chunk, group, memory.delta);
-        if (turn.closes_group()) thread.store(source.dA(thread.channel), group, states, walk.dA);
+        if (turn.closes_group()) {
+#pragma unroll
+            for (int k = 0; k < Tile::thread_channels; ++k)
+                thread.store(source, source.dA(thread.channel(k)), k, group, walk.dA[k]);
+        }
     }
-    source.finish(thread.channel);
+    source.finish(thread.first_channel);
 }
 
 template <class Source>

@@ -1,13 +1,16 @@
-// Sums whose terms were computed by different blocks of a scan, each into a place of its own, and are added here in the
-// order of the places.
+// Sums whose terms were computed by different blocks of a scan, each into a place of its own, and are added here in
+// the order of the places.
 #pragma once
 
+#include "storage.cuh"
 #include "stream.cuh"
 
 namespace medmamba::cuda {
 
 // y[i] = sum over copies of x[copy, i]: a few large copies.
 mm_status add_copies(mm_stream* stream, const char* what, int64_t copies, int64_t count, const float* x, float* y);
+mm_status add_copies(mm_stream* stream, const char* what, int64_t copies, int64_t count, const BFloat16* x,
+                     BFloat16* y);
 
 constexpr int part_lanes = 8, part_columns = 32;
 

@@ -24,8 +24,8 @@ struct SelectiveScan : ScanShape {
     float *dB, *dC;    // (group_blocks, images, groups, states, length)
     float* gradients;  // (images, segments, gradient_floats)
 
-    // Of one image or segment: dA (channels, states) | dD (channels) | ddelta_bias (channels), and up to three floats more
-    // so that the next is aligned.
+    // Of one image or segment: dA (channels, states) | dD (channels) | ddelta_bias (channels), and up to three floats
+    // more so that the next is aligned.
     __host__ __device__ int64_t gradient_floats() const { return ((int64_t)channels * (states + 2) + 3) / 4 * 4; }
 
     template <class Params>
@@ -37,7 +37,7 @@ struct SelectiveScan : ScanShape {
         softplus = p.delta_softplus != 0;
         A_ = p.A, D = p.D, delta_bias = p.delta_bias;
         sequences = p.batch;
-        cut_into_segments(block_channels / warp_channels);
+        cut_into_segments();
     }
     template <class Params>
     void take_images(const Params& p, int64_t first, int64_t count) {
@@ -61,8 +61,9 @@ public:
     static constexpr int channels = SelectiveScan::block_channels;
 
     using Problem = SelectiveScan;
-    using Tile = ScanTile<channels, channels + 1, group_states + 4>;
+    using Tile = ScanTile<channels, 4, 1, channels + 1, group_states + 4>;
     static constexpr Pass pass = pass_;
+    static constexpr int staged_chunks = 2;
     static constexpr bool gated = true;
 
     struct Rows {
@@ -85,9 +86,11 @@ public:
           first_channel(place.block / problem.group_blocks * problem.group_channels +
                         place.block % problem.group_blocks * channels),
           live_channels(min(channels, problem.group_channels - place.block % problem.group_blocks * channels)) {
-        const int channel = threadIdx.x / state_lanes;
-        if (pass == Pass::backward && problem.D && channel < live_channels) D_ = problem.D[first_channel + channel];
+        const int channel = (int)threadIdx.x / Tile::state_lanes;
+        if (pass == Pass::backward && problem.D && live(channel)) D_ = problem.D[first_channel + channel];
     }
+
+    __device__ __forceinline__ bool live(int channel) const { return channel < live_channels; }
 
     // Starts the copies of a chunk's rows; those past its end become zero.
     __device__ __forceinline__ void stage(Staged& to, int, int chunk, int group) {
@@ -95,36 +98,36 @@ public:
         const bool there = t < problem.steps(chunk);
         for (int c = warp(); c < channels; c += Tile::warps) {
             const int64_t from = row(c) + first + t;
-            const bool live = there && c < live_channels;
-            copy_async<4>(to.delta + t * Tile::delta_row + c, problem.delta + from, live);
-            if constexpr (reads_u<pass>) copy_async<4>(to.u + t * Tile::input_row + c, problem.u + from, live);
+            const bool valid = there && live(c);
+            copy_async<4>(to.delta + t * Tile::delta_row + c, problem.delta + from, valid);
+            if constexpr (reads_u<pass>) copy_async<4>(to.u + t * Tile::input_row + c, problem.u + from, valid);
             if constexpr (reads_dy<pass>) {
-                copy_async<4>(to.dy + t * Tile::input_row + c, problem.dy + from, live);
-                if (problem.z) copy_async<4>(to.z + t * Tile::input_row + c, problem.z + from, live);
+                copy_async<4>(to.dy + t * Tile::input_row + c, problem.dy + from, valid);
+                if (problem.z) copy_async<4>(to.z + t * Tile::input_row + c, problem.z + from, valid);
             }
         }
         for (int n = warp(); n < group_states; n += Tile::warps) {
             const int state = group * group_states + n;
             const int64_t from = state_row(state) + first + t;
-            const bool live = there && state < problem.states;
-            if constexpr (reads_B<pass>) copy_async<4>(to.B + t * Tile::state_row + n, problem.B + from, live);
-            if constexpr (reads_C<pass>) copy_async<4>(to.C + t * Tile::state_row + n, problem.C + from, live);
+            const bool valid = there && state < problem.states;
+            if constexpr (reads_B<pass>) copy_async<4>(to.B + t * Tile::state_row + n, problem.B + from, valid);
+            if constexpr (reads_C<pass>) copy_async<4>(to.C + t * Tile::state_row + n, problem.C + from, valid);
         }
     }
 
-    // delta' = softplus?(delta + delta_bias), and its slope in backward; dy there takes the gate's factor, and z becomes
-    // what the scan's output is multiplied by for dz.
-    __device__ __forceinline__ void enter(Staged& staged, int, int chunk, float* delta, float* slope) {
+    // delta' = softplus?(delta + delta_bias), and its slope in backward; dy there takes the gate's factor, and z
+    // becomes what the scan's output is multiplied by for dz.
+    __device__ __forceinline__ void enter(Staged& staged, int, int chunk, int, float* delta, float* slope) {
         const int t = step();
         for (int c = warp(); c < channels; c += Tile::warps) {
             const int place = t * Tile::delta_row + c;
-            const bool live = t < problem.steps(chunk) && c < live_channels;
+            const bool there = t < problem.steps(chunk) && live(c);
             float pre = staged.delta[place];
-            if (live && problem.delta_bias) pre += problem.delta_bias[first_channel + c];
+            if (there && problem.delta_bias) pre += problem.delta_bias[first_channel + c];
             const Softplus softplus(pre);
-            delta[place] = !live ? 0.0f : problem.softplus ? softplus.value : pre;
+            delta[place] = !there ? 0.0f : problem.softplus ? softplus.value : pre;
             if constexpr (pass == Pass::backward)
-                slope[place] = !live ? 0.0f : problem.softplus ? softplus.slope(pre) : 1.0f;
+                slope[place] = !there ? 0.0f : problem.softplus ? softplus.slope(pre) : 1.0f;
             if constexpr (reads_dy<pass>) {
                 if (problem.z) {
                     float &dout = staged.dy[t * Tile::input_row + c], &gate = staged.z[t * Tile::input_row + c];
@@ -158,7 +161,7 @@ public:
     // ---- backward ----
 
     // du takes the place of dy in shared memory, the gradient of delta that of delta, dz that of z.
-    __device__ __forceinline__ void leave_step(Staged& staged, int t, int channel, int group, float* delta,
+    __device__ __forceinline__ void leave_step(Staged& staged, int t, int, int channel, int group, float* delta,
                                                const float* slope, float dinput, float ddelta, float y) {
         const int place = t * Tile::input_row + channel;
         float& step = delta[t * Tile::delta_row + channel];
@@ -186,7 +189,8 @@ public:
         }
     }
 
-    __device__ __forceinline__ void leave_backward(const Staged& staged, int, int chunk, int group, const float* dpre) {
+    __device__ __forceinline__ void leave_backward(const Staged& staged, int, int chunk, int group,
+                                                   const float* dpre) {
         const int t = step(), first = chunk * chunk_steps;
         if (t >= problem.steps(chunk)) return;
         const auto write = [&](float& to, float value) { to = group == 0 ? value : to + value; };
@@ -203,11 +207,11 @@ public:
     }
 
     __device__ __forceinline__ void finish(int channel) {
-        for (int distance = 1; distance < state_lanes; distance *= 2) {
+        for (int distance = 1; distance < Tile::state_lanes; distance *= 2) {
             dbias_ += __shfl_xor_sync(whole_warp, dbias_, distance);
             dD_ += __shfl_xor_sync(whole_warp, dD_, distance);
         }
-        if (threadIdx.x % state_lanes == 0 && channel < live_channels) {
+        if (threadIdx.x % Tile::state_lanes == 0 && live(channel)) {
             float* of_channels = gradient_set() + (int64_t)problem.channels * problem.states;
             of_channels[first_channel + channel] = dD_;
             of_channels[problem.channels + first_channel + channel] = dbias_;

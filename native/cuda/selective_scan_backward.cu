@@ -1,8 +1,8 @@
 // Gradient of the selective scan as mamba_ssm defines it; a sibling of scan_backward.cu.
 //
-// A block owns 32 channels of one image, or of a segment of it, from the last chunk to the first. dB and dC, sums over a
-// group's channels, are added within the block; if a group has several blocks each has a copy, and each image and segment
-// has its own gradients of A, D and delta_bias. They are added in their order at the end.
+// A block owns 32 channels of one image, or of a segment of it, from the last chunk to the first. dB and dC, sums
+// over a group's channels, are added within the block; if a group has several blocks each has a copy, and each image
+// and segment has its own gradients of A, D and delta_bias. They are added in their order at the end.
 //
 // Shared memory: 71 KB a block. Workspace: the copies for a run of images, at most 512 MiB.
 #include "selective_scan.cuh"
@@ -29,8 +29,8 @@ struct WriteGradient {
     }
 };
 
-mm_status add_gradients(mm_stream* stream, const mm_selective_scan_backward_params& p, int64_t sets, int64_t set_floats,
-                        const float* gradients, bool accumulate) {
+mm_status add_gradients(mm_stream* stream, const mm_selective_scan_backward_params& p, int64_t sets,
+                        int64_t set_floats, const float* gradients, bool accumulate) {
     return add_parts(stream, "selective_scan_backward", sets, set_floats, gradients,
                      WriteGradient{p.channels * p.states, p.channels, p.dA, p.dD, p.ddelta_bias, accumulate});
 }

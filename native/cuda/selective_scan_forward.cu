@@ -1,6 +1,6 @@
 // The selective scan as mamba_ssm defines it, forward. A block owns 32 channels of one image, or of a segment of it
-// (scan_passes.cuh); chunks of the channels-first inputs are transposed by the copies that bring them to shared memory,
-// 35 KB in all, walked (scan_steps.cuh), and y is transposed back.
+// (scan_passes.cuh); chunks of the channels-first inputs are transposed by the copies that bring them to shared
+// memory, 35 KB in all, walked (scan_steps.cuh), and y is transposed back.
 //
 // Workspace: none, but for a few images (fewer than fill the GPU) states + 1 floats a segment and channel.
 #include "selective_scan.cuh"

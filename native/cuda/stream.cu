@@ -24,12 +24,13 @@ mm_status mm_stream::use() { return check(cudaSetDevice(device), "cudaSetDevice"
 
 mm_status mm_stream::wait() {
     if (const mm_status ready = use(); ready != MM_OK) return ready;
-    if (const mm_status done = check(cudaStreamSynchronize(stream), "waiting for the GPU"); done != MM_OK) return done;
+    const mm_status done = check(cudaStreamSynchronize(stream), "waiting for the GPU");
+    if (done != MM_OK) return done;
     const medmamba::cuda::LabelError wrong = *label_error;
     if (!wrong.operation) return MM_OK;
     label_error->operation = nullptr;
-    return fail(MM_INVALID_ARGUMENT, "%s: label %" PRId64 " of row %" PRId64 " is not in 0..%" PRId64, wrong.operation,
-                wrong.label, wrong.row, wrong.classes - 1);
+    return fail(MM_INVALID_ARGUMENT, "%s: label %" PRId64 " of row %" PRId64 " is not in 0..%" PRId64,
+                wrong.operation, wrong.label, wrong.row, wrong.classes - 1);
 }
 
 namespace medmamba::cuda {
@@ -47,7 +48,8 @@ Workspace::Workspace(mm_stream* stream, int64_t floats) : stream_(stream) {
     if (error != cudaErrorMemoryAllocation || cudaMemGetInfo(&free_bytes, &total_bytes) != cudaSuccess) {
         status_ = stream->check(error, "memory for an operation");
     } else {
-        status_ = stream->fail(MM_OUT_OF_MEMORY, "an operation needs %.1f MiB for itself, the device has %.1f MiB free",
+        status_ = stream->fail(MM_OUT_OF_MEMORY,
+                               "an operation needs %.1f MiB for itself, the device has %.1f MiB free",
                                (double)bytes / (1 << 20), (double)free_bytes / (1 << 20));
     }
 }
@@ -65,7 +67,8 @@ mm_status prepare_launch(mm_stream* stream, const char* what, const void* kernel
     if (shared_bytes > (size_t)stream->shared_bytes_per_block)
         return stream->fail(MM_UNSUPPORTED, "%s needs %zu bytes of shared memory, the GPU has %d", what, shared_bytes,
                             stream->shared_bytes_per_block);
-    return stream->check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, (int)shared_bytes), what);
+    return stream->check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, (int)shared_bytes),
+                         what);
 }
 
 }  // namespace medmamba::cuda

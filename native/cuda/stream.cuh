@@ -13,8 +13,9 @@ namespace medmamba::cuda {
 // the activations inside a block are stored as bfloat16.
 enum class Precision { float32, tf32, bf16 };
 
-// What a kernel found wrong with labels, which only the device can see: the first finding, until somebody waits for the
-// stream and is told. `operation` is a string of the host that the kernel hands back, null while nothing is wrong.
+// What a kernel found wrong with labels, which only the device can see: the first finding, until somebody waits for
+// the stream and is told. `operation` is a string of the host that the kernel hands back, null while nothing is
+// wrong.
 struct LabelError {
     const char* operation;
     int64_t label, row, classes;

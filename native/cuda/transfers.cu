@@ -35,7 +35,8 @@ cudaError_t Transfers::upload(cudaStream_t stream, void* device, const void* hos
         cudaError_t error = cudaEventSynchronize(piece.done);  // at once, if it has never been recorded
         if (error != cudaSuccess) return error;
         std::memcpy(piece.memory, static_cast<const char*>(host) + offset, length);
-        error = cudaMemcpyAsync(static_cast<char*>(device) + offset, piece.memory, length, cudaMemcpyHostToDevice, stream);
+        error = cudaMemcpyAsync(static_cast<char*>(device) + offset, piece.memory, length, cudaMemcpyHostToDevice,
+                                stream);
         if (error == cudaSuccess) error = cudaEventRecord(piece.done, stream);
         if (error != cudaSuccess) return error;
     }
@@ -51,8 +52,8 @@ cudaError_t Transfers::download(cudaStream_t stream, void* host, const void* dev
             Piece& piece = ring_[(next_ + filled / piece_bytes) % pieces];
             cudaError_t error = cudaEventSynchronize(piece.done);  // an upload may still be on its way from it
             if (error != cudaSuccess) return error;
-            error = cudaMemcpyAsync(piece.memory, static_cast<const char*>(device) + filled, length, cudaMemcpyDeviceToHost,
-                                    stream);
+            error = cudaMemcpyAsync(piece.memory, static_cast<const char*>(device) + filled, length,
+                                    cudaMemcpyDeviceToHost, stream);
             if (error == cudaSuccess) error = cudaEventRecord(piece.done, stream);
             if (error != cudaSuccess) return error;
         }

@@ -1,7 +1,7 @@
 // Copies between host and device through memory of the host that the GPU can reach by itself.
 //
-// The host's side of a transfer is any memory, which the system may move; the driver would have to stop for it. So it goes
-// through a ring of pinned pieces: while the GPU copies one, the processor fills or empties another.
+// The host's side of a transfer is any memory, which the system may move; the driver would have to stop for it. So it
+// goes through a ring of pinned pieces: while the GPU copies one, the processor fills or empties another.
 #pragma once
 
 #include <cstddef>

@@ -1,7 +1,8 @@
-// A block's threads are fibers: each runs until it has to wait for others, then the next one does. As only one runs at a
-// time, what they write and read depends on nothing but the order in which they are taken, and that order is drawn
-// from dice: anew at every rendezvous, lanes of a warp in any order; and some warps, drawn anew at every barrier, run
-// only when none of the others can. A result that needs a barrier which is not there differs from throw to throw.
+// A block's threads are fibers: each runs until it has to wait for others, then the next one does. As only one runs
+// at a time, what they write and read depends on nothing but the order in which they are taken, and that order is
+// drawn from dice: anew at every rendezvous, lanes of a warp in any order; and some warps, drawn anew at every
+// barrier, run only when none of the others can. A result that needs a barrier which is not there differs from throw
+// to throw.
 //
 // What waits is judged when nothing can run any more: a barrier that some thread has not come to, or a warp operation
 // that lacks lanes of its mask, will wait for ever. On a GPU that would be a hang or a wrong result, here it ends the
@@ -18,7 +19,6 @@
 #include <cstdlib>
 #include <cstring>
 #include <mutex>
-#include <vector>
 
 #include "block_state.h"
 #include "context.h"
@@ -101,8 +101,8 @@ void wait_for_warp(Wait wait, unsigned mask, Place place) {
     self.mask = mask;
     self.asked_at = place;
     if (!(mask >> self.index % 32 & 1))
-        fail("%s at %s:%d: the mask %08x lacks the lane that calls it, %d", name_of(wait), file_of(place), place.line, mask,
-             self.index % 32);
+        fail("%s at %s:%d: the mask %08x lacks the lane that calls it, %d", name_of(wait), file_of(place), place.line,
+             mask, self.index % 32);
     waiting[self.index / 32] |= 1u << self.index % 32;
     to_scheduler();
 }
@@ -134,8 +134,8 @@ void answer(Thread* lanes, unsigned mask, Wait wait) {
         if (mask >> lane.source & 1) {
             lane.value = values[lane.source];
         } else {
-            fail_later("__shfl_sync at %s:%d reads lane %d, which its mask %08x does not name", file_of(lane.asked_at),
-                       lane.asked_at.line, lane.source, mask);
+            fail_later("__shfl_sync at %s:%d reads lane %d, which its mask %08x does not name",
+                       file_of(lane.asked_at), lane.asked_at.line, lane.source, mask);
         }
     }
 }
@@ -166,8 +166,8 @@ void open_barrier(Dice& dice) {
     for (int i = 1; i < thread_count; ++i) {
         const Place place = machine.threads[i].asked_at;
         if (place.line == first.line && std::strcmp(place.file, first.file) == 0) continue;
-        fail_later("thread 0 waits at the barrier of %s:%d, but thread %d at the one of %s:%d", file_of(first), first.line,
-                   i, file_of(place), place.line);
+        fail_later("thread 0 waits at the barrier of %s:%d, but thread %d at the one of %s:%d", file_of(first),
+                   first.line, i, file_of(place), place.line);
     }
     at_barrier = 0;
     for (int warp = 0; warp < warp_count; ++warp) {
@@ -207,8 +207,8 @@ void explain_deadlock() {
         for (int j = 0; j < thread_count; ++j) {
             if (machine.threads[j].wait == Wait::barrier) continue;
             doing(machine.threads[j], other, sizeof other);
-            return fail_later("thread %d waits at the barrier of %s:%d, but thread %d %s", i, file_of(thread.asked_at),
-                              thread.asked_at.line, j, other);
+            return fail_later("thread %d waits at the barrier of %s:%d, but thread %d %s", i,
+                              file_of(thread.asked_at), thread.asked_at.line, j, other);
         }
     }
 }
@@ -267,10 +267,12 @@ uint64_t greatest_common_divisor(uint64_t a, uint64_t b) { return b ? greatest_c
 bool launchable(const Grid& g) {
     const uint64_t threads = (uint64_t)g.threads.x * g.threads.y * g.threads.z;
     if (threads == 0 || threads > most_threads || g.threads.z > 64) {
-        set_last_error(cudaErrorInvalidConfiguration, "%s: a block of %u x %u x %u threads; 1 to 1024 are possible", g.what,
-                       g.threads.x, g.threads.y, g.threads.z);
-    } else if (!g.blocks.x || !g.blocks.y || !g.blocks.z || g.blocks.x > INT32_MAX || g.blocks.y > 65535 || g.blocks.z > 65535) {
-        set_last_error(cudaErrorInvalidConfiguration, "%s: a grid of %u x %u x %u blocks; 2147483647 x 65535 x 65535 are possible",
+        set_last_error(cudaErrorInvalidConfiguration, "%s: a block of %u x %u x %u threads; 1 to 1024 are possible",
+                       g.what, g.threads.x, g.threads.y, g.threads.z);
+    } else if (!g.blocks.x || !g.blocks.y || !g.blocks.z || g.blocks.x > INT32_MAX || g.blocks.y > 65535 ||
+               g.blocks.z > 65535) {
+        set_last_error(cudaErrorInvalidConfiguration,
+                       "%s: a grid of %u x %u x %u blocks; 2147483647 x 65535 x 65535 are possible",
                        g.what, g.blocks.x, g.blocks.y, g.blocks.z);
     } else if (g.shared_bytes > most_shared_bytes(g.kernel)) {
         set_last_error(cudaErrorInvalidValue, "%s: %zu bytes of shared memory, but the kernel may have %zu", g.what,
@@ -307,7 +309,8 @@ const char* running_operation() { return grid ? grid->what : nullptr; }
 
 bool expect_device_pointer(const char* what, const void* pointer) {
     if (is_device(pointer)) return true;
-    set_last_error(cudaErrorLaunchFailure, "%s: a kernel is given %p, which is no memory of the device", what, pointer);
+    set_last_error(cudaErrorLaunchFailure, "%s: a kernel is given %p, which is no memory of the device", what,
+                   pointer);
     return false;
 }
 
@@ -317,7 +320,8 @@ void run(const Grid& g) {
     const uint64_t blocks = (uint64_t)g.blocks.x * g.blocks.y * g.blocks.z;
     thread_count = (int)(g.threads.x * g.threads.y * g.threads.z);
     warp_count = (thread_count + 31) / 32;
-    if (!machine.prepare(thread_count)) return set_last_error(cudaErrorMemoryAllocation, "no memory for the stacks of threads");
+    if (!machine.prepare(thread_count))
+        return set_last_error(cudaErrorMemoryAllocation, "no memory for the stacks of threads");
     grid = &g;
     blockDim = g.threads;
     gridDim = g.blocks;
@@ -337,8 +341,8 @@ void run(const Grid& g) {
     }
     grid = nullptr;
     if (stopped) {
-        set_last_error(cudaErrorLaunchFailure, "block (%u, %u, %u) of %s: %s", blockIdx.x, blockIdx.y, blockIdx.z, g.what,
-                       failure);
+        set_last_error(cudaErrorLaunchFailure, "block (%u, %u, %u) of %s: %s", blockIdx.x, blockIdx.y, blockIdx.z,
+                       g.what, failure);
     }
 }
 
@@ -389,54 +393,16 @@ void multiply(Tile tile, float* d, const uint32_t* a, const uint32_t* b, Place p
 }
 
 void load_matrices(bool transposed, uint32_t* to, const void* row, Place place) {
-    const char* from = static_cast<const char*>(row);
-    if ((uintptr_t)row % 16)
-        fail("load_matrices at %s:%d: a row does not begin at a multiple of 16 bytes", file_of(place), place.line);
-    if (from < machine.shared_end - grid->shared_bytes || from + 16 > machine.shared_end)
-        fail("load_matrices at %s:%d reads outside of the block's shared memory", file_of(place), place.line);
+    expect_shared_row(row, place);
     current->matrices = to;
     current->row = static_cast<const uint16_t*>(row);
     current->transposed = transposed;
     wait_for_warp(Wait::matrices, 0xffffffffu, place);
 }
 
-void start_copy(void* shared, const void* global, int bytes, bool valid, Place place) {
-    if ((uintptr_t)shared % (uintptr_t)bytes || (valid && (uintptr_t)global % (uintptr_t)bytes))
-        fail("copy_async at %s:%d of %d bytes: an address is not aligned to them", file_of(place), place.line, bytes);
-    char* to = static_cast<char*>(shared);
-    if (to < machine.shared_end - grid->shared_bytes || to + bytes > machine.shared_end)
-        fail("copy_async at %s:%d writes outside of the block's shared memory", file_of(place), place.line);
-    if (valid && !is_device(global))
-        fail("copy_async at %s:%d reads %p, which is no memory of the device", file_of(place), place.line, global);
-    std::memset(shared, poison, (size_t)bytes);
-    current->copies.push_back({to, static_cast<const char*>(global), bytes, valid, current->committed});
-}
+Thread& running_thread() { return *current; }
 
-void commit_copies() { ++current->committed; }
-
-void wait_for_copies(int groups_left) {
-    std::vector<Copy>& copies = current->copies;
-    const auto in_flight = std::find_if(copies.begin(), copies.end(), [&](const Copy& copy) {
-        return copy.group >= current->committed - groups_left;
-    });
-    for (auto copy = copies.begin(); copy != in_flight; ++copy) {
-        if (copy->valid) {
-            std::memcpy(copy->to, copy->from, (size_t)copy->bytes);
-        } else {
-            std::memset(copy->to, 0, (size_t)copy->bytes);
-        }
-    }
-    copies.erase(copies.begin(), in_flight);
-}
-
-void* shared_memory(size_t bytes, size_t alignment) {
-    if (bytes > grid->shared_bytes)
-        fail("the kernel takes %zu bytes of shared memory, but was launched with %zu", bytes, grid->shared_bytes);
-    char* start = machine.shared_end - (grid->shared_bytes + 15) / 16 * 16;
-    if ((uintptr_t)start % alignment)
-        fail("%zu bytes of shared memory are no multiple of the struct's alignment, %zu", grid->shared_bytes, alignment);
-    return start;
-}
+SharedMemory shared_of_block() { return {machine.shared_end, grid->shared_bytes}; }
 
 int lane() { return current->index % 32; }
 

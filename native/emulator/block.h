@@ -1,6 +1,7 @@
 // What a kernel's thread asks of the block that it runs in: the rendezvous of threads, and copies that finish later.
 //
-// The emulator's side of these is block.cpp. Every function names the place in the source that calls it, for messages.
+// The emulator's side of these is block.cpp and, for memory, block_memory.cpp. Every function names the place in the
+// source that calls it, for messages.
 #pragma once
 
 #include <cstddef>

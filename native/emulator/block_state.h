@@ -44,6 +44,16 @@ struct Thread {
     int committed = 0;
 };
 
+// The thread that runs, and its block's shared memory: it ends where a guard page begins.
+struct SharedMemory {
+    char* end;
+    size_t bytes;
+};
+Thread& running_thread();
+SharedMemory shared_of_block();
+// Fails if 16 bytes of a matrix row do not lie there, or not at a multiple of 16.
+void expect_shared_row(const void* row, Place place);
+
 // Ends the grid with this sentence. `fail` is for the thread that runs: it does not return.
 __attribute__((format(printf, 1, 2), noreturn)) void fail(const char* format, ...);
 __attribute__((format(printf, 1, 2))) void fail_later(const char* format, ...);

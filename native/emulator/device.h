@@ -20,6 +20,8 @@ inline float exp2_approx(float x) {
     return y < 0x1p-126f ? 0.0f : y;
 }
 
+inline float reciprocal_approx(float x) { return 1.0f / x; }
+
 inline uint32_t bf16_bits(float x) {
     const uint32_t bits = __float_as_uint(x);
     if (x != x) return 0x7fff;

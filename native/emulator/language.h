@@ -1,4 +1,5 @@
-// CUDA C++ as a host compiler reads it: qualifiers that mean nothing here, vector types, a thread's place, intrinsics.
+// CUDA C++ as a host compiler reads it: qualifiers that mean nothing here, vector types, a thread's place,
+// intrinsics.
 #pragma once
 
 #include <cmath>

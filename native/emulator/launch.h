@@ -21,8 +21,8 @@ struct Grid {
 // Sets what cudaGetLastError() answers.
 void run(const Grid& grid);
 
-// An error if a pointer among a kernel's arguments is memory of the host: a GPU would not find it there. A string may be:
-// a kernel can hand it on.
+// An error if a pointer among a kernel's arguments is memory of the host: a GPU would not find it there. A string may
+// be: a kernel can hand it on.
 bool expect_device_pointer(const char* what, const void* pointer);
 
 template <class T>

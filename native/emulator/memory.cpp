@@ -124,7 +124,8 @@ void describe_address(const void* address, char* sentence, size_t size) {
     if (after != all.allocations.begin()) {
         const auto& [start, bytes] = *std::prev(after);
         if (place - start - bytes <= 2 * page())
-            std::snprintf(sentence, size, "%zu bytes behind the end of an allocation of %zu", place - start - bytes, bytes);
+            std::snprintf(sentence, size, "%zu bytes behind the end of an allocation of %zu", place - start - bytes,
+                          bytes);
     }
     if (after != all.allocations.end() && after->first - place <= 2 * page())
         std::snprintf(sentence, size, "%zu bytes before an allocation of %zu", after->first - place, after->second);

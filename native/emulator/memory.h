@@ -1,8 +1,8 @@
 // Device memory, so that what a GPU would forgive now and then does not pass here.
 //
-// An allocation ends at a page that may not be touched, and starts behind another one; its bytes are NaN until they are
-// written; it is gone from the address space when it is freed. Its alignment is 16 bytes, the most that a kernel may
-// ask for: what is left between its end and the guard, up to 15 bytes, is compared when it is freed.
+// An allocation ends at a page that may not be touched, and starts behind another one; its bytes are NaN until they
+// are written; it is gone from the address space when it is freed. Its alignment is 16 bytes, the most that a kernel
+// may ask for: what is left between its end and the guard, up to 15 bytes, is compared when it is freed.
 #pragma once
 
 #include <cstddef>

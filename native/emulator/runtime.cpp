@@ -133,8 +133,8 @@ cudaError_t cudaMalloc(void** pointer, size_t bytes) {
 
 cudaError_t cudaFree(void* pointer) {
     if (!pointer || release_device(pointer)) return cudaSuccess;
-    set_last_error(cudaErrorInvalidValue, "memory at %p is freed that was never allocated, or was written behind its end",
-                   pointer);
+    set_last_error(cudaErrorInvalidValue,
+                   "memory at %p is freed that was never allocated, or was written behind its end", pointer);
     return cudaErrorInvalidValue;
 }
 

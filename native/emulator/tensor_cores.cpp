@@ -1,5 +1,5 @@
-// d += a b, products exact and added in float32 in the order of k. A tensor core looks at the 16 upper bits of a bfloat16
-// and at the 19 upper bits of a TF32 word: so do these, whatever else the word holds.
+// d += a b, products exact and added in float32 in the order of k. A tensor core looks at the 16 upper bits of a
+// bfloat16 and at the 19 upper bits of a TF32 word: so do these, whatever else the word holds.
 #include "tensor_cores.h"
 
 #include <cstring>

@@ -9,7 +9,9 @@
 #define MM_PLACE const char *file = __builtin_FILE(), int line = __builtin_LINE()
 
 inline void __syncthreads(MM_PLACE) { medmamba::cuda::emulator::barrier({file, line}); }
-inline void __syncwarp(unsigned mask = 0xffffffffu, MM_PLACE) { medmamba::cuda::emulator::sync_warp(mask, {file, line}); }
+inline void __syncwarp(unsigned mask = 0xffffffffu, MM_PLACE) {
+    medmamba::cuda::emulator::sync_warp(mask, {file, line});
+}
 inline void __threadfence() {}
 inline void __threadfence_block() {}
 inline unsigned __activemask() { return medmamba::cuda::emulator::lanes_alive(); }
@@ -29,7 +31,8 @@ namespace medmamba::cuda::emulator {
 // Lanes are taken in segments of `width`, a power of two; a lane outside of the segment is the calling one.
 template <class T>
 T shuffle_value(unsigned mask, T value, int source, Place place) {
-    static_assert(std::is_arithmetic_v<T> && (sizeof(T) == 4 || sizeof(T) == 8), "CUDA shuffles words of 4 or 8 bytes");
+    static_assert(std::is_arithmetic_v<T> && (sizeof(T) == 4 || sizeof(T) == 8),
+                  "CUDA shuffles words of 4 or 8 bytes");
     uint64_t word = 0;
     std::memcpy(&word, &value, sizeof value);
     word = shuffle(mask, word, source, place);
@@ -42,7 +45,8 @@ T shuffle_value(unsigned mask, T value, int source, Place place) {
 template <class T>
 T __shfl_sync(unsigned mask, T value, int source, int width = 32, MM_PLACE) {
     const int lane = medmamba::cuda::emulator::lane();
-    return medmamba::cuda::emulator::shuffle_value(mask, value, (lane & -width) + (source & (width - 1)), {file, line});
+    return medmamba::cuda::emulator::shuffle_value(mask, value, (lane & -width) + (source & (width - 1)),
+                                                   {file, line});
 }
 template <class T>
 T __shfl_xor_sync(unsigned mask, T value, int bits, int width = 32, MM_PLACE) {

@@ -9,7 +9,10 @@ struct NaiveScan {
     std::vector<double> u, delta, A, B, C, h;                    // B, C: (length, states); h: (length + 1, states)
     std::vector<double> y, dy, du, ddelta, dA, dB, dC, dlast_state;
 
-    NaiveScan(int64_t length, int64_t states) : length(length), states(states) {
+    NaiveScan(int64_t length, int64_t states) : length(length), states(states) { reset(); }
+
+    // As it was made, for another channel.
+    void reset() {
         for (auto* v : {&u, &delta, &y, &dy, &du, &ddelta}) v->assign((size_t)length, 0.0);
         for (auto* v : {&A, &dA, &dlast_state}) v->assign((size_t)states, 0.0);
         for (auto* v : {&B, &C, &dB, &dC}) v->assign((size_t)(length * states), 0.0);

@@ -271,7 +271,7 @@ void not_a_number_case(Kernels& kernels) {
 
 int main() {
     return run_on_one_thread_and_two([](Kernels& kernels, Bytes& results) {
-        for (int64_t channels : {1, 2, 3, 7, 16, 17, 48, 63, 96, 100, 1000, 1027, 3072}) {
+        for (int64_t channels : {1, 2, 3, 7, 16, 17, 48, 63, 96, 100, 130, 300, 1000, 1027, 3072, 5000}) {
             for (int64_t rows : {1, 2, 5, 49, 301}) {
                 if (rows * channels > 200000) continue;
                 layer_norm_case(kernels, rows, channels, rows % 3, false, 0, results);

@@ -29,15 +29,16 @@ struct Expected {
     explicit Expected(const Case& c)
         : y(c.u.size()), du(c.u.size()), dprojected(c.projected.size()), ddt_weight(c.dt_weight.size()),
           ddt_bias(c.dt_bias.size()), dA_log(c.A_log.size()), dskip(c.skip.size()) {
+        NaiveScan scan(c.pixels, c.states);
+        Doubles pre((size_t)c.pixels);
         for (int64_t image = 0; image < c.batch; ++image)
             for (int64_t k = 0; k < 4; ++k)
-                for (int64_t d = 0; d < c.channels; ++d) add(c, image, k, d);
+                for (int64_t d = 0; d < c.channels; ++d) add(c, scan, pre, image, k, d);
     }
 
-    void add(const Case& c, int64_t image, int64_t k, int64_t d) {
+    void add(const Case& c, NaiveScan& scan, Doubles& pre, int64_t image, int64_t k, int64_t d) {
         const int64_t channel = k * c.channels + d, N = c.states, R = c.rank;
-        NaiveScan scan(c.pixels, N);
-        Doubles pre((size_t)c.pixels, 0.0);
+        scan.reset();
         const auto place = [&](int64_t t) { return (image * c.pixels + c.visited(k, t)) * c.channels + d; };
         const auto row = [&](int64_t t) { return ((image * c.pixels + c.visited(k, t)) * 4 + k) * c.columns; };
         for (int64_t n = 0; n < N; ++n) scan.A[n] = -std::exp((double)c.A_log[channel * N + n]);
@@ -146,6 +147,11 @@ int main() {
         compare(kernels, bytes, Case(2, 2, 3, 5, 1, 1));
         compare(kernels, bytes, Case(1, 13, 10, 33, 33, 6));
         compare(kernels, bytes, Case(1, 14, 17, 33, 16, 3));  // long enough for a GPU to cut it into segments
+        compare(kernels, bytes, Case(1, 16, 14, 48, 16, 3));
+        compare(kernels, bytes, Case(1, 12, 19, 80, 16, 5));
+        compare(kernels, bytes, Case(1, 15, 15, 96, 16, 6));
+        compare(kernels, bytes, Case(86, 5, 7, 96, 16, 6));  // enough channels for a GPU to give a thread more of them
+        compare(kernels, bytes, Case(128, 3, 3, 64, 20, 4));
         compare(kernels, bytes, Case(0, 3, 3, 4, 16, 1));
         not_a_number(kernels, bytes);
     });

@@ -4,7 +4,7 @@ import * as reference from "../reference.js";
 import { toTensor, uniform } from "../values.js";
 import { operationCase } from "./operation-case.js";
 
-const layerNorms = [[3], [1, 2], [5, 7], [2, 3, 5, 33], [3, 64]].flatMap((shape, i) => {
+const layerNorms = [[3], [1, 2], [5, 7], [2, 3, 5, 33], [3, 64], [3, 130], [2, 300]].flatMap((shape, i) => {
   const channels = shape.at(-1)!;
   const inputs = {
     x: uniform(10 + i, shape, -2, 3),

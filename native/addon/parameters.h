@@ -33,7 +33,8 @@ private:
 };
 
 // Every number is required, except distances between rows ("..._row"), which are 0 for dense, and dtypes
-// ("..._dtype"), which are 0 for float32. Buffers may be absent. Throws a coded error that names `operation` and the field.
+// ("..._dtype"), which are 0 for float32. Buffers may be absent. Throws a coded error that names `operation` and the
+// field.
 std::shared_ptr<const Parameters> read_parameters(Napi::Env env, const std::string& operation,
                                                   const Structure& structure, napi_value object,
                                                   const Memory& memory);

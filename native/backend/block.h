@@ -2,8 +2,8 @@
  *
  * Each is one call for the layer above, so that one call's worth of queueing, one saved buffer and one
  * workspace serve some twenty kernels. What forward keeps for backward lies in `saved`, what only one of them
- * needs in `workspace`; how many floats each takes is answered by the `_plan` functions. Activations in there, and their
- * gradients, are float32 or bfloat16, as the backend's activation_dtype says for the stream. */
+ * needs in `workspace`; how many floats each takes is answered by the `_plan` functions. Activations in there, and
+ * their gradients, are float32 or bfloat16, as the backend's activation_dtype says for the stream. */
 #ifndef MEDMAMBA_BLOCK_H
 #define MEDMAMBA_BLOCK_H
 
@@ -108,8 +108,8 @@ typedef struct mm_ss_conv_ssm_backward_params {
     float *workspace;
 } mm_ss_conv_ssm_backward_params;
 
-mm_status mm_ss2d_plan(const mm_backend *backend, const mm_stream *stream, int64_t batch, int64_t height, int64_t width,
-                       int64_t channels, int64_t states, int64_t rank, mm_plan *plan);
+mm_status mm_ss2d_plan(const mm_backend *backend, const mm_stream *stream, int64_t batch, int64_t height,
+                       int64_t width, int64_t channels, int64_t states, int64_t rank, mm_plan *plan);
 mm_status mm_ss2d_forward(const mm_backend *backend, mm_stream *stream, const mm_ss2d_forward_params *params);
 mm_status mm_ss2d_backward(const mm_backend *backend, mm_stream *stream, const mm_ss2d_backward_params *params);
 

@@ -221,8 +221,8 @@ void convolution_branch_backward(Sequence& sequence, const BlockShape& shape,
         sequence, batch_norm_backward(shape, params, saved.norm3, gradients.norm3_weight, gradients.norm3_bias),
         saved.output2, of_inputs, of_outputs);
 
-    convolve_backward(sequence, shape, saved.output1, 0, saved.norm2, true, params.training, weights.conv2_weight, of_outputs,
-                      gradients.conv2_weight, gradients.conv2_bias, of_inputs);
+    convolve_backward(sequence, shape, saved.output1, 0, saved.norm2, true, params.training, weights.conv2_weight,
+                      of_outputs, gradients.conv2_weight, gradients.conv2_bias, of_inputs);
     activated_norm_backward(
         sequence, batch_norm_backward(shape, params, saved.norm2, gradients.norm2_weight, gradients.norm2_bias),
         saved.output1, of_inputs, of_outputs);

@@ -37,8 +37,8 @@ private:
     mm_status status_ = MM_OK;
 };
 
-// An activation, or its gradient: where it lies, and as what. Behind the pointer of a bfloat16 one are 16-bit elements, as
-// the table takes them (backend.h), so it is moved along by `after` alone.
+// An activation, or its gradient: where it lies, and as what. Behind the pointer of a bfloat16 one are 16-bit
+// elements, as the table takes them (backend.h), so it is moved along by `after` alone.
 template <class Float>
 struct Activation {
     Float* data;

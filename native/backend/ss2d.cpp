@@ -11,7 +11,8 @@
 // pixel, so those of all four directions are one matrix product. For backward are saved the results of the
 // expensive steps; u and gated, one cheap pass each, are computed again.
 //
-// All of these, and their gradients, lie in memory in the activation dtype of the stream; x and y in that of the caller.
+// All of these, and their gradients, lie in memory in the activation dtype of the stream; x and y in that of the
+// caller.
 #include "block.h"
 #include "sequence.h"
 

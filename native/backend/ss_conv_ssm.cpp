@@ -4,8 +4,8 @@
 //   right (P, c) = SS2D(LN(right half of x))
 //   y[2i] = left[i] + x[2i],  y[2i+1] = right[i] * path_scale + x[2i+1]
 //
-// The halves of x are never copied out: every step that reads or writes one does so by row stride. x and y, the residual
-// stream, are float32; what lies between them is kept in the activation dtype of the stream.
+// The halves of x are never copied out: every step that reads or writes one does so by row stride. x and y, the
+// residual stream, are float32; what lies between them is kept in the activation dtype of the stream.
 #include "convolution_branch.h"
 
 namespace medmamba {
@@ -19,7 +19,8 @@ BlockShape shape_of(const mm_backend* backend, const mm_stream* stream, const Pa
 
 mm_plan attention_plan(const mm_backend* backend, const mm_stream* stream, const BlockShape& shape) {
     mm_plan plan{};
-    mm_ss2d_plan(backend, stream, shape.batch, shape.height, shape.width, shape.half(), shape.states, shape.rank, &plan);
+    mm_ss2d_plan(backend, stream, shape.batch, shape.height, shape.width, shape.half(), shape.states, shape.rank,
+                 &plan);
     return plan;
 }
 

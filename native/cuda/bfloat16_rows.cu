@@ -1,5 +1,5 @@
-// A thread makes eight elements, 16 bytes, whose rows begin at multiples of that; zeros behind the last column. Bound by
-// memory.
+// A thread makes eight elements, 16 bytes, whose rows begin at multiples of that; zeros behind the last column. Bound
+// by memory.
 #include "bfloat16_rows.cuh"
 
 #include "each_vector.cuh"
@@ -15,7 +15,8 @@ int64_t padded(int64_t columns) { return ceil_div(columns, together) * together;
 bool lie_as_wanted(const StoredRows& x) { return x.dtype == MM_BFLOAT16 && !x.scale && !x.relu; }
 
 template <class T>
-__global__ void __launch_bounds__(threads_per_block) round_rows(StoredRows x, int64_t chunks, bool aligned, BFloat16* to) {
+__global__ void __launch_bounds__(threads_per_block)
+round_rows(StoredRows x, int64_t chunks, bool aligned, BFloat16* to) {
     const int64_t count = x.matrices * x.rows * chunks, threads = threads_of_grid();
     for (int64_t i = thread_of_grid(); i < count; i += threads) {
         const int64_t column = i % chunks * together, row = i / chunks;

@@ -1,5 +1,6 @@
-// Rows as the bfloat16 that tensor cores multiply, for the length of a product: where they lie, if that is what lies there,
-// and otherwise in memory of its own, rounded by one pass that can apply a BatchNorm's affine map and ReLU on the way.
+// Rows as the bfloat16 that tensor cores multiply, for the length of a product: where they lie, if that is what lies
+// there, and otherwise in memory of its own, rounded by one pass that can apply a BatchNorm's affine map and ReLU on
+// the way.
 #pragma once
 
 #include "storage.cuh"

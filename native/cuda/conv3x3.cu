@@ -5,14 +5,15 @@
 //
 // The second is the first with the roles of the channels exchanged and the taps mirrored, so both are one function
 // that differs in how weights are packed. Rows of the product are the pixels of all images, its columns output
-// channels, its k runs over the taps and within each over the channels, padded to chunks of 16 bytes. A row of A is never
-// materialised: the thread that copies a chunk knows of each of its pixels where it lies and which taps fall inside
-// the image (nine bits), and lets the copy write zeros for those that do not.
+// channels, its k runs over the taps and within each over the channels, padded to chunks of 16 bytes. A row of A is
+// never materialised: the thread that copies a chunk knows of each of its pixels where it lies and which taps fall
+// inside the image (nine bits), and lets the copy write zeros for those that do not.
 //
 // Where f is not the identity, a chunk of float32 does not go by asynchronous copy but through the registers of its
 // thread: loaded before the panel in front is multiplied, put through f and stored after that. So a BatchNorm costs a
 // few instructions a chunk and no pass over memory, and padding is zero after f. For bfloat16 that would be twice the
-// work of rounding as well, for each of the nine taps: there f is a pass of its own, and what it writes is half as wide.
+// work of rounding as well, for each of the nine taps: there f is a pass of its own, and what it writes is half as
+// wide.
 #include <type_traits>
 
 #include "conv3x3_input.cuh"
@@ -68,7 +69,8 @@ struct Pixels {
                 else
                     copy_chunk(panel.at(Chunks::line(j), Chunks::offset()), from, count, input_.alignment);
             }
-            for (channel_ += k_step<T>; channel_ >= input_.padded_channels; channel_ -= input_.padded_channels) ++tap_;
+            channel_ += k_step<T>;
+            for (; channel_ >= input_.padded_channels; channel_ -= input_.padded_channels) ++tap_;
         }
 
         __device__ __forceinline__ void finish(Panel& panel) {
@@ -111,8 +113,8 @@ struct PackShared {
     float weight[pack_n][pack_k * 9 + 1];  // an odd distance, so that the threads of a column read different banks
 };
 
-// (tap, padded k, padded n), zeros in the padding. A block turns a chunk x 32 channels over in shared memory: it reads
-// runs of 9 pack_k or 9 pack_n floats, whichever lie together, and writes rows of 32.
+// (tap, padded k, padded n), zeros in the padding. A block turns a chunk x 32 channels over in shared memory: it
+// reads runs of 9 pack_k or 9 pack_n floats, whichever lie together, and writes rows of 32.
 template <class T>
 __global__ void __launch_bounds__(pack_threads) pack_weights(ConvWeight w, int64_t padded_k, int64_t padded_n,
                                                              T* packed) {

@@ -1,6 +1,6 @@
 // What a 3x3 convolution and the gradient of its weights read: f(x) = relu?(x * scale + shift) at a pixel, zero
-// outside the image. Channels are counted in chunks of 16 bytes, so that a chunk never lies in two taps; those behind the
-// last are zero as well. Where products are of bfloat16, f has been applied already (bfloat16_rows.cuh).
+// outside the image. Channels are counted in chunks of 16 bytes, so that a chunk never lies in two taps; those behind
+// the last are zero as well. Where products are of bfloat16, f has been applied already (bfloat16_rows.cuh).
 #pragma once
 
 #include "bfloat16_rows.cuh"
@@ -55,8 +55,8 @@ struct ChunkFunction {
     }
 };
 
-// Calls go(ConvInput): of bfloat16 where the stream multiplies that, or one of the two that are multiplied is bfloat16
-// in memory, and otherwise of float32. `x` has the pixels of all images as rows.
+// Calls go(ConvInput): of bfloat16 where the stream multiplies that, or one of the two that are multiplied is
+// bfloat16 in memory, and otherwise of float32. `x` has the pixels of all images as rows.
 template <class Go>
 mm_status with_input(mm_stream* stream, const char* what, int64_t batch, int64_t height, int64_t width,
                      const StoredRows& x, int32_t other_dtype, Go&& go) {

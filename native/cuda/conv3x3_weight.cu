@@ -153,7 +153,8 @@ __global__ void __launch_bounds__(bias_rows * 32) sum_bias(const T* dy, int64_t 
     const int64_t last = first + bias_range < pixels ? first + bias_range : pixels;
     float sum = 0;
     if (channel < channels)
-        for (int64_t pixel = first + warp; pixel < last; pixel += bias_rows) sum += to_float(dy[pixel * dy_row + channel]);
+        for (int64_t pixel = first + warp; pixel < last; pixel += bias_rows)
+            sum += to_float(dy[pixel * dy_row + channel]);
     shared.sums[warp][lane] = sum;
     __syncthreads();
     if (warp > 0 || channel >= channels) return;
@@ -178,8 +179,8 @@ mm_status bias_gradient(mm_stream* stream, const char* what, const mm_conv3x3_ba
 
 // sums (ranges of the cut, 9, padded channels of x, channels of dy), and from them dweight.
 template <class T>
-mm_status weight_gradient(mm_stream* stream, const char* what, const ConvInput<T>& input, const Matrix<T, T, false>& dy,
-                          float* dweight) {
+mm_status weight_gradient(mm_stream* stream, const char* what, const ConvInput<T>& input,
+                          const Matrix<T, T, false>& dy, float* dweight) {
     const int64_t in_channels = input.channels, out_channels = dy.rows, rows = 9 * (int64_t)input.padded_channels;
     const Cut cut = cut_product(1, rows, out_channels, input.pixels, k_step<T>);
     const Workspace sums(stream, cut.ranges * rows * out_channels);
@@ -204,8 +205,8 @@ mm_status weight_gradient(mm_stream* stream, const char* what, const mm_conv3x3_
     return with_input(stream, what, p->batch, p->height, p->width, x, p->y_dtype, [&](const auto& input) {
         using T = typename std::decay_t<decltype(input)>::Element;
         if constexpr (std::is_same_v<T, float>) {
-            return weight_gradient(stream, what, input, Matrix<T, T, false>(p->dy, dy_row, 0, p->out_channels, pixels),
-                                   p->dweight);
+            return weight_gradient(stream, what, input,
+                                   Matrix<T, T, false>(p->dy, dy_row, 0, p->out_channels, pixels), p->dweight);
         } else {
             const BFloat16Rows dy(stream, what, {p->dy, p->y_dtype, dy_row, 0, 1, pixels, p->out_channels});
             if (dy.status() != MM_OK) return dy.status();

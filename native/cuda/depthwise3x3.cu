@@ -5,8 +5,8 @@
 //
 // A block owns 32 channels, whose filters it puts into shared memory, and some segments: pieces of at most 16 pixels
 // of a line. A thread holds 4 channels (16 bytes; 2 backward, 1 where rows are not aligned) and walks along its
-// segment. Lanes are channels first, so that a warp reads whole lines of 128 bytes (64 of bfloat16); the workers of a block take
-// segments one below the other, so that the two neighbouring lines come from the first-level cache.
+// segment. Lanes are channels first, so that a warp reads whole lines of 128 bytes (64 of bfloat16); the workers of a
+// block take segments one below the other, so that the two neighbouring lines come from the first-level cache.
 //
 //        line y-1   . a .       forward: a, b, c go into the sums of  x-1 (complete),  x,  x+1 (begins);
 //        line y     . b .       the next column is loaded before this one is used
@@ -314,9 +314,11 @@ mm_status queue_filter_gradient(mm_stream* stream, const char* what, Backward<T>
     backward.sums = sums.data();
 
     const dim3 grid((unsigned)(backward.ranges * channel_blocks));
-    const mm_status status =
-        aligned ? launch(stream, what, filter_gradient<2, T>, grid, dim3(threads), sizeof(BackwardShared<2>), backward)
-                : launch(stream, what, filter_gradient<1, T>, grid, dim3(threads), sizeof(BackwardShared<1>), backward);
+    const auto queue = [&](auto kernel, size_t shared_bytes) {
+        return launch(stream, what, kernel, grid, dim3(threads), shared_bytes, backward);
+    };
+    const mm_status status = aligned ? queue(filter_gradient<2, T>, sizeof(BackwardShared<2>))
+                                     : queue(filter_gradient<1, T>, sizeof(BackwardShared<1>));
     if (status != MM_OK || (!dweight && !dbias)) return status;
     return launch(stream, what, add_filter_gradients, dim3((unsigned)((taps + 1) * channel_blocks)),
                   dim3(adding_warps * 32), sizeof(AddingShared), backward.sums, backward.ranges,

@@ -3,8 +3,9 @@
 // A row belongs to a team: a warp up to 256 channels, a block beyond. Its channels are dealt out over the team's
 // threads and stay in their registers from the first read to the write, so that memory is read once and a sum over
 // the channels is one sum over the team. Neighbouring threads hold neighbouring channels: each access of a warp is
-// whole lines, wherever a row begins; where a row is kept as bfloat16 they hold pairs of them. A team walks down several rows, and keeps what belongs to its channels
-// meanwhile: weight and bias in forward, the sums of their gradients in backward. Bound by memory.
+// whole lines, wherever a row begins; where a row is kept as bfloat16 they hold pairs of them. A team walks down
+// several rows, and keeps what belongs to its channels meanwhile: weight and bias in forward, the sums of their
+// gradients in backward. Bound by memory.
 #include <cmath>
 #include <type_traits>
 
@@ -17,8 +18,8 @@ namespace medmamba::cuda {
 
 namespace {
 
-// A team of `team_size` threads that hold `held_floats` channels each, `neighbours` of them side by side. Warps share a
-// block, other teams are one.
+// A team of `team_size` threads that hold `held_floats` channels each, `neighbours` of them side by side. Warps share
+// a block, other teams are one.
 template <int team_size, int held_floats, int neighbours>
 struct Shape {
     static constexpr int team = team_size, held = held_floats, side = neighbours, channels = team * held;

@@ -1,7 +1,7 @@
 // A matrix in memory as an operand of a product: copied into panels chunk by chunk, zeros outside.
 //
-// What an operand is to multiply_tiles: `Element`, the type its panels hold, `k_along`, and a Copy that begins to fill one
-// panel after the other, from row0 and k0 on, and finishes each after the panel before it was multiplied.
+// What an operand is to multiply_tiles: `Element`, the type its panels hold, `k_along`, and a Copy that begins to
+// fill one panel after the other, from row0 and k0 on, and finishes each after the panel before it was multiplied.
 //
 // What lies in memory as panels hold it is copied asynchronously. float32 for panels of bfloat16 goes through the
 // registers of the thread: loaded before the panel in front is multiplied, rounded and stored after that.

@@ -17,7 +17,7 @@ namespace medmamba::cuda {
 struct Cut {
     bool large;  // tiles of 128 rows, else 64
     int64_t m_blocks, n_blocks, matrices;
-    int64_t steps, ranges, range_steps;  // of k: all, and in how many ranges of how many
+    int64_t k, steps, ranges, range_steps;  // steps of k: all, and in how many ranges of how many
 
     int64_t blocks() const { return m_blocks * n_blocks * matrices * ranges; }
 };
@@ -32,6 +32,7 @@ inline Cut cut_product(int64_t matrices, int64_t m, int64_t n, int64_t k, int st
         cut.m_blocks = ceil_div(m, large ? LargeTile::rows : SmallTile::rows);
         cut.n_blocks = ceil_div(n, LargeTile::columns);
         cut.matrices = matrices;
+        cut.k = k;
         cut.steps = ceil_div(k, step);
         const int64_t tiles = matrices * cut.m_blocks * cut.n_blocks;
         const int64_t most = cut.steps / least_range_steps, wanted = wanted_blocks / tiles;
@@ -58,7 +59,7 @@ __global__ void __launch_bounds__(Shape::threads, 512 / Shape::threads)
     multiply_tiles(A of_a, B of_b, Output output, Cut cut) {
     using Shared = ProductShared<Math, Shape, A, B>;
     auto& shared = shared_memory<Shared>();
-    constexpr int step_k = k_step<typename Math::Element>;
+    constexpr int64_t step_k = k_step<typename Math::Element>;
 
     int64_t block = blockIdx.x;
     const int64_t column0 = block % cut.n_blocks * Shape::columns;
@@ -69,8 +70,9 @@ __global__ void __launch_bounds__(Shape::threads, 512 / Shape::threads)
     const int64_t steps_left = cut.steps - first_step;
     const int64_t steps = steps_left < cut.range_steps ? steps_left : cut.range_steps;
 
-    typename A::template Copy<typename Shared::PanelA, Shape::threads> copy_a(of_a, matrix, row0, first_step * step_k);
-    typename B::template Copy<typename Shared::PanelB, Shape::threads> copy_b(of_b, matrix, column0, first_step * step_k);
+    const int64_t k0 = first_step * step_k;
+    typename A::template Copy<typename Shared::PanelA, Shape::threads> copy_a(of_a, matrix, row0, k0);
+    typename B::template Copy<typename Shared::PanelB, Shape::threads> copy_b(of_b, matrix, column0, k0);
     const auto begin = [&](int panel) {
         copy_a.begin(shared.a[panel]);
         copy_b.begin(shared.b[panel]);
@@ -95,7 +97,8 @@ __global__ void __launch_bounds__(Shape::threads, 512 / Shape::threads)
         const int panel = (int)(step & 1);
         const bool more = step + 1 < steps;
         if (more) begin(panel ^ 1);
-        math.multiply(shared.a[panel], warp_row, shared.b[panel], warp_column);
+        const int64_t left = cut.k - k0 - step * step_k;
+        math.multiply(shared.a[panel], warp_row, shared.b[panel], warp_column, (int)(left < step_k ? left : step_k));
         if (more) finish(panel ^ 1);
     }
 

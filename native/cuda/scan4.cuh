@@ -5,8 +5,8 @@
 // reads and writes less than 1.3 times what one block visiting all four would, and there are four times as many
 // blocks. A run of images is as many as keep the copies within `most_floats`.
 //
-// What comes from memory and what goes there, the copies included, is kept as T, float32 or bfloat16; the parameters and
-// their gradients are float32.
+// What comes from memory and what goes there, the copies included, is kept as T, float32 or bfloat16; the parameters
+// and their gradients are float32.
 #pragma once
 
 #include <type_traits>
@@ -129,8 +129,8 @@ public:
 #pragma unroll 2
             for (int t = threadIdx.x / warp_lanes; t < chunk_steps; t += Tile::warps) {
                 const int row = __shfl_sync(whole_warp, pixel, t);
-                chunks_.stage_projected(buffer, t, projected_row(problem.projected + direction * problem.columns, row),
-                                        t < count);
+                const T* from = problem.projected + direction * problem.columns;
+                chunks_.stage_projected(buffer, t, projected_row(from, row), t < count);
             }
             if constexpr (reads_u<pass>) stage_channels(chunks_.u(buffer), problem.u, count, pixel);
             if constexpr (reads_dy<pass>) stage_channels(chunks_.dy(buffer), problem.dy, count, pixel);
@@ -163,7 +163,8 @@ public:
 
     // delta = softplus(dt_weight dt + dt_bias), and its slope in backward. A thread has one channel and every step of
     // one, two or four, four of its steps at a time.
-    __device__ __forceinline__ void enter(Staged& staged, int buffer, int chunk, int group, float* delta, float* slope) {
+    __device__ __forceinline__ void enter(Staged& staged, int buffer, int chunk, int group, float* delta,
+                                          float* slope) {
         const int count = problem.steps(chunk);
         if constexpr (is_widened) widen(staged, buffer, group);
 #pragma unroll 1
@@ -329,7 +330,8 @@ private:
         const int column = problem.rank + (is_C ? problem.states : 0) + state;
         for (int t = threadIdx.x / warp_lanes; t < chunk_steps; t += Tile::warps) {
             if (is_C ? reads_C<pass> : reads_B<pass>)
-                (is_C ? to.C : to.B)[t * group_states + n] = state < problem.states ? chunks_.at(buffer, t, column) : 0.0f;
+                (is_C ? to.C : to.B)[t * group_states + n] =
+                    state < problem.states ? chunks_.at(buffer, t, column) : 0.0f;
             for (int r = lane; r < problem.dt_row; r += warp_lanes)
                 dt_[t * problem.dt_row + r] = r < problem.rank ? chunks_.at(buffer, t, r) : 0.0f;
         }

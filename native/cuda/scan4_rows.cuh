@@ -1,8 +1,8 @@
-// A chunk's rows of bfloat16 on their way to the walk, which reads float32: copied asynchronously as they lie in memory,
-// double-buffered, and widened when the chunk's turn comes, once for all channels and directions of reading.
+// A chunk's rows of bfloat16 on their way to the walk, which reads float32: copied asynchronously as they lie in
+// memory, double-buffered, and widened when the chunk's turn comes, once for all of a block's channels.
 //
-// Elements of 2 bytes, copies of 4 at least: a direction's columns of a pixel are copied with the one element in front or
-// behind that shares a word with them. The columns of all four directions of a pixel are whole words.
+// Elements of 2 bytes, copies of 4 at least: a direction's columns of a pixel are copied with the one element in
+// front or behind that shares a word with them. The columns of all four directions of a pixel are whole words.
 #pragma once
 
 #include "scan_passes.cuh"
@@ -35,7 +35,9 @@ public:
     __device__ __forceinline__ BFloat16* u(int buffer) const {
         return reinterpret_cast<BFloat16*>(memory_ + buffer * chunk_bytes(columns_));
     }
-    __device__ __forceinline__ BFloat16* dy(int buffer) const { return u(buffer) + (reads_u<pass> ? channel_elements : 0); }
+    __device__ __forceinline__ BFloat16* dy(int buffer) const {
+        return u(buffer) + (reads_u<pass> ? channel_elements : 0);
+    }
 
     // Widens one of them.
     static __device__ __forceinline__ void widen(const BFloat16* from, float* to) {

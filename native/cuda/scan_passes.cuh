@@ -126,7 +126,8 @@ struct Turn {
 
 template <class Source, class Memory, class Turn>
 __device__ __forceinline__ void start_copies(Source& source, Memory& memory, const Turn& turn) {
-    if (turn.there(source.problem)) source.stage(memory.staged[turn.buffer % Source::staged_chunks], turn.buffer, turn.chunk, turn.group);
+    if (turn.there(source.problem))
+        source.stage(memory.staged[turn.buffer % Source::staged_chunks], turn.buffer, turn.chunk, turn.group);
     copy_async_commit();
 }
 

@@ -1,4 +1,5 @@
-// Bound: memory, one reading of every copy and one writing of the sum, four elements a thread at a time where they align.
+// Bound: memory, one reading of every copy and one writing of the sum, four elements a thread at a time where they
+// align.
 #include "scan_sums.cuh"
 
 namespace medmamba::cuda {
@@ -24,8 +25,8 @@ __global__ void __launch_bounds__(sum_threads) add_copies_kernel(int64_t copies,
 template <class T>
 mm_status add_copies_of(mm_stream* stream, const char* what, int64_t copies, int64_t count, const T* x, T* y) {
     const auto queue = [&](auto kernel, int width) {
-        return launch(stream, what, kernel, dim3((unsigned)ceil_div(count, width * sum_threads)), dim3(sum_threads), 0,
-                      copies, count, x, y);
+        const dim3 grid((unsigned)ceil_div(count, width * sum_threads));
+        return launch(stream, what, kernel, grid, dim3(sum_threads), 0, copies, count, x, y);
     };
     const bool aligned = ((uintptr_t)x | (uintptr_t)y) % (4 * sizeof(T)) == 0 && count % 4 == 0;
     return aligned ? queue(add_copies_kernel<4, T>, 4) : queue(add_copies_kernel<1, T>, 1);

@@ -1,7 +1,7 @@
 // The pieces that a product is made of on a GPU: what a block multiplies, and how its operands lie in shared memory.
 //
-//     C = A B, A (m, k), B (k, n).  A block owns 128 x 64 of C (or 64 x 64) and walks k in steps of 128 bytes, which is
-//     32 of float32 and 64 of bfloat16:
+//     C = A B, A (m, k), B (k, n).  A block owns 128 x 64 of C (or 64 x 64) and walks k in steps of 128 bytes, which
+//     is 32 of float32 and 64 of bfloat16:
 //
 //                            B panel, 32 x 64              two panels of each operand: while the warps multiply
 //                            +-------+-------+             one, the copies that fill the other are under way
@@ -21,19 +21,19 @@
 // so a panel lies in shared memory as in global memory, its lines padded so that the lanes of a warp read different
 // banks:
 //
-//     float32, k along    the 8 rows x 4 pairs of k that a tensor-core tile takes at once: row * 40 + 2 index, 8 bytes
-//                         each (FFMA reads 4 k of a row at once: row * 36 + k, 16 bytes each)
+//     float32, k along    the 8 rows x 4 pairs of k that a tensor-core tile takes at once: row * 40 + 2 index, 8
+//                         bytes each (FFMA reads 4 k of a row at once: row * 36 + k, 16 bytes each)
 //     float32, k across   2 index * 132 + row, or * 68: 8 index + row in banks
-//     bfloat16            8 lines of 16 bytes that the warp loads as an 8 x 8 matrix (turned over where k runs across):
-//                         lines are an odd multiple of 16 bytes apart
+//     bfloat16            8 lines of 16 bytes that the warp loads as an 8 x 8 matrix, turned over where k runs
+//                         across: lines are an odd multiple of 16 bytes apart
 //
 // 61 KB of shared memory and 128 registers a thread at most: two blocks of 128 x 64 to a multiprocessor, so that one
 // multiplies while the other waits at its barrier.
 //
 // The bound, in multiply-adds a clock and multiprocessor. FFMA does 128, and is the bound of float32. On tensor cores
 // it is the way of the operands: for 32 x 32 x 8 multiply-adds of TF32 a warp reads 2 KB of shared memory, 16 clocks,
-// which makes 512, and for 32 x 32 x 16 of bfloat16 the same; for 128 x 64 x 32 of TF32 (x 64 of bfloat16) a block copies
-// 24 KB, which makes 512 (1024) only where 48 bytes a clock arrive from the second-level cache.
+// which makes 512; for 128 x 64 x 32 a block copies 24 KB, which makes 512 only where 48 bytes a clock arrive from
+// the second-level cache. Of bfloat16 the same bytes are twice the k, and both make 1024.
 #pragma once
 
 #include "storage.cuh"
@@ -129,7 +129,8 @@ __device__ __forceinline__ void copy_parts(T* to, const T* from, int count) {
     for (int i = 0; i < chunk<T>; i += part) copy_async<bytes>(to + i, from + i, i < count);
 }
 
-// The first `count` elements of a chunk, zeros for the others. `alignment` is that of chunks in global memory, in bytes.
+// The first `count` elements of a chunk, zeros for the others. `alignment` is that of chunks in global memory, in
+// bytes.
 template <class T>
 __device__ __forceinline__ void copy_chunk(T* to, const T* from, int count, int alignment) {
     const bool whole = count == chunk<T> || count == 0;

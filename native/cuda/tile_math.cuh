@@ -1,12 +1,14 @@
 // How a warp multiplies its 32 x 32 of C: three ways with one face. Sums are float32 in all of them, and are added in
 // the order of k.
 //
-//     multiply(a, row, b, column)   sums += rows [row, row + 32) of panel a times [column, column + 32) of panel b
-//     each_pair(f)                  f(i, j, sum of (i, j), sum of (i, j + 1)) for the pairs of the lane, j even
+//     multiply(a, row, b, column, depth)   sums += rows [row, row + 32) of panel a times [column, column + 32) of
+//                                          panel b, over the first `depth` of k; behind them are zeros,
+//                                          which may be multiplied as well
+//     each_pair(f)                         f(i, j, sum of (i, j), sum of (i, j + 1)) for the pairs of the lane, j even
 //
 // A tensor-core tile does not care which k is which, as long as both operands agree: for TF32, index i of four takes
-// k = 2 i and 2 i + 1 of every eight, so that a panel with k along its lines is read 8 bytes at a time, and rounded to the
-// nearest on the way into the registers. bfloat16 panels hold what tensor cores take.
+// k = 2 i and 2 i + 1 of every eight, so that a panel with k along its lines is read 8 bytes at a time, and rounded
+// to the nearest on the way into the registers. bfloat16 panels hold what tensor cores take.
 #pragma once
 
 #include "tile.cuh"
@@ -20,7 +22,7 @@ struct Float32Math {
     float sums[8][4] = {};
 
     template <class A, class B>
-    __device__ __forceinline__ void multiply(const A& a, int row, const B& b, int column) {
+    __device__ __forceinline__ void multiply(const A& a, int row, const B& b, int column, int) {
         const int lane = (int)threadIdx.x % 32;
         row += 2 * (lane / 8);
         column += 2 * (lane % 8);
@@ -74,10 +76,11 @@ struct Tf32Math : TensorCoreSums {
     using Element = float;
 
     template <class A, class B>
-    __device__ __forceinline__ void multiply(const A& a, int row, const B& b, int column) {
+    __device__ __forceinline__ void multiply(const A& a, int row, const B& b, int column, int depth) {
         const int group = (int)threadIdx.x % 32 / 4, index = (int)threadIdx.x % 4;
 #pragma unroll
         for (int k = 0; k < k_step<float>; k += 8) {
+            if (k >= depth) break;
             uint32_t of_a[2][4], of_b[4][2];
 #pragma unroll
             for (int i = 0; i < 2; ++i)
@@ -101,7 +104,8 @@ struct Tf32Math : TensorCoreSums {
     }
 };
 
-// Tiles of 16 rows and 16 k, in the order of the fragment of A: what is further down comes before what is further in k.
+// Tiles of 16 rows and 16 k, in the order of the fragment of A: what is further down comes before what is further in
+// k.
 template <class Panel>
 __device__ __forceinline__ void load_tile(const Panel& panel, int row, int k, uint32_t (&tile)[4]) {
     const int lane = (int)threadIdx.x % 32, line = lane % 8, below = lane / 8 % 2 * 8, behind = lane / 16 * 8;
@@ -115,9 +119,10 @@ struct Bf16Math : TensorCoreSums {
     using Element = BFloat16;
 
     template <class A, class B>
-    __device__ __forceinline__ void multiply(const A& a, int row, const B& b, int column) {
+    __device__ __forceinline__ void multiply(const A& a, int row, const B& b, int column, int depth) {
 #pragma unroll
         for (int k = 0; k < k_step<BFloat16>; k += 16) {
+            if (k >= depth) break;
             uint32_t of_a[2][4], of_b[2][4];
 #pragma unroll
             for (int i = 0; i < 2; ++i) load_tile(a, row + 16 * i, k, of_a[i]);

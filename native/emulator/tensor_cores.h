@@ -1,5 +1,5 @@
-// The tensor cores' products, of the fragments that the 32 lanes of a warp hold, and how these come from shared memory;
-// their layout is in device.cuh.
+// The tensor cores' products, of the fragments that the 32 lanes of a warp hold, and how these come from shared
+// memory; their layout is in device.cuh.
 #pragma once
 
 #include "block_state.h"

@@ -33,7 +33,9 @@ export interface DeviceOptions {
   simd?: string;
   /**
    * GPU: how matrix products and convolutions multiply, default "float32". "tf32" and "bf16" use the tensor cores, with
-   * numbers of 11 and 8 significant bits; sums and everything else are float32.
+   * numbers of 11 and 8 significant bits; sums and all other arithmetic are float32. With "bf16" the activations inside
+   * a block, and their gradients, are also kept in memory as bfloat16; weights and their gradients, the stream from
+   * block to block, the scan's states, norms' statistics, losses and the optimiser are float32.
    */
   precision?: "float32" | "tf32" | "bf16";
 }

@@ -173,6 +173,30 @@ describe.skipIf(!hasEmulatedCuda())("the CUDA backend, emulated", () => {
     }
   });
 
+  it("keeps what a block saves for backward in half the memory when asked for bf16", async () => {
+    const sizes = { batch: 2, height: 16, width: 8, channels: 32, states: 16, rank: 1 };
+    const [rows, half, inner] = [2 * 16 * 8, 16, 32];
+    const activations = rows * (2 * inner + 4 * (1 + 2 * 16) + inner + 3 * half); // xz, projected, scanned, branch
+    const float32 = emulated().plan("ss_conv_ssm", sizes);
+    const bf16 = emulated({}, { precision: "bf16" }).plan("ss_conv_ssm", sizes);
+    expect(4 * (float32.saved - bf16.saved)).toBe(2 * activations);
+    expect(bf16.backwardWorkspace).toBe(float32.backwardWorkspace / 2);
+  });
+
+  it("gives the same bits in five orders of threads in bf16, near those of float32", async () => {
+    const program = families["ssConvSsm in training"]!;
+    const first = await outcome(program, emulated({}, { precision: "bf16" }));
+    for (const seed of ["2", "3", "4", "5"]) {
+      const again = await outcome(program, emulated({ MEDMAMBA_EMULATOR_SEED: seed }, { precision: "bf16" }));
+      for (const [i, values] of again.entries())
+        await expectSameBits(values, first[i]!, `value ${i}, seed ${seed}`);
+    }
+    delete process.env.MEDMAMBA_EMULATOR_SEED;
+    const [exact] = await outcome(program, emulated());
+    expect(first[0]).not.toEqual(exact);
+    await expectClose(first[0], exact!, { relative: 2e-2 });
+  });
+
   it.each(Object.entries(families))(
     "%s: the same bits in five orders of threads, and the CPU's result",
     async (_, program) => {

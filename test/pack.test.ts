@@ -319,9 +319,7 @@ describe.runIf(canInstall)("the packed package", () => {
       await replacing(cuda, withCuda ? await readFile(cuda) : library, () => {
         const result = resultOf(outputOf(run(process.execPath, ["train.cjs"], variables)));
         expect(result.losses).toEqual(trained.losses);
-        expect(result.whyNotGpu).toMatch(
-          /device "cuda:0" is not usable: the NVIDIA driver crashed when .*SIGABRT/,
-        );
+        expect(result.whyNotGpu).toMatch(/^the NVIDIA driver crashed when .*SIGABRT/);
         expect(result.whyNotGpu).toContain(
           withCuda ? "fake driver: cuInit aborts" : "fake driver: out of luck",
         );

@@ -84,33 +84,37 @@ OPERATION(unary_backward, op, count, x, dy, dx)
 OPERATION(affine, count, scale, shift, x, y)
 OPERATION(accumulate, count, scale, x, y)
 OPERATION(binary, op, dimensions, shape, a_strides, b_strides, a, b, y)
-OPERATION(reduce, outer, reduced, inner, scale, x, y)
+OPERATION(reduce, outer, reduced, inner, scale, x, y, x_dtype)
 
 OPERATION(matmul, batch, m, n, k, transpose_a, transpose_b, accumulate, relu, a_row, b_row, c_row, a_batch, b_batch,
-          c_batch, a, b, bias, c)
+          c_batch, a, b, bias, c, a_dtype, b_dtype, c_dtype)
 OPERATION(conv3x3_forward, batch, height, width, in_channels, out_channels, x_row, y_row, input_relu, relu, x,
-          input_scale, input_shift, weight, bias, y)
-OPERATION(conv3x3_backward_data, batch, height, width, in_channels, out_channels, dy_row, dx_row, dy, weight, dx)
+          input_scale, input_shift, weight, bias, y, x_dtype, y_dtype)
+OPERATION(conv3x3_backward_data, batch, height, width, in_channels, out_channels, dy_row, dx_row, dy, weight, dx,
+          x_dtype, y_dtype)
 OPERATION(conv3x3_backward_weight, batch, height, width, in_channels, out_channels, x_row, dy_row, input_relu, x,
-          input_scale, input_shift, dy, dweight, dbias)
-OPERATION(depthwise3x3_forward, batch, height, width, channels, x_row, y_row, silu, x, weight, bias, y)
+          input_scale, input_shift, dy, dweight, dbias, x_dtype, y_dtype)
+OPERATION(depthwise3x3_forward, batch, height, width, channels, x_row, y_row, silu, x, weight, bias, y, x_dtype)
 OPERATION(depthwise3x3_backward, batch, height, width, channels, x_row, dy_row, dx_row, silu, x, weight, bias, dy, dx,
-          dweight, dbias)
+          dweight, dbias, x_dtype)
 
-OPERATION(layer_norm_forward, rows, channels, x_row, y_row, gate_row, eps, x, weight, bias, gate, y, statistics)
+OPERATION(layer_norm_forward, rows, channels, x_row, y_row, gate_row, eps, x, weight, bias, gate, y, statistics,
+          x_dtype, y_dtype)
 OPERATION(layer_norm_backward, rows, channels, x_row, dy_row, dx_row, gate_row, dgate_row, accumulate_dx, x, weight,
-          bias, statistics, gate, dy, dx, dweight, dbias, dgate)
-OPERATION(batch_norm_statistics, rows, channels, x_row, eps, momentum, x, weight, bias, running_mean, running_variance,
-          batches_tracked, statistics, scale, shift)
+          bias, statistics, gate, dy, dx, dweight, dbias, dgate, x_dtype, y_dtype)
+OPERATION(batch_norm_statistics, rows, channels, x_row, eps, momentum, x, weight, bias, running_mean,
+          running_variance,
+          batches_tracked, statistics, scale, shift, x_dtype)
 OPERATION(batch_norm_fold, channels, eps, weight, bias, running_mean, running_variance, statistics, scale, shift)
-OPERATION(channel_affine, rows, channels, x_row, y_row, relu, x, scale, shift, y)
+OPERATION(channel_affine, rows, channels, x_row, y_row, relu, x, scale, shift, y, x_dtype, y_dtype)
 OPERATION(batch_norm_backward, rows, channels, x_row, dy_row, dx_row, training, relu, accumulate_dx, x, statistics,
-          scale, shift, dy, dx, dweight, dbias)
+          scale, shift, dy, dx, dweight, dbias, x_dtype, y_dtype)
 
 OPERATION(softmax_forward, rows, channels, logarithm, x, y)
 OPERATION(softmax_backward, rows, channels, logarithm, y, dy, dx)
 OPERATION(cross_entropy_forward, rows, classes, label_smoothing, logits, labels, class_weights, loss, probabilities)
-OPERATION(cross_entropy_backward, rows, classes, label_smoothing, probabilities, labels, class_weights, dloss, dlogits)
+OPERATION(cross_entropy_backward, rows, classes, label_smoothing, probabilities, labels, class_weights, dloss,
+          dlogits)
 OPERATION(focal_loss_forward, rows, classes, gamma, logits, labels, class_weights, loss, probabilities)
 OPERATION(focal_loss_backward, rows, classes, gamma, probabilities, labels, class_weights, dloss, dlogits)
 OPERATION(binary_cross_entropy_forward, count, positive_weight, logits, targets, loss)
@@ -131,13 +135,15 @@ OPERATION(selective_scan_forward, batch, channels, length, states, groups, delta
           delta_bias, y, last_state, checkpoints)
 OPERATION(selective_scan_backward, batch, channels, length, states, groups, delta_softplus, u, delta, A, B, C, D, z,
           delta_bias, checkpoints, dy, dlast_state, du, ddelta, dA, dB, dC, dD, dz, ddelta_bias)
-OPERATION(scan4_forward, batch, height, width, channels, states, rank, u, projected, dt_weight, dt_bias, A_log, skip, y,
-          checkpoints)
+OPERATION(scan4_forward, batch, height, width, channels, states, rank, u, projected, dt_weight, dt_bias, A_log, skip,
+          y,
+          checkpoints, x_dtype)
 OPERATION(scan4_backward, batch, height, width, channels, states, rank, u, projected, dt_weight, dt_bias, A_log, skip,
-          checkpoints, dy, du, dprojected, ddt_weight, ddt_bias, dA_log, dskip)
-OPERATION(shuffle_residual_forward, batch, pixels, channels, left, right, x, path_scale, y)
-OPERATION(shuffle_residual_backward, batch, pixels, channels, left, path_scale, dy, dleft, dright, dx)
-OPERATION(affine_sample, batch, channels, in_height, in_width, out_height, out_width, x_dtype, x, matrix, gain, offset,
+          checkpoints, dy, du, dprojected, ddt_weight, ddt_bias, dA_log, dskip, x_dtype)
+OPERATION(shuffle_residual_forward, batch, pixels, channels, left, right, x, path_scale, y, branch_dtype)
+OPERATION(shuffle_residual_backward, batch, pixels, channels, left, path_scale, dy, dleft, dright, dx, branch_dtype)
+OPERATION(affine_sample, batch, channels, in_height, in_width, out_height, out_width, x_dtype, x, matrix, gain,
+          offset,
           channel_scale, channel_shift, y)
 
 #define SS2D_FIELDS                                                                                                \
@@ -154,9 +160,11 @@ FIELDS(mm_conv_branch_gradients, CONV_BRANCH_FIELDS)
 FIELDS(mm_batch_norm_buffers, running_mean, running_variance, batches_tracked)
 FIELDS(PlanDimensions, batch, height, width, channels, states, rank)
 
-OPERATION(ss2d_forward, batch, height, width, channels, states, rank, x_row, x, weights, y, saved, workspace)
-OPERATION(ss2d_backward, batch, height, width, channels, states, rank, x_row, dx_row, accumulate_dx, x, weights, saved,
-          dy, dx, gradients, workspace)
+OPERATION(ss2d_forward, batch, height, width, channels, states, rank, x_row, x, weights, y, saved, workspace, x_dtype,
+          y_dtype)
+OPERATION(ss2d_backward, batch, height, width, channels, states, rank, x_row, dx_row, accumulate_dx, x, weights,
+          saved,
+          dy, dx, gradients, workspace, x_dtype, y_dtype)
 OPERATION(ss_conv_ssm_forward, batch, height, width, channels, states, rank, training, momentum, x, ln_1_weight,
           ln_1_bias, attention, branch, norm1, norm2, norm3, path_scale, y, saved, workspace)
 OPERATION(ss_conv_ssm_backward, batch, height, width, channels, states, rank, training, x, ln_1_weight, ln_1_bias,

@@ -14,13 +14,16 @@ namespace {
 
 static_assert(sizeof(void*) == 8, "lists of pointers and of counts share one kind of array");
 
+bool ends_with(std::string_view name, std::string_view end) {
+    return name.size() > end.size() && name.substr(name.size() - end.size()) == end;
+}
+
 bool optional(const Field& field) {
-    constexpr std::string_view row = "_row";
     switch (field.kind) {
         case Kind::buffer:
         case Kind::buffer_list: return true;
-        case Kind::int64:
-            return field.name.size() > row.size() && field.name.substr(field.name.size() - row.size()) == row;
+        case Kind::int64: return ends_with(field.name, "_row");
+        case Kind::int32: return ends_with(field.name, "_dtype");
         default: return false;
     }
 }

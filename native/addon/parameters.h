@@ -45,9 +45,9 @@ private:
     std::vector<std::unique_ptr<uint64_t[]>> arrays_;
 };
 
-// Every number is required, except distances between rows ("..._row"), which are 0 for dense. Buffers may be
-// absent. `used`, if it is there, is told the block of each buffer. Throws a coded error that names `operation` and
-// the field.
+// Every number is required, except distances between rows ("..._row"), which are 0 for dense, and dtypes
+// ("..._dtype"), which are 0 for float32. Buffers may be absent. `used`, if it is there, is told the block of each
+// buffer. Throws a coded error that names `operation` and the field.
 std::shared_ptr<Parameters> read_parameters(Napi::Env env, const std::string& operation, const Structure& structure,
                                             napi_value object, const Memory& memory,
                                             const std::function<void(const std::shared_ptr<Block>&)>& used = nullptr);

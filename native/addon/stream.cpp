@@ -209,7 +209,7 @@ Napi::Value Stream::plan(Napi::Env env, const std::string& operation, napi_value
         read_parameters(env, operation, plan_dimensions, object, *memory_);
     const auto& dimensions = *static_cast<const PlanDimensions*>(parameters->data());
     mm_plan plan{};
-    const mm_status status = compute(backend_, dimensions.batch, dimensions.height, dimensions.width,
+    const mm_status status = compute(backend_, stream_, dimensions.batch, dimensions.height, dimensions.width,
                                      dimensions.channels, dimensions.states, dimensions.rank, &plan);
     if (status != MM_OK)
         throw coded_error(env, code_of(status), operation + ": there is no plan for these dimensions", operation);

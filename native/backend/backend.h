@@ -11,6 +11,10 @@
  *     and the rows of a batch follow each other;
  *   - `x_row` is the distance in floats from one row of `x` to the next (0 means densely packed), so that
  *     an operation can read or write half of the channels of a wider activation;
+ *   - a field such as `x_dtype` (mm_dtype) tells how an activation and its gradient lie in memory: as float32, which
+ *     is what a zeroed struct says, or as bfloat16. Then the `float *` points to 16-bit elements and `x_row` counts
+ *     these. Arithmetic is float32 all the same, and what has no such field is float32. A backend that keeps no
+ *     bfloat16 activations answers MM_UNSUPPORTED;
  *   - a NULL pointer marks an optional input or output as absent; which are optional is said at the field;
  *   - outputs are overwritten, and never alias inputs, unless the comment says so;
  *   - same inputs, same bits: reductions have a fixed order that depends on shapes alone, never on the
@@ -50,7 +54,8 @@ typedef struct mm_stream_options {
     int32_t threads;  /* CPU: worker threads, 0 = MEDMAMBA_THREADS, or one per processor that the process may use */
     const char *simd; /* CPU: "portable", "avx2", "avx512", or NULL or "" for the best this machine runs */
     /* How matrix products and convolutions multiply: "float32", "tf32" or "bf16"; NULL or "" is "float32". Sums, and all else,
-     * are float32 whatever it is. The CPU has no "tf32", and "bf16" at level "avx512" of a processor with AVX512-BF16. */
+     * are float32 whatever it is, but for the activations inside a block, which CUDA keeps as bfloat16 with "bf16"
+     * (activation_dtype). The CPU has no "tf32", and "bf16" at level "avx512" of a processor with AVX512-BF16. */
     const char *precision;
 } mm_stream_options;
 
@@ -136,12 +141,14 @@ typedef struct mm_reduce_params {
     float scale;
     const float *x;
     float *y;
+    int32_t x_dtype;
 } mm_reduce_params;
 
 /* ---- matrix products and convolutions --------------------------------------------------------------- */
 
 /* C[i] = op(A[i]) op(B[i]) (+ C[i] if accumulate) + bias, then ReLU if asked; i runs over `batch`.
- * op(A) is (m, k): stored (m, k), or (k, m) if transpose_a.  op(B) is (k, n): stored (k, n), or (n, k). */
+ * op(A) is (m, k): stored (m, k), or (k, m) if transpose_a.  op(B) is (k, n): stored (k, n), or (n, k).
+ * If one of A and B is bfloat16, the other is rounded to it. */
 typedef struct mm_matmul_params {
     int64_t batch, m, n, k;
     int32_t transpose_a, transpose_b, accumulate, relu;
@@ -150,11 +157,13 @@ typedef struct mm_matmul_params {
     const float *a, *b;
     const float *bias; /* (n), optional */
     float *c;
+    int32_t a_dtype, b_dtype, c_dtype;
 } mm_matmul_params;
 
 /* 3x3 convolution, stride 1, zero padding 1.  weight: (out_channels, in_channels, 3, 3) as PyTorch stores it.
  * The input that is convolved is  f(x) = x * input_scale + input_shift, then ReLU if input_relu,  applied
- * while reading (padding stays zero after f): a BatchNorm in front costs no pass of its own. */
+ * while reading (padding stays zero after f): a BatchNorm in front costs no pass of its own. If one of what is
+ * multiplied is bfloat16, the other is rounded to it, f(x) after f. */
 typedef struct mm_conv3x3_forward_params {
     int64_t batch, height, width, in_channels, out_channels;
     int64_t x_row, y_row;
@@ -164,6 +173,7 @@ typedef struct mm_conv3x3_forward_params {
     const float *weight;
     const float *bias; /* (out_channels), optional */
     float *y;          /* (batch, pixels, out_channels) */
+    int32_t x_dtype, y_dtype;
 } mm_conv3x3_forward_params;
 
 /* Gradient of the convolved input f(x), not of x. */
@@ -172,6 +182,7 @@ typedef struct mm_conv3x3_backward_data_params {
     int64_t dy_row, dx_row;
     const float *dy, *weight;
     float *dx;
+    int32_t x_dtype, y_dtype; /* of dx and of dy */
 } mm_conv3x3_backward_data_params;
 
 typedef struct mm_conv3x3_backward_weight_params {
@@ -182,6 +193,7 @@ typedef struct mm_conv3x3_backward_weight_params {
     const float *dy;
     float *dweight;
     float *dbias; /* optional */
+    int32_t x_dtype, y_dtype; /* of x and of dy */
 } mm_conv3x3_backward_weight_params;
 
 /* Depthwise 3x3, stride 1, zero padding 1, + bias, then SiLU if asked.  weight: (channels, 1, 3, 3). */
@@ -192,6 +204,7 @@ typedef struct mm_depthwise3x3_forward_params {
     const float *x, *weight;
     const float *bias; /* optional */
     float *y;
+    int32_t x_dtype; /* of x and y */
 } mm_depthwise3x3_forward_params;
 
 typedef struct mm_depthwise3x3_backward_params {
@@ -201,6 +214,7 @@ typedef struct mm_depthwise3x3_backward_params {
     const float *x, *weight, *bias, *dy;
     float *dx;                /* optional */
     float *dweight, *dbias;   /* optional */
+    int32_t x_dtype;          /* of x, dy and dx */
 } mm_depthwise3x3_backward_params;
 
 /* ---- normalisation ---------------------------------------------------------------------------------- */
@@ -214,6 +228,7 @@ typedef struct mm_layer_norm_forward_params {
     const float *gate; /* (rows, channels), optional: without it the factor silu(gate) is 1 */
     float *y;
     float *statistics; /* (rows, 2) mean | inverse_std, optional */
+    int32_t x_dtype, y_dtype; /* gate has that of y */
 } mm_layer_norm_forward_params;
 
 typedef struct mm_layer_norm_backward_params {
@@ -224,6 +239,7 @@ typedef struct mm_layer_norm_backward_params {
     float *dx;
     float *dweight, *dbias; /* optional */
     float *dgate;           /* present if gate is */
+    int32_t x_dtype, y_dtype; /* of x and dx; of gate, dy and dgate */
 } mm_layer_norm_backward_params;
 
 /* Per-channel statistics of a batch, and the affine map that normalisation amounts to:
@@ -237,6 +253,7 @@ typedef struct mm_batch_norm_statistics_params {
     int64_t *batches_tracked;               /* (1), optional */
     float *statistics;                      /* (2, channels) mean | inverse_std */
     float *scale, *shift;                   /* (channels) */
+    int32_t x_dtype;
 } mm_batch_norm_statistics_params;
 
 /* As above from the running statistics (evaluation). */
@@ -253,6 +270,7 @@ typedef struct mm_channel_affine_params {
     int32_t relu;
     const float *x, *scale, *shift;
     float *y;
+    int32_t x_dtype, y_dtype;
 } mm_channel_affine_params;
 
 /* Backward of y = relu?(batch_norm(x)): `scale` and `shift` of forward, ReLU's mask recomputed from them.
@@ -263,6 +281,7 @@ typedef struct mm_batch_norm_backward_params {
     const float *x, *statistics, *scale, *shift, *dy;
     float *dx;
     float *dweight, *dbias; /* optional */
+    int32_t x_dtype, y_dtype; /* of x and dx; of dy */
 } mm_batch_norm_backward_params;
 
 /* ---- heads and losses --------------------------------------------------------------------------------- */
@@ -471,6 +490,7 @@ typedef struct mm_scan4_forward_params {
     const float *skip;              /* (4, D)  "Ds" */
     float *y;                       /* (batch, pixels, D) sum of the four directions */
     float *checkpoints;             /* NULL in inference */
+    int32_t x_dtype;                /* of u, projected and y */
 } mm_scan4_forward_params;
 
 typedef struct mm_scan4_backward_params {
@@ -480,6 +500,7 @@ typedef struct mm_scan4_backward_params {
     float *du;         /* (batch, pixels, D), through the recurrence and the skip only, not the projection */
     float *dprojected; /* (batch, pixels, 4, R + 2N) */
     float *ddt_weight, *ddt_bias, *dA_log, *dskip;
+    int32_t x_dtype;   /* of u, projected and dy, and of their gradients */
 } mm_scan4_backward_params;
 
 /* ---- the ends of the block, and the way in ------------------------------------------------------------- */
@@ -491,6 +512,7 @@ typedef struct mm_shuffle_residual_forward_params {
     const float *left, *right, *x;
     const float *path_scale; /* (batch), optional */
     float *y;
+    int32_t branch_dtype; /* of left and right; x and y are float32 */
 } mm_shuffle_residual_forward_params;
 
 /* dleft[i] = dy[2i] where left[i] > 0 (left ends in a ReLU), dright[i] = dy[2i+1] * path_scale; dx = dy. */
@@ -498,6 +520,7 @@ typedef struct mm_shuffle_residual_backward_params {
     int64_t batch, pixels, channels;
     const float *left, *path_scale, *dy;
     float *dleft, *dright, *dx;
+    int32_t branch_dtype; /* of left, dleft and dright */
 } mm_shuffle_residual_backward_params;
 
 /* Bilinear sampling under an affine map, the one pass of augmentation: output pixel (i, j) of image n reads
@@ -560,6 +583,9 @@ typedef struct mm_backend {
 
     const char *(*last_error)(mm_stream *stream); /* one sentence about the last failure on this stream */
 
+    /* Thread-safe: how the block (block.h) keeps the activations between its steps on this stream, MM_FLOAT32 or
+     * MM_BFLOAT16. */
+    mm_dtype (*activation_dtype)(const mm_stream *stream);
     /* Graphs: operations that are captured once and launched many times, at the cost of one call. All six functions
      * are there or, where operations are cheap to call, all are NULL, as on the CPU. They are called by the thread
      * that calls operations.

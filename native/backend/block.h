@@ -2,7 +2,8 @@
  *
  * Each is one call for the layer above, so that one call's worth of queueing, one saved buffer and one
  * workspace serve some twenty kernels. What forward keeps for backward lies in `saved`, what only one of them
- * needs in `workspace`; how many floats each takes is answered by the `_plan` functions. */
+ * needs in `workspace`; how many floats each takes is answered by the `_plan` functions. Activations in there, and
+ * their gradients, are float32 or bfloat16, as the backend's activation_dtype says for the stream. */
 #ifndef MEDMAMBA_BLOCK_H
 #define MEDMAMBA_BLOCK_H
 
@@ -13,7 +14,7 @@ extern "C" {
 #endif
 
 typedef struct mm_plan {
-    int64_t saved, forward_workspace, backward_workspace; /* floats */
+    int64_t saved, forward_workspace, backward_workspace; /* floats, that is 4 bytes each, whatever lies there */
 } mm_plan;
 
 /* x: (batch, pixels, channels), c = channels, D = 2c.  out = out_proj( LN(scan4(u)) * silu(z) ),
@@ -42,6 +43,7 @@ typedef struct mm_ss2d_forward_params {
     float *y;         /* (batch, pixels, c) dense */
     float *saved;     /* NULL in inference */
     float *workspace;
+    int32_t x_dtype, y_dtype;
 } mm_ss2d_forward_params;
 
 typedef struct mm_ss2d_backward_params {
@@ -54,6 +56,7 @@ typedef struct mm_ss2d_backward_params {
     float *dx;
     mm_ss2d_gradients gradients;
     float *workspace;
+    int32_t x_dtype, y_dtype; /* of x and dx; of dy */
 } mm_ss2d_backward_params;
 
 /* The left half of the block: BN, conv3x3, BN, ReLU, conv3x3, BN, ReLU, conv1x1, ReLU; c channels in and out. */
@@ -105,13 +108,13 @@ typedef struct mm_ss_conv_ssm_backward_params {
     float *workspace;
 } mm_ss_conv_ssm_backward_params;
 
-mm_status mm_ss2d_plan(const mm_backend *backend, int64_t batch, int64_t height, int64_t width, int64_t channels,
-                       int64_t states, int64_t rank, mm_plan *plan);
+mm_status mm_ss2d_plan(const mm_backend *backend, const mm_stream *stream, int64_t batch, int64_t height,
+                       int64_t width, int64_t channels, int64_t states, int64_t rank, mm_plan *plan);
 mm_status mm_ss2d_forward(const mm_backend *backend, mm_stream *stream, const mm_ss2d_forward_params *params);
 mm_status mm_ss2d_backward(const mm_backend *backend, mm_stream *stream, const mm_ss2d_backward_params *params);
 
-mm_status mm_ss_conv_ssm_plan(const mm_backend *backend, int64_t batch, int64_t height, int64_t width,
-                              int64_t channels, int64_t states, int64_t rank, mm_plan *plan);
+mm_status mm_ss_conv_ssm_plan(const mm_backend *backend, const mm_stream *stream, int64_t batch, int64_t height,
+                              int64_t width, int64_t channels, int64_t states, int64_t rank, mm_plan *plan);
 mm_status mm_ss_conv_ssm_forward(const mm_backend *backend, mm_stream *stream,
                                  const mm_ss_conv_ssm_forward_params *params);
 mm_status mm_ss_conv_ssm_backward(const mm_backend *backend, mm_stream *stream,

@@ -6,21 +6,22 @@ namespace {
 // input3 = relu(norm3(output2))
 template <class Float>
 void normalise_output2(Sequence& sequence, const BlockShape& shape, const ConvolutionBranchSaved<Float>& saved,
-                       float* input3) {
+                       Activation<float> input3) {
     mm_channel_affine_params affine{};
     affine.rows = shape.rows();
     affine.channels = shape.half();
     affine.relu = 1;
-    affine.x = saved.output2;
+    affine.x_dtype = affine.y_dtype = shape.dtype;
+    affine.x = saved.output2.data;
     affine.scale = saved.norm3.scale;
     affine.shift = saved.norm3.shift;
-    affine.y = input3;
+    affine.y = input3.data;
     sequence.run(affine);
 }
 
 // The affine map of a BatchNorm over x: from the batch in training, from the running statistics otherwise.
 void batch_norm(Sequence& sequence, const BlockShape& shape, const mm_ss_conv_ssm_forward_params& params,
-                const float* x, int64_t x_row, const float* weight, const float* bias,
+                Activation<const float> x, int64_t x_row, const float* weight, const float* bias,
                 const mm_batch_norm_buffers& buffers, const BatchNorm<float>& norm) {
     if (params.training) {
         mm_batch_norm_statistics_params statistics{};
@@ -29,7 +30,8 @@ void batch_norm(Sequence& sequence, const BlockShape& shape, const mm_ss_conv_ss
         statistics.x_row = x_row;
         statistics.eps = norm_eps;
         statistics.momentum = params.momentum;
-        statistics.x = x;
+        statistics.x_dtype = x.dtype;
+        statistics.x = x.data;
         statistics.weight = weight;
         statistics.bias = bias;
         statistics.running_mean = buffers.running_mean;
@@ -55,8 +57,8 @@ void batch_norm(Sequence& sequence, const BlockShape& shape, const mm_ss_conv_ss
 }
 
 // y = conv3x3(norm(x)), with a ReLU between the two if asked
-void convolve(Sequence& sequence, const BlockShape& shape, const float* x, int64_t x_row,
-              const BatchNorm<float>& norm, bool relu, const float* weight, const float* bias, float* y) {
+void convolve(Sequence& sequence, const BlockShape& shape, Activation<const float> x, int64_t x_row,
+              const BatchNorm<float>& norm, bool relu, const float* weight, const float* bias, Activation<float> y) {
     mm_conv3x3_forward_params convolution{};
     convolution.batch = shape.batch;
     convolution.height = shape.height;
@@ -64,19 +66,21 @@ void convolve(Sequence& sequence, const BlockShape& shape, const float* x, int64
     convolution.in_channels = convolution.out_channels = shape.half();
     convolution.x_row = x_row;
     convolution.input_relu = relu;
-    convolution.x = x;
+    convolution.x_dtype = x.dtype;
+    convolution.y_dtype = y.dtype;
+    convolution.x = x.data;
     convolution.input_scale = norm.scale;
     convolution.input_shift = norm.shift;
     convolution.weight = weight;
     convolution.bias = bias;
-    convolution.y = y;
+    convolution.y = y.data;
     sequence.run(convolution);
 }
 
 // Gradients of the last convolution: weight, bias, input3.
 void convolve1x1_backward(Sequence& sequence, const BlockShape& shape,
-                          const mm_ss_conv_ssm_backward_params& params, const float* input3, const float* dleft,
-                          float* dinput3) {
+                          const mm_ss_conv_ssm_backward_params& params, Activation<const float> input3,
+                          Activation<const float> dleft, Activation<float> dinput3) {
     sequence.run(linear_backward_weight(shape.rows(), shape.half(), shape.half(), dleft, input3,
                                         params.branch_gradients.conv3_weight));
     mm_reduce_params bias{};
@@ -84,7 +88,8 @@ void convolve1x1_backward(Sequence& sequence, const BlockShape& shape,
     bias.reduced = shape.rows();
     bias.inner = shape.half();
     bias.scale = 1;
-    bias.x = dleft;
+    bias.x_dtype = dleft.dtype;
+    bias.x = dleft.data;
     bias.y = params.branch_gradients.conv3_bias;
     sequence.run(bias);
     sequence.run(linear_backward_data(shape.rows(), shape.half(), shape.half(), dleft, params.branch.conv3_weight,
@@ -93,9 +98,9 @@ void convolve1x1_backward(Sequence& sequence, const BlockShape& shape,
 
 // Backward of `convolve`, up to its normalised input. A BatchNorm follows, and the mean of a batch removes a bias: in
 // training its gradient is zero, exactly.
-void convolve_backward(Sequence& sequence, const BlockShape& shape, const float* x, int64_t x_row,
+void convolve_backward(Sequence& sequence, const BlockShape& shape, Activation<const float> x, int64_t x_row,
                        const BatchNorm<const float>& norm, bool relu, bool training, const float* weight,
-                       const float* doutput, float* dweight, float* dbias, float* dinput) {
+                       Activation<const float> doutput, float* dweight, float* dbias, Activation<float> dinput) {
     mm_conv3x3_backward_weight_params weight_gradient{};
     weight_gradient.batch = shape.batch;
     weight_gradient.height = shape.height;
@@ -103,10 +108,12 @@ void convolve_backward(Sequence& sequence, const BlockShape& shape, const float*
     weight_gradient.in_channels = weight_gradient.out_channels = shape.half();
     weight_gradient.x_row = x_row;
     weight_gradient.input_relu = relu;
-    weight_gradient.x = x;
+    weight_gradient.x_dtype = x.dtype;
+    weight_gradient.y_dtype = doutput.dtype;
+    weight_gradient.x = x.data;
     weight_gradient.input_scale = norm.scale;
     weight_gradient.input_shift = norm.shift;
-    weight_gradient.dy = doutput;
+    weight_gradient.dy = doutput.data;
     weight_gradient.dweight = dweight;
     weight_gradient.dbias = training ? nullptr : dbias;
     sequence.run(weight_gradient);
@@ -122,9 +129,11 @@ void convolve_backward(Sequence& sequence, const BlockShape& shape, const float*
     data_gradient.height = shape.height;
     data_gradient.width = shape.width;
     data_gradient.in_channels = data_gradient.out_channels = shape.half();
-    data_gradient.dy = doutput;
+    data_gradient.x_dtype = dinput.dtype;
+    data_gradient.y_dtype = doutput.dtype;
+    data_gradient.dy = doutput.data;
     data_gradient.weight = weight;
-    data_gradient.dx = dinput;
+    data_gradient.dx = dinput.data;
     sequence.run(data_gradient);
 }
 
@@ -146,22 +155,26 @@ mm_batch_norm_backward_params batch_norm_backward(const BlockShape& shape,
 }
 
 // From relu(norm(output)) to output.
-void activated_norm_backward(Sequence& sequence, mm_batch_norm_backward_params gradient, const float* output,
-                             const float* dinput, float* doutput) {
+void activated_norm_backward(Sequence& sequence, mm_batch_norm_backward_params gradient,
+                             Activation<const float> output, Activation<const float> dinput,
+                             Activation<float> doutput) {
     gradient.relu = 1;
-    gradient.x = output;
-    gradient.dy = dinput;
-    gradient.dx = doutput;
+    gradient.x_dtype = output.dtype;
+    gradient.y_dtype = dinput.dtype;
+    gradient.x = output.data;
+    gradient.dy = dinput.data;
+    gradient.dx = doutput.data;
     sequence.run(gradient);
 }
 
 // From norm1(x) to x: no ReLU, and dx has a gradient already.
 void first_norm_backward(Sequence& sequence, mm_batch_norm_backward_params gradient, const BlockShape& shape,
-                         const float* x, const float* dinput1, float* dx) {
+                         const float* x, Activation<const float> dinput1, float* dx) {
     gradient.x_row = gradient.dx_row = shape.channels;
     gradient.accumulate_dx = 1;
     gradient.x = x;
-    gradient.dy = dinput1;
+    gradient.y_dtype = dinput1.dtype;
+    gradient.dy = dinput1.data;
     gradient.dx = dx;
     sequence.run(gradient);
 }
@@ -170,12 +183,13 @@ void first_norm_backward(Sequence& sequence, mm_batch_norm_backward_params gradi
 
 void convolution_branch_forward(Sequence& sequence, const BlockShape& shape,
                                 const mm_ss_conv_ssm_forward_params& params,
-                                const ConvolutionBranchSaved<float>& saved, float* input3) {
+                                const ConvolutionBranchSaved<float>& saved, Activation<float> input3) {
     const mm_conv_branch_weights& weights = params.branch;
+    const Activation<const float> x{params.x, MM_FLOAT32};
 
-    batch_norm(sequence, shape, params, params.x, shape.channels, weights.norm1_weight, weights.norm1_bias,
+    batch_norm(sequence, shape, params, x, shape.channels, weights.norm1_weight, weights.norm1_bias,
                params.norm1, saved.norm1);
-    convolve(sequence, shape, params.x, shape.channels, saved.norm1, false, weights.conv1_weight,
+    convolve(sequence, shape, x, shape.channels, saved.norm1, false, weights.conv1_weight,
              weights.conv1_bias, saved.output1);
 
     batch_norm(sequence, shape, params, saved.output1, 0, weights.norm2_weight, weights.norm2_bias, params.norm2,
@@ -195,25 +209,26 @@ void convolution_branch_forward(Sequence& sequence, const BlockShape& shape,
 
 void convolution_branch_backward(Sequence& sequence, const BlockShape& shape,
                                  const mm_ss_conv_ssm_backward_params& params,
-                                 const ConvolutionBranchSaved<const float>& saved, const float* dleft,
-                                 float* of_outputs, float* of_inputs) {
+                                 const ConvolutionBranchSaved<const float>& saved, Activation<const float> dleft,
+                                 Activation<float> of_outputs, Activation<float> of_inputs) {
     const mm_conv_branch_weights& weights = params.branch;
     const mm_conv_branch_gradients& gradients = params.branch_gradients;
 
-    float* const input3 = of_outputs;  // free until the norm behind it is reached
+    const Activation<float> input3 = of_outputs;  // free until the norm behind it is reached
     normalise_output2(sequence, shape, saved, input3);
     convolve1x1_backward(sequence, shape, params, input3, dleft, of_inputs);
     activated_norm_backward(
         sequence, batch_norm_backward(shape, params, saved.norm3, gradients.norm3_weight, gradients.norm3_bias),
         saved.output2, of_inputs, of_outputs);
 
-    convolve_backward(sequence, shape, saved.output1, 0, saved.norm2, true, params.training, weights.conv2_weight, of_outputs,
-                      gradients.conv2_weight, gradients.conv2_bias, of_inputs);
+    convolve_backward(sequence, shape, saved.output1, 0, saved.norm2, true, params.training, weights.conv2_weight,
+                      of_outputs, gradients.conv2_weight, gradients.conv2_bias, of_inputs);
     activated_norm_backward(
         sequence, batch_norm_backward(shape, params, saved.norm2, gradients.norm2_weight, gradients.norm2_bias),
         saved.output1, of_inputs, of_outputs);
 
-    convolve_backward(sequence, shape, params.x, shape.channels, saved.norm1, false, params.training, weights.conv1_weight,
+    const Activation<const float> x{params.x, MM_FLOAT32};
+    convolve_backward(sequence, shape, x, shape.channels, saved.norm1, false, params.training, weights.conv1_weight,
                       of_outputs, gradients.conv1_weight, gradients.conv1_bias, of_inputs);
     first_norm_backward(
         sequence, batch_norm_backward(shape, params, saved.norm1, gradients.norm1_weight, gradients.norm1_bias),

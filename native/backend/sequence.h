@@ -1,6 +1,8 @@
-// What SS2D and the block are written in: operations that follow each other on a stream, buffers cut into
-// pieces, and the three matrix products of a linear map.
+// What SS2D and the block are written in: operations that follow each other on a stream, activations that are kept as
+// the backend likes, buffers cut into pieces, and the three matrix products of a linear map.
 #pragma once
+
+#include <type_traits>
 
 #include "backend.h"
 
@@ -35,6 +37,23 @@ private:
     mm_status status_ = MM_OK;
 };
 
+// An activation, or its gradient: where it lies, and as what. Behind the pointer of a bfloat16 one are 16-bit
+// elements, as the table takes them (backend.h), so it is moved along by `after` alone.
+template <class Float>
+struct Activation {
+    Float* data;
+    int32_t dtype;  // MM_FLOAT32 or MM_BFLOAT16
+
+    // From `elements` further on.
+    Activation after(int64_t elements) const {
+        using Byte = std::conditional_t<std::is_const_v<Float>, const char, char>;
+        const int64_t size = dtype == MM_BFLOAT16 ? 2 : 4;
+        return {reinterpret_cast<Float*>(reinterpret_cast<Byte*>(data) + elements * size), dtype};
+    }
+
+    operator Activation<const Float>() const { return {data, dtype}; }
+};
+
 // Cuts a buffer into consecutive 64-byte aligned pieces. Without a buffer it only counts: a plan and a run
 // take the same pieces in the same order, so that sizes and pointers cannot disagree. Float is const for a
 // buffer that is only read.
@@ -50,6 +69,10 @@ public:
         return piece;
     }
 
+    Activation<Float> take_activation(int64_t elements, int32_t dtype) {
+        return {take(dtype == MM_BFLOAT16 ? (elements + 1) / 2 : elements), dtype};
+    }
+
     int64_t used() const { return used_; }  // floats
 
 private:
@@ -59,45 +82,52 @@ private:
 
 // y = x weight^T:  x (rows, inputs), weight (outputs, inputs), y (rows, outputs).
 // These three return the product for its caller to add row strides, a bias or an accumulation to.
-inline mm_matmul_params linear_forward(int64_t rows, int64_t inputs, int64_t outputs, const float* x,
-                                       const float* weight, float* y) {
+inline mm_matmul_params linear_forward(int64_t rows, int64_t inputs, int64_t outputs, Activation<const float> x,
+                                       const float* weight, Activation<float> y) {
     mm_matmul_params product{};
     product.batch = 1;
     product.m = rows;
     product.n = outputs;
     product.k = inputs;
     product.transpose_b = 1;
-    product.a = x;
+    product.a = x.data;
+    product.a_dtype = x.dtype;
     product.b = weight;
-    product.c = y;
+    product.c = y.data;
+    product.c_dtype = y.dtype;
     return product;
 }
 
 // dx = dy weight
-inline mm_matmul_params linear_backward_data(int64_t rows, int64_t inputs, int64_t outputs, const float* dy,
-                                             const float* weight, float* dx) {
+inline mm_matmul_params linear_backward_data(int64_t rows, int64_t inputs, int64_t outputs,
+                                             Activation<const float> dy, const float* weight, Activation<float> dx) {
     mm_matmul_params product{};
     product.batch = 1;
     product.m = rows;
     product.n = inputs;
     product.k = outputs;
-    product.a = dy;
+    product.a = dy.data;
+    product.a_dtype = dy.dtype;
     product.b = weight;
-    product.c = dx;
+    product.c = dx.data;
+    product.c_dtype = dx.dtype;
     return product;
 }
 
 // dweight = dy^T x
-inline mm_matmul_params linear_backward_weight(int64_t rows, int64_t inputs, int64_t outputs, const float* dy,
-                                               const float* x, float* dweight) {
+inline mm_matmul_params linear_backward_weight(int64_t rows, int64_t inputs, int64_t outputs,
+                                               Activation<const float> dy, Activation<const float> x,
+                                               float* dweight) {
     mm_matmul_params product{};
     product.batch = 1;
     product.m = outputs;
     product.n = inputs;
     product.k = rows;
     product.transpose_a = 1;
-    product.a = dy;
-    product.b = x;
+    product.a = dy.data;
+    product.a_dtype = dy.dtype;
+    product.b = x.data;
+    product.b_dtype = x.dtype;
     product.c = dweight;
     return product;
 }

@@ -10,6 +10,9 @@
 // inner and z stay the two halves of one tensor `xz`, read by row stride. The projections of the scan are per
 // pixel, so those of all four directions are one matrix product. For backward are saved the results of the
 // expensive steps; u and gated, one cheap pass each, are computed again.
+//
+// All of these, and their gradients, lie in memory in the activation dtype of the stream; x and y in that of the
+// caller.
 #include "block.h"
 #include "sequence.h"
 
@@ -18,6 +21,7 @@ namespace {
 
 struct Shape {
     int64_t batch, height, width, channels, states, rank;
+    int32_t dtype;  // of activations
 
     int64_t rows() const { return batch * height * width; }
     int64_t inner() const { return 2 * channels; }  // D
@@ -25,8 +29,9 @@ struct Shape {
 };
 
 template <class Params>
-Shape shape_of(const Params& params) {
-    return {params.batch, params.height, params.width, params.channels, params.states, params.rank};
+Shape shape_of(const mm_backend* backend, const mm_stream* stream, const Params& params) {
+    return {params.batch,  params.height, params.width, params.channels,
+            params.states, params.rank,   backend->activation_dtype(stream)};
 }
 
 int64_t checkpoint_count(const mm_backend* backend, const Shape& shape) {
@@ -36,57 +41,59 @@ int64_t checkpoint_count(const mm_backend* backend, const Shape& shape) {
 // What forward computes and backward reads. Inference keeps it in the workspace, without checkpoints.
 template <class Float>
 struct Saved {
-    Float* xz;           // (P, 2D) inner | z
-    Float* projected;    // (P, 4, R + 2N)
-    Float* scanned;      // (P, D)
-    Float* statistics;   // (P, 2) of the LayerNorm
-    Float* checkpoints;  // the scan's own
+    Activation<Float> xz;         // (P, 2D) inner | z
+    Activation<Float> projected;  // (P, 4, R + 2N)
+    Activation<Float> scanned;    // (P, D)
+    Float* statistics;            // (P, 2) of the LayerNorm
+    Float* checkpoints;           // the scan's own
 
     Saved(Carver<Float>& carver, const Shape& shape, int64_t checkpoint_count)
-        : xz(carver.take(shape.rows() * 2 * shape.inner())),
-          projected(carver.take(shape.rows() * shape.projections())),
-          scanned(carver.take(shape.rows() * shape.inner())),
+        : xz(carver.take_activation(shape.rows() * 2 * shape.inner(), shape.dtype)),
+          projected(carver.take_activation(shape.rows() * shape.projections(), shape.dtype)),
+          scanned(carver.take_activation(shape.rows() * shape.inner(), shape.dtype)),
           statistics(carver.take(shape.rows() * 2)),
           checkpoints(carver.take(checkpoint_count)) {}
 };
 
 // Two names are one region: what the first holds is dead when the second is written.
 struct ForwardWorkspace {
-    float *u, *gated;  // (P, D)
+    Activation<float> u, gated;  // (P, D)
 
     ForwardWorkspace(Carver<float>& carver, const Shape& shape)
-        : u(carver.take(shape.rows() * shape.inner())), gated(u) {}
+        : u(carver.take_activation(shape.rows() * shape.inner(), shape.dtype)), gated(u) {}
 };
 
 struct BackwardWorkspace {
-    float *gated, *dscanned;  // (P, D) gated until out_proj's gradient, dscanned from the LayerNorm's
-    float *dgated, *u;        // (P, D) dgated until the LayerNorm's gradient, then u for the scan's
-    float* du;                // (P, D)
-    float* dprojected;        // (P, 4, R + 2N)
-    float* dxz;               // (P, 2D) dinner | dz
+    Activation<float> gated, dscanned;  // (P, D) gated until out_proj's gradient, dscanned from the LayerNorm's
+    Activation<float> dgated, u;        // (P, D) dgated until the LayerNorm's gradient, then u for the scan's
+    Activation<float> du;               // (P, D)
+    Activation<float> dprojected;       // (P, 4, R + 2N)
+    Activation<float> dxz;              // (P, 2D) dinner | dz
 
     BackwardWorkspace(Carver<float>& carver, const Shape& shape)
-        : gated(carver.take(shape.rows() * shape.inner())),
+        : gated(carver.take_activation(shape.rows() * shape.inner(), shape.dtype)),
           dscanned(gated),
-          dgated(carver.take(shape.rows() * shape.inner())),
+          dgated(carver.take_activation(shape.rows() * shape.inner(), shape.dtype)),
           u(dgated),
-          du(carver.take(shape.rows() * shape.inner())),
-          dprojected(carver.take(shape.rows() * shape.projections())),
-          dxz(carver.take(shape.rows() * 2 * shape.inner())) {}
+          du(carver.take_activation(shape.rows() * shape.inner(), shape.dtype)),
+          dprojected(carver.take_activation(shape.rows() * shape.projections(), shape.dtype)),
+          dxz(carver.take_activation(shape.rows() * 2 * shape.inner(), shape.dtype)) {}
 };
 
 // ---- forward steps; `activate` and `gate` serve backward too ------------------------------------------------
 
 // xz = x in_proj^T
-void project_in(Sequence& sequence, const Shape& shape, const mm_ss2d_forward_params& params, float* xz) {
-    mm_matmul_params product = linear_forward(shape.rows(), shape.channels, 2 * shape.inner(), params.x,
-                                              params.weights.in_proj_weight, xz);
+void project_in(Sequence& sequence, const Shape& shape, const mm_ss2d_forward_params& params,
+                Activation<float> xz) {
+    mm_matmul_params product = linear_forward(shape.rows(), shape.channels, 2 * shape.inner(),
+                                              {params.x, params.x_dtype}, params.weights.in_proj_weight, xz);
     product.a_row = params.x_row;
     sequence.run(product);
 }
 
 // u = silu(depthwise(inner) + bias)
-void activate(Sequence& sequence, const Shape& shape, const mm_ss2d_weights& weights, const float* xz, float* u) {
+void activate(Sequence& sequence, const Shape& shape, const mm_ss2d_weights& weights,
+              Activation<const float> xz, Activation<float> u) {
     mm_depthwise3x3_forward_params depthwise{};
     depthwise.batch = shape.batch;
     depthwise.height = shape.height;
@@ -94,21 +101,22 @@ void activate(Sequence& sequence, const Shape& shape, const mm_ss2d_weights& wei
     depthwise.channels = shape.inner();
     depthwise.x_row = 2 * shape.inner();
     depthwise.silu = 1;
-    depthwise.x = xz;
+    depthwise.x = xz.data;
+    depthwise.x_dtype = shape.dtype;
     depthwise.weight = weights.conv2d_weight;
     depthwise.bias = weights.conv2d_bias;
-    depthwise.y = u;
+    depthwise.y = u.data;
     sequence.run(depthwise);
 }
 
 // projected = u x_proj^T
-void project(Sequence& sequence, const Shape& shape, const mm_ss2d_weights& weights, const float* u,
-             float* projected) {
+void project(Sequence& sequence, const Shape& shape, const mm_ss2d_weights& weights,
+             Activation<const float> u, Activation<float> projected) {
     sequence.run(linear_forward(shape.rows(), shape.inner(), shape.projections(), u, weights.x_proj_weight,
                                 projected));
 }
 
-void scan(Sequence& sequence, const Shape& shape, const mm_ss2d_weights& weights, const float* u,
+void scan(Sequence& sequence, const Shape& shape, const mm_ss2d_weights& weights, Activation<const float> u,
           const Saved<float>& saved) {
     mm_scan4_forward_params scan{};
     scan.batch = shape.batch;
@@ -117,68 +125,73 @@ void scan(Sequence& sequence, const Shape& shape, const mm_ss2d_weights& weights
     scan.channels = shape.inner();
     scan.states = shape.states;
     scan.rank = shape.rank;
-    scan.u = u;
-    scan.projected = saved.projected;
+    scan.x_dtype = shape.dtype;
+    scan.u = u.data;
+    scan.projected = saved.projected.data;
     scan.dt_weight = weights.dt_projs_weight;
     scan.dt_bias = weights.dt_projs_bias;
     scan.A_log = weights.A_logs;
     scan.skip = weights.Ds;
-    scan.y = saved.scanned;
+    scan.y = saved.scanned.data;
     scan.checkpoints = saved.checkpoints;
     sequence.run(scan);
 }
 
 // gated = LN(scanned) * silu(z); statistics may be NULL
-void gate(Sequence& sequence, const Shape& shape, const mm_ss2d_weights& weights, const float* scanned,
-          const float* xz, float* gated, float* statistics) {
+void gate(Sequence& sequence, const Shape& shape, const mm_ss2d_weights& weights,
+          Activation<const float> scanned, Activation<const float> xz, Activation<float> gated, float* statistics) {
     mm_layer_norm_forward_params norm{};
     norm.rows = shape.rows();
     norm.channels = shape.inner();
     norm.gate_row = 2 * shape.inner();
     norm.eps = norm_eps;
-    norm.x = scanned;
+    norm.x_dtype = norm.y_dtype = shape.dtype;
+    norm.x = scanned.data;
     norm.weight = weights.out_norm_weight;
     norm.bias = weights.out_norm_bias;
-    norm.gate = xz + shape.inner();
-    norm.y = gated;
+    norm.gate = xz.after(shape.inner()).data;
+    norm.y = gated.data;
     norm.statistics = statistics;
     sequence.run(norm);
 }
 
 // y = gated out_proj^T
 void project_out(Sequence& sequence, const Shape& shape, const mm_ss2d_forward_params& params,
-                 const float* gated) {
+                 Activation<const float> gated) {
     sequence.run(linear_forward(shape.rows(), shape.inner(), shape.channels, gated, params.weights.out_proj_weight,
-                                params.y));
+                                {params.y, params.y_dtype}));
 }
 
 // ---- backward steps ---------------------------------------------------------------------------------------
 
 void project_out_backward(Sequence& sequence, const Shape& shape, const mm_ss2d_backward_params& params,
-                          const float* gated, float* dgated) {
-    sequence.run(linear_backward_weight(shape.rows(), shape.inner(), shape.channels, params.dy, gated,
+                          Activation<const float> gated, Activation<float> dgated) {
+    const Activation<const float> dy{params.dy, params.y_dtype};
+    sequence.run(linear_backward_weight(shape.rows(), shape.inner(), shape.channels, dy, gated,
                                         params.gradients.out_proj_weight));
-    sequence.run(linear_backward_data(shape.rows(), shape.inner(), shape.channels, params.dy,
-                                      params.weights.out_proj_weight, dgated));
+    sequence.run(linear_backward_data(shape.rows(), shape.inner(), shape.channels, dy, params.weights.out_proj_weight,
+                                      dgated));
 }
 
 // dz goes straight into its half of dxz.
 void gate_backward(Sequence& sequence, const Shape& shape, const mm_ss2d_backward_params& params,
-                   const Saved<const float>& saved, const float* dgated, float* dscanned, float* dxz) {
+                   const Saved<const float>& saved, Activation<const float> dgated, Activation<float> dscanned,
+                   Activation<float> dxz) {
     mm_layer_norm_backward_params norm{};
     norm.rows = shape.rows();
     norm.channels = shape.inner();
     norm.gate_row = norm.dgate_row = 2 * shape.inner();
-    norm.x = saved.scanned;
+    norm.x_dtype = norm.y_dtype = shape.dtype;
+    norm.x = saved.scanned.data;
     norm.weight = params.weights.out_norm_weight;
     norm.bias = params.weights.out_norm_bias;
     norm.statistics = saved.statistics;
-    norm.gate = saved.xz + shape.inner();
-    norm.dy = dgated;
-    norm.dx = dscanned;
+    norm.gate = saved.xz.after(shape.inner()).data;
+    norm.dy = dgated.data;
+    norm.dx = dscanned.data;
     norm.dweight = params.gradients.out_norm_weight;
     norm.dbias = params.gradients.out_norm_bias;
-    norm.dgate = dxz + shape.inner();
+    norm.dgate = dxz.after(shape.inner()).data;
     sequence.run(norm);
 }
 
@@ -191,16 +204,17 @@ void scan_backward(Sequence& sequence, const Shape& shape, const mm_ss2d_backwar
     scan.channels = shape.inner();
     scan.states = shape.states;
     scan.rank = shape.rank;
-    scan.u = workspace.u;
-    scan.projected = saved.projected;
+    scan.x_dtype = shape.dtype;
+    scan.u = workspace.u.data;
+    scan.projected = saved.projected.data;
     scan.dt_weight = params.weights.dt_projs_weight;
     scan.dt_bias = params.weights.dt_projs_bias;
     scan.A_log = params.weights.A_logs;
     scan.skip = params.weights.Ds;
     scan.checkpoints = saved.checkpoints;
-    scan.dy = workspace.dscanned;
-    scan.du = workspace.du;
-    scan.dprojected = workspace.dprojected;
+    scan.dy = workspace.dscanned.data;
+    scan.du = workspace.du.data;
+    scan.dprojected = workspace.dprojected.data;
     scan.ddt_weight = params.gradients.dt_projs_weight;
     scan.ddt_bias = params.gradients.dt_projs_bias;
     scan.dA_log = params.gradients.A_logs;
@@ -222,7 +236,7 @@ void project_backward(Sequence& sequence, const Shape& shape, const mm_ss2d_back
 
 // dinner goes straight into its half of dxz.
 void activate_backward(Sequence& sequence, const Shape& shape, const mm_ss2d_backward_params& params,
-                       const float* xz, const float* du, float* dxz) {
+                       Activation<const float> xz, Activation<const float> du, Activation<float> dxz) {
     mm_depthwise3x3_backward_params depthwise{};
     depthwise.batch = shape.batch;
     depthwise.height = shape.height;
@@ -230,24 +244,25 @@ void activate_backward(Sequence& sequence, const Shape& shape, const mm_ss2d_bac
     depthwise.channels = shape.inner();
     depthwise.x_row = depthwise.dx_row = 2 * shape.inner();
     depthwise.silu = 1;
-    depthwise.x = xz;
+    depthwise.x_dtype = shape.dtype;
+    depthwise.x = xz.data;
     depthwise.weight = params.weights.conv2d_weight;
     depthwise.bias = params.weights.conv2d_bias;
-    depthwise.dy = du;
-    depthwise.dx = dxz;
+    depthwise.dy = du.data;
+    depthwise.dx = dxz.data;
     depthwise.dweight = params.gradients.conv2d_weight;
     depthwise.dbias = params.gradients.conv2d_bias;
     sequence.run(depthwise);
 }
 
 void project_in_backward(Sequence& sequence, const Shape& shape, const mm_ss2d_backward_params& params,
-                         const float* dxz) {
+                         Activation<const float> dxz) {
     mm_matmul_params weight = linear_backward_weight(shape.rows(), shape.channels, 2 * shape.inner(), dxz,
-                                                     params.x, params.gradients.in_proj_weight);
+                                                     {params.x, params.x_dtype}, params.gradients.in_proj_weight);
     weight.b_row = params.x_row;
     sequence.run(weight);
     mm_matmul_params data = linear_backward_data(shape.rows(), shape.channels, 2 * shape.inner(), dxz,
-                                                 params.weights.in_proj_weight, params.dx);
+                                                 params.weights.in_proj_weight, {params.dx, params.x_dtype});
     data.c_row = params.dx_row;
     data.accumulate = params.accumulate_dx;
     sequence.run(data);
@@ -258,11 +273,11 @@ void project_in_backward(Sequence& sequence, const Shape& shape, const mm_ss2d_b
 
 using namespace medmamba;
 
-mm_status mm_ss2d_plan(const mm_backend* backend, int64_t batch, int64_t height, int64_t width, int64_t channels,
-                       int64_t states, int64_t rank, mm_plan* plan) {
+mm_status mm_ss2d_plan(const mm_backend* backend, const mm_stream* stream, int64_t batch, int64_t height,
+                       int64_t width, int64_t channels, int64_t states, int64_t rank, mm_plan* plan) {
     if (batch <= 0 || height <= 0 || width <= 0 || channels <= 0 || states <= 0 || rank <= 0)
         return MM_INVALID_ARGUMENT;
-    const Shape shape{batch, height, width, channels, states, rank};
+    const Shape shape{batch, height, width, channels, states, rank, backend->activation_dtype(stream)};
     Carver<float> saved(nullptr), forward(nullptr), backward(nullptr);
     Saved<float>(saved, shape, checkpoint_count(backend, shape));
     ForwardWorkspace(forward, shape);
@@ -273,7 +288,7 @@ mm_status mm_ss2d_plan(const mm_backend* backend, int64_t batch, int64_t height,
 }
 
 mm_status mm_ss2d_forward(const mm_backend* backend, mm_stream* stream, const mm_ss2d_forward_params* params) {
-    const Shape shape = shape_of(*params);
+    const Shape shape = shape_of(backend, stream, *params);
     Carver<float> workspace_carver(params->workspace), saved_carver(params->saved);
     const ForwardWorkspace workspace(workspace_carver, shape);
     const Saved<float> saved = params->saved ? Saved<float>(saved_carver, shape, checkpoint_count(backend, shape))
@@ -290,7 +305,7 @@ mm_status mm_ss2d_forward(const mm_backend* backend, mm_stream* stream, const mm
 }
 
 mm_status mm_ss2d_backward(const mm_backend* backend, mm_stream* stream, const mm_ss2d_backward_params* params) {
-    const Shape shape = shape_of(*params);
+    const Shape shape = shape_of(backend, stream, *params);
     Carver<float> workspace_carver(params->workspace);
     Carver<const float> saved_carver(params->saved);
     const BackwardWorkspace workspace(workspace_carver, shape);

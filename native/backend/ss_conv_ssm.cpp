@@ -4,20 +4,23 @@
 //   right (P, c) = SS2D(LN(right half of x))
 //   y[2i] = left[i] + x[2i],  y[2i+1] = right[i] * path_scale + x[2i+1]
 //
-// The halves of x are never copied out: every step that reads or writes one does so by row stride.
+// The halves of x are never copied out: every step that reads or writes one does so by row stride. x and y, the
+// residual stream, are float32; what lies between them is kept in the activation dtype of the stream.
 #include "convolution_branch.h"
 
 namespace medmamba {
 namespace {
 
 template <class Params>
-BlockShape shape_of(const Params& params) {
-    return {params.batch, params.height, params.width, params.channels, params.states, params.rank};
+BlockShape shape_of(const mm_backend* backend, const mm_stream* stream, const Params& params) {
+    return {params.batch,  params.height, params.width, params.channels,
+            params.states, params.rank,   backend->activation_dtype(stream)};
 }
 
-mm_plan attention_plan(const mm_backend* backend, const BlockShape& shape) {
+mm_plan attention_plan(const mm_backend* backend, const mm_stream* stream, const BlockShape& shape) {
     mm_plan plan{};
-    mm_ss2d_plan(backend, shape.batch, shape.height, shape.width, shape.half(), shape.states, shape.rank, &plan);
+    mm_ss2d_plan(backend, stream, shape.batch, shape.height, shape.width, shape.half(), shape.states, shape.rank,
+                 &plan);
     return plan;
 }
 
@@ -36,30 +39,30 @@ struct Saved {
 
 // Several names are one region: what a name holds is dead when the next is written.
 struct ForwardWorkspace {
-    float *input3, *normalised;  // (P, c) of the convolution branch, then of the other
-    float* right;                // (P, c)
-    float* attention;            // SS2D's own
+    Activation<float> input3, normalised;  // (P, c) of the convolution branch, then of the other
+    Activation<float> right;               // (P, c)
+    float* attention;                      // SS2D's own
 
     ForwardWorkspace(Carver<float>& carver, const BlockShape& shape, int64_t attention_workspace)
-        : input3(carver.take(shape.rows() * shape.half())),
+        : input3(carver.take_activation(shape.rows() * shape.half(), shape.dtype)),
           normalised(input3),
-          right(carver.take(shape.rows() * shape.half())),
+          right(carver.take_activation(shape.rows() * shape.half(), shape.dtype)),
           attention(carver.take(attention_workspace)) {}
 };
 
 struct BackwardWorkspace {
-    float* dleft;                    // (P, c)
-    float* dright;                   // (P, c)
-    float *of_outputs, *normalised;  // (P, c) of the convolution branch, then of the other
-    float *of_inputs, *dnormalised;  // (P, c) likewise
-    float* attention;                // SS2D's own
+    Activation<float> dleft;                   // (P, c)
+    Activation<float> dright;                  // (P, c)
+    Activation<float> of_outputs, normalised;  // (P, c) of the convolution branch, then of the other
+    Activation<float> of_inputs, dnormalised;  // (P, c) likewise
+    float* attention;                          // SS2D's own
 
     BackwardWorkspace(Carver<float>& carver, const BlockShape& shape, int64_t attention_workspace)
-        : dleft(carver.take(shape.rows() * shape.half())),
-          dright(carver.take(shape.rows() * shape.half())),
-          of_outputs(carver.take(shape.rows() * shape.half())),
+        : dleft(carver.take_activation(shape.rows() * shape.half(), shape.dtype)),
+          dright(carver.take_activation(shape.rows() * shape.half(), shape.dtype)),
+          of_outputs(carver.take_activation(shape.rows() * shape.half(), shape.dtype)),
           normalised(of_outputs),
-          of_inputs(carver.take(shape.rows() * shape.half())),
+          of_inputs(carver.take_activation(shape.rows() * shape.half(), shape.dtype)),
           dnormalised(of_inputs),
           attention(carver.take(attention_workspace)) {}
 };
@@ -68,7 +71,7 @@ struct BackwardWorkspace {
 
 // normalised = LN(right half of x); statistics may be NULL
 template <class Params>
-void normalise(Sequence& sequence, const BlockShape& shape, const Params& params, float* normalised,
+void normalise(Sequence& sequence, const BlockShape& shape, const Params& params, Activation<float> normalised,
                float* statistics) {
     mm_layer_norm_forward_params norm{};
     norm.rows = shape.rows();
@@ -78,7 +81,8 @@ void normalise(Sequence& sequence, const BlockShape& shape, const Params& params
     norm.x = params.x + shape.half();
     norm.weight = params.ln_1_weight;
     norm.bias = params.ln_1_bias;
-    norm.y = normalised;
+    norm.y_dtype = normalised.dtype;
+    norm.y = normalised.data;
     norm.statistics = statistics;
     sequence.run(norm);
 }
@@ -94,22 +98,24 @@ void attention_branch(Sequence& sequence, const BlockShape& shape, const mm_ss_c
     attention.channels = shape.half();
     attention.states = shape.states;
     attention.rank = shape.rank;
-    attention.x = workspace.normalised;
+    attention.x_dtype = attention.y_dtype = shape.dtype;
+    attention.x = workspace.normalised.data;
     attention.weights = params.attention;
-    attention.y = workspace.right;
+    attention.y = workspace.right.data;
     attention.saved = saved.attention;
     attention.workspace = workspace.attention;
     sequence.run(mm_ss2d_forward, attention);
 }
 
 void join(Sequence& sequence, const BlockShape& shape, const mm_ss_conv_ssm_forward_params& params,
-          const float* left, const float* right) {
+          Activation<const float> left, Activation<const float> right) {
     mm_shuffle_residual_forward_params shuffle{};
     shuffle.batch = shape.batch;
     shuffle.pixels = shape.height * shape.width;
     shuffle.channels = shape.channels;
-    shuffle.left = left;
-    shuffle.right = right;
+    shuffle.branch_dtype = shape.dtype;
+    shuffle.left = left.data;
+    shuffle.right = right.data;
     shuffle.x = params.x;
     shuffle.path_scale = params.path_scale;
     shuffle.y = params.y;
@@ -120,16 +126,17 @@ void join(Sequence& sequence, const BlockShape& shape, const mm_ss_conv_ssm_forw
 
 // dleft comes masked by left's ReLU; dx starts as the residual's gradient, to which both branches add.
 void join_backward(Sequence& sequence, const BlockShape& shape, const mm_ss_conv_ssm_backward_params& params,
-                   const float* left, float* dleft, float* dright) {
+                   Activation<const float> left, Activation<float> dleft, Activation<float> dright) {
     mm_shuffle_residual_backward_params shuffle{};
     shuffle.batch = shape.batch;
     shuffle.pixels = shape.height * shape.width;
     shuffle.channels = shape.channels;
-    shuffle.left = left;
+    shuffle.branch_dtype = shape.dtype;
+    shuffle.left = left.data;
     shuffle.path_scale = params.path_scale;
     shuffle.dy = params.dy;
-    shuffle.dleft = dleft;
-    shuffle.dright = dright;
+    shuffle.dleft = dleft.data;
+    shuffle.dright = dright.data;
     shuffle.dx = params.dx;
     sequence.run(shuffle);
 }
@@ -145,11 +152,12 @@ void attention_branch_backward(Sequence& sequence, const BlockShape& shape,
     attention.channels = shape.half();
     attention.states = shape.states;
     attention.rank = shape.rank;
-    attention.x = workspace.normalised;
+    attention.x_dtype = attention.y_dtype = shape.dtype;
+    attention.x = workspace.normalised.data;
     attention.weights = params.attention;
     attention.saved = saved.attention;
-    attention.dy = workspace.dright;
-    attention.dx = workspace.dnormalised;
+    attention.dy = workspace.dright.data;
+    attention.dx = workspace.dnormalised.data;
     attention.gradients = params.attention_gradients;
     attention.workspace = workspace.attention;
     sequence.run(mm_ss2d_backward, attention);
@@ -163,7 +171,8 @@ void attention_branch_backward(Sequence& sequence, const BlockShape& shape,
     norm.weight = params.ln_1_weight;
     norm.bias = params.ln_1_bias;
     norm.statistics = saved.statistics;
-    norm.dy = workspace.dnormalised;
+    norm.y_dtype = workspace.dnormalised.dtype;
+    norm.dy = workspace.dnormalised.data;
     norm.dx = params.dx + shape.half();
     norm.dweight = params.dln_1_weight;
     norm.dbias = params.dln_1_bias;
@@ -175,12 +184,13 @@ void attention_branch_backward(Sequence& sequence, const BlockShape& shape,
 
 using namespace medmamba;
 
-mm_status mm_ss_conv_ssm_plan(const mm_backend* backend, int64_t batch, int64_t height, int64_t width,
-                              int64_t channels, int64_t states, int64_t rank, mm_plan* plan) {
+mm_status mm_ss_conv_ssm_plan(const mm_backend* backend, const mm_stream* stream, int64_t batch, int64_t height,
+                              int64_t width, int64_t channels, int64_t states, int64_t rank, mm_plan* plan) {
     if (channels % 2 != 0) return MM_INVALID_ARGUMENT;
-    const BlockShape shape{batch, height, width, channels, states, rank};
+    const BlockShape shape{batch, height, width, channels, states, rank, backend->activation_dtype(stream)};
     mm_plan attention;
-    const mm_status status = mm_ss2d_plan(backend, batch, height, width, shape.half(), states, rank, &attention);
+    const mm_status status =
+        mm_ss2d_plan(backend, stream, batch, height, width, shape.half(), states, rank, &attention);
     if (status != MM_OK) return status;
     Carver<float> saved(nullptr), forward(nullptr), backward(nullptr);
     Saved<float>(saved, shape, attention.saved);
@@ -193,8 +203,8 @@ mm_status mm_ss_conv_ssm_plan(const mm_backend* backend, int64_t batch, int64_t 
 
 mm_status mm_ss_conv_ssm_forward(const mm_backend* backend, mm_stream* stream,
                                  const mm_ss_conv_ssm_forward_params* params) {
-    const BlockShape shape = shape_of(*params);
-    const mm_plan attention = attention_plan(backend, shape);
+    const BlockShape shape = shape_of(backend, stream, *params);
+    const mm_plan attention = attention_plan(backend, stream, shape);
     Carver<float> workspace_carver(params->workspace), saved_carver(params->saved);
     const ForwardWorkspace workspace(workspace_carver, shape, attention.forward_workspace);
     const Saved<float> saved = params->saved ? Saved<float>(saved_carver, shape, attention.saved)
@@ -209,8 +219,8 @@ mm_status mm_ss_conv_ssm_forward(const mm_backend* backend, mm_stream* stream,
 
 mm_status mm_ss_conv_ssm_backward(const mm_backend* backend, mm_stream* stream,
                                   const mm_ss_conv_ssm_backward_params* params) {
-    const BlockShape shape = shape_of(*params);
-    const mm_plan attention = attention_plan(backend, shape);
+    const BlockShape shape = shape_of(backend, stream, *params);
+    const mm_plan attention = attention_plan(backend, stream, shape);
     Carver<float> workspace_carver(params->workspace);
     Carver<const float> saved_carver(params->saved);
     const BackwardWorkspace workspace(workspace_carver, shape, attention.backward_workspace);

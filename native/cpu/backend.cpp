@@ -68,8 +68,33 @@ struct Stream : mm_stream {
     const Level& level;
 };
 
+// Whether any activation of an operation is kept as something else than float32, which no kernel here reads.
+template <class Params>
+bool keeps_other_than_float32(const Params&) { return false; }
+#define MM_KEEPS(name, ...)                                                             \
+    bool keeps_other_than_float32(const mm_##name##_params& p) { return (__VA_ARGS__) != MM_FLOAT32; }
+MM_KEEPS(reduce, p.x_dtype)
+MM_KEEPS(matmul, p.a_dtype | p.b_dtype | p.c_dtype)
+MM_KEEPS(conv3x3_forward, p.x_dtype | p.y_dtype)
+MM_KEEPS(conv3x3_backward_data, p.x_dtype | p.y_dtype)
+MM_KEEPS(conv3x3_backward_weight, p.x_dtype | p.y_dtype)
+MM_KEEPS(depthwise3x3_forward, p.x_dtype)
+MM_KEEPS(depthwise3x3_backward, p.x_dtype)
+MM_KEEPS(layer_norm_forward, p.x_dtype | p.y_dtype)
+MM_KEEPS(layer_norm_backward, p.x_dtype | p.y_dtype)
+MM_KEEPS(batch_norm_statistics, p.x_dtype)
+MM_KEEPS(channel_affine, p.x_dtype | p.y_dtype)
+MM_KEEPS(batch_norm_backward, p.x_dtype | p.y_dtype)
+MM_KEEPS(scan4_forward, p.x_dtype)
+MM_KEEPS(scan4_backward, p.x_dtype)
+MM_KEEPS(shuffle_residual_forward, p.branch_dtype)
+MM_KEEPS(shuffle_residual_backward, p.branch_dtype)
+#undef MM_KEEPS
+
 #define MM_DISPATCH(name)                                                               \
     mm_status name(mm_stream* stream, const mm_##name##_params* params) {               \
+        if (keeps_other_than_float32(*params))                                          \
+            return stream->fail(MM_UNSUPPORTED, #name ": the CPU keeps activations as float32 only"); \
         return static_cast<Stream*>(stream)->level.operations.name(stream, params);     \
     }
 MM_OPERATIONS(MM_DISPATCH)
@@ -119,6 +144,9 @@ int choose_threads(int asked, const char** why) {
     }
     return (int)threads;
 }
+
+// Products round while they pack; everything in memory is float32.
+mm_dtype activation_dtype(const mm_stream*) { return MM_FLOAT32; }
 
 // How products multiply: MM_OK and whether in bfloat16, or a reason.
 mm_status choose_precision(const char* asked, const Level& level, bool* bfloat16, const char** why) {
@@ -255,6 +283,7 @@ mm_backend make_backend() {
     table.event_record = event_record;
     table.event_elapsed = event_elapsed;
     table.last_error = last_error;
+    table.activation_dtype = activation_dtype;
     table.scan4_checkpoint_count = scan4_checkpoint_count;
 #define MM_FILL(name) table.name = name;
     MM_OPERATIONS(MM_FILL)

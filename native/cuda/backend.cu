@@ -75,6 +75,10 @@ bool read_precision(const char* name, Precision* precision) {
     return true;
 }
 
+mm_dtype activation_dtype(const mm_stream* stream) {
+    return stream->precision == Precision::bf16 ? MM_BFLOAT16 : MM_FLOAT32;
+}
+
 // Memory that has been freed stays with the process, for the next one who asks; but it is never given to one stream
 // on the condition that work of another is done first, as allocating must not wait for the queue.
 cudaError_t keep_freed_memory(int device) {
@@ -241,6 +245,7 @@ mm_backend make_backend() {
     table.graph_change = graph_change;
     table.graph_launch = graph_launch;
     table.graph_destroy = graph_destroy;
+    table.activation_dtype = activation_dtype;
     table.scan4_checkpoint_count = scan4_checkpoint_count;
 #define MM_FILL(name) table.name = name;
     MM_OPERATIONS(MM_FILL)

@@ -31,11 +31,12 @@ __device__ __forceinline__ void keep(double* partial, const ColumnTiles& tiles, 
 }
 
 // partial (ranges, 2, channels) = sum of x | sum of x^2 over the range's rows.
+template <class X>
 __global__ void __launch_bounds__(column_threads)
-moments_kernel(const float* x, int64_t stride, ColumnTiles tiles, double* partial) {
+moments_kernel(const X* x, int64_t stride, ColumnTiles tiles, double* partial) {
     const Place place(tiles);
     const auto add = [&](int64_t row, double(&total)[2]) {
-        const double value = x[row * stride + place.column];
+        const double value = to_float(x[row * stride + place.column]);
         total[0] += value;
         total[1] += value * value;
     };
@@ -53,7 +54,7 @@ __device__ __forceinline__ float passed(float x, float scale, float shift, float
 }
 
 // partial (ranges, 2, channels) = sum of g (x - mean) | sum of g over the range's rows, g = what ReLU passed of dy.
-template <bool relu>
+template <bool relu, class X, class Y>
 __global__ void __launch_bounds__(column_threads)
 gradient_moments_kernel(mm_batch_norm_backward_params p, ColumnTiles tiles, double* partial) {
     const Place place(tiles);
@@ -61,8 +62,8 @@ gradient_moments_kernel(mm_batch_norm_backward_params p, ColumnTiles tiles, doub
     const float mean = exists ? p.statistics[place.column] : 0.0f;
     const float scale = exists ? p.scale[place.column] : 0.0f, shift = exists ? p.shift[place.column] : 0.0f;
     const auto add = [&](int64_t row, double(&total)[2]) {
-        const float x = p.x[row * p.x_row + place.column];
-        const double g = passed<relu>(x, scale, shift, p.dy[row * p.dy_row + place.column]);
+        const float x = to_float(stored<X>(p.x)[row * p.x_row + place.column]);
+        const double g = passed<relu>(x, scale, shift, to_float(stored<Y>(p.dy)[row * p.dy_row + place.column]));
         total[0] += g * (double)(x - mean);
         total[1] += g;
     };
@@ -121,24 +122,24 @@ __global__ void __launch_bounds__(threads_per_block) fold_kernel(mm_batch_norm_f
     p.shift[c] = (float)(p.bias[c] - mean * (double)scale);
 }
 
-template <int width>
+template <int width, class X, class Y>
 __global__ void __launch_bounds__(threads_per_block) affine_kernel(mm_channel_affine_params p, RowPass pass) {
     const int64_t channel = pass.vector() * width;
     if (pass.vector() >= pass.vectors) return;
     const Floats<width> scale = load(p.scale + channel, Width<width>{});
     const Floats<width> shift = load(p.shift + channel, Width<width>{});
     for (int64_t row = pass.first_row(); row < pass.rows; row += pass.row_step()) {
-        Floats<width> v = load(p.x + row * p.x_row + channel, Width<width>{});
+        Floats<width> v = load(stored<X>(p.x) + row * p.x_row + channel, Width<width>{});
         for (int i = 0; i < width; ++i) {
             const float value = v.lane[i] * scale.lane[i] + shift.lane[i];
             v.lane[i] = p.relu && value < 0.0f ? 0.0f : value;  // NaN stays
         }
-        store(p.y + row * p.y_row + channel, v);
+        store(stored<Y>(p.y) + row * p.y_row + channel, v);
     }
 }
 
 // dx = scale g + slope (x - mean) + constant, per channel; the last two come from the statistics' own gradients.
-template <int width>
+template <int width, class X, class Y>
 __global__ void __launch_bounds__(threads_per_block)
 gradient_kernel(mm_batch_norm_backward_params p, RowPass pass, const float* slopes, const float* constants) {
     constexpr Width<width> vector{};
@@ -150,9 +151,10 @@ gradient_kernel(mm_batch_norm_backward_params p, RowPass pass, const float* slop
     const Floats<width> slope = p.training ? load(slopes + channel, vector) : zero;
     const Floats<width> constant = p.training ? load(constants + channel, vector) : zero;
     for (int64_t row = pass.first_row(); row < pass.rows; row += pass.row_step()) {
-        const Floats<width> dy = load(p.dy + row * p.dy_row + channel, vector);
-        const Floats<width> x = p.relu || p.training ? load(p.x + row * p.x_row + channel, vector) : zero;
-        float* dx = p.dx + row * p.dx_row + channel;
+        const Floats<width> dy = load(stored<Y>(p.dy) + row * p.dy_row + channel, vector);
+        const Floats<width> x =
+            p.relu || p.training ? load(stored<X>(p.x) + row * p.x_row + channel, vector) : zero;
+        X* dx = stored<X>(p.dx) + row * p.dx_row + channel;
         Floats<width> out = p.accumulate_dx ? load(dx, vector) : zero;
         for (int i = 0; i < width; ++i) {
             const bool passes = !p.relu || x.lane[i] * scale.lane[i] + shift.lane[i] > 0.0f;
@@ -178,12 +180,15 @@ mm_status batch_norm_statistics(mm_stream* stream, const mm_batch_norm_statistic
     Workspace workspace(stream, tiles.ranges * 2 * params->channels * 2);
     if (workspace.status() != MM_OK) return workspace.status();
     double* partial = reinterpret_cast<double*>(workspace.data());
-    const mm_status status =
-        launch(stream, "batch_norm_statistics", moments_kernel, dim3((unsigned)(tiles.ranges * tiles.tiles)),
-               column_threads, sizeof(ColumnSums<2>), params->x, row_stride(params->x_row, params->channels), tiles,
-               partial);
+    const char* what = "batch_norm_statistics";
+    const mm_status status = with_storage(stream, what, params->x_dtype, [&](auto x) {
+        using X = decltype(x);
+        return launch(stream, what, moments_kernel<X>, dim3((unsigned)(tiles.ranges * tiles.tiles)), column_threads,
+                      sizeof(ColumnSums<2>), stored<X>(params->x), row_stride(params->x_row, params->channels), tiles,
+                      partial);
+    });
     if (status != MM_OK) return status;
-    return add_partial_sums<2>(stream, "batch_norm_statistics", (const double*)partial, tiles.ranges,
+    return add_partial_sums<2>(stream, what, (const double*)partial, tiles.ranges,
                                params->channels, Statistics{*params});
 }
 
@@ -201,11 +206,17 @@ mm_status channel_affine(mm_stream* stream, const mm_channel_affine_params* para
         return launch(stream, "channel_affine", kernel, pass.blocks(), threads_per_block, 0, p, pass);
     };
     const bool fours = are_fours(p.channels, p.x_row, p.y_row, 0) && aligned_for_vectors(p.x, p.y, p.scale, p.shift);
-    return fours ? run(affine_kernel<4>, 4) : run(affine_kernel<1>, 1);
+    return with_storages(stream, "channel_affine", p.x_dtype, p.y_dtype, [&](auto x, auto y) {
+        using X = decltype(x);
+        using Y = decltype(y);
+        return fours ? run(affine_kernel<4, X, Y>, 4) : run(affine_kernel<1, X, Y>, 1);
+    });
 }
 
-mm_status batch_norm_backward(mm_stream* stream, const mm_batch_norm_backward_params* params) {
-    mm_batch_norm_backward_params p = *params;
+namespace {
+
+template <class X, class Y>
+mm_status backward_of(mm_stream* stream, mm_batch_norm_backward_params p) {
     p.x_row = row_stride(p.x_row, p.channels);
     p.dy_row = row_stride(p.dy_row, p.channels);
     p.dx_row = row_stride(p.dx_row, p.channels);
@@ -219,7 +230,7 @@ mm_status batch_norm_backward(mm_stream* stream, const mm_batch_norm_backward_pa
     double* partial = reinterpret_cast<double*>(constant + channels);
     if (p.training || p.dweight || p.dbias) {
         const mm_status moments =
-            launch(stream, what, p.relu ? gradient_moments_kernel<true> : gradient_moments_kernel<false>,
+            launch(stream, what, p.relu ? gradient_moments_kernel<true, X, Y> : gradient_moments_kernel<false, X, Y>,
                    dim3((unsigned)(tiles.ranges * tiles.tiles)), column_threads, sizeof(ColumnSums<2>), p, tiles,
                    partial);
         if (moments != MM_OK) return moments;
@@ -234,7 +245,15 @@ mm_status batch_norm_backward(mm_stream* stream, const mm_batch_norm_backward_pa
     };
     const bool fours = are_fours(p.channels, p.x_row, p.dy_row, p.dx_row) &&
                        aligned_for_vectors(p.x, p.dy, p.dx, p.scale, p.shift, p.statistics);
-    return fours ? run(gradient_kernel<4>, 4) : run(gradient_kernel<1>, 1);
+    return fours ? run(gradient_kernel<4, X, Y>, 4) : run(gradient_kernel<1, X, Y>, 1);
+}
+
+}  // namespace
+
+mm_status batch_norm_backward(mm_stream* stream, const mm_batch_norm_backward_params* params) {
+    return with_storages(stream, "batch_norm_backward", params->x_dtype, params->y_dtype, [&](auto x, auto y) {
+        return backward_of<decltype(x), decltype(y)>(stream, *params);
+    });
 }
 
 }  // namespace medmamba::cuda

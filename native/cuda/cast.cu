@@ -15,17 +15,7 @@ namespace medmamba::cuda {
 
 namespace {
 
-struct BFloat16 {
-    uint16_t upper;
-};
-
-__device__ __forceinline__ float to_float(BFloat16 x) {
-    const uint32_t word = (uint32_t)x.upper << 16;
-    float value;
-    memcpy(&value, &word, sizeof value);
-    return value;
-}
-
+// As rounded<BFloat16>(x), but a NaN keeps its upper bits, as on the CPU.
 __device__ __forceinline__ BFloat16 to_bfloat16(float x) {
     uint32_t word;
     memcpy(&word, &x, sizeof word);

@@ -5,13 +5,15 @@
 //
 // The second is the first with the roles of the channels exchanged and the taps mirrored, so both are one function
 // that differs in how weights are packed. Rows of the product are the pixels of all images, its columns output
-// channels, its k runs over the taps and within each over the channels, padded to chunks of four. A row of A is never
-// materialised: the thread that copies a chunk knows of each of its pixels where it lies and which taps fall inside
-// the image (nine bits), and lets the copy write zeros for those that do not.
+// channels, its k runs over the taps and within each over the channels, padded to chunks of 16 bytes. A row of A is
+// never materialised: the thread that copies a chunk knows of each of its pixels where it lies and which taps fall
+// inside the image (nine bits), and lets the copy write zeros for those that do not.
 //
-// Where f is not the identity, a chunk does not go by asynchronous copy but through the registers of its thread:
-// loaded before the panel in front is multiplied, put through f and stored after that. So a BatchNorm costs a few
-// instructions a chunk and no pass over memory, and padding is zero after f.
+// Where f is not the identity, a chunk of float32 does not go by asynchronous copy but through the registers of its
+// thread: loaded before the panel in front is multiplied, put through f and stored after that. So a BatchNorm costs a
+// few instructions a chunk and no pass over memory, and padding is zero after f. For bfloat16 that would be twice the
+// work of rounding as well, for each of the nine taps: there f is a pass of its own, and what it writes is half as
+// wide.
 #include <type_traits>
 
 #include "conv3x3_input.cuh"
@@ -22,10 +24,11 @@ namespace medmamba::cuda {
 
 namespace {
 
-template <bool with_function>
+template <class T, bool with_function>
 struct Pixels {
+    using Element = T;
     static constexpr bool k_along = true;
-    ConvInput input;
+    ConvInput<T> input;
 
     template <class Panel, int threads>
     class Copy {
@@ -51,8 +54,8 @@ struct Pixels {
 
         __device__ __forceinline__ void begin(Panel& panel) {
             const int64_t tap = (tap_ / 3 - 1) * input_.width + tap_ % 3 - 1;  // in pixels
-            const float* from = centre_ + tap * input_.row + channel_;
-            const int channels = tap_ < 9 ? chunk_count(input_.channels - channel_) : 0;
+            const T* from = centre_ + tap * input_.row + channel_;
+            const int channels = tap_ < 9 ? chunk_count<T>(input_.channels - channel_) : 0;
             if constexpr (with_function) {
                 held_.tap = tap_;
                 held_.channel = channel_;
@@ -62,11 +65,12 @@ struct Pixels {
             for (int j = 0; j < Chunks::count; ++j, from += Chunks::pass * input_.row) {
                 const int count = inside_[j] >> tap_ & 1 ? channels : 0;
                 if constexpr (with_function)
-                    held_.x[j] = load_chunk(from, count, input_.aligned);
+                    held_.x[j] = load_chunk<chunk<T>>(from, count, input_.alignment == 16);
                 else
-                    copy_chunk(panel.at(Chunks::line(j), Chunks::offset()), from, count, input_.aligned);
+                    copy_chunk(panel.at(Chunks::line(j), Chunks::offset()), from, count, input_.alignment);
             }
-            for (channel_ += k_step; channel_ >= input_.padded_channels; channel_ -= input_.padded_channels) ++tap_;
+            channel_ += k_step<T>;
+            for (; channel_ >= input_.padded_channels; channel_ -= input_.padded_channels) ++tap_;
         }
 
         __device__ __forceinline__ void finish(Panel& panel) {
@@ -74,20 +78,20 @@ struct Pixels {
                 const ChunkFunction function(input_, held_.channel, held_.channels);
 #pragma unroll
                 for (int j = 0; j < Chunks::count; ++j)
-                    *reinterpret_cast<float4*>(panel.at(Chunks::line(j), Chunks::offset())) =
-                        inside_[j] >> held_.tap & 1 ? function(held_.x[j]) : float4{0, 0, 0, 0};
+                    store(panel.at(Chunks::line(j), Chunks::offset()),
+                          inside_[j] >> held_.tap & 1 ? function(held_.x[j]) : Floats<chunk<T>>{});
             }
         }
 
     private:
         struct Held {  // between begin and finish
-            float4 x[Chunks::count];
+            Floats<chunk<T>> x[Chunks::count];
             int tap, channel, channels;
         };
         struct Nothing {};
 
-        const ConvInput& input_;
-        const float* centre_;  // the first of the thread's pixels
+        const ConvInput<T>& input_;
+        const T* centre_;  // the first of the thread's pixels
         unsigned inside_[Chunks::count];  // bit t: tap t of the pixel is in the image
         int tap_, channel_;               // of the chunk that is next
         std::conditional_t<with_function, Held, Nothing> held_;
@@ -102,17 +106,20 @@ struct ConvWeight {
     bool mirrored;
 };
 
-constexpr int pack_k = 4, pack_n = 32, pack_threads = 9 * pack_n;
+constexpr int pack_n = 32, pack_threads = 9 * pack_n;
 
+template <int pack_k>
 struct PackShared {
     float weight[pack_n][pack_k * 9 + 1];  // an odd distance, so that the threads of a column read different banks
 };
 
-// (tap, padded k, padded n), zeros in the padding. A block turns 4 x 32 channels over in shared memory: it reads runs
-// of 9 pack_k or 9 pack_n floats, whichever lie together, and writes rows of 32.
+// (tap, padded k, padded n), zeros in the padding. A block turns a chunk x 32 channels over in shared memory: it
+// reads runs of 9 pack_k or 9 pack_n floats, whichever lie together, and writes rows of 32.
+template <class T>
 __global__ void __launch_bounds__(pack_threads) pack_weights(ConvWeight w, int64_t padded_k, int64_t padded_n,
-                                                             float* packed) {
-    auto& shared = shared_memory<PackShared>();
+                                                             T* packed) {
+    constexpr int pack_k = chunk<T>;
+    auto& shared = shared_memory<PackShared<pack_k>>();
     const int64_t blocks_of_n = (padded_n + pack_n - 1) / pack_n;
     const int64_t k0 = blockIdx.x / blocks_of_n * pack_k, n0 = blockIdx.x % blocks_of_n * pack_n;
     const bool k_together = w.k_stride < w.n_stride;
@@ -128,44 +135,53 @@ __global__ void __launch_bounds__(pack_threads) pack_weights(ConvWeight w, int64
     const int from_tap = w.mirrored ? 8 - tap : tap;
     if (n0 + n >= padded_n) return;
     for (int k = 0; k < pack_k; ++k)
-        packed[(tap * padded_k + k0 + k) * padded_n + n0 + n] = shared.weight[n][k * 9 + from_tap];
+        packed[(tap * padded_k + k0 + k) * padded_n + n0 + n] = rounded<T>(shared.weight[n][k * 9 + from_tap]);
 }
 
-mm_status convolve(mm_stream* stream, const char* what, const ConvInput& input, const ConvWeight& weight,
+template <class T>
+mm_status convolve(mm_stream* stream, const char* what, const ConvInput<T>& input, const ConvWeight& weight,
                    const Output& output) {
-    const int64_t padded_k = input.padded_channels, padded_n = ceil_div(weight.n_channels, chunk) * chunk;
-    const Workspace packed(stream, 9 * padded_k * padded_n);
+    constexpr int pack_k = chunk<T>;
+    const int64_t padded_k = input.padded_channels, padded_n = ceil_div(weight.n_channels, chunk<T>) * chunk<T>;
+    const Workspace packed(stream, 9 * padded_k * padded_n * (int64_t)sizeof(T) / (int64_t)sizeof(float));
     if (packed.status() != MM_OK) return packed.status();
     const dim3 blocks((unsigned)(padded_k / pack_k * ceil_div(padded_n, pack_n)));
-    const mm_status status = launch(stream, what, pack_weights, blocks, dim3(pack_threads), sizeof(PackShared),
-                                    weight, padded_k, padded_n, packed.data());
+    const mm_status status = launch(stream, what, pack_weights<T>, blocks, dim3(pack_threads),
+                                    sizeof(PackShared<pack_k>), weight, padded_k, padded_n, stored<T>(packed.data()));
     if (status != MM_OK) return status;
     const int64_t k = 9 * padded_k;
-    const Matrix<false> b(packed.data(), padded_n, 0, padded_n, k);
-    return input.has_function() ? multiply(stream, what, 1, k, Pixels<true>{input}, b, output)
-                                : multiply(stream, what, 1, k, Pixels<false>{input}, b, output);
+    const Matrix<T, T, false> b(packed.data(), padded_n, 0, padded_n, k);
+    if constexpr (std::is_same_v<T, float>) {
+        if (input.has_function()) return multiply(stream, what, 1, k, Pixels<T, true>{input}, b, output);
+    }
+    return multiply(stream, what, 1, k, Pixels<T, false>{input}, b, output);
 }
 
 }  // namespace
 
 mm_status conv3x3_forward(mm_stream* stream, const mm_conv3x3_forward_params* p) {
     if (p->batch <= 0 || p->height <= 0 || p->width <= 0 || p->in_channels <= 0 || p->out_channels <= 0) return MM_OK;
-    const ConvInput input(p->x, row_stride(p->x_row, p->in_channels), p->batch, p->height, p->width, p->in_channels,
-                          p->input_scale, p->input_shift, p->input_relu != 0);
+    const char* what = "conv3x3_forward";
+    const int64_t pixels = p->batch * p->height * p->width;
+    const StoredRows x{p->x, p->x_dtype, row_stride(p->x_row, p->in_channels), 0, 1, pixels, p->in_channels,
+                       p->input_scale, p->input_shift, p->input_relu != 0};
     const ConvWeight weight{p->weight, p->in_channels, p->out_channels, 9, 9 * p->in_channels, false};
-    const Output output{p->y, row_stride(p->y_row, p->out_channels), 0, input.pixels, p->out_channels, p->bias, false,
-                        p->relu != 0};
-    return convolve(stream, "conv3x3_forward", input, weight, output);
+    const Output output{p->y, p->y_dtype, row_stride(p->y_row, p->out_channels), 0, pixels, p->out_channels, p->bias,
+                        false, p->relu != 0};
+    return with_input(stream, what, p->batch, p->height, p->width, x, MM_FLOAT32,
+                      [&](const auto& input) { return convolve(stream, what, input, weight, output); });
 }
 
 mm_status conv3x3_backward_data(mm_stream* stream, const mm_conv3x3_backward_data_params* p) {
     if (p->batch <= 0 || p->height <= 0 || p->width <= 0 || p->in_channels <= 0 || p->out_channels <= 0) return MM_OK;
-    const ConvInput input(p->dy, row_stride(p->dy_row, p->out_channels), p->batch, p->height, p->width,
-                          p->out_channels);
+    const char* what = "conv3x3_backward_data";
+    const int64_t pixels = p->batch * p->height * p->width;
+    const StoredRows dy{p->dy, p->y_dtype, row_stride(p->dy_row, p->out_channels), 0, 1, pixels, p->out_channels};
     const ConvWeight weight{p->weight, p->out_channels, p->in_channels, 9 * p->in_channels, 9, true};
-    const Output output{p->dx, row_stride(p->dx_row, p->in_channels), 0, input.pixels, p->in_channels, nullptr, false,
-                        false};
-    return convolve(stream, "conv3x3_backward_data", input, weight, output);
+    const Output output{p->dx, p->x_dtype, row_stride(p->dx_row, p->in_channels), 0, pixels, p->in_channels, nullptr,
+                        false, false};
+    return with_input(stream, what, p->batch, p->height, p->width, dy, MM_FLOAT32,
+                      [&](const auto& input) { return convolve(stream, what, input, weight, output); });
 }
 
 }  // namespace medmamba::cuda

@@ -1,53 +1,70 @@
 // What a 3x3 convolution and the gradient of its weights read: f(x) = relu?(x * scale + shift) at a pixel, zero
-// outside the image. Channels are counted in chunks of four, so that a chunk never lies in two taps; those behind the
-// last are zero as well.
+// outside the image. Channels are counted in chunks of 16 bytes, so that a chunk never lies in two taps; those behind
+// the last are zero as well. Where products are of bfloat16, f has been applied already (bfloat16_rows.cuh).
 #pragma once
 
-#include "stream.cuh"
+#include "bfloat16_rows.cuh"
 #include "tile.cuh"
 
 namespace medmamba::cuda {
 
+template <class T>
 struct ConvInput {
-    const float* x;
+    using Element = T;
+
+    const T* x;
     int64_t row;
     const float *scale, *shift;  // (channels), both or neither
     bool relu;
     int height, width, channels, padded_channels;
     int64_t pixels;  // of all images
-    bool aligned, affine_aligned;
+    int alignment;
+    bool affine_aligned;
 
     ConvInput(const float* x, int64_t row, int64_t batch, int64_t height, int64_t width, int64_t channels,
               const float* scale = nullptr, const float* shift = nullptr, bool relu = false)
-        : x(x), row(row), scale(scale), shift(shift), relu(relu), height((int)height), width((int)width),
-          channels((int)channels), padded_channels((int)(ceil_div(channels, chunk) * chunk)),
-          pixels(batch * height * width), aligned(is_aligned(x, row)),
-          affine_aligned(is_aligned(scale) && is_aligned(shift)) {}
+        : x(stored<T>(x)), row(row), scale(scale), shift(shift), relu(relu), height((int)height), width((int)width),
+          channels((int)channels), padded_channels((int)(ceil_div(channels, chunk<T>) * chunk<T>)),
+          pixels(batch * height * width), alignment(alignment_of(this->x, row)),
+          affine_aligned(alignment_of(scale) == 16 && alignment_of(shift) == 16) {}
 
     bool has_function() const { return scale || relu; }
 };
 
 // f at one chunk of channels.
 struct ChunkFunction {
-    float4 scale, shift;
+    Floats<4> scale, shift;
     bool relu;
 
     __device__ __forceinline__ ChunkFunction() {}
-    __device__ __forceinline__ ChunkFunction(const ConvInput& input, int channel, int count)
-        : scale{1, 1, 1, 1}, shift{0, 0, 0, 0}, relu(input.relu) {
+    __device__ __forceinline__ ChunkFunction(const ConvInput<float>& input, int channel, int count)
+        : scale{{1, 1, 1, 1}}, shift{{0, 0, 0, 0}}, relu(input.relu) {
         if (!input.scale) return;
-        scale = load_chunk(input.scale + channel, count, input.affine_aligned);
-        shift = load_chunk(input.shift + channel, count, input.affine_aligned);
+        scale = load_chunk<4>(input.scale + channel, count, input.affine_aligned);
+        shift = load_chunk<4>(input.shift + channel, count, input.affine_aligned);
     }
 
-    __device__ __forceinline__ float4 operator()(float4 v) const {
-        const auto f = [&](float x, float a, float b) {
-            const float y = fmaf(x, a, b);
-            return relu && y < 0 ? 0.0f : y;  // NaN stays
-        };
-        return float4{f(v.x, scale.x, shift.x), f(v.y, scale.y, shift.y), f(v.z, scale.z, shift.z),
-                      f(v.w, scale.w, shift.w)};
+    __device__ __forceinline__ Floats<4> operator()(const Floats<4>& x) const {
+        Floats<4> y;
+#pragma unroll
+        for (int i = 0; i < 4; ++i) {
+            const float value = fmaf(x.lane[i], scale.lane[i], shift.lane[i]);
+            y.lane[i] = relu && value < 0 ? 0.0f : value;  // NaN stays
+        }
+        return y;
     }
 };
+
+// Calls go(ConvInput): of bfloat16 where the stream multiplies that, or one of the two that are multiplied is
+// bfloat16 in memory, and otherwise of float32. `x` has the pixels of all images as rows.
+template <class Go>
+mm_status with_input(mm_stream* stream, const char* what, int64_t batch, int64_t height, int64_t width,
+                     const StoredRows& x, int32_t other_dtype, Go&& go) {
+    if (stream->precision != Precision::bf16 && x.dtype != MM_BFLOAT16 && other_dtype != MM_BFLOAT16)
+        return go(ConvInput<float>(x.data, x.row, batch, height, width, x.columns, x.scale, x.shift, x.relu));
+    const BFloat16Rows rows(stream, what, x);
+    if (rows.status() != MM_OK) return rows.status();
+    return go(ConvInput<BFloat16>(rows.data(), rows.row(), batch, height, width, x.columns));
+}
 
 }  // namespace medmamba::cuda

@@ -2,10 +2,10 @@
 //
 //     dweight[o, i, tap] = sum over pixels of  f(x)[pixel + tap, i] * dy[pixel, o],   dbias[o] = sum of dy[pixel, o]
 //
-// As a product (tile.cuh, product.cuh), rows are (tap, i) with i padded to chunks of four, columns o, and k the
+// As a product (tile.cuh, product.cuh), rows are (tap, i) with i padded to chunks of 16 bytes, columns o, and k the
 // pixels of all images: both operands have k across their lines, so chunks of channels are what is copied. A thread
 // copies the same chunk of channels for the same tap throughout and walks down the pixels, counting their place in
-// the image along. Where f is not the identity its chunks pass through registers, as in conv3x3.cu.
+// the image along. Where f is not the identity chunks of float32 pass through registers, as in conv3x3.cu.
 //
 // The weights are few and the pixels many: product.cuh cuts the pixels into ranges. Their sums are added in order by
 // a kernel that also turns (tap, i, o) into PyTorch's (o, i, tap), 32 x 4 channels a block, over in shared memory.
@@ -19,10 +19,11 @@ namespace medmamba::cuda {
 
 namespace {
 
-template <bool with_function>
+template <class T, bool with_function>
 struct ShiftedPixels {
+    using Element = T;
     static constexpr bool k_along = false;
-    ConvInput input;
+    ConvInput<T> input;
 
     template <class Panel, int threads>
     class Copy {
@@ -33,11 +34,11 @@ struct ShiftedPixels {
             : input_(operand.input) {
             const int64_t row = row0 + Chunks::offset();
             const int tap = (int)(row / input_.padded_channels), channel = (int)(row % input_.padded_channels);
-            channels_ = tap < 9 ? chunk_count(input_.channels - channel) : 0;
+            channels_ = tap < 9 ? chunk_count<T>(input_.channels - channel) : 0;
             down_ = tap / 3 - 1;
             right_ = tap % 3 - 1;
-            step_y_ = k_step / input_.width % input_.height;
-            step_x_ = k_step % input_.width;
+            step_y_ = k_step<T> / input_.width % input_.height;
+            step_x_ = k_step<T> % input_.width;
             const int64_t pixel = k0 + Chunks::line(0);
             pixels_left_ = input_.pixels - pixel;
             from_ = input_.x + (pixel + (int64_t)down_ * input_.width + right_) * input_.row + channel;
@@ -56,26 +57,26 @@ struct ShiftedPixels {
                 const bool is_inside = j * Chunks::pass < pixels_left_ &&
                                        (unsigned)(y_[j] + down_) < (unsigned)input_.height &&
                                        (unsigned)(x_[j] + right_) < (unsigned)input_.width;
-                const float* from = from_ + j * Chunks::pass * input_.row;
+                const T* from = from_ + j * Chunks::pass * input_.row;
                 const int count = is_inside ? channels_ : 0;
                 if constexpr (with_function)
-                    held_.x[j] = load_chunk(from, count, input_.aligned);
+                    held_.x[j] = load_chunk<chunk<T>>(from, count, input_.alignment == 16);
                 else
-                    copy_chunk(panel.at(Chunks::line(j), Chunks::offset()), from, count, input_.aligned);
+                    copy_chunk(panel.at(Chunks::line(j), Chunks::offset()), from, count, input_.alignment);
                 inside |= (is_inside ? 1u : 0u) << j;
                 advance(x_[j], y_[j]);
             }
             if constexpr (with_function) held_.inside = inside;
-            from_ += k_step * input_.row;
-            pixels_left_ -= k_step;
+            from_ += k_step<T> * input_.row;
+            pixels_left_ -= k_step<T>;
         }
 
         __device__ __forceinline__ void finish(Panel& panel) {
             if constexpr (with_function) {
 #pragma unroll
                 for (int j = 0; j < Chunks::count; ++j)
-                    *reinterpret_cast<float4*>(panel.at(Chunks::line(j), Chunks::offset())) =
-                        held_.inside >> j & 1 ? held_.function(held_.x[j]) : float4{0, 0, 0, 0};
+                    store(panel.at(Chunks::line(j), Chunks::offset()),
+                          held_.inside >> j & 1 ? held_.function(held_.x[j]) : Floats<chunk<T>>{});
             }
         }
 
@@ -89,14 +90,14 @@ struct ShiftedPixels {
         }
 
         struct Held {  // between begin and finish
-            float4 x[Chunks::count];
+            Floats<chunk<T>> x[Chunks::count];
             ChunkFunction function;
             unsigned inside;  // bit j: chunk j
         };
         struct Nothing {};
 
-        const ConvInput& input_;
-        const float* from_;
+        const ConvInput<T>& input_;
+        const T* from_;
         int64_t pixels_left_;
         int channels_, down_, right_;  // of the thread's chunk: how many there are, and its tap
         int step_x_, step_y_;
@@ -142,7 +143,8 @@ struct BiasShared {
     float sums[bias_rows][32];
 };
 
-__global__ void __launch_bounds__(bias_rows * 32) sum_bias(const float* dy, int64_t dy_row, int64_t pixels,
+template <class T>
+__global__ void __launch_bounds__(bias_rows * 32) sum_bias(const T* dy, int64_t dy_row, int64_t pixels,
                                                            int64_t channels, float* sums) {
     auto& shared = shared_memory<BiasShared>();
     const int64_t blocks = (channels + 31) / 32, range = blockIdx.x / blocks;
@@ -151,7 +153,8 @@ __global__ void __launch_bounds__(bias_rows * 32) sum_bias(const float* dy, int6
     const int64_t last = first + bias_range < pixels ? first + bias_range : pixels;
     float sum = 0;
     if (channel < channels)
-        for (int64_t pixel = first + warp; pixel < last; pixel += bias_rows) sum += dy[pixel * dy_row + channel];
+        for (int64_t pixel = first + warp; pixel < last; pixel += bias_rows)
+            sum += to_float(dy[pixel * dy_row + channel]);
     shared.sums[warp][lane] = sum;
     __syncthreads();
     if (warp > 0 || channel >= channels) return;
@@ -164,11 +167,53 @@ mm_status bias_gradient(mm_stream* stream, const char* what, const mm_conv3x3_ba
     const int64_t ranges = ceil_div(pixels, bias_range), channels = p->out_channels;
     const Workspace sums(stream, ranges * channels);
     if (sums.status() != MM_OK) return sums.status();
-    const mm_status status = launch(stream, what, sum_bias, dim3((unsigned)(ranges * ceil_div(channels, 32))),
-                                    dim3(bias_rows * 32), sizeof(BiasShared), p->dy, row_stride(p->dy_row, channels),
-                                    pixels, channels, sums.data());
-    const Output output{p->dbias, channels, 0, 1, channels, nullptr, false, false};
+    const mm_status status = with_storage(stream, what, p->y_dtype, [&](auto element) {
+        using T = decltype(element);
+        return launch(stream, what, sum_bias<T>, dim3((unsigned)(ranges * ceil_div(channels, 32))),
+                      dim3(bias_rows * 32), sizeof(BiasShared), stored<T>(p->dy), row_stride(p->dy_row, channels),
+                      pixels, channels, sums.data());
+    });
+    const Output output = partial_sums(p->dbias, 1, channels);
     return status == MM_OK ? add_ranges(stream, what, sums.data(), ranges, 1, output) : status;
+}
+
+// sums (ranges of the cut, 9, padded channels of x, channels of dy), and from them dweight.
+template <class T>
+mm_status weight_gradient(mm_stream* stream, const char* what, const ConvInput<T>& input,
+                          const Matrix<T, T, false>& dy, float* dweight) {
+    const int64_t in_channels = input.channels, out_channels = dy.rows, rows = 9 * (int64_t)input.padded_channels;
+    const Cut cut = cut_product(1, rows, out_channels, input.pixels, k_step<T>);
+    const Workspace sums(stream, cut.ranges * rows * out_channels);
+    if (sums.status() != MM_OK) return sums.status();
+    const Output partial = partial_sums(sums.data(), rows, out_channels);
+    const auto with = [&](auto pixels) { return multiply_cut(stream, what, cut, pixels, dy, partial); };
+    const auto with_function = [&] {
+        if constexpr (std::is_same_v<T, float>) return with(ShiftedPixels<T, true>{input});
+        return MM_INTERNAL;  // it has been applied already
+    };
+    const mm_status status = input.has_function() ? with_function() : with(ShiftedPixels<T, false>{input});
+    if (status != MM_OK) return status;
+    const int64_t blocks = ceil_div(in_channels, turn_i) * ceil_div(out_channels, turn_o);
+    return launch(stream, what, write_weights, dim3((unsigned)blocks), dim3(turn_threads), sizeof(TurnShared),
+                  sums.data(), cut.ranges, (int64_t)input.padded_channels, in_channels, out_channels, dweight);
+}
+
+mm_status weight_gradient(mm_stream* stream, const char* what, const mm_conv3x3_backward_weight_params* p) {
+    const int64_t pixels = p->batch * p->height * p->width, dy_row = row_stride(p->dy_row, p->out_channels);
+    const StoredRows x{p->x, p->x_dtype, row_stride(p->x_row, p->in_channels), 0, 1, pixels, p->in_channels,
+                       p->input_scale, p->input_shift, p->input_relu != 0};
+    return with_input(stream, what, p->batch, p->height, p->width, x, p->y_dtype, [&](const auto& input) {
+        using T = typename std::decay_t<decltype(input)>::Element;
+        if constexpr (std::is_same_v<T, float>) {
+            return weight_gradient(stream, what, input,
+                                   Matrix<T, T, false>(p->dy, dy_row, 0, p->out_channels, pixels), p->dweight);
+        } else {
+            const BFloat16Rows dy(stream, what, {p->dy, p->y_dtype, dy_row, 0, 1, pixels, p->out_channels});
+            if (dy.status() != MM_OK) return dy.status();
+            return weight_gradient(stream, what, input,
+                                   Matrix<T, T, false>(dy.data(), dy.row(), 0, p->out_channels, pixels), p->dweight);
+        }
+    });
 }
 
 }  // namespace
@@ -184,21 +229,8 @@ mm_status conv3x3_backward_weight(mm_stream* stream, const mm_conv3x3_backward_w
         const mm_status status = zero(p->dweight, out_channels * in_channels * 9);
         return status == MM_OK && p->dbias ? zero(p->dbias, out_channels) : status;
     }
-    const ConvInput input(p->x, row_stride(p->x_row, in_channels), p->batch, p->height, p->width, in_channels,
-                          p->input_scale, p->input_shift, p->input_relu != 0);
-    const Matrix<false> dy(p->dy, row_stride(p->dy_row, out_channels), 0, out_channels, input.pixels);
-    const int64_t rows = 9 * (int64_t)input.padded_channels;
-    const Cut cut = cut_product(1, rows, out_channels, input.pixels);
-    const Workspace sums(stream, cut.ranges * rows * out_channels);
-    if (sums.status() != MM_OK) return sums.status();
-    const Output partial{sums.data(), out_channels, rows * out_channels, rows, out_channels, nullptr, false, false};
-    const auto with = [&](auto pixels) { return multiply_cut(stream, what, cut, pixels, dy, partial); };
-    mm_status status = input.has_function() ? with(ShiftedPixels<true>{input}) : with(ShiftedPixels<false>{input});
-    if (status != MM_OK) return status;
-    const int64_t blocks = input.padded_channels / turn_i * ceil_div(out_channels, turn_o);
-    status = launch(stream, what, write_weights, dim3((unsigned)blocks), dim3(turn_threads), sizeof(TurnShared),
-                    sums.data(), cut.ranges, (int64_t)input.padded_channels, in_channels, out_channels, p->dweight);
-    return status == MM_OK && p->dbias ? bias_gradient(stream, what, p, input.pixels) : status;
+    const mm_status status = weight_gradient(stream, what, p);
+    return status == MM_OK && p->dbias ? bias_gradient(stream, what, p, p->batch * p->height * p->width) : status;
 }
 
 }  // namespace medmamba::cuda

@@ -5,8 +5,8 @@
 //
 // A block owns 32 channels, whose filters it puts into shared memory, and some segments: pieces of at most 16 pixels
 // of a line. A thread holds 4 channels (16 bytes; 2 backward, 1 where rows are not aligned) and walks along its
-// segment. Lanes are channels first, so that a warp reads whole lines of 128 bytes; the workers of a block take
-// segments one below the other, so that the two neighbouring lines come from the first-level cache.
+// segment. Lanes are channels first, so that a warp reads whole lines of 128 bytes (64 of bfloat16); the workers of a
+// block take segments one below the other, so that the two neighbouring lines come from the first-level cache.
 //
 //        line y-1   . a .       forward: a, b, c go into the sums of  x-1 (complete),  x,  x+1 (begins);
 //        line y     . b .       the next column is loaded before this one is used
@@ -20,6 +20,7 @@
 #include <algorithm>
 
 #include "activation.cuh"
+#include "storage.cuh"
 #include "stream.cuh"
 
 namespace medmamba::cuda {
@@ -31,16 +32,22 @@ constexpr int64_t longest_segment = 16;
 constexpr int64_t wanted_blocks = 528;  // of the backward pass: four for each multiprocessor of an H200
 
 template <int count>
-struct alignas(4 * count) Channels {
-    float lane[count];
+struct Channels : Floats<count> {
+    using Floats<count>::lane;
 
     static __device__ __forceinline__ Channels all(float value) {
         Channels c;
         for (int i = 0; i < count; ++i) c.lane[i] = value;
         return c;
     }
-    static __device__ __forceinline__ Channels load(const float* p) { return *reinterpret_cast<const Channels*>(p); }
-    __device__ __forceinline__ void store(float* p) const { *reinterpret_cast<Channels*>(p) = *this; }
+    template <class T>
+    static __device__ __forceinline__ Channels load(const T* p) {
+        return {cuda::load(p, Width<count>{})};
+    }
+    template <class T>
+    __device__ __forceinline__ void store(T* p) const {
+        cuda::store<count>(p, *this);
+    }
 
     // this + weight * x
     __device__ __forceinline__ Channels plus(const Channels& weight, const Channels& x) const {
@@ -89,21 +96,21 @@ struct Column {
     Channels<count> a, b, c;
 };
 
-template <int count>
+template <int count, class T>
 struct Lines {
-    const float* middle;  // at x = 0
-    int64_t row, line;  // floats from a pixel to the next, and to the one below
+    const T* middle;    // at x = 0
+    int64_t row, line;  // elements from a pixel to the next, and to the one below
     int width;
     bool above, below;
 
-    __device__ __forceinline__ Lines(const Images& images, const Segment& segment, const float* x, int64_t row)
+    __device__ __forceinline__ Lines(const Images& images, const Segment& segment, const T* x, int64_t row)
         : middle(x + segment.line * images.width * row), row(row), line(images.width * row), width((int)images.width),
           above(segment.y > 0), below(segment.y + 1 < images.height) {}
 
     __device__ __forceinline__ Column<count> at(int x) const {
         using C = Channels<count>;
         const bool inside = x >= 0 && x < width;
-        const float* p = middle + x * row;
+        const T* p = middle + x * row;
         const C zero = C::all(0);
         return {inside && above ? C::load(p - line) : zero, inside ? C::load(p) : zero,
                 inside && below ? C::load(p + line) : zero};
@@ -127,18 +134,19 @@ struct Filters {
     }
 };
 
+template <class T>
 struct Forward {
     Images images;
-    const float* x;
+    const T* x;
     int64_t x_row;
     const float *weight, *bias;
     bool mirrored, silu;
-    float* y;
+    T* y;
     int64_t y_row;
 };
 
-template <int count>
-__global__ void __launch_bounds__(threads) convolve(Forward p) {
+template <int count, class T>
+__global__ void __launch_bounds__(threads) convolve(Forward<T> p) {
     using C = Channels<count>;
     auto& filters = shared_memory<Filters>();
     const int64_t channel_blocks = (p.images.channels + block_channels - 1) / block_channels;
@@ -154,8 +162,8 @@ __global__ void __launch_bounds__(threads) convolve(Forward p) {
     for (int t = 0; t < taps; ++t) weight[t] = C::load(filters.weight[t] + lane_channel);
     const C bias = C::load(filters.bias + lane_channel);
     const Segment segment(p.images, index);
-    const Lines<count> lines(p.images, segment, p.x + channel, p.x_row);
-    float* y = p.y + (segment.line * p.images.width + segment.x0) * p.y_row + channel;
+    const Lines<count, T> lines(p.images, segment, p.x + channel, p.x_row);
+    T* y = p.y + (segment.line * p.images.width + segment.x0) * p.y_row + channel;
 
     C current = bias, next = bias;  // sums of this column's output and of the one to its right
     Column<count> ahead = lines.at(segment.x0 - 1);
@@ -174,23 +182,25 @@ __global__ void __launch_bounds__(threads) convolve(Forward p) {
     }
 }
 
-mm_status queue_convolve(mm_stream* stream, const char* what, const Forward& forward) {
+template <class T>
+mm_status queue_convolve(mm_stream* stream, const char* what, const Forward<T>& forward) {
     const auto queue = [&](auto kernel, int64_t workers) {
         const int64_t blocks = ceil_div(forward.images.all_segments(), workers) * forward.images.channel_blocks();
         return launch(stream, what, kernel, dim3((unsigned)blocks), dim3(threads), sizeof(Filters), forward);
     };
     const bool aligned = (forward.images.channels | forward.x_row | forward.y_row) % 4 == 0 &&
                          (reinterpret_cast<uintptr_t>(forward.x) | reinterpret_cast<uintptr_t>(forward.y)) % 16 == 0;
-    return aligned ? queue(convolve<4>, Worker<4>::workers) : queue(convolve<1>, Worker<1>::workers);
+    return aligned ? queue(convolve<4, T>, Worker<4>::workers) : queue(convolve<1, T>, Worker<1>::workers);
 }
 
+template <class T>
 struct Backward {
     Images images;
-    const float *x, *dy;
+    const T *x, *dy;
     int64_t x_row, dy_row;
     const float *weight, *bias;
     bool silu;
-    float* dpre;  // (batch, pixels, channels), optional
+    T* dpre;  // (batch, pixels, channels), optional
     int64_t ranges, range_segments;
     float* sums;  // (ranges, taps + 1, channel blocks * block_channels)
 };
@@ -202,8 +212,8 @@ struct BackwardShared {
 };
 
 // dpre of a range of segments, and what they add to dweight (nine) and dbias.
-template <int count>
-__global__ void __launch_bounds__(threads) filter_gradient(Backward p) {
+template <int count, class T>
+__global__ void __launch_bounds__(threads) filter_gradient(Backward<T> p) {
     using C = Channels<count>;
     auto& shared = shared_memory<BackwardShared<count>>();
     const int64_t channel_blocks = (p.images.channels + block_channels - 1) / block_channels;
@@ -221,10 +231,10 @@ __global__ void __launch_bounds__(threads) filter_gradient(Backward p) {
     const int64_t last = channel >= p.images.channels ? 0 : end < all ? end : all;
     for (int64_t index = range * p.range_segments + worker; index < last; index += Worker<count>::workers) {
         const Segment segment(p.images, index);
-        const Lines<count> lines(p.images, segment, p.x + channel, p.x_row);
+        const Lines<count, T> lines(p.images, segment, p.x + channel, p.x_row);
         const int64_t pixel = segment.line * p.images.width + segment.x0;
-        const float* dy = p.dy + pixel * p.dy_row + channel;
-        float* dpre = p.dpre ? p.dpre + pixel * p.images.channels + channel : nullptr;
+        const T* dy = p.dy + pixel * p.dy_row + channel;
+        T* dpre = p.dpre ? p.dpre + pixel * p.images.channels + channel : nullptr;
         Column<count> left = lines.at(segment.x0 - 1), middle = lines.at(segment.x0);
         Column<count> ahead = lines.at(segment.x0 + 1);
         C dy_ahead = C::load(dy);
@@ -287,7 +297,8 @@ __global__ void __launch_bounds__(adding_warps * 32)
     if (tap == taps && dbias) dbias[channel] = sum;
 }
 
-mm_status queue_filter_gradient(mm_stream* stream, const char* what, Backward backward, float* dweight,
+template <class T>
+mm_status queue_filter_gradient(mm_stream* stream, const char* what, Backward<T> backward, float* dweight,
                                 float* dbias) {
     const int64_t channel_blocks = backward.images.channel_blocks(), segments = backward.images.all_segments();
     const bool aligned =
@@ -303,9 +314,11 @@ mm_status queue_filter_gradient(mm_stream* stream, const char* what, Backward ba
     backward.sums = sums.data();
 
     const dim3 grid((unsigned)(backward.ranges * channel_blocks));
-    const mm_status status =
-        aligned ? launch(stream, what, filter_gradient<2>, grid, dim3(threads), sizeof(BackwardShared<2>), backward)
-                : launch(stream, what, filter_gradient<1>, grid, dim3(threads), sizeof(BackwardShared<1>), backward);
+    const auto queue = [&](auto kernel, size_t shared_bytes) {
+        return launch(stream, what, kernel, grid, dim3(threads), shared_bytes, backward);
+    };
+    const mm_status status = aligned ? queue(filter_gradient<2, T>, sizeof(BackwardShared<2>))
+                                     : queue(filter_gradient<1, T>, sizeof(BackwardShared<1>));
     if (status != MM_OK || (!dweight && !dbias)) return status;
     return launch(stream, what, add_filter_gradients, dim3((unsigned)((taps + 1) * channel_blocks)),
                   dim3(adding_warps * 32), sizeof(AddingShared), backward.sums, backward.ranges,
@@ -316,32 +329,48 @@ mm_status queue_filter_gradient(mm_stream* stream, const char* what, Backward ba
 
 mm_status depthwise3x3_forward(mm_stream* stream, const mm_depthwise3x3_forward_params* p) {
     if (p->batch <= 0 || p->height <= 0 || p->width <= 0 || p->channels <= 0) return MM_OK;
-    const Forward forward{Images(p->batch, p->height, p->width, p->channels), p->x, row_stride(p->x_row, p->channels),
-                          p->weight, p->bias, false, p->silu != 0, p->y, row_stride(p->y_row, p->channels)};
-    return queue_convolve(stream, "depthwise3x3_forward", forward);
+    const char* what = "depthwise3x3_forward";
+    return with_storage(stream, what, p->x_dtype, [&](auto element) {
+        using T = decltype(element);
+        const Forward<T> forward{Images(p->batch, p->height, p->width, p->channels), stored<T>(p->x),
+                                 row_stride(p->x_row, p->channels), p->weight, p->bias, false, p->silu != 0,
+                                 stored<T>(p->y), row_stride(p->y_row, p->channels)};
+        return queue_convolve(stream, what, forward);
+    });
 }
 
-mm_status depthwise3x3_backward(mm_stream* stream, const mm_depthwise3x3_backward_params* p) {
+namespace {
+
+template <class T>
+mm_status backward_of(mm_stream* stream, const mm_depthwise3x3_backward_params* p) {
     const char* what = "depthwise3x3_backward";
     if (p->channels <= 0) return MM_OK;
     const auto at_least_none = [](int64_t count) { return std::max<int64_t>(0, count); };
     const Images images(at_least_none(p->batch), at_least_none(p->height), at_least_none(p->width), p->channels);
     const int64_t elements = images.batch * images.height * images.width * images.channels;
+    const T* dy = stored<T>(p->dy);
     const int64_t dy_row = row_stride(p->dy_row, p->channels);
     const bool keep_dpre = p->dx && p->silu && elements > 0;  // without SiLU, dpre is dy
-    const Workspace dpre(stream, keep_dpre ? elements : 1);
+    const Workspace dpre(stream, keep_dpre ? ceil_div(elements * (int64_t)sizeof(T), sizeof(float)) : 1);
     if (dpre.status() != MM_OK) return dpre.status();
 
     if (p->dweight || p->dbias || keep_dpre) {
-        Backward backward{images, p->x, p->dy, row_stride(p->x_row, p->channels), dy_row, p->weight, p->bias,
-                          p->silu != 0, keep_dpre ? dpre.data() : nullptr, 0, 0, nullptr};
+        Backward<T> backward{images, stored<T>(p->x), dy, row_stride(p->x_row, p->channels), dy_row, p->weight,
+                             p->bias, p->silu != 0, keep_dpre ? stored<T>(dpre.data()) : nullptr, 0, 0, nullptr};
         const mm_status status = queue_filter_gradient(stream, what, backward, p->dweight, p->dbias);
         if (status != MM_OK) return status;
     }
     if (!p->dx || elements == 0) return MM_OK;
-    const Forward forward{images, keep_dpre ? dpre.data() : p->dy, keep_dpre ? p->channels : dy_row,
-                          p->weight, nullptr, true, false, p->dx, row_stride(p->dx_row, p->channels)};
+    const Forward<T> forward{images, keep_dpre ? stored<T>(dpre.data()) : dy, keep_dpre ? p->channels : dy_row,
+                             p->weight, nullptr, true, false, stored<T>(p->dx), row_stride(p->dx_row, p->channels)};
     return queue_convolve(stream, what, forward);
+}
+
+}  // namespace
+
+mm_status depthwise3x3_backward(mm_stream* stream, const mm_depthwise3x3_backward_params* p) {
+    return with_storage(stream, "depthwise3x3_backward", p->x_dtype,
+                        [&](auto element) { return backward_of<decltype(element)>(stream, p); });
 }
 
 }  // namespace medmamba::cuda

@@ -91,21 +91,39 @@ __device__ __forceinline__ void mma_tf32_16x8x8(float (&d)[4], const uint32_t (&
                  : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
 }
 
+// Four 8 x 8 matrices of 16-bit elements from shared memory: lane 8 i + r gives the address of row r of matrix i, 16
+// bytes at a multiple of 16. With lane = 4 * group + index, to[i] is row `group`, columns 2 index and 2 index + 1 of
+// matrix i; of its transpose, if `transposed`. All 32 lanes call it.
+template <bool transposed, class Element>
+__device__ __forceinline__ void load_matrices(uint32_t (&to)[4], const Element* row) {
+    const unsigned address = (unsigned)__cvta_generic_to_shared(row);
+    if constexpr (transposed)
+        asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0,%1,%2,%3}, [%4];"
+                     : "=r"(to[0]), "=r"(to[1]), "=r"(to[2]), "=r"(to[3])
+                     : "r"(address)
+                     : "memory");
+    else
+        asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0,%1,%2,%3}, [%4];"
+                     : "=r"(to[0]), "=r"(to[1]), "=r"(to[2]), "=r"(to[3])
+                     : "r"(address)
+                     : "memory");
+}
+
 // ---- asynchronous copies from global to shared memory, of the calling thread ------------------------------------
 //
-// 4 or 16 bytes, both addresses aligned to them; zeros are written instead where `valid` is false (then `global` is
-// not read). Copies become visible to the thread after copy_async_wait<N>(), which leaves at most the last N
+// 4, 8 or 16 bytes, both addresses aligned to them; zeros are written instead where `valid` is false (then `global`
+// is not read). Copies become visible to the thread after copy_async_wait<N>(), which leaves at most the last N
 // committed groups in flight, and to the block after the barrier that follows.
 template <int bytes>
 __device__ __forceinline__ void copy_async(void* shared, const void* global, bool valid) {
-    static_assert(bytes == 4 || bytes == 16);
+    static_assert(bytes == 4 || bytes == 8 || bytes == 16);
     const unsigned address = (unsigned)__cvta_generic_to_shared(shared);
     const int size = valid ? bytes : 0;
     if constexpr (bytes == 16)
         asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(address), "l"(global),
                      "r"(size) : "memory");
     else
-        asm volatile("cp.async.ca.shared.global [%0], [%1], 4, %2;" ::"r"(address), "l"(global),
+        asm volatile("cp.async.ca.shared.global [%0], [%1], %2, %3;" ::"r"(address), "l"(global), "n"(bytes),
                      "r"(size) : "memory");
 }
 __device__ __forceinline__ void copy_async_commit() { asm volatile("cp.async.commit_group;" ::: "memory"); }

@@ -1,50 +1,15 @@
-// A run of floats as vectors of four and single floats, with one loop body for both.
+// A run of elements as vectors of four and single ones, with one loop body for both.
 //
-// Threads of the whole grid take the vectors in turn: 16 bytes a thread, neighbours side by side. What is left over,
-// or all, where an address is not a multiple of 16, is taken float by float.
+// Threads of the whole grid take the vectors in turn: 16 bytes of float32 a thread, neighbours side by side. What is
+// left over, or all, where an address is not a multiple of 16, is taken element by element.
 #pragma once
 
 #include <algorithm>
 
+#include "storage.cuh"
 #include "stream.cuh"
 
 namespace medmamba::cuda {
-
-template <int width>
-struct Floats {
-    float lane[width];
-};
-
-template <int count>
-struct Width {
-    static constexpr int value = count;
-};
-
-template <int width>
-__device__ __forceinline__ Floats<width> load(const float* p, Width<width>) {
-    if constexpr (width == 4) {
-        const float4 v = *reinterpret_cast<const float4*>(p);
-        return {{v.x, v.y, v.z, v.w}};
-    } else {
-        return {{*p}};
-    }
-}
-
-template <int width>
-__device__ __forceinline__ void store(float* p, const Floats<width>& v) {
-    if constexpr (width == 4) {
-        *reinterpret_cast<float4*>(p) = make_float4(v.lane[0], v.lane[1], v.lane[2], v.lane[3]);
-    } else {
-        *p = v.lane[0];
-    }
-}
-
-template <int width>
-__device__ __forceinline__ Floats<width> broadcast(float value, Width<width>) {
-    Floats<width> v;
-    for (int i = 0; i < width; ++i) v.lane[i] = value;
-    return v;
-}
 
 // Whether every address is a multiple of 16, as vectors of four floats have to be. NULL is.
 template <class... Pointers>

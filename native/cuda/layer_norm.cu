@@ -3,22 +3,26 @@
 // A row belongs to a team: a warp up to 256 channels, a block beyond. Its channels are dealt out over the team's
 // threads and stay in their registers from the first read to the write, so that memory is read once and a sum over
 // the channels is one sum over the team. Neighbouring threads hold neighbouring channels: each access of a warp is
-// whole lines, wherever a row begins. A team walks down several rows, and keeps what belongs to its channels
-// meanwhile: weight and bias in forward, the sums of their gradients in backward. Bound by memory.
+// whole lines, wherever a row begins; where a row is kept as bfloat16 they hold pairs of them. A team walks down
+// several rows, and keeps what belongs to its channels meanwhile: weight and bias in forward, the sums of their
+// gradients in backward. Bound by memory.
 #include <cmath>
+#include <type_traits>
 
 #include "activation.cuh"
 #include "block_reduce.cuh"
 #include "column_sums.cuh"
+#include "storage.cuh"
 
 namespace medmamba::cuda {
 
 namespace {
 
-// A team of `team_size` threads that hold `held_floats` channels each. Warps share a block, other teams are one.
-template <int team_size, int held_floats>
+// A team of `team_size` threads that hold `held_floats` channels each, `neighbours` of them side by side. Warps share
+// a block, other teams are one.
+template <int team_size, int held_floats, int neighbours>
 struct Shape {
-    static constexpr int team = team_size, held = held_floats, channels = team * held;
+    static constexpr int team = team_size, held = held_floats, side = neighbours, channels = team * held;
     static constexpr int threads = team > 32 ? team : 256, teams = threads / team;
 };
 
@@ -45,29 +49,55 @@ __device__ __forceinline__ float team_sum(float x, WarpSums<S>& sums) {
 // Channel k of those that a thread holds.
 template <class S>
 __device__ __forceinline__ int channel_of(int k) {
-    return (int)threadIdx.x % S::team + k * S::team;
+    return (int)threadIdx.x % S::team * S::side + k / S::side * S::team * S::side + k % S::side;
 }
 
-// The thread's channels of a row; zero where there is none.
-template <class S>
-__device__ __forceinline__ void read_row(const float* row, int channels, float (&values)[S::held]) {
-    for (int k = 0; k < S::held; ++k) values[k] = channel_of<S>(k) < channels ? row[channel_of<S>(k)] : 0.0f;
+// The thread's channels of a row; zero where there is none. `whole`: channels come in whole `side`s, and every row
+// begins where one may be read at once.
+template <class S, class T>
+__device__ __forceinline__ void read_row(const T* row, int channels, bool whole, float (&values)[S::held]) {
+    if (S::side > 1 && whole) {
+        for (int k = 0; k < S::held; k += S::side) {
+            constexpr Width<S::side> side{};
+            const int c = channel_of<S>(k);
+            const Floats<S::side> read = c < channels ? load(row + c, side) : broadcast(0.0f, side);
+            for (int i = 0; i < S::side; ++i) values[k + i] = read.lane[i];
+        }
+    } else {
+        for (int k = 0; k < S::held; ++k)
+            values[k] = channel_of<S>(k) < channels ? to_float(row[channel_of<S>(k)]) : 0.0f;
+    }
+}
+
+// Puts them back.
+template <class S, class T>
+__device__ __forceinline__ void write_row(T* row, int channels, bool whole, const float (&values)[S::held]) {
+    if (S::side > 1 && whole) {
+        for (int k = 0; k < S::held; k += S::side) {
+            Floats<S::side> written;
+            for (int i = 0; i < S::side; ++i) written.lane[i] = values[k + i];
+            if (channel_of<S>(k) < channels) store(row + channel_of<S>(k), written);
+        }
+    } else {
+        for (int k = 0; k < S::held; ++k)
+            if (channel_of<S>(k) < channels) row[channel_of<S>(k)] = rounded<T>(values[k]);
+    }
 }
 
 // The variance comes from deviations from a first mean. What that mean lacks, by its rounding, is the mean of
 // the deviations: taking it off too keeps rows exact to rounding whose mean is far larger than their spread.
-template <class S, bool gated>
-__global__ void __launch_bounds__(S::threads) forward_kernel(mm_layer_norm_forward_params p) {
+template <class S, bool gated, class X, class Y>
+__global__ void __launch_bounds__(S::threads) forward_kernel(mm_layer_norm_forward_params p, bool whole) {
     auto& sums = shared_memory<WarpSums<S>>();
     const int channels = (int)p.channels;
     const float share = 1.0f / (float)channels;
     float weight[S::held], bias[S::held];
-    read_row<S>(p.weight, channels, weight);
-    read_row<S>(p.bias, channels, bias);
+    read_row<S>(p.weight, channels, false, weight);
+    read_row<S>(p.bias, channels, false, bias);
     const int64_t first = (int64_t)blockIdx.x * S::teams + threadIdx.x / S::team;
     for (int64_t row = first; row < p.rows; row += (int64_t)gridDim.x * S::teams) {
         float x[S::held], total = 0.0f, rest = 0.0f, square = 0.0f;
-        read_row<S>(p.x + row * p.x_row, channels, x);
+        read_row<S>(stored<X>(p.x) + row * p.x_row, channels, whole, x);
         for (int k = 0; k < S::held; ++k) total += x[k];
         const float first_mean = team_sum<S>(total, sums) * share;
         for (int k = 0; k < S::held; ++k) {
@@ -84,13 +114,13 @@ __global__ void __launch_bounds__(S::threads) forward_kernel(mm_layer_norm_forwa
             p.statistics[row * 2] = first_mean + rest;
             p.statistics[row * 2 + 1] = inverse;
         }
-        for (int k = 0; k < S::held; ++k) {
-            const int c = channel_of<S>(k);
-            if (c >= channels) continue;
-            float out = (x[k] - rest) * inverse * weight[k] + bias[k];
-            if (gated) out *= silu(p.gate[row * p.gate_row + c]);
-            p.y[row * p.y_row + c] = out;
+        for (int k = 0; k < S::held; ++k) x[k] = (x[k] - rest) * inverse * weight[k] + bias[k];
+        if (gated) {
+            float gate[S::held];
+            read_row<S>(stored<Y>(p.gate) + row * p.gate_row, channels, whole, gate);
+            for (int k = 0; k < S::held; ++k) x[k] *= silu(gate[k]);
         }
+        write_row<S>(stored<Y>(p.y) + row * p.y_row, channels, whole, x);
     }
 }
 
@@ -99,9 +129,9 @@ __global__ void __launch_bounds__(S::threads) forward_kernel(mm_layer_norm_forwa
 //   dx = inverse_std (g weight - mean(g weight) - n mean(g weight n))  with means over channels.
 // A block has `rows_each` rows; its teams' dweight and dbias meet in shared memory and go to `partial`, which is
 // (blocks, 2, channels).
-template <class S, bool gated>
+template <class S, bool gated, class X, class Y>
 __global__ void __launch_bounds__(S::threads, 512 / S::threads)
-backward_kernel(mm_layer_norm_backward_params p, int64_t rows_each, float* partial) {
+backward_kernel(mm_layer_norm_backward_params p, bool whole, int64_t rows_each, float* partial) {
     auto& shared = shared_memory<TeamGradients<S>>();
     const int channels = (int)p.channels, team = (int)threadIdx.x / S::team;
     const float share = 1.0f / (float)channels;
@@ -110,17 +140,19 @@ backward_kernel(mm_layer_norm_backward_params p, int64_t rows_each, float* parti
     for (int64_t row = first + team; row < last; row += S::teams) {
         const float mean = p.statistics[row * 2], inverse_std = p.statistics[row * 2 + 1];
         float normal[S::held], g[S::held], along_bias = 0.0f, along_weight = 0.0f;
-        read_row<S>(p.x + row * p.x_row, channels, normal);
-        read_row<S>(p.dy + row * p.dy_row, channels, g);
+        read_row<S>(stored<X>(p.x) + row * p.x_row, channels, whole, normal);
+        read_row<S>(stored<Y>(p.dy) + row * p.dy_row, channels, whole, g);
+        float gate[gated ? S::held : 1];
+        if constexpr (gated) read_row<S>(stored<Y>(p.gate) + row * p.gate_row, channels, whole, gate);
         for (int k = 0; k < S::held; ++k) {
             const int c = channel_of<S>(k);
             if (c >= channels) continue;
             const float weight = p.weight[c];
             normal[k] = (normal[k] - mean) * inverse_std;
-            if (gated) {
-                const float z = p.gate[row * p.gate_row + c], s = sigmoid(z);
+            if constexpr (gated) {
+                const float z = gate[k], s = sigmoid(z);
                 const float out = normal[k] * weight + p.bias[c];
-                p.dgate[row * p.dgate_row + c] = g[k] * out * (s * (1.0f + z * (1.0f - s)));
+                gate[k] = g[k] * out * (s * (1.0f + z * (1.0f - s)));
                 g[k] *= z * s;
             }
             dweight[k] += g[k] * normal[k];
@@ -129,15 +161,16 @@ backward_kernel(mm_layer_norm_backward_params p, int64_t rows_each, float* parti
             along_bias += g[k];
             along_weight += g[k] * normal[k];
         }
+        if constexpr (gated) write_row<S>(stored<Y>(p.dgate) + row * p.dgate_row, channels, whole, gate);
         along_bias = team_sum<S>(along_bias, shared.sums) * share;
         along_weight = team_sum<S>(along_weight, shared.sums) * share;
-        float* dx = p.dx + row * p.dx_row;
-        for (int k = 0; k < S::held; ++k) {
-            const int c = channel_of<S>(k);
-            if (c >= channels) continue;
-            const float out = (g[k] - along_bias - normal[k] * along_weight) * inverse_std;
-            dx[c] = p.accumulate_dx ? dx[c] + out : out;
+        X* dx = stored<X>(p.dx) + row * p.dx_row;
+        for (int k = 0; k < S::held; ++k) g[k] = (g[k] - along_bias - normal[k] * along_weight) * inverse_std;
+        if (p.accumulate_dx) {
+            read_row<S>(dx, channels, whole, normal);
+            for (int k = 0; k < S::held; ++k) g[k] += normal[k];
         }
+        write_row<S>(dx, channels, whole, g);
     }
 
     if (!partial) return;
@@ -163,18 +196,47 @@ struct WeightGradients {
 };
 
 // Calls go(Shape) with the smallest shape that holds a row.
-template <class Go>
+template <int side, class Go>
 mm_status with_shape(mm_stream* stream, const char* what, int64_t channels, Go&& go) {
-    if (channels <= 64) return go(Shape<32, 2>{});
-    if (channels <= 128) return go(Shape<32, 4>{});
-    if (channels <= 256) return go(Shape<32, 8>{});
-    if (channels <= 512) return go(Shape<64, 8>{});
-    if (channels <= 1024) return go(Shape<128, 8>{});
-    if (channels <= 2048) return go(Shape<256, 8>{});
-    if (channels <= 4096) return go(Shape<512, 8>{});
-    if (channels <= 8192) return go(Shape<512, 16>{});
+    if (channels <= 64) return go(Shape<32, 2, side>{});
+    if (channels <= 128) return go(Shape<32, 4, side>{});
+    if (channels <= 256) return go(Shape<32, 8, side>{});
+    if (channels <= 512) return go(Shape<64, 8, side>{});
+    if (channels <= 1024) return go(Shape<128, 8, side>{});
+    if (channels <= 2048) return go(Shape<256, 8, side>{});
+    if (channels <= 4096) return go(Shape<512, 8, side>{});
+    if (channels <= 8192) return go(Shape<512, 16, side>{});
     return stream->fail(MM_UNSUPPORTED, "%s: rows of %lld channels are wider than the 8192 that fit in a block", what,
                         (long long)channels);
+}
+
+// Which rows there are kernels for: all float32, all bfloat16, and, where there is no gate, from float32 to bfloat16
+// (the block's first norm, whose input is the residual stream).
+template <class Params, class Go>
+mm_status with_rows(mm_stream* stream, const char* what, const Params& p, Go&& go) {
+    return with_storages(stream, what, p.x_dtype, p.y_dtype, [&](auto x, auto y) {
+        using X = decltype(x);
+        using Y = decltype(y);
+        constexpr bool same = std::is_same_v<X, Y>;
+        const auto with_gate = [&](auto gated) {
+            constexpr int side = sizeof(Y) == 2 ? 2 : 1;
+            return with_shape<side>(stream, what, p.channels, [&](auto shape) { return go(shape, gated, x, y); });
+        };
+        if constexpr (same) {
+            return p.gate ? with_gate(std::true_type()) : with_gate(std::false_type());
+        } else if constexpr (std::is_same_v<X, float>) {
+            if (!p.gate) return with_gate(std::false_type());
+        }
+        if constexpr (!same)
+            return stream->fail(MM_UNSUPPORTED, "%s: no kernel has x as dtype %d and y as dtype %d", what,
+                                (int)p.x_dtype, (int)p.y_dtype);
+    });
+}
+
+// Whether pairs of channels can be read at once.
+template <class... Pointers>
+bool are_pairs(int64_t all_counts, Pointers... pointers) {
+    return all_counts % 2 == 0 && ((reinterpret_cast<uintptr_t>(pointers) | ... | 0) & 7) == 0;
 }
 
 }  // namespace
@@ -184,12 +246,14 @@ mm_status layer_norm_forward(mm_stream* stream, const mm_layer_norm_forward_para
     p.x_row = row_stride(p.x_row, p.channels);
     p.y_row = row_stride(p.y_row, p.channels);
     p.gate_row = row_stride(p.gate_row, p.channels);
-    return with_shape(stream, "layer_norm_forward", p.channels, [&](auto shape) {
+    const char* what = "layer_norm_forward";
+    const bool whole = are_pairs(p.channels | p.x_row | p.y_row | p.gate_row, p.x, p.y, p.gate);
+    return with_rows(stream, what, p, [&](auto shape, auto gated, auto x, auto y) {
         using S = decltype(shape);
         const int64_t fill = (int64_t)std::max(1, stream->multiprocessors) * (2048 / S::threads);
         const dim3 blocks((unsigned)std::min(ceil_div(p.rows, S::teams), fill));
-        return launch(stream, "layer_norm_forward", p.gate ? forward_kernel<S, true> : forward_kernel<S, false>,
-                      blocks, S::threads, sizeof(WarpSums<S>), p);
+        return launch(stream, what, forward_kernel<S, decltype(gated)::value, decltype(x), decltype(y)>, blocks,
+                      S::threads, sizeof(WarpSums<S>), p, whole);
     });
 }
 
@@ -201,7 +265,9 @@ mm_status layer_norm_backward(mm_stream* stream, const mm_layer_norm_backward_pa
     p.gate_row = row_stride(p.gate_row, p.channels);
     p.dgate_row = row_stride(p.dgate_row, p.channels);
     const char* what = "layer_norm_backward";
-    return with_shape(stream, what, p.channels, [&](auto shape) {
+    const bool whole = are_pairs(p.channels | p.x_row | p.dy_row | p.dx_row | p.gate_row | p.dgate_row, p.x, p.dy,
+                                 p.dx, p.gate, p.dgate);
+    return with_rows(stream, what, p, [&](auto shape, auto gated, auto x, auto y) {
         using S = decltype(shape);
         // Enough blocks to fill any device several times over, enough rows in each for the sums to be small beside
         // them.
@@ -211,8 +277,8 @@ mm_status layer_norm_backward(mm_stream* stream, const mm_layer_norm_backward_pa
         Workspace partial(stream, sums ? blocks * 2 * p.channels : 0);
         if (partial.status() != MM_OK) return partial.status();
         const mm_status status =
-            launch(stream, what, p.gate ? backward_kernel<S, true> : backward_kernel<S, false>,
-                   dim3((unsigned)blocks), S::threads, sizeof(TeamGradients<S>), p, rows_each,
+            launch(stream, what, backward_kernel<S, decltype(gated)::value, decltype(x), decltype(y)>,
+                   dim3((unsigned)blocks), S::threads, sizeof(TeamGradients<S>), p, whole, rows_each,
                    sums ? partial.data() : nullptr);
         if (status != MM_OK || !sums) return status;
         return add_partial_sums<2>(stream, what, (const float*)partial.data(), blocks, p.channels,

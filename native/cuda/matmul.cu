@@ -1,23 +1,49 @@
 // C = op(A) op(B): one tiled product (tile.cuh, product.cuh) for the four ways in which the operands may lie, since
 // a transpose is only the question whether k runs along the stored rows or across them.
+//
+// Where products are of bfloat16, A, which is activations, is rounded in memory if it does not lie there as bfloat16
+// already (inside the block it does), and B, which is mostly weights, on its way into shared memory.
+#include "bfloat16_rows.cuh"
 #include "matrix_operand.cuh"
 #include "product.cuh"
 
 namespace medmamba::cuda {
 
-mm_status matmul(mm_stream* stream, const mm_matmul_params* p) {
-    if (p->batch <= 0 || p->m <= 0 || p->n <= 0) return MM_OK;
-    const int64_t a_row = row_stride(p->a_row, p->transpose_a ? p->m : p->k);
+namespace {
+
+// Element: what is multiplied; StoredB: what B is in memory. A is in memory what is multiplied.
+template <class Element, class StoredB>
+mm_status multiply_as(mm_stream* stream, const mm_matmul_params* p, const float* of_a, int64_t a_row, int64_t a_batch,
+                      const Output& output) {
     const int64_t b_row = row_stride(p->b_row, p->transpose_b ? p->k : p->n);
-    const Output output{p->c, row_stride(p->c_row, p->n), p->c_batch, p->m, p->n, p->bias,
-                        p->accumulate != 0, p->relu != 0};
     const auto with = [&](auto a, auto b) { return multiply(stream, "matmul", p->batch, p->k, a, b, output); };
     const auto with_b = [&](auto a) {
-        return p->transpose_b ? with(a, Matrix<true>(p->b, b_row, p->b_batch, p->n, p->k))
-                              : with(a, Matrix<false>(p->b, b_row, p->b_batch, p->n, p->k));
+        return p->transpose_b ? with(a, Matrix<Element, StoredB, true>(p->b, b_row, p->b_batch, p->n, p->k))
+                              : with(a, Matrix<Element, StoredB, false>(p->b, b_row, p->b_batch, p->n, p->k));
     };
-    return p->transpose_a ? with_b(Matrix<false>(p->a, a_row, p->a_batch, p->m, p->k))
-                          : with_b(Matrix<true>(p->a, a_row, p->a_batch, p->m, p->k));
+    return p->transpose_a ? with_b(Matrix<Element, Element, false>(of_a, a_row, a_batch, p->m, p->k))
+                          : with_b(Matrix<Element, Element, true>(of_a, a_row, a_batch, p->m, p->k));
+}
+
+}  // namespace
+
+mm_status matmul(mm_stream* stream, const mm_matmul_params* p) {
+    if (p->batch <= 0 || p->m <= 0 || p->n <= 0) return MM_OK;
+    const int64_t a_rows = p->transpose_a ? p->k : p->m, a_columns = p->transpose_a ? p->m : p->k;
+    const int64_t a_row = row_stride(p->a_row, a_columns);
+    return with_storages(stream, "matmul", p->b_dtype, p->c_dtype, [&](auto b, auto) {
+        const Output output{p->c, p->c_dtype, row_stride(p->c_row, p->n), p->c_batch, p->m, p->n, p->bias,
+                            p->accumulate != 0, p->relu != 0};
+        const bool is_bf16 = stream->precision == Precision::bf16 || p->a_dtype == MM_BFLOAT16 ||
+                             p->b_dtype == MM_BFLOAT16;
+        if constexpr (std::is_same_v<decltype(b), float>) {
+            if (!is_bf16) return multiply_as<float, float>(stream, p, p->a, a_row, p->a_batch, output);
+        }
+        const int64_t matrices = p->a_batch ? p->batch : 1;
+        const BFloat16Rows a(stream, "matmul", {p->a, p->a_dtype, a_row, p->a_batch, matrices, a_rows, a_columns});
+        if (a.status() != MM_OK) return a.status();
+        return multiply_as<BFloat16, decltype(b)>(stream, p, a.data(), a.row(), a.batch(), output);
+    });
 }
 
 }  // namespace medmamba::cuda

@@ -1,6 +1,8 @@
 // One thread an element of the output, neighbours beside each other: every range is read once, whole lines at a time.
 #include "partial_sums.cuh"
 
+#include <type_traits>
+
 namespace medmamba::cuda {
 
 namespace {
@@ -15,8 +17,11 @@ __global__ void __launch_bounds__(threads) add_ranges_kernel(const float* sums, 
 #pragma unroll 8
     for (int64_t range = 1; range < ranges; ++range) sum += sums[range * count + index];
     const int64_t column = index % output.columns, row = index / output.columns;
-    float* c = output.c + row / output.rows * output.batch + row % output.rows * output.row + column;
-    *c = output.finished(sum, output.accumulate ? *c : 0.0f, column);
+    const int64_t place = row / output.rows * output.batch + row % output.rows * output.row + column;
+    output.as_stored([&](auto* c) {
+        using C = std::remove_reference_t<decltype(*c)>;
+        c[place] = rounded<C>(output.finished(sum, output.accumulate ? to_float(c[place]) : 0.0f, column));
+    });
 }
 
 }  // namespace

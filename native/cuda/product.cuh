@@ -6,6 +6,8 @@
 // order (partial_sums.cuh). All cuts follow from the shape alone, so bits do not depend on the device.
 #pragma once
 
+#include <type_traits>
+
 #include "partial_sums.cuh"
 #include "tile.cuh"
 #include "tile_math.cuh"
@@ -15,12 +17,13 @@ namespace medmamba::cuda {
 struct Cut {
     bool large;  // tiles of 128 rows, else 64
     int64_t m_blocks, n_blocks, matrices;
-    int64_t steps, ranges, range_steps;  // of k: all, and in how many ranges of how many
+    int64_t k, steps, ranges, range_steps;  // steps of k: all, and in how many ranges of how many
 
     int64_t blocks() const { return m_blocks * n_blocks * matrices * ranges; }
 };
 
-inline Cut cut_product(int64_t matrices, int64_t m, int64_t n, int64_t k) {
+// `step`: k_step of what the panels hold.
+inline Cut cut_product(int64_t matrices, int64_t m, int64_t n, int64_t k, int step) {
     constexpr int64_t wanted_blocks = 264;    // two for each multiprocessor of an H200
     constexpr int64_t least_range_steps = 4;  // below that, adding the ranges takes longer than a range
     const auto cut_for = [&](bool large) {
@@ -29,7 +32,8 @@ inline Cut cut_product(int64_t matrices, int64_t m, int64_t n, int64_t k) {
         cut.m_blocks = ceil_div(m, large ? LargeTile::rows : SmallTile::rows);
         cut.n_blocks = ceil_div(n, LargeTile::columns);
         cut.matrices = matrices;
-        cut.steps = ceil_div(k, k_step);
+        cut.k = k;
+        cut.steps = ceil_div(k, step);
         const int64_t tiles = matrices * cut.m_blocks * cut.n_blocks;
         const int64_t most = cut.steps / least_range_steps, wanted = wanted_blocks / tiles;
         const int64_t ranges = wanted < most ? wanted : most;
@@ -43,17 +47,19 @@ inline Cut cut_product(int64_t matrices, int64_t m, int64_t n, int64_t k) {
 
 template <class Math, class Shape, class A, class B>
 struct ProductShared {
-    Panel<Shape::rows, A::k_along, Math::along_padding> a[2];
-    Panel<Shape::columns, B::k_along, Math::along_padding> b[2];
+    using PanelA = Panel<typename Math::Element, Shape::rows, A::k_along, Math::along_padding>;
+    using PanelB = Panel<typename Math::Element, Shape::columns, B::k_along, Math::along_padding>;
+    PanelA a[2];
+    PanelB b[2];
 };
 
 // With 128 registers a thread, 16 warps find room on a multiprocessor.
 template <class Math, class Shape, class A, class B>
 __global__ void __launch_bounds__(Shape::threads, 512 / Shape::threads)
     multiply_tiles(A of_a, B of_b, Output output, Cut cut) {
-    auto& shared = shared_memory<ProductShared<Math, Shape, A, B>>();
-    using PanelA = Panel<Shape::rows, A::k_along, Math::along_padding>;
-    using PanelB = Panel<Shape::columns, B::k_along, Math::along_padding>;
+    using Shared = ProductShared<Math, Shape, A, B>;
+    auto& shared = shared_memory<Shared>();
+    constexpr int64_t step_k = k_step<typename Math::Element>;
 
     int64_t block = blockIdx.x;
     const int64_t column0 = block % cut.n_blocks * Shape::columns;
@@ -64,8 +70,9 @@ __global__ void __launch_bounds__(Shape::threads, 512 / Shape::threads)
     const int64_t steps_left = cut.steps - first_step;
     const int64_t steps = steps_left < cut.range_steps ? steps_left : cut.range_steps;
 
-    typename A::template Copy<PanelA, Shape::threads> copy_a(of_a, matrix, row0, first_step * k_step);
-    typename B::template Copy<PanelB, Shape::threads> copy_b(of_b, matrix, column0, first_step * k_step);
+    const int64_t k0 = first_step * step_k;
+    typename A::template Copy<typename Shared::PanelA, Shape::threads> copy_a(of_a, matrix, row0, k0);
+    typename B::template Copy<typename Shared::PanelB, Shape::threads> copy_b(of_b, matrix, column0, k0);
     const auto begin = [&](int panel) {
         copy_a.begin(shared.a[panel]);
         copy_b.begin(shared.b[panel]);
@@ -90,25 +97,29 @@ __global__ void __launch_bounds__(Shape::threads, 512 / Shape::threads)
         const int panel = (int)(step & 1);
         const bool more = step + 1 < steps;
         if (more) begin(panel ^ 1);
-        math.multiply(shared.a[panel], warp_row, shared.b[panel], warp_column);
+        const int64_t left = cut.k - k0 - step * step_k;
+        math.multiply(shared.a[panel], warp_row, shared.b[panel], warp_column, (int)(left < step_k ? left : step_k));
         if (more) finish(panel ^ 1);
     }
 
-    float* c = output.c + block * output.batch;
-    const bool whole_pairs = reinterpret_cast<uintptr_t>(c) % 8 == 0 && output.row % 2 == 0;
-    math.each_pair([&](int i, int j, float first, float second) {
-        const int64_t row = row0 + warp_row + i, column = column0 + warp_column + j;
-        if (row >= output.rows || column >= output.columns) return;
-        float* to = c + row * output.row + column;
-        const bool two = column + 1 < output.columns;
-        first = output.finished(first, output.accumulate ? to[0] : 0.0f, column);
-        if (two) second = output.finished(second, output.accumulate ? to[1] : 0.0f, column + 1);
-        if (two && whole_pairs) {
-            *reinterpret_cast<float2*>(to) = float2{first, second};
-        } else {
-            to[0] = first;
-            if (two) to[1] = second;
-        }
+    output.as_stored([&](auto* matrices) {
+        using C = std::remove_reference_t<decltype(*matrices)>;
+        C* c = matrices + block * output.batch;
+        const bool whole_pairs = reinterpret_cast<uintptr_t>(c) % (2 * sizeof(C)) == 0 && output.row % 2 == 0;
+        math.each_pair([&](int i, int j, float first, float second) {
+            const int64_t row = row0 + warp_row + i, column = column0 + warp_column + j;
+            if (row >= output.rows || column >= output.columns) return;
+            C* to = c + row * output.row + column;
+            const bool two = column + 1 < output.columns;
+            first = output.finished(first, output.accumulate ? to_float(to[0]) : 0.0f, column);
+            if (two) second = output.finished(second, output.accumulate ? to_float(to[1]) : 0.0f, column + 1);
+            if (two && whole_pairs) {
+                store(to, Floats<2>{{first, second}});
+            } else {
+                to[0] = rounded<C>(first);
+                if (two) to[1] = rounded<C>(second);
+            }
+        });
     });
 }
 
@@ -123,23 +134,22 @@ mm_status multiply_cut(mm_stream* stream, const char* what, const Cut& cut, cons
                       dim3(Shape::threads), sizeof(ProductShared<Math, Shape, A, B>), a, b, output, cut);
     };
     const auto with_math = [&](auto math) { return cut.large ? queue(math, LargeTile()) : queue(math, SmallTile()); };
-    switch (stream->precision) {
-        case Precision::tf32: return with_math(Tf32Math());
-        case Precision::bf16: return with_math(Bf16Math());
-        default: return with_math(Float32Math());
-    }
+    static_assert(std::is_same_v<typename A::Element, typename B::Element>);
+    if constexpr (std::is_same_v<typename A::Element, BFloat16>)
+        return with_math(Bf16Math());
+    else
+        return stream->precision == Precision::tf32 ? with_math(Tf32Math()) : with_math(Float32Math());
 }
 
 // `matrices` products, (output.rows, k) times (k, output.columns).
 template <class A, class B>
 mm_status multiply(mm_stream* stream, const char* what, int64_t matrices, int64_t k, const A& a, const B& b,
                    const Output& output) {
-    const Cut cut = cut_product(matrices, output.rows, output.columns, k);
+    const Cut cut = cut_product(matrices, output.rows, output.columns, k, k_step<typename A::Element>);
     if (cut.ranges == 1) return multiply_cut(stream, what, cut, a, b, output);
-    const int64_t matrix = output.rows * output.columns;
-    const Workspace sums(stream, cut.ranges * matrices * matrix);
+    const Workspace sums(stream, cut.ranges * matrices * output.rows * output.columns);
     if (sums.status() != MM_OK) return sums.status();
-    const Output partial{sums.data(), output.columns, matrix, output.rows, output.columns, nullptr, false, false};
+    const Output partial = partial_sums(sums.data(), output.rows, output.columns);
     const mm_status status = multiply_cut(stream, what, cut, a, b, partial);
     return status == MM_OK ? add_ranges(stream, what, sums.data(), cut.ranges, matrices, output) : status;
 }

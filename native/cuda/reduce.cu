@@ -14,12 +14,13 @@ namespace {
 constexpr int warps_per_block = threads_per_block / 32;
 
 // Sums along the last axis, of rows short enough for one warp each.
+template <class X>
 __global__ void __launch_bounds__(threads_per_block) sum_rows_kernel(mm_reduce_params p) {
     const int64_t o = thread_of_grid() / 32;
     if (o >= p.outer) return;
-    const float* x = p.x + o * p.reduced;
+    const X* x = stored<X>(p.x) + o * p.reduced;
     double total = 0.0;
-    for (int64_t r = threadIdx.x % 32; r < p.reduced; r += 32) total += (double)x[r];
+    for (int64_t r = threadIdx.x % 32; r < p.reduced; r += 32) total += (double)to_float(x[r]);
     total = warp_sum(total);
     if (threadIdx.x % 32 == 0) p.y[o] = (float)(p.scale * total);
 }
@@ -31,13 +32,14 @@ struct WarpSums {
     double of_warp[warps_per_block];
 };
 
+template <class X>
 __global__ void __launch_bounds__(threads_per_block)
 sum_pieces_kernel(mm_reduce_params p, int64_t pieces, double* partial) {
     const int64_t o = blockIdx.x / pieces, first = blockIdx.x % pieces * piece_length;
     const int64_t last = first + piece_length < p.reduced ? first + piece_length : p.reduced;
-    const float* x = p.x + o * p.reduced;
+    const X* x = stored<X>(p.x) + o * p.reduced;
     double total = 0.0;
-    for (int64_t r = first + threadIdx.x; r < last; r += threads_per_block) total += (double)x[r];
+    for (int64_t r = first + threadIdx.x; r < last; r += threads_per_block) total += (double)to_float(x[r]);
     total = block_sum(total, shared_memory<WarpSums>().of_warp);
     if (threadIdx.x == 0) partial[blockIdx.x] = total;
 }
@@ -48,17 +50,19 @@ add_pieces_kernel(mm_reduce_params p, int64_t pieces, const double* partial) {
     if (threadIdx.x == 0) p.y[blockIdx.x] = (float)(p.scale * total);
 }
 
+template <class X>
 mm_status reduce_rows(mm_stream* stream, const mm_reduce_params* params) {
     if (params->reduced <= 1024) {
-        return launch(stream, "reduce", sum_rows_kernel, dim3((unsigned)ceil_div(params->outer, warps_per_block)),
+        return launch(stream, "reduce", sum_rows_kernel<X>, dim3((unsigned)ceil_div(params->outer, warps_per_block)),
                       threads_per_block, 0, *params);
     }
     const int64_t pieces = ceil_div(params->reduced, piece_length);
     Workspace partial(stream, params->outer * pieces * 2);
     if (partial.status() != MM_OK) return partial.status();
     double* sums = reinterpret_cast<double*>(partial.data());
-    const mm_status status = launch(stream, "reduce", sum_pieces_kernel, dim3((unsigned)(params->outer * pieces)),
-                                    threads_per_block, sizeof(WarpSums), *params, pieces, sums);
+    const mm_status status = launch(stream, "reduce", sum_pieces_kernel<X>,
+                                    dim3((unsigned)(params->outer * pieces)), threads_per_block,
+                                    sizeof(WarpSums), *params, pieces, sums);
     if (status != MM_OK) return status;
     return launch(stream, "reduce", add_pieces_kernel, dim3((unsigned)params->outer), threads_per_block,
                   sizeof(WarpSums), *params, pieces, sums);
@@ -66,6 +70,7 @@ mm_status reduce_rows(mm_stream* stream, const mm_reduce_params* params) {
 
 // Sums along an axis before the last. A block has a tile of columns and a range of rows of one `outer`. A single
 // range needs no second launch.
+template <class X>
 __global__ void __launch_bounds__(column_threads)
 sum_columns_kernel(mm_reduce_params p, ColumnTiles tiles, double* partial) {
     const int64_t tile = blockIdx.x % tiles.tiles, of_tile = blockIdx.x / tiles.tiles;
@@ -73,8 +78,8 @@ sum_columns_kernel(mm_reduce_params p, ColumnTiles tiles, double* partial) {
     const int64_t column = tile * tiles.width + threadIdx.x % tiles.width;
     const int64_t first = range * tiles.rows_each;
     const int64_t last = first + tiles.rows_each < tiles.rows ? first + tiles.rows_each : tiles.rows;
-    const float* x = p.x + o * tiles.rows * tiles.columns + column;
-    const auto add = [&](int64_t row, double(&total)[1]) { total[0] += (double)x[row * tiles.columns]; };
+    const X* x = stored<X>(p.x) + o * tiles.rows * tiles.columns + column;
+    const auto add = [&](int64_t row, double(&total)[1]) { total[0] += (double)to_float(x[row * tiles.columns]); };
     double total[1];
     if (!sum_column<1>(shared_memory<ColumnSums<1>>(), tiles.width, column < tiles.columns, first, last, add, total))
         return;
@@ -93,6 +98,7 @@ struct ScaledSum {
     }
 };
 
+template <class X>
 mm_status reduce_columns(mm_stream* stream, const mm_reduce_params* params) {
     const ColumnTiles tiles(params->reduced, params->inner, 512);
     const int64_t columns = params->outer * params->inner;
@@ -100,8 +106,9 @@ mm_status reduce_columns(mm_stream* stream, const mm_reduce_params* params) {
     if (partial.status() != MM_OK) return partial.status();
     double* sums = reinterpret_cast<double*>(partial.data());
     const mm_status status =
-        launch(stream, "reduce", sum_columns_kernel, dim3((unsigned)(params->outer * tiles.ranges * tiles.tiles)),
-               column_threads, sizeof(ColumnSums<1>), *params, tiles, sums);
+        launch(stream, "reduce", sum_columns_kernel<X>,
+               dim3((unsigned)(params->outer * tiles.ranges * tiles.tiles)), column_threads,
+               sizeof(ColumnSums<1>), *params, tiles, sums);
     if (status != MM_OK || tiles.ranges == 1) return status;
     return add_partial_sums<1>(stream, "reduce", (const double*)sums, tiles.ranges, columns,
                                ScaledSum{params->scale, params->y});
@@ -111,7 +118,10 @@ mm_status reduce_columns(mm_stream* stream, const mm_reduce_params* params) {
 
 mm_status reduce(mm_stream* stream, const mm_reduce_params* params) {
     if (params->outer == 0 || params->inner == 0) return MM_OK;
-    return params->inner == 1 ? reduce_rows(stream, params) : reduce_columns(stream, params);
+    return with_storage(stream, "reduce", params->x_dtype, [&](auto x) {
+        using X = decltype(x);
+        return params->inner == 1 ? reduce_rows<X>(stream, params) : reduce_columns<X>(stream, params);
+    });
 }
 
 }  // namespace medmamba::cuda

@@ -4,27 +4,32 @@
 // Directions run side by side, each to a copy of its own of y (of du, backward), which are added at the end: that
 // reads and writes less than 1.3 times what one block visiting all four would, and there are four times as many
 // blocks. A run of images is as many as keep the copies within `most_floats`.
+//
+// What comes from memory and what goes there, the copies included, is kept as T, float32 or bfloat16; the parameters
+// and their gradients are float32.
 #pragma once
 
 #include <type_traits>
 
-#include "scan_passes.cuh"
+#include "scan4_rows.cuh"
 #include "scan_sums.cuh"
 
 namespace medmamba::cuda {
 
 constexpr int directions = 4;
 
+template <class T>
 struct Scan4 : ScanShape {
     int64_t images;  // of this run
     int height, width, rank, columns;
     int dt_row;    // rank rounded up to whole float4
     bool vectors;  // rows of u and dy can be copied 16 bytes at a time
-    const float *u, *projected, *dt_weight, *dt_bias, *A_log, *skip, *dy;
-    float* y;           // (4, images, pixels, D)
-    float* du;          // (4, images, pixels, D)
-    float* dprojected;  // (blocks, images, pixels, 4, columns)
-    float* gradients;   // (images, segments, gradient_floats)
+    const T *u, *projected, *dy;
+    const float *dt_weight, *dt_bias, *A_log, *skip;
+    T* y;              // (4, images, pixels, D)
+    T* du;             // (4, images, pixels, D)
+    T* dprojected;     // (blocks, images, pixels, 4, columns)
+    float* gradients;  // (images, segments, gradient_floats)
 
     // Of one image or segment: dA (4, D, N) | ddt_weight (4, D, R) | ddt_bias (4, D) | dskip (4, D)
     int64_t gradient_floats() const { return (int64_t)directions * channels * (states + rank + 2); }
@@ -42,9 +47,11 @@ struct Scan4 : ScanShape {
     template <class Params>
     void take_images(const Params& p, int64_t first, int64_t count) {
         images = count, sequences = images * directions;
-        u = p.u + first * length * channels;
-        projected = p.projected + first * length * directions * columns;
+        u = stored<T>(p.u) + first * length * channels;
+        projected = stored<T>(p.projected) + first * length * directions * columns;
     }
+    // Floats that `elements` of T take.
+    static int64_t floats(int64_t elements) { return ceil_div(elements * (int64_t)sizeof(T), sizeof(float)); }
 
     __device__ __forceinline__ float A(int64_t sequence, int channel, int state) const {
         return -expf(A_log[(sequence % directions * channels + channel) * states + state]);
@@ -62,13 +69,15 @@ struct Scan4 : ScanShape {
     }
 };
 
-template <int block_channels, Pass pass_, int lane_states, int thread_channels = 1>
+template <class T, int block_channels, Pass pass_, int lane_states, int thread_channels = 1>
 class Scan4Source {
 public:
-    using Problem = Scan4;
+    using Problem = Scan4<T>;
     using Tile = ScanTile<block_channels, lane_states, thread_channels, block_channels, group_states>;
     static constexpr Pass pass = pass_;
     static constexpr bool gated = false;
+    static constexpr bool is_widened = !std::is_same_v<T, float>;
+    static constexpr int staged_chunks = is_widened ? 1 : 2;  // as float32: what is widened has its other buffers
 
     struct Rows {
         float u[chunk_steps * Tile::input_row], B[chunk_steps * group_states], C[chunk_steps * group_states];
@@ -78,21 +87,23 @@ public:
     };
     using Staged = std::conditional_t<reads_dy<pass>, RowsAndGradient, Rows>;
 
-    // Behind the passes' shared memory: dt of two chunks, dt_weight, dt_bias and skip.
-    static size_t extra_bytes(const Scan4& problem) {
-        return (problem.dt_row * (2 * chunk_steps + Tile::channels) + 2 * Tile::channels) * sizeof(float);
+    // Behind the passes' shared memory: dt of the staged chunks, dt_weight, dt_bias and skip, and what is widened.
+    static size_t extra_bytes(const Problem& problem) {
+        const size_t floats = problem.dt_row * (staged_chunks * chunk_steps + Tile::channels) + 2 * Tile::channels;
+        return floats * sizeof(float) + (is_widened ? Chunks::bytes(problem.columns) : 0);
     }
 
-    const Scan4& problem;
+    const Problem& problem;
     const ScanPlace place;
     const int direction, first_channel, live_channels;
 
-    __device__ __forceinline__ Scan4Source(const Scan4& problem, float* extra)
+    __device__ __forceinline__ Scan4Source(const Problem& problem, float* extra)
         : problem(problem), place(problem), direction((int)(place.sequence % directions)),
           first_channel(place.block * Tile::channels),
           live_channels(min(Tile::channels, problem.channels - first_channel)),
-          dt_(extra), weight_(dt_ + 2 * chunk_steps * problem.dt_row),
+          dt_(extra), weight_(dt_ + staged_chunks * chunk_steps * problem.dt_row),
           dt_bias_(weight_ + problem.dt_row * Tile::channels), skip_(dt_bias_ + Tile::channels),
+          chunks_(skip_ + Tile::channels, problem.columns, direction * problem.columns % 2),
           own_channel_(threadIdx.x % Tile::channels), own_step_(threadIdx.x / Tile::channels),
           image_((int)(place.sequence / directions) * problem.length) {
         const int parameters = direction * problem.channels + first_channel;
@@ -114,6 +125,20 @@ public:
     // Starts the copies of a chunk's rows; those past its end become zero. A warp copies whole rows of `projected`.
     __device__ __forceinline__ void stage(Staged& to, int buffer, int chunk, int group) {
         const int count = problem.steps(chunk), lane = threadIdx.x % warp_lanes, pixel = lane_pixel(chunk);
+        if constexpr (is_widened) {
+#pragma unroll 2
+            for (int t = threadIdx.x / warp_lanes; t < chunk_steps; t += Tile::warps) {
+                const int row = __shfl_sync(whole_warp, pixel, t);
+                const T* from = problem.projected + direction * problem.columns;
+                chunks_.stage_projected(buffer, t, projected_row(from, row), t < count);
+            }
+            if constexpr (reads_u<pass>) stage_channels(chunks_.u(buffer), problem.u, count, pixel);
+            if constexpr (reads_dy<pass>) stage_channels(chunks_.dy(buffer), problem.dy, count, pixel);
+        } else {
+            stage_floats(to, buffer, count, pixel, lane, group);
+        }
+    }
+    __device__ __forceinline__ void stage_floats(Staged& to, int buffer, int count, int pixel, int lane, int group) {
         const int n = lane % group_states, state = group * group_states + n;
         const bool is_C = lane >= group_states, copies_state = is_C ? reads_C<pass> : reads_B<pass>;
         const float* dt_from = problem.projected + direction * problem.columns;
@@ -138,12 +163,14 @@ public:
 
     // delta = softplus(dt_weight dt + dt_bias), and its slope in backward. A thread has one channel and every step of
     // one, two or four, four of its steps at a time.
-    __device__ __forceinline__ void enter(Staged&, int buffer, int chunk, float* delta, float* slope) {
+    __device__ __forceinline__ void enter(Staged& staged, int buffer, int chunk, int group, float* delta,
+                                          float* slope) {
         const int count = problem.steps(chunk);
+        if constexpr (is_widened) widen(staged, buffer, group);
 #pragma unroll 1
         for (int base = 0; base < count; base += together * steps_apart) {
             const int first = base + own_step_;
-            const float* dt = dt_ + (buffer * chunk_steps + first) * problem.dt_row;
+            const float* dt = staged_dt(buffer) + first * problem.dt_row;
             const float bias = dt_bias_[own_channel_];
             float pre[together];
 #pragma unroll
@@ -200,8 +227,9 @@ public:
         const int column = problem.rank + (index < group_states ? 0 : problem.states) + state;
         for (int step = threadIdx.x / warp_lanes; step < run_steps; step += Tile::warps) {
             const int t = run * run_steps + step;
-            float* row = projected_row(own_dprojected(), __shfl_sync(whole_warp, pixel, t));
-            if (t < count && state < problem.states) row[column] = sum_of_warps<Tile>(sums, run, step, index);
+            T* row = projected_row(own_dprojected(), __shfl_sync(whole_warp, pixel, t));
+            if (t < count && state < problem.states)
+                row[column] = rounded<T>(sum_of_warps<Tile>(sums, run, step, index));
         }
     }
 
@@ -211,7 +239,7 @@ public:
                        [&](int t) { return staged.dy[t * Tile::input_row + own_channel_]; });
         const int count = problem.steps(chunk), t = threadIdx.x % warp_lanes;
         // ddt = dpre . dt_weight: a lane has a step, a warp two columns at a time.
-        float* ddt = projected_row(own_dprojected(), lane_pixel(chunk));
+        T* ddt = projected_row(own_dprojected(), lane_pixel(chunk));
 #pragma unroll 1
         for (int r = threadIdx.x / warp_lanes * 2; r < problem.rank; r += Tile::warps * 2) {
             float sum[2] = {};
@@ -227,13 +255,14 @@ public:
             }
 #pragma unroll
             for (int i = 0; i < 2; ++i)
-                if (t < count && r + i < problem.rank) ddt[r + i] = group == 0 ? sum[i] : ddt[r + i] + sum[i];
+                if (t < count && r + i < problem.rank)
+                    ddt[r + i] = rounded<T>(group == 0 ? sum[i] : to_float(ddt[r + i]) + sum[i]);
         }
         // ddt_weight += dpre x dt: a thread has a channel and four columns at a time, in the order of chunks.
         const bool first = group == 0 && chunk == place.last_chunk;
 #pragma unroll 1
         for (int r = own_step_ * 4; r < problem.rank; r += steps_apart * 4) {
-            const float* dt = dt_ + buffer * chunk_steps * problem.dt_row + r;
+            const float* dt = staged_dt(buffer) + r;
             float sum[4] = {};
 #pragma unroll 4
             for (int step = 0; step < count; ++step) {
@@ -268,6 +297,7 @@ public:
     }
 
 private:
+    using Chunks = BFloat16Chunks<Tile, pass>;
     static constexpr int steps_apart = Tile::threads / Tile::channels, own_steps = chunk_steps / steps_apart;
     static constexpr int together = 4;  // of a thread's own steps
 
@@ -285,9 +315,28 @@ private:
     __device__ __forceinline__ Float* projected_row(Float* rows, int pixel) const {
         return row_at(rows, pixel, directions * problem.columns);
     }
-    __device__ __forceinline__ float* own_dprojected() const {
+    __device__ __forceinline__ T* own_dprojected() const {
         return problem.dprojected + place.block * problem.images * problem.length * directions * problem.columns +
                direction * problem.columns;
+    }
+    __device__ __forceinline__ float* staged_dt(int buffer) const {
+        return dt_ + buffer % staged_chunks * chunk_steps * problem.dt_row;
+    }
+    // The rows at hand as float32; ends with a barrier.
+    __device__ __forceinline__ void widen(Staged& to, int buffer, int group) const {
+        const int lane = threadIdx.x % warp_lanes, n = lane % group_states, state = group * group_states + n;
+        const bool is_C = lane >= group_states;
+        const int column = problem.rank + (is_C ? problem.states : 0) + state;
+        for (int t = threadIdx.x / warp_lanes; t < chunk_steps; t += Tile::warps) {
+            if (is_C ? reads_C<pass> : reads_B<pass>)
+                (is_C ? to.C : to.B)[t * group_states + n] =
+                    state < problem.states ? chunks_.at(buffer, t, column) : 0.0f;
+            for (int r = lane; r < problem.dt_row; r += warp_lanes)
+                dt_[t * problem.dt_row + r] = r < problem.rank ? chunks_.at(buffer, t, r) : 0.0f;
+        }
+        if constexpr (reads_u<pass>) Chunks::widen(chunks_.u(buffer), to.u);
+        if constexpr (reads_dy<pass>) Chunks::widen(chunks_.dy(buffer), to.dy);
+        __syncthreads();
     }
     // The block's part of its gradient set, from its first channel, of the gradient that has `width` floats a channel
     // and comes after `before` floats a channel.
@@ -298,47 +347,52 @@ private:
         return problem.gradients + (set * (problem.states + problem.rank + 2) + before) * all + first * width;
     }
 
-    __device__ __forceinline__ void stage_channels(float* to, const float* from, int count, int pixel) const {
+    __device__ __forceinline__ void stage_channels(T* to, const T* from, int count, int pixel) const {
         from += first_channel;
         if (problem.vectors) {
-            constexpr int row_vectors = Tile::channels / 4;
+            constexpr int vector = 16 / (int)sizeof(T), row_vectors = Tile::channels / vector;
 #pragma unroll
             for (int i = threadIdx.x; i < chunk_steps * row_vectors; i += Tile::threads) {
-                const int t = i / row_vectors, c = i % row_vectors * 4;
-                const float* row = row_at(from + c, __shfl_sync(whole_warp, pixel, t), problem.channels);
+                const int t = i / row_vectors, c = i % row_vectors * vector;
+                const T* row = row_at(from + c, __shfl_sync(whole_warp, pixel, t), problem.channels);
                 copy_async<16>(to + t * Tile::input_row + c, row, t < count && live(c));
             }
         } else {
 #pragma unroll 2
             for (int k = 0; k < own_steps; ++k) {
                 const int t = own_step_ + steps_apart * k, c = own_channel_;
-                const float* row = row_at(from + c, __shfl_sync(whole_warp, pixel, t), problem.channels);
-                copy_async<4>(to + t * Tile::input_row + c, row, t < count && live(c));
+                const T* row = row_at(from + c, __shfl_sync(whole_warp, pixel, t), problem.channels);
+                const bool there = t < count && live(c);
+                if constexpr (is_widened)
+                    to[t * Tile::input_row + c] = there ? *row : T{};  // no asynchronous copy moves 2 bytes
+                else
+                    copy_async<4>(to + t * Tile::input_row + c, row, there);
             }
         }
     }
 
     // Writes value(t) of the thread's own channel and steps to this direction's copy, or adds it.
     template <class Value>
-    __device__ __forceinline__ void write_channels(float* copies, int chunk, bool first, Value&& value) const {
+    __device__ __forceinline__ void write_channels(T* copies, int chunk, bool first, Value&& value) const {
         const int count = live(own_channel_) ? problem.steps(chunk) : 0, pixel = lane_pixel(chunk);
-        float* own =
+        T* own =
             copies + direction * problem.images * problem.length * problem.channels + first_channel + own_channel_;
         const auto each_row = [&](auto&& write) {
 #pragma unroll 4
             for (int k = 0; k < own_steps; ++k) {
                 const int t = own_step_ + steps_apart * k;
-                float* to = row_at(own, __shfl_sync(whole_warp, pixel, t), problem.channels);
+                T* to = row_at(own, __shfl_sync(whole_warp, pixel, t), problem.channels);
                 if (t < count) write(to, value(t));
             }
         };
         if (first)
-            each_row([](float* to, float x) { *to = x; });
+            each_row([](T* to, float x) { *to = rounded<T>(x); });
         else
-            each_row([](float* to, float x) { *to += x; });
+            each_row([](T* to, float x) { *to = rounded<T>(to_float(*to) + x); });
     }
 
     float *dt_, *weight_, *dt_bias_, *skip_;
+    const Chunks chunks_;
     const int own_channel_, own_step_;  // where a thread has one channel, and its first step
     const int image_;  // index of the image's first pixel; 2^31 would need more than a run's workspace
     float dbias_[thread_channels] = {}, dskip_[thread_channels] = {};

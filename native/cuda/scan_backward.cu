@@ -41,22 +41,23 @@ struct WriteGradient {
 };
 
 // One run of images.
-template <int block_channels, int thread_channels>
-mm_status backward_run(mm_stream* stream, const mm_scan4_backward_params& p, const Scan4& problem, int64_t first) {
+template <class T, int block_channels, int thread_channels>
+mm_status backward_run(mm_stream* stream, const mm_scan4_backward_params& p, const Scan4<T>& problem, int64_t first) {
     constexpr const char* what = "scan4_backward";
     const int64_t image_u = (int64_t)problem.length * problem.channels;
     const int64_t image_projected = (int64_t)problem.length * directions * problem.columns;
     mm_status status = MM_OK;
     if constexpr (thread_channels == 1)
-        status = launch_segments<Scan4Source<block_channels, Pass::adjoint, 4>>(stream, what, problem);
+        status = launch_segments<Scan4Source<T, block_channels, Pass::adjoint, 4>>(stream, what, problem);
     if (status == MM_OK)
-        status =
-            launch_backward<Scan4Source<block_channels, Pass::backward, 4, thread_channels>>(stream, what, problem);
+        status = launch_backward<Scan4Source<T, block_channels, Pass::backward, 4, thread_channels>>(stream, what,
+                                                                                                     problem);
     if (status == MM_OK)
-        status = add_copies(stream, what, directions, problem.images * image_u, problem.du, p.du + first * image_u);
+        status = add_copies(stream, what, directions, problem.images * image_u, problem.du,
+                            stored<T>(p.du) + first * image_u);
     if (status == MM_OK && problem.blocks > 1)
         status = add_copies(stream, what, problem.blocks, problem.images * image_projected, problem.dprojected,
-                            p.dprojected + first * image_projected);
+                            stored<T>(p.dprojected) + first * image_projected);
     if (status != MM_OK) return status;
     const int64_t channels = (int64_t)directions * problem.channels;
     return add_parts(stream, what, problem.images * problem.segments, problem.gradient_floats(), problem.gradients,
@@ -64,31 +65,31 @@ mm_status backward_run(mm_stream* stream, const mm_scan4_backward_params& p, con
                                    p.ddt_weight, p.ddt_bias, p.dskip, first > 0});
 }
 
-template <int block_channels, int thread_channels>
+template <class T, int block_channels, int thread_channels>
 mm_status backward(mm_stream* stream, const mm_scan4_backward_params& p) {
-    Scan4 problem = {};
+    Scan4<T> problem = {};
     problem.take_shape(p, block_channels);
-    problem.vectors = problem.channels % 4 == 0 && ((uintptr_t)p.u | (uintptr_t)p.dy) % 16 == 0;
+    problem.vectors = problem.channels % (16 / sizeof(T)) == 0 && ((uintptr_t)p.u | (uintptr_t)p.dy) % 16 == 0;
     const int64_t image_u = (int64_t)problem.length * problem.channels;
     const int64_t image_projected = (int64_t)problem.length * directions * problem.columns;
     const int64_t du_copies = directions * image_u;
     const int64_t dprojected_copies = problem.blocks > 1 ? problem.blocks * image_projected : 0;
     const int64_t gradient_sets = problem.segments * problem.gradient_floats();
-    const int64_t image_floats = du_copies + dprojected_copies + gradient_sets;
+    const int64_t image_floats = gradient_sets + problem.floats(du_copies + dprojected_copies);
     const int64_t together = images_together(p.batch, image_floats);
     Workspace workspace(stream, problem.carry_floats() + together * image_floats);
     if (workspace.status() != MM_OK) return workspace.status();
     for (int64_t first = 0; first < p.batch; first += together) {
         const int64_t images = p.batch - first < together ? p.batch - first : together;
         problem.take_images(p, first, images);
-        problem.dy = p.dy + first * image_u;
+        problem.dy = stored<T>(p.dy) + first * image_u;
         problem.saved = p.checkpoints + first * directions * problem.chunks * problem.channels * problem.states;
         problem.place_carry(workspace.data());
-        problem.du = workspace.data() + problem.carry_floats();
-        problem.dprojected =
-            problem.blocks > 1 ? problem.du + images * du_copies : p.dprojected + first * image_projected;
-        problem.gradients = problem.du + images * (du_copies + dprojected_copies);
-        const mm_status status = backward_run<block_channels, thread_channels>(stream, p, problem, first);
+        problem.gradients = workspace.data() + problem.carry_floats();
+        problem.du = stored<T>(problem.gradients + images * gradient_sets);
+        problem.dprojected = problem.blocks > 1 ? problem.du + images * du_copies
+                                                : stored<T>(p.dprojected) + first * image_projected;
+        const mm_status status = backward_run<T, block_channels, thread_channels>(stream, p, problem, first);
         if (status != MM_OK) return status;
     }
     return MM_OK;
@@ -106,9 +107,12 @@ mm_status scan4_backward(mm_stream* stream, const mm_scan4_backward_params* para
                                        p.ddt_weight, p.ddt_bias, p.dskip, false});
     }
     const bool many = many_channels(p.batch * directions * p.channels);
-    if (many && p.channels % 48 == 0) return backward<48, 2>(stream, p);
-    if (many && p.channels % 32 == 0) return backward<32, 2>(stream, p);
-    return backward<32, 1>(stream, p);
+    return with_storage(stream, "scan4_backward", p.x_dtype, [&](auto element) {
+        using T = decltype(element);
+        if (many && p.channels % 48 == 0) return backward<T, 48, 2>(stream, p);
+        if (many && p.channels % 32 == 0) return backward<T, 32, 2>(stream, p);
+        return backward<T, 32, 1>(stream, p);
+    });
 }
 
 }  // namespace medmamba::cuda

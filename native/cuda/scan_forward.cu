@@ -17,32 +17,33 @@ namespace medmamba::cuda {
 
 namespace {
 
-template <int block_channels, int lane_states>
+template <class T, int block_channels, int lane_states>
 mm_status forward(mm_stream* stream, const mm_scan4_forward_params& p) {
     constexpr const char* what = "scan4_forward";
-    Scan4 problem = {};
+    Scan4<T> problem = {};
     problem.take_shape(p, block_channels);
-    problem.vectors = problem.channels % 4 == 0 && (uintptr_t)p.u % 16 == 0;
-    const int64_t image_floats = (int64_t)problem.length * problem.channels;
-    const int64_t together = images_together(p.batch, directions * image_floats);
-    Workspace workspace(stream, problem.carry_floats() + together * directions * image_floats);
+    problem.vectors = problem.channels % (16 / sizeof(T)) == 0 && (uintptr_t)p.u % 16 == 0;
+    const int64_t image_u = (int64_t)problem.length * problem.channels;
+    const int64_t together = images_together(p.batch, problem.floats(directions * image_u));
+    Workspace workspace(stream, problem.carry_floats() + problem.floats(together * directions * image_u));
     if (workspace.status() != MM_OK) return workspace.status();
     for (int64_t first = 0; first < p.batch; first += together) {
         const int64_t images = p.batch - first < together ? p.batch - first : together;
         problem.take_images(p, first, images);
         problem.place_carry(workspace.data());
-        problem.y = workspace.data() + problem.carry_floats();
+        problem.y = stored<T>(workspace.data() + problem.carry_floats());
         if (p.checkpoints)
             problem.checkpoints =
                 p.checkpoints + first * directions * problem.chunks * problem.channels * problem.states;
         mm_status status = MM_OK;
         if constexpr (lane_states == 4)
-            status = launch_segments<Scan4Source<block_channels, Pass::states, 4>>(stream, what, problem);
+            status = launch_segments<Scan4Source<T, block_channels, Pass::states, 4>>(stream, what, problem);
         if (status == MM_OK)
-            status = launch_forward<Scan4Source<block_channels, Pass::forward, lane_states>>(stream, what, problem);
+            status =
+                launch_forward<Scan4Source<T, block_channels, Pass::forward, lane_states>>(stream, what, problem);
         if (status == MM_OK)
-            status = add_copies(stream, what, directions, images * image_floats, problem.y,
-                                p.y + first * image_floats);
+            status = add_copies(stream, what, directions, images * image_u, problem.y,
+                                stored<T>(p.y) + first * image_u);
         if (status != MM_OK) return status;
     }
     return MM_OK;
@@ -58,9 +59,12 @@ int64_t scan4_checkpoint_count(int64_t batch, int64_t height, int64_t width, int
 mm_status scan4_forward(mm_stream* stream, const mm_scan4_forward_params* params) {
     if (params->batch * params->height * params->width * params->channels == 0) return MM_OK;
     const bool many = many_channels(params->batch * directions * params->channels);
-    if (many && params->channels % 96 == 0) return forward<96, 16>(stream, *params);
-    if (many && params->channels % 64 == 0) return forward<64, 16>(stream, *params);
-    return forward<32, 4>(stream, *params);
+    return with_storage(stream, "scan4_forward", params->x_dtype, [&](auto element) {
+        using T = decltype(element);
+        if (many && params->channels % 96 == 0) return forward<T, 96, 16>(stream, *params);
+        if (many && params->channels % 64 == 0) return forward<T, 64, 16>(stream, *params);
+        return forward<T, 32, 4>(stream, *params);
+    });
 }
 
 }  // namespace medmamba::cuda

@@ -126,7 +126,8 @@ struct Turn {
 
 template <class Source, class Memory, class Turn>
 __device__ __forceinline__ void start_copies(Source& source, Memory& memory, const Turn& turn) {
-    if (turn.there(source.problem)) source.stage(memory.staged[turn.buffer], turn.buffer, turn.chunk, turn.group);
+    if (turn.there(source.problem))
+        source.stage(memory.staged[turn.buffer % Source::staged_chunks], turn.buffer, turn.chunk, turn.group);
     copy_async_commit();
 }
 
@@ -185,7 +186,7 @@ constexpr int resident_backward_blocks = (Tile::thread_channels == 1 ? 384 : 288
 
 template <class Source>
 struct ForwardMemory {
-    typename Source::Staged staged[2];
+    typename Source::Staged staged[Source::staged_chunks];
     float delta[chunk_steps * Source::Tile::delta_row];  // and y, which takes its place
 };
 
@@ -204,8 +205,8 @@ __global__ void __launch_bounds__(Source::Tile::threads, resident_blocks<typenam
     for (; turn.there(problem); turn.advance()) {
         open_turn(source, memory, turn);
         const int chunk = turn.chunk, group = turn.group, buffer = turn.buffer;
-        typename Source::Staged& staged = memory.staged[buffer];
-        source.enter(staged, buffer, chunk, memory.delta, nullptr);
+        typename Source::Staged& staged = memory.staged[buffer % Source::staged_chunks];
+        source.enter(staged, buffer, chunk, group, memory.delta, nullptr);
         if (turn.opens_group()) {
             thread.load_A2(source, 0, group, A2);
             set_zero(h);
@@ -246,8 +247,8 @@ __global__ void __launch_bounds__(Source::Tile::threads, resident_blocks<typenam
     for (; turn.there(problem); turn.advance()) {
         open_turn(source, memory, turn);
         const int chunk = turn.chunk, group = turn.group, buffer = turn.buffer;
-        typename Source::Staged& staged = memory.staged[buffer];
-        source.enter(staged, buffer, chunk, memory.delta, nullptr);
+        typename Source::Staged& staged = memory.staged[buffer % Source::staged_chunks];
+        source.enter(staged, buffer, chunk, group, memory.delta, nullptr);
         if (turn.opens_group()) {
             thread.load_A2(source, 0, group, A2);
             set_zero(h);
@@ -292,7 +293,7 @@ __global__ void __launch_bounds__(link_threads) scan_link_kernel(Problem problem
 
 template <class Source>
 struct BackwardMemory {
-    typename Source::Staged staged[2];
+    typename Source::Staged staged[Source::staged_chunks];
     RunStates<typename Source::Tile> runs;
     WarpSums<typename Source::Tile> sums;
     float delta[chunk_steps * Source::Tile::delta_row];
@@ -314,8 +315,8 @@ __global__ void __launch_bounds__(Source::Tile::threads, resident_backward_block
     for (; turn.there(problem); turn.advance()) {
         open_turn(source, memory, turn);
         const int chunk = turn.chunk, group = turn.group, buffer = turn.buffer;
-        typename Source::Staged& staged = memory.staged[buffer];
-        source.enter(staged, buffer, chunk, memory.delta, memory.slope);
+        typename Source::Staged& staged = memory.staged[buffer % Source::staged_chunks];
+        source.enter(staged, buffer, chunk, group, memory.delta, memory.slope);
 #pragma unroll
         for (int k = 0; k < Tile::thread_channels; ++k) {
             const int channel = source.first_channel + thread.channel(k);

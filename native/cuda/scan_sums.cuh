@@ -2,12 +2,15 @@
 // the order of the places.
 #pragma once
 
+#include "storage.cuh"
 #include "stream.cuh"
 
 namespace medmamba::cuda {
 
 // y[i] = sum over copies of x[copy, i]: a few large copies.
 mm_status add_copies(mm_stream* stream, const char* what, int64_t copies, int64_t count, const float* x, float* y);
+mm_status add_copies(mm_stream* stream, const char* what, int64_t copies, int64_t count, const BFloat16* x,
+                     BFloat16* y);
 
 constexpr int part_lanes = 8, part_columns = 32;
 

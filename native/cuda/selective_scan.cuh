@@ -63,6 +63,7 @@ public:
     using Problem = SelectiveScan;
     using Tile = ScanTile<channels, 4, 1, channels + 1, group_states + 4>;
     static constexpr Pass pass = pass_;
+    static constexpr int staged_chunks = 2;
     static constexpr bool gated = true;
 
     struct Rows {
@@ -116,7 +117,7 @@ public:
 
     // delta' = softplus?(delta + delta_bias), and its slope in backward; dy there takes the gate's factor, and z
     // becomes what the scan's output is multiplied by for dz.
-    __device__ __forceinline__ void enter(Staged& staged, int, int chunk, float* delta, float* slope) {
+    __device__ __forceinline__ void enter(Staged& staged, int, int chunk, int, float* delta, float* slope) {
         const int t = step();
         for (int c = warp(); c < channels; c += Tile::warps) {
             const int place = t * Tile::delta_row + c;

@@ -2,7 +2,7 @@
 //
 // Rows are dense and a row has twice the channels of a half, so pair j of an image's halves, counted over all
 // its pixels, is channels 2j and 2j + 1 of the whole: rows play no part, only the image does (for DropPath).
-// A thread weaves four pairs: 16 bytes of each half, 32 of the whole. Bound by memory.
+// A thread weaves four pairs: 16 bytes of each half (8 of bfloat16), 32 of the whole. Bound by memory.
 #include "each_vector.cuh"
 
 namespace medmamba::cuda {
@@ -19,12 +19,13 @@ __device__ __forceinline__ float& woven(Floats<width> (&whole)[2], int place) {
     return whole[place / width].lane[place % width];
 }
 
+template <class Branch>
 __global__ void __launch_bounds__(threads_per_block)
 forward_kernel(mm_shuffle_residual_forward_params p, int64_t pairs_per_image, bool aligned) {
     each_vector(p.batch * pairs_per_image, aligned, [&](int64_t i, auto width) {
         constexpr int pairs = decltype(width)::value;
         const float path_scale = scale_of(p.path_scale, i, pairs_per_image);
-        const auto left = load(p.left + i, width), right = load(p.right + i, width);
+        const auto left = load(stored<Branch>(p.left) + i, width), right = load(stored<Branch>(p.right) + i, width);
         Floats<pairs> whole[2] = {load(p.x + 2 * i, width), load(p.x + 2 * i + pairs, width)};
         for (int j = 0; j < pairs; ++j) {
             woven(whole, 2 * j) += left.lane[j];
@@ -35,21 +36,22 @@ forward_kernel(mm_shuffle_residual_forward_params p, int64_t pairs_per_image, bo
     });
 }
 
+template <class Branch>
 __global__ void __launch_bounds__(threads_per_block)
 backward_kernel(mm_shuffle_residual_backward_params p, int64_t pairs_per_image, bool aligned) {
     each_vector(p.batch * pairs_per_image, aligned, [&](int64_t i, auto width) {
         constexpr int pairs = decltype(width)::value;
         const float path_scale = scale_of(p.path_scale, i, pairs_per_image);
         Floats<pairs> whole[2] = {load(p.dy + 2 * i, width), load(p.dy + 2 * i + pairs, width)};
-        auto left = load(p.left + i, width), right = left;
+        auto left = load(stored<Branch>(p.left) + i, width), right = left;
         for (int j = 0; j < pairs; ++j) {
             left.lane[j] = left.lane[j] > 0.0f ? woven(whole, 2 * j) : 0.0f;
             right.lane[j] = woven(whole, 2 * j + 1) * path_scale;
         }
         store(p.dx + 2 * i, whole[0]);
         store(p.dx + 2 * i + pairs, whole[1]);
-        store(p.dleft + i, left);
-        store(p.dright + i, right);
+        store(stored<Branch>(p.dleft) + i, left);
+        store(stored<Branch>(p.dright) + i, right);
     });
 }
 
@@ -68,9 +70,12 @@ mm_status shuffle_residual_forward(mm_stream* stream, const mm_shuffle_residual_
     // Four pairs share a factor, so they have to be of one image.
     const bool aligned = (pairs % 4 == 0 || !params->path_scale) &&
                          aligned_for_vectors(params->left, params->right, params->x, params->y);
-    return launch(stream, "shuffle_residual_forward", forward_kernel,
-                  blocks_for_elements(stream, params->batch * pairs, aligned), threads_per_block, 0, *params, pairs,
-                  aligned);
+    const char* what = "shuffle_residual_forward";
+    return with_storage(stream, what, params->branch_dtype, [&](auto branch) {
+        return launch(stream, what, forward_kernel<decltype(branch)>,
+                      blocks_for_elements(stream, params->batch * pairs, aligned), threads_per_block, 0, *params,
+                      pairs, aligned);
+    });
 }
 
 mm_status shuffle_residual_backward(mm_stream* stream, const mm_shuffle_residual_backward_params* params) {
@@ -80,9 +85,12 @@ mm_status shuffle_residual_backward(mm_stream* stream, const mm_shuffle_residual
     const bool aligned =
         (pairs % 4 == 0 || !params->path_scale) &&
         aligned_for_vectors(params->left, params->dy, params->dleft, params->dright, params->dx);
-    return launch(stream, "shuffle_residual_backward", backward_kernel,
-                  blocks_for_elements(stream, params->batch * pairs, aligned), threads_per_block, 0, *params, pairs,
-                  aligned);
+    const char* what = "shuffle_residual_backward";
+    return with_storage(stream, what, params->branch_dtype, [&](auto branch) {
+        return launch(stream, what, backward_kernel<decltype(branch)>,
+                      blocks_for_elements(stream, params->batch * pairs, aligned), threads_per_block, 0, *params,
+                      pairs, aligned);
+    });
 }
 
 }  // namespace medmamba::cuda

@@ -10,7 +10,8 @@
 
 namespace medmamba::cuda {
 
-// How matrix products and convolutions multiply; everything else is float32 always, and sums are float32 here too.
+// How matrix products and convolutions multiply. Sums are float32 here too, and all other arithmetic always; with
+// bf16 the activations inside a block are stored as bfloat16.
 enum class Precision { float32, tf32, bf16 };
 
 // What a kernel found wrong with labels, which only the device can see: the first finding, until somebody waits for

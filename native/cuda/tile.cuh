@@ -1,6 +1,7 @@
 // The pieces that a product is made of on a GPU: what a block multiplies, and how its operands lie in shared memory.
 //
-//     C = A B, A (m, k), B (k, n).  A block owns 128 x 64 of C (or 64 x 64) and walks k in steps of 32:
+//     C = A B, A (m, k), B (k, n).  A block owns 128 x 64 of C (or 64 x 64) and walks k in steps of 128 bytes, which
+//     is 32 of float32 and 64 of bfloat16:
 //
 //                            B panel, 32 x 64              two panels of each operand: while the warps multiply
 //                            +-------+-------+             one, the copies that fill the other are under way
@@ -20,26 +21,31 @@
 // so a panel lies in shared memory as in global memory, its lines padded so that the lanes of a warp read different
 // banks:
 //
-//     k along     the 8 rows x 4 pairs of k that a tensor-core tile takes at once: row * 40 + 2 index, 8 bytes each
-//                 (float32 reads 4 k of a row at once: row * 36 + k, 16 bytes each)
-//     k across    2 index * 132 + row, or * 68: 8 index + row in banks
+//     float32, k along    the 8 rows x 4 pairs of k that a tensor-core tile takes at once: row * 40 + 2 index, 8
+//                         bytes each (FFMA reads 4 k of a row at once: row * 36 + k, 16 bytes each)
+//     float32, k across   2 index * 132 + row, or * 68: 8 index + row in banks
+//     bfloat16            8 lines of 16 bytes that the warp loads as an 8 x 8 matrix, turned over where k runs
+//                         across: lines are an odd multiple of 16 bytes apart
 //
 // 61 KB of shared memory and 128 registers a thread at most: two blocks of 128 x 64 to a multiprocessor, so that one
 // multiplies while the other waits at its barrier.
 //
 // The bound, in multiply-adds a clock and multiprocessor. FFMA does 128, and is the bound of float32. On tensor cores
-// it is the way of the operands: for 32 x 32 x 8 multiply-adds a warp reads 2 KB of shared memory, 16 clocks, which
-// makes 512; and for 128 x 64 x 32 of them a block copies 24 KB, which makes 512 only where 48 bytes a clock arrive
-// from the second-level cache.
+// it is the way of the operands: for 32 x 32 x 8 multiply-adds of TF32 a warp reads 2 KB of shared memory, 16 clocks,
+// which makes 512; for 128 x 64 x 32 a block copies 24 KB, which makes 512 only where 48 bytes a clock arrive from
+// the second-level cache. Of bfloat16 the same bytes are twice the k, and both make 1024.
 #pragma once
 
-#include "device.cuh"
+#include "storage.cuh"
 
 namespace medmamba::cuda {
 
-constexpr int k_step = 32;     // k that a panel holds
+template <class T>
+constexpr int k_step = 128 / (int)sizeof(T);  // k that a panel holds
+template <class T>
+constexpr int chunk = 16 / (int)sizeof(T);  // elements that one copy moves where 16-byte alignment allows
+
 constexpr int warp_tile = 32;  // rows and columns of C that a warp owns
-constexpr int chunk = 4;       // floats that one copy moves where 16-byte alignment allows
 
 template <int rows_>
 struct TileShape {
@@ -50,16 +56,19 @@ struct TileShape {
 using LargeTile = TileShape<128>;
 using SmallTile = TileShape<64>;
 
-template <int rows, bool k_along_, int along_padding>
+// `along_padding`: of lines that k runs along.
+template <class T, int rows, bool k_along_, int along_padding>
 struct Panel {
+    using Element = T;
     static constexpr bool k_along = k_along_;
-    static constexpr int lines = k_along ? rows : k_step;
-    static constexpr int length = k_along ? k_step : rows;
-    static constexpr int stride = length + (k_along ? along_padding : 4);
+    static constexpr int lines = k_along ? rows : k_step<T>;
+    static constexpr int length = k_along ? k_step<T> : rows;
+    static constexpr int stride = length + (k_along ? along_padding : chunk<T>);
 
-    alignas(16) float values[lines * stride];
+    alignas(16) T values[lines * stride];
 
-    __device__ __forceinline__ float* at(int line, int offset) { return values + line * stride + offset; }
+    __device__ __forceinline__ T* at(int line, int offset) { return values + line * stride + offset; }
+    __device__ __forceinline__ const T* at(int line, int offset) const { return values + line * stride + offset; }
 
     // Of one row: k and k + 1, with k even.
     __device__ __forceinline__ float2 two_of_k(int row, int k) const {
@@ -89,40 +98,63 @@ struct Panel {
 // neighbouring threads copy neighbouring chunks.
 template <class Panel, int threads>
 struct ThreadChunks {
-    static constexpr int per_line = Panel::length / chunk;
+    static constexpr int size = chunk<typename Panel::Element>;
+    static constexpr int per_line = Panel::length / size;
     static constexpr int pass = threads / per_line;
     static constexpr int count = Panel::lines / pass;
     static_assert(threads % per_line == 0 && Panel::lines % pass == 0);
 
     __device__ __forceinline__ static int line(int j) { return (int)threadIdx.x / per_line + j * pass; }
-    __device__ __forceinline__ static int offset() { return (int)threadIdx.x % per_line * chunk; }
+    __device__ __forceinline__ static int offset() { return (int)threadIdx.x % per_line * size; }
 };
 
-// How many of a chunk's floats there are when `left` are left in its line.
-__device__ __forceinline__ int chunk_count(int64_t left) { return left >= chunk ? chunk : left > 0 ? (int)left : 0; }
+// How many of a chunk's elements there are when `left` are left in its line.
+template <class T>
+__device__ __forceinline__ int chunk_count(int64_t left) {
+    return left >= chunk<T> ? chunk<T> : left > 0 ? (int)left : 0;
+}
 
-// The first `count` floats of a chunk, zeros for the others. `aligned` says that chunks begin at multiples of 16
+// The largest of 16, 8 and 4 bytes of which an operand's address and distances are multiples, or one element.
+template <class T, class... Distances>
+int alignment_of(const T* pointer, Distances... distances) {
+    uint64_t all = reinterpret_cast<uintptr_t>(pointer);
+    ((all |= (uint64_t)distances * sizeof(T)), ...);
+    return all % 16 == 0 ? 16 : all % 8 == 0 ? 8 : all % 4 == 0 ? 4 : (int)sizeof(T);
+}
+
+template <int bytes, class T>
+__device__ __forceinline__ void copy_parts(T* to, const T* from, int count) {
+    constexpr int part = bytes / (int)sizeof(T);
+#pragma unroll
+    for (int i = 0; i < chunk<T>; i += part) copy_async<bytes>(to + i, from + i, i < count);
+}
+
+// The first `count` elements of a chunk, zeros for the others. `alignment` is that of chunks in global memory, in
 // bytes.
-__device__ __forceinline__ void copy_chunk(float* to, const float* from, int count, bool aligned) {
-    if (aligned && (count == chunk || count == 0)) {
+template <class T>
+__device__ __forceinline__ void copy_chunk(T* to, const T* from, int count, int alignment) {
+    const bool whole = count == chunk<T> || count == 0;
+    if (alignment == 16 && whole) {
         copy_async<16>(to, from, count > 0);
-    } else {
-        for (int i = 0; i < chunk; ++i) copy_async<4>(to + i, from + i, i < count);
+    } else if constexpr (sizeof(T) == 4) {
+        copy_parts<4>(to, from, count);
+    } else if (alignment >= 8 && count % 4 == 0) {
+        copy_parts<8>(to, from, count);
+    } else if (alignment >= 4 && count % 2 == 0) {
+        copy_parts<4>(to, from, count);
+    } else {  // no asynchronous copy moves 2 bytes
+        for (int i = 0; i < chunk<T>; ++i) to[i] = i < count ? from[i] : T{};
     }
 }
 
-__device__ __forceinline__ float4 load_chunk(const float* from, int count, bool aligned) {
-    if (aligned && count == chunk) return *reinterpret_cast<const float4*>(from);
-    float4 v{0, 0, 0, 0};
-    if (count > 0) v.x = from[0];
-    if (count > 1) v.y = from[1];
-    if (count > 2) v.z = from[2];
-    if (count > 3) v.w = from[3];
+// The same into registers, as many floats as there are.
+template <int width>
+__device__ __forceinline__ Floats<width> load_chunk(const float* from, int count, bool aligned) {
+    if (aligned && count == width) return load(from, Width<width>{});
+    Floats<width> v;
+#pragma unroll
+    for (int i = 0; i < width; ++i) v.lane[i] = i < count ? from[i] : 0.0f;
     return v;
-}
-
-inline bool is_aligned(const float* pointer, int64_t stride = 0, int64_t another_stride = 0) {
-    return reinterpret_cast<uintptr_t>(pointer) % 16 == 0 && stride % chunk == 0 && another_stride % chunk == 0;
 }
 
 }  // namespace medmamba::cuda

@@ -1,12 +1,14 @@
 // How a warp multiplies its 32 x 32 of C: three ways with one face. Sums are float32 in all of them, and are added in
 // the order of k.
 //
-//     multiply(a, row, b, column)   sums += rows [row, row + 32) of panel a times [column, column + 32) of panel b
-//     each_pair(f)                  f(i, j, sum of (i, j), sum of (i, j + 1)) for the pairs of the lane, j even
+//     multiply(a, row, b, column, depth)   sums += rows [row, row + 32) of panel a times [column, column + 32) of
+//                                          panel b, over the first `depth` of k; behind them are zeros,
+//                                          which may be multiplied as well
+//     each_pair(f)                         f(i, j, sum of (i, j), sum of (i, j + 1)) for the pairs of the lane, j even
 //
-// A tensor-core tile does not care which k is which, as long as both operands agree: index i of four takes k = 2 i
-// and 2 i + 1 of every eight, so that a panel with k along its lines is read 8 bytes at a time. The panels hold
-// float32, and are rounded to the nearest on the way into the registers.
+// A tensor-core tile does not care which k is which, as long as both operands agree: for TF32, index i of four takes
+// k = 2 i and 2 i + 1 of every eight, so that a panel with k along its lines is read 8 bytes at a time, and rounded
+// to the nearest on the way into the registers. bfloat16 panels hold what tensor cores take.
 #pragma once
 
 #include "tile.cuh"
@@ -15,16 +17,17 @@ namespace medmamba::cuda {
 
 // Lane = 8 * down + along holds rows 2 down + {0, 1} of every 8, and columns 2 along + {0, 1} of every 16.
 struct Float32Math {
+    using Element = float;
     static constexpr int along_padding = 4;
     float sums[8][4] = {};
 
     template <class A, class B>
-    __device__ __forceinline__ void multiply(const A& a, int row, const B& b, int column) {
+    __device__ __forceinline__ void multiply(const A& a, int row, const B& b, int column, int) {
         const int lane = (int)threadIdx.x % 32;
         row += 2 * (lane / 8);
         column += 2 * (lane % 8);
 #pragma unroll 1
-        for (int k = 0; k < k_step; k += 4) {
+        for (int k = 0; k < k_step<float>; k += 4) {
             float of_a[4][2][4], of_b[2][2][4];
 #pragma unroll
             for (int i = 0; i < 4; ++i) a.two_rows(row + 8 * i, k, of_a[i]);
@@ -53,7 +56,7 @@ struct Float32Math {
 
 // What tf32 and bf16 share: the sums of 2 x 4 tiles of 16 x 8.
 struct TensorCoreSums {
-    static constexpr int along_padding = 8;
+    static constexpr int along_padding = 8;  // elements
     float sums[2][4][4] = {};
 
     template <class F>
@@ -70,11 +73,14 @@ struct TensorCoreSums {
 };
 
 struct Tf32Math : TensorCoreSums {
+    using Element = float;
+
     template <class A, class B>
-    __device__ __forceinline__ void multiply(const A& a, int row, const B& b, int column) {
+    __device__ __forceinline__ void multiply(const A& a, int row, const B& b, int column, int depth) {
         const int group = (int)threadIdx.x % 32 / 4, index = (int)threadIdx.x % 4;
 #pragma unroll
-        for (int k = 0; k < k_step; k += 8) {
+        for (int k = 0; k < k_step<float>; k += 8) {
+            if (k >= depth) break;
             uint32_t of_a[2][4], of_b[4][2];
 #pragma unroll
             for (int i = 0; i < 2; ++i)
@@ -98,31 +104,37 @@ struct Tf32Math : TensorCoreSums {
     }
 };
 
+// Tiles of 16 rows and 16 k, in the order of the fragment of A: what is further down comes before what is further in
+// k.
+template <class Panel>
+__device__ __forceinline__ void load_tile(const Panel& panel, int row, int k, uint32_t (&tile)[4]) {
+    const int lane = (int)threadIdx.x % 32, line = lane % 8, below = lane / 8 % 2 * 8, behind = lane / 16 * 8;
+    if constexpr (Panel::k_along)
+        load_matrices<false>(tile, panel.at(row + below + line, k + behind));
+    else
+        load_matrices<true>(tile, panel.at(k + behind + line, row + below));
+}
+
 struct Bf16Math : TensorCoreSums {
+    using Element = BFloat16;
+
     template <class A, class B>
-    __device__ __forceinline__ void multiply(const A& a, int row, const B& b, int column) {
-        const int group = (int)threadIdx.x % 32 / 4, index = (int)threadIdx.x % 4;
-        const auto packed = [](float2 two) { return pack_bf16(two.x, two.y); };
+    __device__ __forceinline__ void multiply(const A& a, int row, const B& b, int column, int depth) {
 #pragma unroll
-        for (int k = 0; k < k_step; k += 16) {
-            uint32_t of_a[2][4], of_b[4][2];
+        for (int k = 0; k < k_step<BFloat16>; k += 16) {
+            if (k >= depth) break;
+            uint32_t of_a[2][4], of_b[2][4];
+#pragma unroll
+            for (int i = 0; i < 2; ++i) load_tile(a, row + 16 * i, k, of_a[i]);
+#pragma unroll
+            for (int j = 0; j < 2; ++j) load_tile(b, column + 16 * j, k, of_b[j]);
 #pragma unroll
             for (int i = 0; i < 2; ++i)
 #pragma unroll
-                for (int half = 0; half < 2; ++half) {
-                    const int at = row + 16 * i + 8 * half + group;
-                    of_a[i][half] = packed(a.two_of_k(at, k + 2 * index));
-                    of_a[i][half + 2] = packed(a.two_of_k(at, k + 8 + 2 * index));
+                for (int j = 0; j < 4; ++j) {
+                    const uint32_t columns[2] = {of_b[j / 2][j % 2], of_b[j / 2][j % 2 + 2]};
+                    mma_bf16_16x8x16(sums[i][j], of_a[i], columns);
                 }
-#pragma unroll
-            for (int j = 0; j < 4; ++j) {
-                of_b[j][0] = packed(b.two_of_k(column + 8 * j + group, k + 2 * index));
-                of_b[j][1] = packed(b.two_of_k(column + 8 * j + group, k + 8 + 2 * index));
-            }
-#pragma unroll
-            for (int i = 0; i < 2; ++i)
-#pragma unroll
-                for (int j = 0; j < 4; ++j) mma_bf16_16x8x16(sums[i][j], of_a[i], of_b[j]);
         }
     }
 };

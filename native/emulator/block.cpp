@@ -126,6 +126,7 @@ void answer(Thread* lanes, unsigned mask, Wait wait) {
     }
     if (wait == Wait::tile_bf16) multiply_bf16(lanes);
     if (wait == Wait::tile_tf32) multiply_tf32(lanes);
+    if (wait == Wait::matrices) load_matrices(lanes);
     for (unsigned rest = mask; rest; rest &= rest - 1) {
         Thread& lane = lanes[__builtin_ctz(rest)];
         if (wait == Wait::ballot) lane.value = votes;
@@ -386,6 +387,14 @@ void multiply(Tile tile, float* d, const uint32_t* a, const uint32_t* b, Place p
     current->a = a;
     current->b = b;
     wait_for_warp(tile == Tile::bf16_16x8x16 ? Wait::tile_bf16 : Wait::tile_tf32, 0xffffffffu, place);
+}
+
+void load_matrices(bool transposed, uint32_t* to, const void* row, Place place) {
+    expect_shared_row(row, place);
+    current->matrices = to;
+    current->row = static_cast<const uint16_t*>(row);
+    current->transposed = transposed;
+    wait_for_warp(Wait::matrices, 0xffffffffu, place);
 }
 
 Thread& running_thread() { return *current; }

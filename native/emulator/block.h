@@ -27,6 +27,8 @@ unsigned ballot(unsigned mask, bool predicate, Place place);
 // d += a b on the tiles of tensor_cores.h, of the whole warp.
 enum class Tile { bf16_16x8x16, tf32_16x8x8 };
 void multiply(Tile tile, float* d, const uint32_t* a, const uint32_t* b, Place place);
+// to[i] becomes the two elements of matrix i that are the lane's; `row` is the matrix row that the lane gives.
+void load_matrices(bool transposed, uint32_t* to, const void* row, Place place);
 
 // The bytes are NaN from here on, and written when a wait says that they are there.
 void start_copy(void* shared, const void* global, int bytes, bool valid, Place place);

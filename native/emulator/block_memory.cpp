@@ -22,6 +22,15 @@ void start_copy(void* shared, const void* global, int bytes, bool valid, Place p
     self.copies.push_back({to, static_cast<const char*>(global), bytes, valid, self.committed});
 }
 
+void expect_shared_row(const void* row, Place place) {
+    const char* from = static_cast<const char*>(row);
+    const SharedMemory memory = shared_of_block();
+    if ((uintptr_t)row % 16)
+        fail("load_matrices at %s:%d: a row does not begin at a multiple of 16 bytes", file_of(place), place.line);
+    if (from < memory.end - memory.bytes || from + 16 > memory.end)
+        fail("load_matrices at %s:%d reads outside of the block's shared memory", file_of(place), place.line);
+}
+
 void commit_copies() { ++running_thread().committed; }
 
 void wait_for_copies(int groups_left) {

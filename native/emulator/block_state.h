@@ -7,11 +7,11 @@
 
 namespace medmamba::cuda::emulator {
 
-enum class Wait : uint8_t { nothing, barrier, warp, shuffle, ballot, tile_bf16, tile_tf32, ended };
+enum class Wait : uint8_t { nothing, barrier, warp, shuffle, ballot, tile_bf16, tile_tf32, matrices, ended };
 
 inline const char* name_of(Wait wait) {
     static constexpr const char* names[] = {"",  "__syncthreads", "__syncwarp", "__shfl_sync", "__ballot_sync",
-                                            "mma_bf16_16x8x16", "mma_tf32_16x8x8", ""};
+                                            "mma_bf16_16x8x16", "mma_tf32_16x8x8", "load_matrices", ""};
     return names[(int)wait];
 }
 
@@ -36,6 +36,9 @@ struct Thread {
     int source = 0;
     float* d = nullptr;  // of a tile: its fragments
     const uint32_t *a = nullptr, *b = nullptr;
+    uint32_t* matrices = nullptr;  // of four matrices: its elements, and the row that it gives
+    const uint16_t* row = nullptr;
+    bool transposed = false;
 
     std::vector<Copy> copies;
     int committed = 0;
@@ -48,6 +51,8 @@ struct SharedMemory {
 };
 Thread& running_thread();
 SharedMemory shared_of_block();
+// Fails if 16 bytes of a matrix row do not lie there, or not at a multiple of 16.
+void expect_shared_row(const void* row, Place place);
 
 // Ends the grid with this sentence. `fail` is for the thread that runs: it does not return.
 __attribute__((format(printf, 1, 2), noreturn)) void fail(const char* format, ...);

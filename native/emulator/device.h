@@ -48,10 +48,17 @@ inline void mma_tf32_16x8x8(float (&d)[4], const uint32_t (&a)[4], const uint32_
     emulator::multiply(emulator::Tile::tf32_16x8x8, d, a, b, {file, line});
 }
 
+template <bool transposed, class Element>
+void load_matrices(uint32_t (&to)[4], const Element* row, const char* file = __builtin_FILE(),
+                   int line = __builtin_LINE()) {
+    static_assert(sizeof(Element) == 2);
+    emulator::load_matrices(transposed, to, row, {file, line});
+}
+
 template <int bytes>
 void copy_async(void* shared, const void* global, bool valid, const char* file = __builtin_FILE(),
                 int line = __builtin_LINE()) {
-    static_assert(bytes == 4 || bytes == 16);
+    static_assert(bytes == 4 || bytes == 8 || bytes == 16);
     emulator::start_copy(shared, global, bytes, valid, {file, line});
 }
 inline void copy_async_commit() { emulator::commit_copies(); }

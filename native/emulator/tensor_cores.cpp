@@ -57,4 +57,16 @@ void multiply_tf32(Thread* lanes) {
     add_product(lanes, a, b);
 }
 
+void load_matrices(Thread* lanes) {
+    for (int lane = 0; lane < 32; ++lane) {
+        const int group = lane / 4, index = lane % 4;
+        for (int i = 0; i < 4; ++i) {
+            const auto element = [&](int column) -> uint32_t {
+                return lanes[lane].transposed ? lanes[8 * i + column].row[group] : lanes[8 * i + group].row[column];
+            };
+            lanes[lane].matrices[i] = element(2 * index + 1) << 16 | element(2 * index);
+        }
+    }
+}
+
 }  // namespace medmamba::cuda::emulator

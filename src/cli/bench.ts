@@ -41,8 +41,8 @@ then blocks, then inference and training steps (forward, loss, backward, AdamW).
   time      median of one call, after warming up, by the device's own clock;
             with ~ if half of the samples are not within 10 % of it
   img/s     images that pass a second, at the batch size given
-  FLOP/s    two for each multiply-add; of a scan, those that cannot be fused away
-            and without its exponentials
+  FLOP/s    two for each multiply-add; of a scan, those that cannot be fused
+            away, and without its exponentials
   B/s       tensors of the kernel, each read or written once, by the time
   exp/s     exponentials, of the scan and of SiLU
   limit     the least time by the time measured, and what the least time comes
@@ -53,8 +53,9 @@ that the rows have and of exponentials of numbers in cache (on a GPU also of the
 scan), by this package's own kernels, and of a copy larger than caches, all from
 the same run. A least time is multiply-adds and exponentials at these rates, one
 after the other, or the bytes at the speed of memory if that takes longer.
-Kernels whose tensors fit into caches can exceed the memory's limit, and the scan
-by a little that of the exponentials: its own need not serve every argument.
+Kernels whose tensors fit into caches can exceed the memory's limit, and the
+scan by a little that of the exponentials: its own need not serve every
+argument.
 
 With --compare: \`before\` is the time in that file, \`faster\` how many times
 faster the kernel is now. With --profile: training steps with every operation

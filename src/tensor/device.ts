@@ -41,7 +41,10 @@ export type LaunchAction = () => Varying | undefined;
 
 /**
  * How matrix products and convolutions multiply: float32, or rounded to 11 ("tf32") or 8 ("bf16") significant bits for
- * the units of a GPU, and of some processors, that are many times faster. Sums and everything else are float32.
+ * the units of a GPU, and of some processors, that are many times faster. Sums and all other arithmetic are float32.
+ *
+ * On a GPU "bf16" also keeps the activations inside a block, and their gradients, in memory as bfloat16; weights and their
+ * gradients, the stream from block to block, the scan's states, norms' statistics, losses and the optimiser are float32.
  */
 export type Precision = "float32" | "tf32" | "bf16";
 

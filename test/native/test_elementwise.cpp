@@ -212,7 +212,7 @@ void reductions(Kernels& kernels, Bytes& results) {
         for (float mean : {0.0f, 1000.0f}) {
             const Floats x = normal_floats(outer * reduced * inner, 1, mean);
             Floats y((size_t)(outer * inner));
-            kernels.reduce({outer, reduced, inner, 0.5f, x.data(), y.data()});
+            kernels.reduce({outer, reduced, inner, 0.5f, x.data(), y.data(), MM_FLOAT32});
             Doubles want;
             double largest = 0;
             for (int64_t o = 0; o < outer; ++o) {

@@ -147,6 +147,33 @@ __global__ void tiles(const float* x, float* y) {
 
 using Kernel = void (*)(const float*, float*);
 
+// Four matrices of rows of 8, whose element (i, row, column) is 64 i + 8 row + column; y gets what lanes were given as
+// floats: (lane, matrix, 2), first as the matrices lie, then turned over.
+struct Matrices {
+    alignas(16) uint16_t element[4 * 64];
+};
+__global__ void matrices(const float*, float* y) {
+    auto& shared = shared_memory<Matrices>();
+    for (int i = (int)threadIdx.x; i < 256; i += 32) shared.element[i] = (uint16_t)i;
+    __syncthreads();
+    const uint16_t* row = shared.element + 8 * threadIdx.x;
+    uint32_t as_they_lie[4], turned[4];
+    load_matrices<false>(as_they_lie, row);
+    load_matrices<true>(turned, row);
+    for (int i = 0; i < 4; ++i) {
+        for (int half = 0; half < 2; ++half) {
+            y[(threadIdx.x * 4 + i) * 2 + half] = (float)(as_they_lie[i] >> 16 * half & 0xffff);
+            y[256 + (threadIdx.x * 4 + i) * 2 + half] = (float)(turned[i] >> 16 * half & 0xffff);
+        }
+    }
+}
+template <int bytes_off>
+__global__ void matrices_elsewhere(const float*, float*) {
+    auto& shared = shared_memory<Matrices>();
+    uint32_t loaded[4];
+    load_matrices<false>(loaded, shared.element + 8 * threadIdx.x + bytes_off / 2);
+}
+
 struct Run {
     float *x, *y;
     cudaStream_t stream;
@@ -248,6 +275,18 @@ void test_events() {
     cudaStreamDestroy(stream);
 }
 
+void test_matrices() {
+    const Run run(matrices, 1, 512, 32, sizeof(Matrices));
+    check::that(run.error == cudaSuccess, "matrices");
+    for (int lane = 0; lane < 32; ++lane)
+        for (int i = 0; i < 4; ++i)
+            for (int half = 0; half < 2; ++half) {
+                const int place = (lane * 4 + i) * 2 + half, group = lane / 4, along = lane % 4 * 2 + half;
+                check::that(run.y[place] == (float)(64 * i + 8 * group + along), "a matrix as it lies");
+                check::that(run.y[256 + place] == (float)(64 * i + 8 * along + group), "a matrix turned over");
+            }
+}
+
 }  // namespace
 
 int main() {
@@ -276,6 +315,8 @@ int main() {
     refuses("two barriers at once", two_barriers, "but thread 64 at the one of test_emulator.cpp");
     refuses("a shuffle that lacks a lane", shuffle_without_all, "but lane 3 has ended");
     refuses("a shuffle from a lane that is not named", shuffle_from_unnamed, "reads lane 20");
+    refuses("a matrix row that is misaligned", matrices_elsewhere<8>, "does not begin at a multiple of 16 bytes");
+    refuses("a matrix row behind shared memory", matrices_elsewhere<1024>, "outside of the block's shared memory");
     refuses("more shared memory than at launch", too_much_shared_memory, "was launched with 512");
     check::that(Run(neighbours<true>, 1, threads, 1025).error == cudaErrorInvalidConfiguration, "1025 threads");
     check::that(Run(neighbours<true>, 1, threads, 128, 50000).error == cudaErrorInvalidValue, "50000 bytes without asking");
@@ -285,5 +326,6 @@ int main() {
     aborts("a misaligned read", misaligned, "not aligned");
     test_tiles();
     test_events();
+    test_matrices();
     return check::report();
 }

@@ -74,7 +74,8 @@ void layer_norm_case(Kernels& kernels, int64_t rows, int64_t channels, int64_t p
     }
 
     mm_layer_norm_forward_params forward{rows, channels, x.row, y.row, gate.row, (float)eps, x.data(), weight.data(),
-                                         bias.data(), gated ? gate.data() : nullptr, y.data(), statistics.data()};
+                                         bias.data(), gated ? gate.data() : nullptr, y.data(), statistics.data(),
+                                         MM_FLOAT32, MM_FLOAT32};
     that(kernels.layer_norm_forward(forward) == MM_OK, name + "status");
     close(name + "y", y.dense(rows, channels), want_y, 2e-6);
     Floats means, inverses;
@@ -90,7 +91,7 @@ void layer_norm_case(Kernels& kernels, int64_t rows, int64_t channels, int64_t p
     mm_layer_norm_backward_params backward{rows, channels, x.row, dy.row, dx.row, gate.row, dgate.row, 1, x.data(),
                                            weight.data(), bias.data(), statistics.data(),
                                            gated ? gate.data() : nullptr, dy.data(), dx.data(), dweight.data(),
-                                           dbias.data(), gated ? dgate.data() : nullptr};
+                                           dbias.data(), gated ? dgate.data() : nullptr, MM_FLOAT32, MM_FLOAT32};
     that(kernels.layer_norm_backward(backward) == MM_OK, name + "status");
     // Backward is given the mean rounded to float: at a mean of 1000 that is 3e-5 of a spread of 1.
     const double tolerance = mean != 0 ? 1e-4 : 3e-6;
@@ -120,7 +121,7 @@ void batch_norm_case(Kernels& kernels, int64_t rows, int64_t channels, int64_t p
     int64_t batches = 41;
     mm_batch_norm_statistics_params params{rows, channels, x.row, (float)eps, 0.1f, x.data(), weight.data(),
                                            bias.data(), running_mean.data(), running_variance.data(), &batches,
-                                           statistics.data(), scale.data(), shift.data()};
+                                           statistics.data(), scale.data(), shift.data(), MM_FLOAT32};
     that(kernels.batch_norm_statistics(params) == MM_OK && batches == 42, name + "status");
 
     Doubles means(count), inverses(count), variances(count), scales, shifts, want_mean, want_variance;
@@ -149,7 +150,7 @@ void batch_norm_case(Kernels& kernels, int64_t rows, int64_t channels, int64_t p
         // ReLU's mask is a matter of rounding at its edge: what follows takes the float statistics as given.
         Rows y(rows, channels, padding, 7);
         mm_channel_affine_params apply{rows, channels, x.row, y.row, relu, x.data(), scale.data(), shift.data(),
-                                       y.data()};
+                                       y.data(), MM_FLOAT32, MM_FLOAT32};
         that(kernels.channel_affine(apply) == MM_OK, name + "status");
         Doubles want_y, along_weight(count), along_bias(count), g;
         double largest = 0;
@@ -174,7 +175,7 @@ void batch_norm_case(Kernels& kernels, int64_t rows, int64_t channels, int64_t p
             Floats dweight(count), dbias(count);
             mm_batch_norm_backward_params backward{rows, channels, x.row, dy.row, dx.row, training, relu, accumulate,
                                                    x.data(), statistics.data(), scale.data(), shift.data(), dy.data(),
-                                                   dx.data(), dweight.data(), dbias.data()};
+                                                   dx.data(), dweight.data(), dbias.data(), MM_FLOAT32, MM_FLOAT32};
             that(kernels.batch_norm_backward(backward) == MM_OK, name + "status");
             Doubles want_dx, want_dweight;
             double largest_term = 1;
@@ -225,9 +226,9 @@ void shuffle_case(Kernels& kernels, int64_t batch, int64_t pixels, int64_t half,
     Floats y((size_t)(2 * pairs)), dx(y.size()), dleft((size_t)pairs), dright((size_t)pairs);
     const float* scale = drop_path ? path_scale.data() : nullptr;
     that(kernels.shuffle_residual_forward({batch, pixels, 2 * half, left.data(), right.data(), x.data(), scale,
-                                                y.data()}) == MM_OK, name + "status");
+                                                y.data(), MM_FLOAT32}) == MM_OK, name + "status");
     that(kernels.shuffle_residual_backward({batch, pixels, 2 * half, left.data(), scale, dy.data(), dleft.data(),
-                                                 dright.data(), dx.data()}) == MM_OK, name + "status");
+                                                 dright.data(), dx.data(), MM_FLOAT32}) == MM_OK, name + "status");
     Doubles want_y, want_dleft, want_dright;
     for (size_t i = 0; i < (size_t)pairs; ++i) {
         const double path = drop_path ? path_scale[i / (size_t)(pixels * half)] : 1;
@@ -252,19 +253,19 @@ void not_a_number_case(Kernels& kernels) {
     const Floats weight = normal_floats(channels, 4, 1), bias = normal_floats(channels, 5);
     Floats statistics(12);
     kernels.layer_norm_forward({rows, channels, 0, 0, 0, (float)eps, x.data(), weight.data(), bias.data(), nullptr,
-                              y.data(), statistics.data()});
+                              y.data(), statistics.data(), MM_FLOAT32, MM_FLOAT32});
     for (int64_t r = 0; r < rows; ++r) {
         that(std::isnan(y.at(r, 3)) == (r == 1 || r == 2), "layer_norm: NaN stays in its row");
     }
     Floats batch_statistics(74), scale(37), shift(37);
     kernels.batch_norm_statistics({rows, channels, 0, (float)eps, 0.1f, x.data(), weight.data(), bias.data(), nullptr,
-                                 nullptr, nullptr, batch_statistics.data(), scale.data(), shift.data()});
+                                 nullptr, nullptr, batch_statistics.data(), scale.data(), shift.data(), MM_FLOAT32});
     for (size_t c = 0; c < 37; ++c) {
         that(std::isnan(scale[c]) == (c == 3 || c == 6), "batch_norm: NaN stays in its channel");
     }
     that(kernels.batch_norm_statistics({0, channels, 0, (float)eps, 0.1f, x.data(), weight.data(), bias.data(),
                                              nullptr, nullptr, nullptr, batch_statistics.data(), scale.data(),
-                                             shift.data()}) == MM_INVALID_ARGUMENT,
+                                             shift.data(), MM_FLOAT32}) == MM_INVALID_ARGUMENT,
                 "batch_norm: a batch without rows is refused");
 }
 

@@ -91,15 +91,15 @@ Product convolution(TestStream& stream, int bits, Convolution which, int64_t bat
     mm_status status;
     if (forward) {
         const mm_conv3x3_forward_params p{batch, height, width, in, out, 0, 0, 0, 0, x.data(), nullptr, nullptr,
-                                          w.data(), nullptr, product.y.data()};
+                                          w.data(), nullptr, product.y.data(), MM_FLOAT32, MM_FLOAT32};
         status = emulated::conv3x3_forward(&stream, &p);
     } else if (data) {
         const mm_conv3x3_backward_data_params p{batch, height, width, in, out, 0, 0, dy.data(), w.data(),
-                                                product.y.data()};
+                                                product.y.data(), MM_FLOAT32, MM_FLOAT32};
         status = emulated::conv3x3_backward_data(&stream, &p);
     } else {
         const mm_conv3x3_backward_weight_params p{batch, height, width, in, out, 0, 0, 0, x.data(), nullptr, nullptr,
-                                                  dy.data(), product.y.data(), nullptr};
+                                                  dy.data(), product.y.data(), nullptr, MM_FLOAT32, MM_FLOAT32};
         status = emulated::conv3x3_backward_weight(&stream, &p);
     }
     check::that(finished(stream, status) == MM_OK, product.name.c_str());

@@ -87,7 +87,7 @@ struct Results {
           ddt_bias(unwritten(c.dt_bias.size())), dA_log(unwritten(c.A_log.size())), dskip(unwritten(c.skip.size())) {
         mm_scan4_forward_params forward = {c.batch, c.height, c.width, c.channels, c.states, c.rank, c.u.data(),
                                            c.projected.data(), c.dt_weight.data(), c.dt_bias.data(), c.A_log.data(),
-                                           c.skip.data(), y.data(), nullptr};
+                                           c.skip.data(), y.data(), nullptr, MM_FLOAT32};
         that(kernels.scan4_forward(forward) == MM_OK, "scan4_forward");
         const Floats inference = y;
         forward.checkpoints = checkpoints.data();
@@ -96,7 +96,7 @@ struct Results {
         that(kernels.scan4_backward({c.batch, c.height, c.width, c.channels, c.states, c.rank, c.u.data(),
                                      c.projected.data(), c.dt_weight.data(), c.dt_bias.data(), c.A_log.data(),
                                      c.skip.data(), checkpoints.data(), c.dy.data(), du.data(), dprojected.data(),
-                                     ddt_weight.data(), ddt_bias.data(), dA_log.data(), dskip.data()}) == MM_OK,
+                                     ddt_weight.data(), ddt_bias.data(), dA_log.data(), dskip.data(), MM_FLOAT32}) == MM_OK,
              "scan4_backward");
         for (const Floats* result : {&y, &checkpoints, &du, &dprojected, &ddt_weight, &ddt_bias, &dA_log, &dskip})
             that(result->back() == 7.0f, "nothing is written behind a result");

@@ -320,7 +320,7 @@ private:
                direction * problem.columns;
     }
     __device__ __forceinline__ float* staged_dt(int buffer) const {
-        return dt_ + buffer % staged_chunks * chunk_steps * problem.dt_row;
+        return dt_ + (is_widened ? 0 : buffer) * chunk_steps * problem.dt_row;
     }
     // The rows at hand as float32; ends with a barrier.
     __device__ __forceinline__ void widen(Staged& to, int buffer, int group) const {

@@ -127,7 +127,8 @@ struct Turn {
 template <class Source, class Memory, class Turn>
 __device__ __forceinline__ void start_copies(Source& source, Memory& memory, const Turn& turn) {
     if (turn.there(source.problem))
-        source.stage(memory.staged[turn.buffer % Source::staged_chunks], turn.buffer, turn.chunk, turn.group);
+        source.stage(memory.staged[Source::staged_chunks == 1 ? 0 : turn.buffer], turn.buffer, turn.chunk,
+                     turn.group);
     copy_async_commit();
 }
 
@@ -205,7 +206,7 @@ __global__ void __launch_bounds__(Source::Tile::threads, resident_blocks<typenam
     for (; turn.there(problem); turn.advance()) {
         open_turn(source, memory, turn);
         const int chunk = turn.chunk, group = turn.group, buffer = turn.buffer;
-        typename Source::Staged& staged = memory.staged[buffer % Source::staged_chunks];
+        typename Source::Staged& staged = memory.staged[Source::staged_chunks == 1 ? 0 : buffer];
         source.enter(staged, buffer, chunk, group, memory.delta, nullptr);
         if (turn.opens_group()) {
             thread.load_A2(source, 0, group, A2);
@@ -247,7 +248,7 @@ __global__ void __launch_bounds__(Source::Tile::threads, resident_blocks<typenam
     for (; turn.there(problem); turn.advance()) {
         open_turn(source, memory, turn);
         const int chunk = turn.chunk, group = turn.group, buffer = turn.buffer;
-        typename Source::Staged& staged = memory.staged[buffer % Source::staged_chunks];
+        typename Source::Staged& staged = memory.staged[Source::staged_chunks == 1 ? 0 : buffer];
         source.enter(staged, buffer, chunk, group, memory.delta, nullptr);
         if (turn.opens_group()) {
             thread.load_A2(source, 0, group, A2);
@@ -315,7 +316,7 @@ __global__ void __launch_bounds__(Source::Tile::threads, resident_backward_block
     for (; turn.there(problem); turn.advance()) {
         open_turn(source, memory, turn);
         const int chunk = turn.chunk, group = turn.group, buffer = turn.buffer;
-        typename Source::Staged& staged = memory.staged[buffer % Source::staged_chunks];
+        typename Source::Staged& staged = memory.staged[Source::staged_chunks == 1 ? 0 : buffer];
         source.enter(staged, buffer, chunk, group, memory.delta, memory.slope);
 #pragma unroll
         for (int k = 0; k < Tile::thread_channels; ++k) {

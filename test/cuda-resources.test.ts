@@ -15,5 +15,5 @@ it("the scan's kernels spill no registers on sm_80 and sm_90", ({ skip }) => {
   }
   expect(stderr).toBe("");
   expect(status).toBe(0);
-  expect(stdout).toMatch(/scan_backward_kernel<Scan4Source<48, .*\| none \|.*\| none \|/);
+  expect(stdout).toMatch(/scan_backward_kernel<Scan4Source<float, 48, .*\| none \|.*\| none \|/);
 });

@@ -424,7 +424,7 @@ function cudaScan() {
       "blue",
     ),
     words(24, 330, "Warp", { weight: "600", size: 14 }),
-    words(76, 330, "8 channels, four lanes each, four states a lane, in registers from first step to last", {
+    words(76, 330, "small batches: 8 channels, four lanes each, four states a lane, in registers throughout", {
       size: 12.5,
       color: ink.faint,
     }),

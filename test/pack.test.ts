@@ -19,6 +19,7 @@ import {
 } from "node:fs/promises";
 import { homedir, tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
+import * as esbuild from "esbuild";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { packageRoot } from "../src/native/package-root.js";
 
@@ -220,24 +221,24 @@ describe.runIf(canInstall)("the packed package", () => {
     expect(status).toBe(0);
   });
 
-  it.each([
-    ["left out, ES modules", "train.mjs", "esm", ["--external:medmamba", "--external:./train.cjs"]],
-    ["left out, CommonJS", "train.cjs", "cjs", ["--external:medmamba"]],
-    ["inside, CommonJS", "train.cjs", "cjs", ["--main-fields=main"]],
-    ["inside, from ES modules to CommonJS", "train.cjs", "cjs", ["--conditions=module-sync"]],
+  it.each<[what: string, entry: string, format: "esm" | "cjs", options: esbuild.BuildOptions]>([
+    ["left out, ES modules", "train.mjs", "esm", { external: ["sharp", "medmamba", "./train.cjs"] }],
+    ["left out, CommonJS", "train.cjs", "cjs", { external: ["sharp", "medmamba"] }],
+    ["inside, CommonJS", "train.cjs", "cjs", { mainFields: ["main"] }],
+    ["inside, from ES modules to CommonJS", "train.cjs", "cjs", { conditions: ["module-sync"] }],
   ])("can be bundled: %s", async (_, entry, format, options) => {
     const bundle = join(project, `bundle.${format === "esm" ? "mjs" : "cjs"}`);
-    node(
-      tool("esbuild"),
-      entry,
-      "--bundle",
-      "--platform=node",
-      `--format=${format}`,
-      "--external:sharp",
-      "--log-level=error",
-      `--outfile=${bundle}`,
+    await esbuild.build({
+      absWorkingDir: project,
+      entryPoints: [entry],
+      bundle: true,
+      platform: "node",
+      format,
+      external: ["sharp"],
+      outfile: bundle,
+      logLevel: "error",
       ...options,
-    );
+    });
     expect(resultOf(node(bundle)).losses).toEqual(trained.losses);
     await rm(bundle);
   });

@@ -424,10 +424,15 @@ function cudaScan() {
       "blue",
     ),
     words(24, 330, "Warp", { weight: "600", size: 14 }),
-    words(76, 330, "small batches: 8 channels, four lanes each, four states a lane, in registers throughout", {
-      size: 12.5,
-      color: ink.faint,
-    }),
+    words(
+      76,
+      330,
+      "small batches: 8 channels, four lanes each, four states a lane, in registers throughout",
+      {
+        size: 12.5,
+        color: ink.faint,
+      },
+    ),
     range(32).map((i) =>
       box(24 + i * 21, 344, 19, 24, Math.floor(i / 4) % 2 ? "violet" : "orange", { radius: 2 }),
     ),

@@ -5,12 +5,12 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { availableParallelism, tmpdir } from "node:os";
 import { basename, join } from "node:path";
-import { parseArgs } from "node:util";
 import { summary } from "../dist/benchmark/measure.js";
 import { describeMachine, machineLines } from "../dist/cli/bench-machine.js";
 import { byteSize, columns } from "../dist/cli/wording.js";
 import { crossEntropy, data, MedMamba, openDevice, optim, tensor } from "../dist/index.js";
 import { toInput } from "../dist/models/input.js";
+import { readArguments, wholeNumber } from "./arguments.mjs";
 import { writeArchiveImages, writeDrawnImages } from "./image-files.mjs";
 import { markdownTable, threeDigits, writeResults } from "./results-files.mjs";
 
@@ -69,49 +69,40 @@ if (options.write) write();
 device.close();
 
 function readOptions() {
-  try {
-    const { values } = parseArgs({
-      options: {
-        png: { type: "string", default: "500" },
-        jpeg: { type: "string", default: "200" },
-        npz: { type: "string" },
-        "image-size": { type: "string", default: "224" },
-        "batch-size": { type: "string", default: "32" },
-        seconds: { type: "string", default: "2" },
-        threads: { type: "string", default: String(availableParallelism()) },
-        "with-model": { type: "boolean", default: false },
-        json: { type: "boolean", default: false },
-        write: { type: "boolean", default: false },
-        help: { type: "boolean", default: false },
-      },
-    });
-    if (values.help) {
-      console.log(help);
-      process.exit(0);
-    }
-    const count = (name, least = 1) => {
-      if (/^\d+$/.test(values[name]) && Number(values[name]) >= least) return Number(values[name]);
-      throw new TypeError(`--${name}: "${values[name]}" is not a whole number of ${least} or more`);
-    };
-    const parsed = {
-      png: count("png", 0),
-      jpeg: count("jpeg", 0),
-      npz: values.npz,
-      imageSize: count("image-size"),
-      batchSize: count("batch-size"),
-      seconds: count("seconds"),
-      threads: count("threads"),
-      withModel: values["with-model"],
-      json: values.json,
-      write: values.write,
-    };
-    if (parsed.png + parsed.jpeg === 0 && !parsed.npz)
-      throw new TypeError("--png 0 and --jpeg 0 leave nothing to read");
-    return parsed;
-  } catch (error) {
-    console.error(`bench:loader: ${error.message}\n\n${help}`);
-    process.exit(2);
-  }
+  return readArguments(
+    "bench:loader",
+    help,
+    {
+      png: { type: "string", default: "500" },
+      jpeg: { type: "string", default: "200" },
+      npz: { type: "string" },
+      "image-size": { type: "string", default: "224" },
+      "batch-size": { type: "string", default: "32" },
+      seconds: { type: "string", default: "2" },
+      threads: { type: "string", default: String(availableParallelism()) },
+      "with-model": { type: "boolean", default: false },
+      json: { type: "boolean", default: false },
+      write: { type: "boolean", default: false },
+    },
+    (values) => {
+      const count = (name, least) => wholeNumber(name, values[name], least);
+      const parsed = {
+        png: count("png", 0),
+        jpeg: count("jpeg", 0),
+        npz: values.npz,
+        imageSize: count("image-size"),
+        batchSize: count("batch-size"),
+        seconds: count("seconds"),
+        threads: count("threads"),
+        withModel: values["with-model"],
+        json: values.json,
+        write: values.write,
+      };
+      if (parsed.png + parsed.jpeg === 0 && !parsed.npz)
+        throw new TypeError("--png 0 and --jpeg 0 leave nothing to read");
+      return parsed;
+    },
+  );
 }
 
 // ---- measuring -----------------------------------------------------------------------------------------------

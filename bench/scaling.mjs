@@ -6,12 +6,12 @@
 import { availableParallelism } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { parseArgs } from "node:util";
 import { measureLimits } from "../dist/benchmark/limits.js";
 import { paces, summary } from "../dist/benchmark/measure.js";
 import { describeMachine, machineLines } from "../dist/cli/bench-machine.js";
 import { byteSize, columns } from "../dist/cli/wording.js";
 import { openDevice } from "../dist/index.js";
+import { readArguments, wholeNumber } from "./arguments.mjs";
 import { measuredProcess } from "./measured-process.mjs";
 import { markdownTable, threeDigits, writeResults } from "./results-files.mjs";
 import { scalingFigure } from "./scaling-figure.mjs";
@@ -75,51 +75,43 @@ for (const note of notes) console.log(note);
 if (options.write) write();
 
 function readOptions() {
-  try {
-    const { values } = parseArgs({
-      options: {
-        variant: { type: "string", default: "tiny" },
-        sizes: { type: "string", default: "64,128,224,448,896" },
-        batches: { type: "string", default: "1,2,4,8,16,32,64" },
-        "batches-at": { type: "string", default: "64" },
-        threads: { type: "string", default: String(availableParallelism()) },
-        teams: { type: "string", default: doublings(availableParallelism()).join() },
-        "teams-at": { type: "string", default: "224:8" },
-        repeats: { type: "string", default: "5" },
-        minutes: { type: "string", default: "6" },
-        write: { type: "boolean", default: false },
-        help: { type: "boolean", default: false },
-      },
-    });
-    if (values.help) {
-      console.log(help);
-      process.exit(0);
-    }
-    const counts = (name, separator = ",") => values[name].split(separator).map((item) => count(name, item));
-    const teamsAt = counts("teams-at", ":");
-    if (teamsAt.length !== 2)
-      throw new TypeError(`--teams-at ${values["teams-at"]}: write an image side and a batch, such as 224:8`);
-    return {
-      variant: values.variant,
-      sizes: counts("sizes"),
-      batches: counts("batches"),
-      batchesAt: count("batches-at", values["batches-at"]),
-      threads: count("threads", values.threads),
-      teams: counts("teams"),
-      teamsAt,
-      repeats: count("repeats", values.repeats),
-      minutes: count("minutes", values.minutes),
-      write: values.write,
-    };
-  } catch (error) {
-    console.error(`bench:scaling: ${error.message}\n\n${help}`);
-    process.exit(2);
-  }
-}
-
-function count(name, text) {
-  if (/^[1-9]\d*$/.test(text)) return Number(text);
-  throw new TypeError(`--${name}: "${text}" is not a whole number of 1 or more`);
+  return readArguments(
+    "bench:scaling",
+    help,
+    {
+      variant: { type: "string", default: "tiny" },
+      sizes: { type: "string", default: "64,128,224,448,896" },
+      batches: { type: "string", default: "1,2,4,8,16,32,64" },
+      "batches-at": { type: "string", default: "64" },
+      threads: { type: "string", default: String(availableParallelism()) },
+      teams: { type: "string", default: doublings(availableParallelism()).join() },
+      "teams-at": { type: "string", default: "224:8" },
+      repeats: { type: "string", default: "5" },
+      minutes: { type: "string", default: "6" },
+      write: { type: "boolean", default: false },
+    },
+    (values) => {
+      const counts = (name, separator = ",") =>
+        values[name].split(separator).map((item) => wholeNumber(name, item));
+      const teamsAt = counts("teams-at", ":");
+      if (teamsAt.length !== 2)
+        throw new TypeError(
+          `--teams-at ${values["teams-at"]}: write an image side and a batch, such as 224:8`,
+        );
+      return {
+        variant: values.variant,
+        sizes: counts("sizes"),
+        batches: counts("batches"),
+        batchesAt: wholeNumber("batches-at", values["batches-at"]),
+        threads: wholeNumber("threads", values.threads),
+        teams: counts("teams"),
+        teamsAt,
+        repeats: wholeNumber("repeats", values.repeats),
+        minutes: wholeNumber("minutes", values.minutes),
+        write: values.write,
+      };
+    },
+  );
 }
 
 /** 1, 2, 4, ... and `most`. */

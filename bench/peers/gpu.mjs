@@ -6,10 +6,10 @@
 import { spawnSync } from "node:child_process";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { parseArgs } from "node:util";
 import { describeMachine, machineLines } from "../../dist/cli/bench-machine.js";
 import { columns } from "../../dist/cli/wording.js";
 import { openDevice } from "../../dist/index.js";
+import { readArguments, wholeNumber } from "../arguments.mjs";
 import { measuredProcess } from "../measured-process.mjs";
 import { markdownTable, writeResults } from "../results-files.mjs";
 import { roofline } from "../roofline.mjs";
@@ -85,49 +85,40 @@ if (left > 0) {
 if (options.write) write();
 
 function readOptions() {
-  try {
-    const { values } = parseArgs({
-      options: {
-        device: { type: "string", default: "cuda" },
-        "peer-device": { type: "string", default: "cuda" },
-        precisions: { type: "string", default: "float32,tf32,bf16" },
-        batches: { type: "string", default: "1,128" },
-        "image-size": { type: "string", default: "224" },
-        others: { type: "string", default: "convnext_nano,resnet50,swin_tiny" },
-        warmup: { type: "string", default: "5" },
-        repeats: { type: "string", default: "20" },
-        runs: { type: "string", default: "1" },
-        minutes: { type: "string", default: "1000000" },
-        seconds: { type: "string", default: "300" },
-        "bench-arguments": { type: "string", default: "" },
-        fresh: { type: "boolean", default: false },
-        python: { type: "string", default: "python3" },
-        write: { type: "boolean", default: false },
-        help: { type: "boolean", default: false },
-      },
-    });
-    if (values.help) {
-      console.log(help);
-      process.exit(0);
-    }
-    const count = (name, text = values[name]) => {
-      if (/^[1-9]\d*$/.test(text)) return Number(text);
-      throw new TypeError(`--${name}: "${text}" is not a whole number of 1 or more`);
-    };
-    return {
-      ...{ device: values.device, peerDevice: values["peer-device"], python: values.python },
-      precisions: values.precisions.split(","),
-      batches: values.batches.split(",").map((text) => count("batches", text)),
-      benchArguments: values["bench-arguments"].split(" ").filter(Boolean),
-      others: values.others === "none" ? [] : values.others.split(","),
-      ...{ imageSize: count("image-size"), runs: count("runs"), seconds: count("seconds") },
-      ...{ warmup: count("warmup"), repeats: count("repeats") },
-      ...{ minutes: count("minutes"), fresh: values.fresh, write: values.write },
-    };
-  } catch (error) {
-    console.error(`gpu-peers: ${error.message}\n\n${help}`);
-    process.exit(2);
-  }
+  return readArguments(
+    "gpu-peers",
+    help,
+    {
+      device: { type: "string", default: "cuda" },
+      "peer-device": { type: "string", default: "cuda" },
+      precisions: { type: "string", default: "float32,tf32,bf16" },
+      batches: { type: "string", default: "1,128" },
+      "image-size": { type: "string", default: "224" },
+      others: { type: "string", default: "convnext_nano,resnet50,swin_tiny" },
+      warmup: { type: "string", default: "5" },
+      repeats: { type: "string", default: "20" },
+      runs: { type: "string", default: "1" },
+      minutes: { type: "string", default: "1000000" },
+      seconds: { type: "string", default: "300" },
+      "bench-arguments": { type: "string", default: "" },
+      fresh: { type: "boolean", default: false },
+      python: { type: "string", default: "python3" },
+      write: { type: "boolean", default: false },
+    },
+    (values) => {
+      const count = (name) => wholeNumber(name, values[name]);
+      return {
+        ...{ device: values.device, peerDevice: values["peer-device"], python: values.python },
+        precisions: values.precisions.split(","),
+        batches: values.batches.split(",").map((text) => wholeNumber("batches", text)),
+        benchArguments: values["bench-arguments"].split(" ").filter(Boolean),
+        others: values.others === "none" ? [] : values.others.split(","),
+        ...{ imageSize: count("image-size"), runs: count("runs"), seconds: count("seconds") },
+        ...{ warmup: count("warmup"), repeats: count("repeats") },
+        ...{ minutes: count("minutes"), fresh: values.fresh, write: values.write },
+      };
+    },
+  );
 }
 
 function canImport(module) {

@@ -4,10 +4,10 @@
 // so it can be cut into parts of a few minutes, and survives what ends it. Exit code 75: there is more to measure.
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { parseArgs } from "node:util";
 import { describeMachine, machineLines } from "../../dist/cli/bench-machine.js";
 import { columns } from "../../dist/cli/wording.js";
 import { openDevice } from "../../dist/index.js";
+import { readArguments, wholeNumber } from "../arguments.mjs";
 import { markdownTable, writeResults } from "../results-files.mjs";
 import { peerVersion } from "./sides.mjs";
 import { allTables, failures } from "./tables.mjs";
@@ -70,51 +70,42 @@ if (left > 0) {
 if (options.write) write();
 
 function readOptions() {
-  try {
-    const { values } = parseArgs({
-      options: {
-        tasks: { type: "string", default: Object.keys(tasks).join() },
-        modes: { type: "string", default: "eager,compile,bf16" },
-        runs: { type: "string", default: "1" },
-        minutes: { type: "string", default: "1000000" },
-        fresh: { type: "boolean", default: false },
-        "image-size": { type: "string", default: "224" },
-        variant: { type: "string", default: "tiny" },
-        threads: { type: "string", default: String(allThreads) },
-        "latency-steps": { type: "string", default: "100" },
-        seconds: { type: "string", default: "150" },
-        "compile-seconds": { type: "string", default: "180" },
-        python: { type: "string", default: "python3" },
-        write: { type: "boolean", default: false },
-        help: { type: "boolean", default: false },
-      },
-    });
-    if (values.help) {
-      console.log(help);
-      process.exit(0);
-    }
-    const count = (name) => {
-      if (/^[1-9]\d*$/.test(values[name])) return Number(values[name]);
-      throw new TypeError(`--${name}: "${values[name]}" is not a whole number of 1 or more`);
-    };
-    const names = (name, known) => {
-      const listed = values[name].split(",");
-      const unknown = listed.find((one) => !known.includes(one));
-      if (unknown === undefined) return listed;
-      throw new TypeError(`--${name}: there is no "${unknown}"; there are ${known.join(", ")}`);
-    };
-    return {
-      tasks: names("tasks", Object.keys(tasks)),
-      modes: names("modes", ["eager", "compile", "bf16"]),
-      ...{ runs: count("runs"), minutes: count("minutes"), fresh: values.fresh, write: values.write },
-      ...{ imageSize: count("image-size"), variant: values.variant, threads: count("threads") },
-      ...{ latencySteps: count("latency-steps"), python: values.python },
-      ...{ seconds: count("seconds"), compileSeconds: count("compile-seconds") },
-    };
-  } catch (error) {
-    console.error(`bench:peers: ${error.message}\n\n${help}`);
-    process.exit(2);
-  }
+  return readArguments(
+    "bench:peers",
+    help,
+    {
+      tasks: { type: "string", default: Object.keys(tasks).join() },
+      modes: { type: "string", default: "eager,compile,bf16" },
+      runs: { type: "string", default: "1" },
+      minutes: { type: "string", default: "1000000" },
+      fresh: { type: "boolean", default: false },
+      "image-size": { type: "string", default: "224" },
+      variant: { type: "string", default: "tiny" },
+      threads: { type: "string", default: String(allThreads) },
+      "latency-steps": { type: "string", default: "100" },
+      seconds: { type: "string", default: "150" },
+      "compile-seconds": { type: "string", default: "180" },
+      python: { type: "string", default: "python3" },
+      write: { type: "boolean", default: false },
+    },
+    (values) => {
+      const count = (name) => wholeNumber(name, values[name]);
+      const names = (name, known) => {
+        const listed = values[name].split(",");
+        const unknown = listed.find((one) => !known.includes(one));
+        if (unknown === undefined) return listed;
+        throw new TypeError(`--${name}: there is no "${unknown}"; there are ${known.join(", ")}`);
+      };
+      return {
+        tasks: names("tasks", Object.keys(tasks)),
+        modes: names("modes", ["eager", "compile", "bf16"]),
+        ...{ runs: count("runs"), minutes: count("minutes"), fresh: values.fresh, write: values.write },
+        ...{ imageSize: count("image-size"), variant: values.variant, threads: count("threads") },
+        ...{ latencySteps: count("latency-steps"), python: values.python },
+        ...{ seconds: count("seconds"), compileSeconds: count("compile-seconds") },
+      };
+    },
+  );
 }
 
 function describe() {

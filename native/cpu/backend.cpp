@@ -4,7 +4,6 @@
 // one indirect call on top of kernels that take microseconds to seconds.
 #include "backend.h"
 
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -20,6 +19,7 @@
 
 #include "kernels/scan.h"
 #include "levels.h"
+#include "memory.h"
 #include "processors.h"
 #include "stream.h"
 
@@ -226,20 +226,12 @@ mm_status describe(mm_stream* stream, mm_device_description* description) {
     return MM_OK;
 }
 
-// Activations span many pages that a kernel walks once: with 2 MiB pages the walk misses the TLB 512 times less,
-// and the first touch of fresh memory costs one fault instead of 512.
-constexpr size_t huge_page = size_t(2) << 20;
-
 mm_status allocate(mm_stream*, size_t bytes, void** pointer) {
-    const size_t alignment = bytes >= huge_page ? huge_page : 64;
-    if (posix_memalign(pointer, alignment, std::max<size_t>(bytes, 1)) != 0) return MM_OUT_OF_MEMORY;
-#if defined(MADV_HUGEPAGE)
-    if (alignment == huge_page) madvise(*pointer, bytes / huge_page * huge_page, MADV_HUGEPAGE);
-#endif
-    return MM_OK;
+    *pointer = allocate_memory(bytes);
+    return *pointer ? MM_OK : MM_OUT_OF_MEMORY;
 }
 
-void release(mm_stream*, void* pointer, size_t) { std::free(pointer); }
+void release(mm_stream*, void* pointer, size_t) { release_memory(pointer); }
 
 mm_status copy_bytes(void* to, const void* from, size_t bytes) {
     if (bytes) std::memcpy(to, from, bytes);

@@ -2,8 +2,9 @@
 
 #include <cstdarg>
 #include <cstdio>
-#include <cstdlib>
 #include <new>
+
+#include "memory.h"
 
 namespace medmamba::cpu {
 
@@ -11,7 +12,7 @@ Scratch::Scratch() = default;
 Scratch::Scratch(Scratch&&) noexcept = default;
 
 Scratch::~Scratch() {
-    for (auto& block : blocks_) std::free(block.memory);
+    for (auto& block : blocks_) release_memory(block.memory);
 }
 
 void* Scratch::take_bytes(size_t bytes) {
@@ -23,9 +24,8 @@ void* Scratch::take_bytes(size_t bytes) {
             return piece;
         }
     }
-    constexpr size_t least = 1 << 20;
-    const size_t size = bytes > least ? bytes : least;
-    void* memory = std::aligned_alloc(64, size);
+    const size_t size = (bytes + huge_page - 1) / huge_page * huge_page;
+    void* memory = allocate_memory(size);
     if (!memory) throw std::bad_alloc();
     blocks_.push_back({memory, size});
     used_ = bytes;

@@ -13,6 +13,9 @@ namespace medmamba::cpu::MM_SIMD {
 
 namespace {
 
+// Tasks for each thread: bands as large as leave so many, and panels apart from each other until there are more.
+constexpr int64_t band_tasks = 4, panel_tasks = 8;
+
 // weight[k, n, tap] = weight[k * k_stride + n * n_stride + (mirrored ? 8 - tap : tap)]
 struct ConvWeight {
     const float* weight;
@@ -73,16 +76,16 @@ struct PixelGroup {
     int64_t first_ty, last_ty, first_tx, last_tx;
 };
 
-// The staged pixels that begin the band's rows and the pixels of y that they become, group after group.
+// The pixels of the band's input and the pixels of y that they become, group after group.
 struct PixelRows {
-    const float** staged;
+    const float** a;
     float** y;
     PixelGroup groups[16];
     int64_t group_count = 0;
 
-    PixelRows(const Bands& bands, const Band& band, const float* from, int64_t stride, float* to, int64_t y_row,
-              Scratch& scratch)
-        : staged(scratch.take<const float*>(band.pixels())), y(scratch.take<float*>(band.pixels())) {
+    PixelRows(const Bands& bands, const Band& band, const BandLayout& layout, const float* from, float* to,
+              int64_t y_row, Scratch& scratch)
+        : a(scratch.take<const float*>(band.pixels())), y(scratch.take<float*>(band.pixels())) {
         int64_t count = 0;
         for (int64_t borders = 0; borders < 16; ++borders) {
             const bool top = borders & 1, bottom = borders & 2, left = borders & 4, right = borders & 8;
@@ -94,7 +97,7 @@ struct PixelRows {
                 const int64_t end = right ? band.width : left ? 1 : band.width - 1;
                 for (int64_t x = begin; x < end; ++x) {
                     if (left != (x == 0) || right != (x == band.width - 1)) continue;
-                    staged[count] = from + (band.staged_line(line) + x) * stride;
+                    a[count] = from + layout.pixel(band, line, x);
                     y[count++] = to + (band.first_pixel + line * band.width + x) * y_row;
                 }
             }
@@ -107,7 +110,8 @@ struct PixelRows {
 template <class Factor>
 void convolve(mm_stream* stream, const Convolution& conv) {
     const int64_t k_channels = conv.k_channels, n_channels = conv.n_channels;
-    const Bands bands = cut_bands(conv.batch, conv.height, conv.width);
+    const int64_t threads = stream->pool.threads();
+    const Bands bands = cut_bands(conv.batch, conv.height, conv.width, band_tasks * threads);
     const int64_t k_block = even_piece(k_channels, channel_block * Factor::depth, 16);
     const int64_t k_blocks = ceil_div(k_channels, k_block);
     const int64_t panels = ceil_div(n_channels, panel_columns);
@@ -126,25 +130,26 @@ void convolve(mm_stream* stream, const Convolution& conv) {
     });
 
     // All panels in one task stage a band once; fewer make more tasks.
-    const int64_t splits = std::min(panels, ceil_div(conv_tasks, bands.count));
+    const int64_t splits = std::min(panels, ceil_div(panel_tasks * threads, bands.count));
     const int64_t task_panels = ceil_div(panels, splits);
     const int64_t tasks_per_band = ceil_div(panels, task_panels);
-    const int64_t stride = staged_stride(words<Factor>(k_block));
+    const bool in_place = multiplies_in_place<Factor>(conv.input, k_blocks);
+    const BandLayout layout{in_place, in_place ? conv.input.row : staged_stride(words<Factor>(k_block))};
     stream->pool.run(bands.count * tasks_per_band, [&](int64_t task, int worker) {
         Scratch& scratch = stream->worker_scratch[worker];
         const Scratch::Scope scope(scratch);
         const Band band = band_at(bands, task / tasks_per_band);
         const int64_t first_panel = task % tasks_per_band * task_panels;
         const int64_t last_panel = std::min(panels, first_panel + task_panels);
-        float* staged = scratch.take(bands.staged_pixels() * stride);
-        const PixelRows rows(bands, band, staged, stride, conv.y, conv.y_row, scratch);
+        float* staged = in_place ? nullptr : scratch.take(bands.staged_pixels() * layout.stride);
+        const PixelRows rows(bands, band, layout, in_place ? conv.input.x : staged, conv.y, conv.y_row, scratch);
 
         TileProduct tile{};
         tile.step = 1;
         for (int64_t k0 = 0; k0 < k_channels; k0 += k_block) {
             const int64_t k = std::min(k_block, k_channels - k0);
             const bool last = k0 + k == k_channels;
-            stage_channels<Factor>(bands, band, conv.input, k0, k, staged, stride);
+            if (!in_place) stage_channels<Factor>(bands, band, conv.input, k0, k, staged, layout.stride);
             tile.length = words<Factor>(k);
             tile.accumulate = k0 > 0;
             tile.relu = last && conv.relu;
@@ -161,10 +166,10 @@ void convolve(mm_stream* stream, const Convolution& conv) {
                     tile.segment_count = 0;
                     for (int64_t ty = group.first_ty; ty <= group.last_ty; ++ty)
                         for (int64_t tx = group.first_tx; tx <= group.last_tx; ++tx)
-                            taps[tile.segment_count++] = {(ty * bands.padded_width() + tx) * stride,
+                            taps[tile.segment_count++] = {layout.tap(band, ty, tx),
                                                           (ty * 3 + tx) * tile.length * packed_width(tile.columns)};
                     for (int64_t pixel = 0; pixel < group.count; pixel += tile_rows) {
-                        tile.a = rows.staged + group.first + pixel;
+                        tile.a = rows.a + group.first + pixel;
                         tile.c = rows.y + group.first + pixel;
                         multiply_tile<Factor>(tile, std::min<int64_t>(tile_rows, group.count - pixel));
                     }

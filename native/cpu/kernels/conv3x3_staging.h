@@ -11,6 +11,9 @@
 //         0 x x x x x x 0        no patches are written, no border is a special case.
 //         0 0 0 0 0 0 0 0
 //
+// Taps outside the image are left out by both kernels, so that an input which needs no change can also stay where it
+// is (BandLayout): the copy is for the normalisation, and where its rows are many blocks of channels wide.
+//
 // Channels are staged a block at a time, so that a band and the panel of weights in use share the
 // second-level cache. Distances are in words (factor.h), and a staged pixel is a run of words: in bfloat16 a word
 // pairs two neighbours along k, which are channels for the convolution and pixels for its weights' gradient.
@@ -22,7 +25,6 @@ namespace medmamba::cpu::MM_SIMD {
 
 constexpr int64_t band_pixels = 448;    // at most, where a line is not longer than that
 constexpr int64_t channel_block = 96;   // at most, in words; weights of a panel: 9 * 96 * 48 words = 166 KB
-constexpr int64_t conv_tasks = 32;      // aimed at, so that the last ones to finish cost little
 constexpr int64_t least_pixels = 96;    // bands are not made smaller than that for it
 
 // How a batch is cut into bands: `lines` of each image, or `images` whole ones.
@@ -35,9 +37,9 @@ struct Bands {
     int64_t staged_pixels() const { return images * (lines + 2) * padded_width(); }
 };
 
-inline Bands cut_bands(int64_t batch, int64_t height, int64_t width) {
+inline Bands cut_bands(int64_t batch, int64_t height, int64_t width, int64_t tasks) {
     const int64_t pixels = height * width;
-    int64_t limit = std::min(band_pixels, std::max(least_pixels, ceil_div(batch * pixels, conv_tasks)));
+    int64_t limit = std::min(band_pixels, std::max(least_pixels, ceil_div(batch * pixels, tasks)));
     Bands bands{batch, height, width, 1, height, 1, batch};
     if (pixels <= limit) {
         bands.images = even_piece(batch, std::max<int64_t>(1, limit / pixels), 1);
@@ -103,6 +105,27 @@ void each_staged_line(const Bands& bands, const Band& band, const ConvInput& inp
     }
 }
 
+// Where the pixels of a band lie, in words from the start of its copy or, in place, of the whole input.
+struct BandLayout {
+    bool in_place;
+    int64_t stride;
+
+    // The pixel whose taps begin at the staged pixel up and left of it; in place it is itself.
+    int64_t pixel(const Band& band, int64_t line, int64_t x) const {
+        return ((in_place ? band.first_pixel + line * band.width : band.staged_line(line)) + x) * stride;
+    }
+    // From there to one of its taps.
+    int64_t tap(const Band& band, int64_t ty, int64_t tx) const {
+        return (in_place ? (ty - 1) * band.width + tx - 1 : ty * (band.width + 2) + tx) * stride;
+    }
+};
+
+// Whether the input can be multiplied where it lies.
+template <class Factor>
+bool multiplies_in_place(const ConvInput& input, int64_t channel_blocks) {
+    return Factor::depth == 1 && !input.scale && !input.relu && channel_blocks == 1;
+}
+
 inline void clear_words(float* p, int64_t count) {  // whole registers
     for (int64_t i = 0; i < count; i += lanes) store(p + i, vfloat{});
 }
@@ -112,17 +135,35 @@ template <class Factor>
 void stage_channels(const Bands& bands, const Band& band, const ConvInput& input, int64_t first, int64_t count,
                     float* staged, int64_t stride) {
     const int64_t line_words = (band.width + 2) * stride;
-    const auto f = [&](vfloat v, int64_t channel, auto part) { return input.map(v, first + channel, part); };
-    each_staged_line(bands, band, input, staged, line_words, [&](const float* x, float* to) {
-        if (!x) return clear_words(to, line_words);
-        clear_words(to, stride);
-        clear_words(to + line_words - stride, stride);
-        x += first;
-        to += stride;
-        for (int64_t pixel = 0; pixel < band.width; ++pixel, x += input.row, to += stride)
-            for (int64_t i = 0; i < words<Factor>(count); i += lanes)
-                store(to + i, load_words<Factor>(x, count, i, f));
-    });
+    // A pixel takes a few instructions for a register, so what does not change is decided before the first.
+    const auto stage = [&](auto f) {
+        each_staged_line(bands, band, input, staged, line_words, [&](const float* x, float* to) {
+            if (!x) return clear_words(to, line_words);
+            clear_words(to, stride);
+            clear_words(to + line_words - stride, stride);
+            x += first;
+            to += stride;
+            constexpr int64_t elements = Factor::depth * lanes;
+            for (int64_t pixel = 0; pixel < band.width; ++pixel, x += input.row, to += stride) {
+                int64_t i = 0;
+                for (; i + elements <= count; i += elements)
+                    store(to + i / Factor::depth, load_whole_words<Factor>(x, i, f));
+                if (i < count) store(to + i / Factor::depth, load_words<Factor>(x, count, i / Factor::depth, f));
+            }
+        });
+    };
+    const auto normalised = [&](vfloat v, int64_t channel, auto part) {
+        return v * load(input.scale + first + channel, part) + load(input.shift + first + channel, part);
+    };
+    const auto rectified = [](vfloat v) { return max(vfloat{}, v); };  // in this order, NaN stays NaN
+    if (input.scale && input.relu)
+        stage([&](vfloat v, int64_t channel, auto part) { return rectified(normalised(v, channel, part)); });
+    else if (input.scale)
+        stage(normalised);
+    else if (input.relu)
+        stage([&](vfloat v, int64_t, auto) { return rectified(v); });
+    else
+        stage([](vfloat v, int64_t, auto) { return v; });
 }
 
 // The same, but a word in bfloat16 is a channel of this pixel and of the one right of it: there is a word at every

@@ -6,9 +6,10 @@
 // row (tap, i) is the staged band (see conv3x3_staging.h) at the tap's distance plus i, one staged pixel a
 // step (two in bfloat16, as a word pairs neighbours). Pixels of dy are the rows of B.
 //
-// A task owns a block of input channels, one panel of output channels and a range of bands, whose sums it adds
-// in order to a tile of its own, (9, channels, panel). The tiles of all ranges are added in the order of the
-// ranges when they are written as PyTorch stores weights. Where the weights are many there is one range.
+// Sums gather in tiles, (9, channels, panel): one for a block of input channels, a panel of output channels and a range
+// of bands, which are added in order. The tiles of all ranges are added in the order of the ranges when they are
+// written as PyTorch stores weights; where the weights are many there is one range. A task owns the tiles of one block
+// and range, of as many panels as leave work for all threads, because they share the staged input.
 #include "conv3x3_staging.h"
 
 namespace medmamba::cpu::MM_SIMD {
@@ -50,103 +51,156 @@ void write_weights(const Sums& sums, float* dweight) {
     }
 }
 
-// The lines of a band that have one above (ty = 0) or below (ty = 2) in their image, as segments; returns how many.
-int64_t lines_of_tap(const Bands& bands, const Band& band, int64_t ty, int64_t line_words, int64_t stride,
-                     Segment* lines) {
-    int64_t count = 0;
-    for (int64_t line = 0; line < band.images * band.lines; ++line) {
-        const int64_t above = band.first_line + line % band.lines + ty - 1;
-        if (above >= 0 && above < bands.height) lines[count++] = {band.staged_line(line) * stride, line * line_words};
+constexpr int64_t wanted_tiles = 32;  // decides the ranges, and with them the order of sums: not by threads
+constexpr int64_t thread_tasks = 8;
+
+struct WeightGradient {
+    const mm_conv3x3_backward_weight_params& p;
+    const ConvInput input;
+    const int64_t dy_row;
+    const Bands bands;
+    const int64_t block, blocks, panels;  // input channels of a block, blocks, panels of output channels
+    const int64_t range_bands, ranges;
+    const int64_t tile_floats = 9 * block * panel_columns;
+    float *sums, *bias_sums;  // (ranges, blocks, panels) tiles; (ranges, panels, panel_columns)
+
+    WeightGradient(mm_stream* stream, const mm_conv3x3_backward_weight_params& p)
+        : p(p), input{p.x, row_stride(p.x_row, p.in_channels), p.input_scale, p.input_shift, p.input_relu != 0},
+          dy_row(row_stride(p.dy_row, p.out_channels)),
+          bands(cut_bands(p.batch, p.height, p.width, wanted_tiles)),
+          block(even_piece(p.in_channels, channel_block, 16)), blocks(ceil_div(p.in_channels, block)),
+          panels(ceil_div(p.out_channels, panel_columns)),
+          range_bands(ceil_div(bands.count, ceil_div(wanted_tiles, blocks * panels))),
+          ranges(ceil_div(bands.count, range_bands)),
+          sums(stream->scratch.take(ranges * blocks * panels * tile_floats)),
+          bias_sums(stream->scratch.take(ranges * panels * panel_columns)) {}
+
+    float* tile(int64_t range, int64_t block_index, int64_t panel) const {
+        return sums + ((range * blocks + block_index) * panels + panel) * tile_floats;
     }
-    return count;
-}
+    int64_t columns(int64_t panel) const { return std::min(panel_columns, p.out_channels - panel * panel_columns); }
+};
+
+// The tiles of one block of input channels, some panels and one range of bands.
+template <class Factor>
+class WeightTask {
+public:
+    WeightTask(const WeightGradient& gradient, int64_t range, int64_t block, Scratch& scratch)
+        : g_(gradient), bands_(gradient.bands), range_(range), block_(block), first_channel_(block * g_.block),
+          channels_(std::min(g_.block, g_.p.in_channels - first_channel_)),
+          layout_{multiplies_in_place<Factor>(g_.input, g_.blocks), 0},
+          line_words_(words<Factor>(bands_.width)) {
+        layout_.stride = layout_.in_place ? g_.input.row : staged_stride(g_.block);
+        const int64_t lines = bands_.images * bands_.lines;
+        staged_ = layout_.in_place ? nullptr : scratch.take(bands_.staged_pixels() * layout_.stride);
+        dy_ = scratch.take(lines * line_words_ * panel_columns);
+        lines_ = scratch.take<Segment>(lines);
+        rows_ = scratch.take<const float*>(channels_);
+        sum_rows_ = scratch.take<float*>(9 * channels_);
+        for (int64_t i = 0; i < channels_; ++i) rows_[i] = (layout_.in_place ? g_.input.x : staged_) + i;
+    }
+
+    void run(int64_t first_panel, int64_t last_panel) {
+        const int64_t first = range_ * g_.range_bands, last = std::min(bands_.count, first + g_.range_bands);
+        for (int64_t index = first; index < last; ++index) {
+            const Band band = band_at(bands_, index);
+            if (!layout_.in_place)
+                stage_pixels<Factor>(bands_, band, g_.input, first_channel_, channels_, staged_, layout_.stride);
+            for (int64_t panel = first_panel; panel < last_panel; ++panel) add_band(band, panel, index > first);
+        }
+    }
+
+private:
+    void add_band(const Band& band, int64_t panel, bool accumulate) {
+        const int64_t columns = g_.columns(panel), width = packed_width(columns);
+        const float* from = g_.p.dy + band.first_pixel * g_.dy_row + panel * panel_columns;
+        float* own = g_.tile(range_, block_, panel);
+        for (int64_t i = 0; i < 9 * channels_; ++i) sum_rows_[i] = own + i * width;
+        if (g_.p.dbias && block_ == 0) {
+            float* bias = g_.bias_sums + (range_ * g_.panels + panel) * panel_columns;
+            if (!accumulate) std::fill_n(bias, width, 0.0f);
+            add_columns(from, g_.dy_row, band.pixels(), columns, bias);
+        }
+        TileProduct tile{};
+        tile.segments = lines_;
+        tile.step = Factor::depth * layout_.stride;
+        tile.b = panel_of(from, band, columns, width);
+        tile.columns = width;
+        tile.accumulate = accumulate;
+        // Tiles of equal height: a last one of few rows would wait for dy, which each tile reads whole.
+        const int64_t height = even_piece(channels_, tile_rows, 1);
+        for (int64_t tap = 0; tap < 9; ++tap) {
+            set_lines(band, tap, width, tile);
+            for (int64_t i = 0; i < channels_; i += height) {
+                tile.a = rows_ + i;
+                tile.c = sum_rows_ + tap * channels_ + i;
+                multiply_tile<Factor>(tile, std::min(height, channels_ - i));
+            }
+        }
+    }
+
+    // Pixels of dy as rows of a panel: where they lie, if they are that already.
+    const float* panel_of(const float* from, const Band& band, int64_t columns, int64_t width) {
+        if (Factor::depth == 1 && g_.dy_row == width && columns == width) return from;
+        const int64_t line = band.width * g_.dy_row, line_floats = line_words_ * width;
+        for (int64_t i = 0; i < band.images * band.lines; ++i)
+            pack_down<Factor>(from + i * line, g_.dy_row, band.width, columns, dy_ + i * line_floats, width);
+        return dy_;
+    }
+
+    // The lines of the band whose pixels have this tap in the image, as segments.
+    void set_lines(const Band& band, int64_t tap, int64_t width, TileProduct& tile) {
+        const int64_t ty = tap / 3, tx = tap % 3;
+        // Nor is there a pixel left of the first, or right of the last; half a word cannot be left out.
+        const int64_t skipped = Factor::depth == 1 && tx == 0;
+        tile.length = tx == 2 ? words<Factor>(band.width - 1) : line_words_ - skipped;
+        tile.segment_count = 0;
+        for (int64_t line = 0; line < band.images * band.lines; ++line) {
+            const int64_t above = band.first_line + line % band.lines + ty - 1;
+            if (above >= 0 && above < bands_.height)
+                lines_[tile.segment_count++] = {
+                    layout_.pixel(band, line, skipped) + layout_.tap(band, ty, tx),
+                    (line * line_words_ + skipped) * width};
+        }
+    }
+
+    const WeightGradient& g_;
+    const Bands& bands_;
+    int64_t range_, block_, first_channel_, channels_;
+    BandLayout layout_;
+    int64_t line_words_;  // of dy; a line of odd width ends in half a word
+    float *staged_, *dy_;
+    Segment* lines_;
+    const float** rows_;
+    float** sum_rows_;
+};
 
 template <class Factor>
-void add_up(mm_stream* stream, const mm_conv3x3_backward_weight_params* p) {
-    const int64_t in_channels = p->in_channels, out_channels = p->out_channels;
-    const int64_t x_row = row_stride(p->x_row, in_channels);
-    const ConvInput input{p->x, x_row, p->input_scale, p->input_shift, p->input_relu != 0};
-    const int64_t dy_row = row_stride(p->dy_row, out_channels);
-    const Bands bands = cut_bands(p->batch, p->height, p->width);
-    const int64_t block = even_piece(in_channels, channel_block, 16), blocks = ceil_div(in_channels, block);
-    const int64_t panels = ceil_div(out_channels, panel_columns);
-    const int64_t bands_per_range = ceil_div(bands.count, ceil_div(conv_tasks, blocks * panels));
-    const int64_t ranges = ceil_div(bands.count, bands_per_range);
-
-    const int64_t tile_floats = 9 * block * panel_columns;
-    const int64_t range_floats = blocks * panels * tile_floats;
-    float* sums = stream->scratch.take(ranges * range_floats);
-    float* bias_sums = stream->scratch.take(ranges * panels * panel_columns);
-    const int64_t stride = staged_stride(block);
-
-    stream->pool.run(ranges * blocks * panels, [&](int64_t task, int worker) {
-        const int64_t range = task / (blocks * panels), tile_index = task % (blocks * panels);
-        const int64_t channel = tile_index / panels * block, channels = std::min(block, in_channels - channel);
-        const int64_t panel = tile_index % panels, column = panel * panel_columns;
-        const int64_t columns = std::min(panel_columns, out_channels - column), width = packed_width(columns);
-
+void add_up(mm_stream* stream, const mm_conv3x3_backward_weight_params& p) {
+    const WeightGradient gradient(stream, p);
+    const int64_t blocks = gradient.blocks, panels = gradient.panels, ranges = gradient.ranges;
+    const int64_t wanted_parts = ceil_div(thread_tasks * stream->pool.threads(), ranges * blocks);
+    const int64_t task_panels = ceil_div(panels, std::min(panels, wanted_parts));
+    const int64_t parts = ceil_div(panels, task_panels);
+    stream->pool.run(ranges * blocks * parts, [&](int64_t task, int worker) {
         Scratch& scratch = stream->worker_scratch[worker];
         const Scratch::Scope scope(scratch);
-        float* staged = scratch.take(bands.staged_pixels() * stride);
-        const int64_t line_words = words<Factor>(bands.width);  // a line of odd width ends in half a word
-        float* dy = scratch.take(bands.images * bands.lines * line_words * width);
-        Segment* lines = scratch.take<Segment>(bands.images * bands.lines);
-        const float** rows = scratch.take<const float*>(9 * channels);
-        float** sum_rows = scratch.take<float*>(9 * channels);
-        float* own = sums + range * range_floats + tile_index * tile_floats;
-        for (int64_t tap = 0; tap < 9; ++tap) {
-            for (int64_t i = 0; i < channels; ++i) {
-                rows[tap * channels + i] = staged + (tap / 3 * bands.padded_width() + tap % 3) * stride + i;
-                sum_rows[tap * channels + i] = own + (tap * channels + i) * width;
-            }
-        }
-        float* own_bias = channel == 0 && p->dbias ? bias_sums + (range * panels + panel) * panel_columns : nullptr;
-        if (own_bias) std::fill_n(own_bias, width, 0.0f);
-        const int64_t first = range * bands_per_range, last = std::min(bands.count, first + bands_per_range);
-
-        for (int64_t index = first; index < last; ++index) {
-            const Band band = band_at(bands, index);
-            stage_pixels<Factor>(bands, band, input, channel, channels, staged, stride);
-            const float* from = p->dy + band.first_pixel * dy_row + column;
-            for (int64_t line = 0; line < band.images * band.lines; ++line)
-                pack_down<Factor>(from + line * band.width * dy_row, dy_row, band.width, columns,
-                                  dy + line * line_words * width, width);
-            if (own_bias) add_columns(from, dy_row, band.pixels(), columns, own_bias);
-            TileProduct tile{};
-            tile.segments = lines;
-            tile.step = Factor::depth * stride;
-            tile.b = dy;
-            tile.columns = width;
-            tile.accumulate = index > first;
-            for (int64_t tap = 0; tap < 9; ++tap) {
-                tile.segment_count = lines_of_tap(bands, band, tap / 3, line_words * width, stride, lines);
-                // Nor is there a pixel left of the first, or right of the last; half a word cannot be left out.
-                const int64_t skipped = Factor::depth == 1 && tap % 3 == 0;
-                tile.length = tap % 3 == 2 ? words<Factor>(band.width - 1) : line_words - skipped;
-                for (Segment* line = lines; skipped && line < lines + tile.segment_count; ++line) {
-                    line->a += stride;
-                    line->b += width;
-                }
-                for (int64_t i = 0; i < channels; i += tile_rows) {
-                    tile.a = rows + tap * channels + i;
-                    tile.c = sum_rows + tap * channels + i;
-                    multiply_tile<Factor>(tile, std::min<int64_t>(tile_rows, channels - i));
-                }
-            }
-        }
+        const int64_t first_panel = task % parts * task_panels;
+        WeightTask<Factor>(gradient, task / parts / blocks, task / parts % blocks, scratch)
+            .run(first_panel, std::min(panels, first_panel + task_panels));
     });
 
     stream->pool.run(blocks * panels, [&](int64_t task, int) {
-        const int64_t channel = task / panels * block, column = task % panels * panel_columns;
-        const Sums tile{in_channels, channel, std::min(block, in_channels - channel),
-                        column, std::min(panel_columns, out_channels - column),
-                        sums + task * tile_floats, ranges, range_floats};
-        write_weights(tile, p->dweight);
+        const int64_t channel = task / panels * gradient.block, panel = task % panels;
+        const Sums tile{p.in_channels, channel, std::min(gradient.block, p.in_channels - channel),
+                        panel * panel_columns, gradient.columns(panel), gradient.tile(0, task / panels, panel),
+                        ranges, blocks * panels * gradient.tile_floats};
+        write_weights(tile, p.dweight);
     });
-    for (int64_t o = 0; p->dbias && o < out_channels; ++o) {
-        float sum = bias_sums[o];
-        for (int64_t r = 1; r < ranges; ++r) sum += bias_sums[r * panels * panel_columns + o];
-        p->dbias[o] = sum;
+    for (int64_t o = 0; p.dbias && o < p.out_channels; ++o) {
+        float sum = gradient.bias_sums[o];
+        for (int64_t r = 1; r < ranges; ++r) sum += gradient.bias_sums[r * panels * panel_columns + o];
+        p.dbias[o] = sum;
     }
 }
 
@@ -159,7 +213,7 @@ mm_status conv3x3_backward_weight(mm_stream* stream, const mm_conv3x3_backward_w
         if (p->dbias) std::fill_n(p->dbias, p->out_channels, 0.0f);
         return MM_OK;
     }
-    with_factor(stream, [&](auto factor) { add_up<decltype(factor)>(stream, p); });
+    with_factor(stream, [&](auto factor) { add_up<decltype(factor)>(stream, *p); });
     return MM_OK;
 }
 

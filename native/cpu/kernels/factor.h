@@ -82,6 +82,16 @@ inline vfloat load_words(const float* run, int64_t elements, int64_t i, Map&& ma
     }
 }
 
+// The same of a whole register of words, from element `first` on.
+template <class Factor, class Map>
+inline vfloat load_whole_words(const float* run, int64_t first, Map&& map) {
+    const auto load_at = [&](int64_t element) { return map(load(run + element), element, Whole{}); };
+    if constexpr (Factor::depth == 1)
+        return load_at(first);
+    else
+        return Factor::pair_along(load_at(first), load_at(first + lanes));
+}
+
 template <class Factor>
 inline vfloat load_words(const float* run, int64_t elements, int64_t i) {
     return load_words<Factor>(run, elements, i, [](vfloat v, int64_t, auto) { return v; });

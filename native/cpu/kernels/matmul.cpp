@@ -10,8 +10,9 @@
 //                                    it has to be rounded to bfloat16.
 //
 // A long k with a small C, which is what the gradient of a weight looks like, is cut into ranges instead: each
-// task sums one range into a C of its own, and these are added in the order of the ranges at the end. All cuts
-// follow from the shape alone, so bits do not depend on the number of threads.
+// task sums one range into a C of its own, and these are added in the order of the ranges at the end. Ranges follow
+// from the shape alone, so that bits do not depend on the number of threads; blocks of C, which no sum crosses, are as
+// large as leaves each thread a few, because every block reads its rows of A and columns of B anew.
 #include "packing.h"
 
 namespace medmamba::cpu::MM_SIMD {
@@ -20,9 +21,10 @@ namespace {
 
 constexpr int64_t m_block_limit = 504, n_block_limit = 192, k_block_limit = 384;
 constexpr int64_t staged_rows = 108;      // rows of A that are copied at a time, where they are: 170 KB
-constexpr int64_t wanted_tasks = 16;
+constexpr int64_t wanted_ranges = 16;     // blocks included
+constexpr int64_t thread_tasks = 4;
 constexpr int64_t least_work = 1 << 18;   // multiply-adds worth a task of their own: some 5 us
-constexpr int64_t least_range = 512;
+constexpr int64_t least_range = 1024;
 static_assert(m_block_limit % tile_rows == 0 && n_block_limit % panel_columns == 0 && staged_rows % tile_rows == 0);
 
 struct Cut {
@@ -30,15 +32,15 @@ struct Cut {
     int64_t m_blocks, n_blocks, ranges;
 };
 
-Cut cut_product(int64_t batch, int64_t m, int64_t n, int64_t k) {
+Cut cut_product(int64_t batch, int64_t m, int64_t n, int64_t k, int64_t threads) {
     Cut cut;
     cut.m_block = even_piece(m, m_block_limit, tile_rows);
     cut.n_block = even_piece(n, n_block_limit, panel_columns);
     const auto tasks = [&] { return batch * ceil_div(m, cut.m_block) * ceil_div(n, cut.n_block); };
-    const int64_t ranges = std::max<int64_t>(1, std::min(ceil_div(wanted_tasks, tasks()), k / least_range));
+    const int64_t ranges = std::max<int64_t>(1, std::min(ceil_div(wanted_ranges, tasks()), k / least_range));
     cut.k_range = std::max<int64_t>(1, ceil_div(k, ranges));
     cut.ranges = std::max<int64_t>(1, ceil_div(k, cut.k_range));
-    while (tasks() * cut.ranges < wanted_tasks && cut.m_block * cut.n_block * cut.k_range > least_work) {
+    while (tasks() * cut.ranges < thread_tasks * threads && cut.m_block * cut.n_block * cut.k_range > least_work) {
         const bool rows = cut.m_block > tile_rows && (cut.m_block >= cut.n_block || cut.n_block == panel_columns);
         if (rows)
             cut.m_block = even_piece(cut.m_block, ceil_div(cut.m_block, 2), tile_rows);
@@ -159,7 +161,7 @@ void add_ranges(mm_stream* stream, const mm_matmul_params* p, int64_t c_row, con
 
 mm_status matmul(mm_stream* stream, const mm_matmul_params* p) {
     if (p->batch <= 0 || p->m <= 0 || p->n <= 0) return MM_OK;
-    const Cut cut = cut_product(p->batch, p->m, p->n, p->k);
+    const Cut cut = cut_product(p->batch, p->m, p->n, p->k, stream->pool.threads());
     const int64_t a_row = row_stride(p->a_row, p->transpose_a ? p->m : p->k);
     const int64_t b_row = row_stride(p->b_row, p->transpose_b ? p->k : p->n);
     const int64_t c_row = row_stride(p->c_row, p->n);

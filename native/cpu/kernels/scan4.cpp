@@ -38,24 +38,24 @@ void Scan4Arrangement::arrange(int direction, int64_t block, const float* A_log,
 }
 
 // Direction 0 takes the pixels row by row, 1 column by column; 2 and 3 are the same two from the end.
+Scan4Walk::Scan4Walk(const Scan4Shape& shape, int direction, int64_t step) {
+    const bool by_column = direction % 2 == 1, from_end = direction >= 2;
+    length_ = by_column ? shape.height : shape.width;
+    const int64_t along_stride = by_column ? shape.width : 1, line_stride = by_column ? 1 : shape.width;
+    const int64_t start = from_end ? shape.pixels - 1 - step : step;
+    const int64_t line = start / length_, along = start % length_;
+    pixel_ = line * line_stride + along * along_stride;
+    left_ = from_end ? along + 1 : length_ - along;
+    step_ = from_end ? -along_stride : along_stride;
+    turn_ = (from_end ? -line_stride : line_stride) - (length_ - 1) * step_;
+}
+
 void Scan4Chunk::gather(const Scan4Shape& shape, const float* projected, int direction, int64_t chunk) {
     const int64_t first = chunk * chunk_steps;
     count = std::min(chunk_steps, shape.pixels - first);
-    const bool by_column = direction % 2 == 1, from_end = direction >= 2;
-    // A line is what is walked along, a row or a column; `along` is the place in it.
-    const int64_t line_length = by_column ? shape.height : shape.width;
-    const int64_t start = from_end ? shape.pixels - 1 - first : first;
-    int64_t line = start / line_length, along = start % line_length;
+    Scan4Walk walk(shape, direction, first);
     for (int64_t t = 0; t < count; ++t) {
-        pixel[t] = by_column ? along * shape.width + line : line * shape.width + along;
-        along += from_end ? -1 : 1;
-        if (along < 0) {
-            along = line_length - 1;
-            --line;
-        } else if (along == line_length) {
-            along = 0;
-            ++line;
-        }
+        pixel[t] = walk.next();
         const float* row = projected + (pixel[t] * directions + direction) * shape.columns;
         copy_padded(dt + t * shape.rank_row, row, shape.rank);
         copy_padded(B + t * shape.state_row, row + shape.rank, shape.states);

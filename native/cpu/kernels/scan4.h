@@ -68,6 +68,24 @@ private:
     float* floats_;
 };
 
+// The pixels in the order in which a direction visits them, from a step on. A line is what is walked along, a row or a
+// column.
+class Scan4Walk {
+public:
+    Scan4Walk(const Scan4Shape& shape, int direction, int64_t step);
+
+    int64_t next() {
+        const int64_t pixel = pixel_;
+        pixel_ += --left_ > 0 ? step_ : turn_;
+        if (left_ == 0) left_ = length_;
+        return pixel;
+    }
+
+private:
+    int64_t pixel_, step_, turn_;  // from a pixel to the next, from the end of a line to the start of the next
+    int64_t length_, left_;        // pixels of a line, and of this one
+};
+
 // A chunk of a direction through one image: which pixels, and their projections in padded rows.
 struct Scan4Chunk {
     int64_t count, pixel[chunk_steps];
@@ -88,26 +106,32 @@ struct Scan4Chunk {
 void multiply_rows(int64_t rows, int64_t depth, const float* a, int64_t a_row, int64_t a_column, const float* w,
                    int64_t w_row, float* y, int64_t y_row);
 
+// project_delta for `together` steps from `first` on.
+template <int together, class Each>
+inline void project_steps(const Scan4Shape& shape, const Scan4Chunk& chunk, const Scan4Parameters& parameters,
+                          int64_t first, Each&& each) {
+    const vfloat bias = load(parameters.dt_bias);
+    const float* dt = chunk.dt + first * shape.rank_row;
+    vfloat pre[together];
+#pragma GCC unroll 8
+    for (int i = 0; i < together; ++i) pre[i] = bias;
+    for (int64_t r = 0; r < shape.rank; ++r) {
+        const vfloat weight = load(parameters.dt_weight + r * lanes);
+#pragma GCC unroll 8
+        for (int i = 0; i < together; ++i) pre[i] += weight * dt[i * shape.rank_row + r];
+    }
+#pragma GCC unroll 8
+    for (int i = 0; i < together; ++i) each(first + i, pre[i]);
+}
+
 // Calls each(t, pre) for every step of the chunk, where pre = dt dt_weight + dt_bias is what goes into softplus.
 template <class Each>
 inline void project_delta(const Scan4Shape& shape, const Scan4Chunk& chunk, const Scan4Parameters& parameters,
                           Each&& each) {
-    constexpr int together = 8;  // enough sums to hide the latency of a multiply-add
-    const vfloat bias = load(parameters.dt_bias);
-    for (int64_t t = 0; t < chunk.count; t += together) {
-        vfloat pre[together];
-        // Of a chunk that is not full, the last rows are what an earlier one left.
-        const float* dt = chunk.dt + t * shape.rank_row;
-#pragma GCC unroll 8
-        for (int i = 0; i < together; ++i) pre[i] = bias;
-        for (int64_t r = 0; r < shape.rank; ++r) {
-            const vfloat weight = load(parameters.dt_weight + r * lanes);
-#pragma GCC unroll 8
-            for (int i = 0; i < together; ++i) pre[i] += weight * dt[i * shape.rank_row + r];
-        }
-#pragma GCC unroll 8
-        for (int i = 0; i < together; ++i) each(t + i, pre[i]);
-    }
+    int64_t t = 0;
+    for (; t + 8 <= chunk.count; t += 8)  // enough sums to hide the latency of a multiply-add
+        project_steps<8>(shape, chunk, parameters, t, each);
+    for (; t < chunk.count; ++t) project_steps<1>(shape, chunk, parameters, t, each);
 }
 
 }  // namespace medmamba::cpu::MM_SIMD

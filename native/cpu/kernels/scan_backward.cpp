@@ -92,7 +92,6 @@ struct BackwardTask {
 
     void enter_block(Lanes part, int64_t corner, const Scan4Parameters& parameters) {
         project_delta(shape, chunk, parameters, [&](int64_t t, vfloat pre) {
-            if (t >= chunk.count) return;
             const int64_t place = corner + chunk.pixel[t] * shape.channels;
             const vfloat x = part.load(p.u + place);
             const Softplus softplus(pre);
@@ -147,15 +146,14 @@ void finish_parameters(const mm_scan4_backward_params& p, const Scan4Shape& shap
         for (int64_t i = 0; i < floats; i += lanes)
             store(total + i, load(total + i) + load(total + run * run_floats + i));
     const BlockGradients sum(shape, total);
-    const int64_t states = shape.states, rank = shape.rank;
-    for (int64_t lane = 0; lane < shape.block_lanes(block).count; ++lane) {
-        const int64_t channel = direction * shape.channels + block * lanes + lane;
-        for (int64_t n = 0; n < states; ++n)  // dA_log = dA A
-            p.dA_log[channel * states + n] = sum.A[n * lanes + lane] * A2[n * lanes + lane] * ln2;
-        for (int64_t r = 0; r < rank; ++r) p.ddt_weight[channel * rank + r] = sum.dt_weight[r * lanes + lane];
-        p.ddt_bias[channel] = sum.dt_bias[lane];
-        p.dskip[channel] = sum.skip[lane];
-    }
+    const int64_t states = shape.states, rank = shape.rank, first = direction * shape.channels + block * lanes;
+    const Lanes part = shape.block_lanes(block);
+    for (int64_t n = 0; n < states * lanes; n += lanes)  // dA_log = dA A
+        store(sum.A + n, load(sum.A + n) * load(A2 + n) * ln2);
+    store_columns(sum.A, lanes, part.count, states, p.dA_log + first * states, states);
+    store_columns(sum.dt_weight, lanes, part.count, rank, p.ddt_weight + first * rank, rank);
+    part.store(p.ddt_bias + first, load(sum.dt_bias));
+    part.store(p.dskip + first, load(sum.skip));
 }
 
 }  // namespace

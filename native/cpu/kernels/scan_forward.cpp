@@ -61,7 +61,6 @@ struct ForwardTask {
         const float* u = p.u + image * shape.pixels * shape.channels + block * lanes;
         const vfloat skip = load(parameters.skip);
         project_delta(shape, chunk, parameters, [&](int64_t t, vfloat pre) {
-            if (t >= chunk.count) return;
             const vfloat step = Softplus(pre).value, x = part.load(u + chunk.pixel[t] * shape.channels);
             store(delta + t * lanes, step);
             store(input + t * lanes, step * x);

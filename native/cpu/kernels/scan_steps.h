@@ -8,8 +8,8 @@
 // (one row a step, `lanes` channels or all states wide); where the rows came from - a direction through an
 // image, or the channels-first layout of mamba_ssm - is nothing the recurrence knows.
 //
-// States go through in groups of `lanes`, all of a group in registers while the chunk's steps are walked; the
-// last group is padded with states whose A, B and C are zero and which therefore stay zero.
+// States go through in groups, all of a group in registers while the chunk's steps are walked: `lanes` of them forward,
+// a quad backward. They are padded to whole groups with states whose A, B and C are zero and which therefore stay zero.
 #pragma once
 
 #include "kernels.h"
@@ -44,8 +44,10 @@ struct BackwardSteps {
 };
 void walk_backward(const BackwardSteps& steps);
 
-// Decay and previous state of one group at every step of a chunk.
-constexpr int64_t saved_floats = 2 * chunk_steps * lanes * lanes;
+// What backward keeps of a quad of states at every step of a chunk, decay and what is left of the state before: 16 KB
+// with AVX-512, which stay in the first-level cache. And, for all quads of `lanes` states, sums over channels halfway.
+constexpr int quad = 4;
+constexpr int64_t saved_floats = 2 * chunk_steps * quad * lanes + 2 * chunk_steps * (lanes / quad) * lanes;
 
 constexpr float log2e = 1.44269504f, ln2 = 0.69314718f;
 
@@ -53,10 +55,12 @@ constexpr float log2e = 1.44269504f, ln2 = 0.69314718f;
 void add_copy(mm_stream* stream, float* y, const float* x, int64_t count);
 
 // 2^x for x clamped to [-126, 126], where it neither underflows nor overflows; relative error 1.5e-7 at most, and
-// exact at zero, so that a slow decay does not drift. It differs from exp2 of simd.h in what bounds the scan,
+// exact at zero, so that a slow decay does not drift. Who knows that x lies in between may leave the clamping out. It differs from exp2 of simd.h in what bounds the scan,
 // instructions on the multiply ports: 2^n comes by integer arithmetic, and where a register can be permuted by
 // another, x = n + j / lanes + f takes 2^(j / lanes) from a register and leaves a cubic polynomial for 2^f.
+constexpr float most_decay = 126.0f;
 #if defined(__AVX2__)
+template <bool clamped = true>
 inline vfloat decay_exp2(vfloat x) {
     // `roots` are the bits of 2^(j / lanes), less j << root_shift, which the shifted sum below puts there again.
 #if defined(__AVX512F__)
@@ -69,14 +73,14 @@ inline vfloat decay_exp2(vfloat x) {
         return (vint)_mm512_maskz_permutexvar_epi32(0xffff, (__m512i)j, (__m512i)roots);
     };
     // The smaller magnitude, in one instruction. It takes NaN for 126; the input term carries a NaN of delta on.
-    x = (vfloat)_mm512_maskz_range_ps(0xffff, (__m512)x, (__m512)broadcast(126.0f), 2);
+    if (clamped) x = (vfloat)_mm512_maskz_range_ps(0xffff, (__m512)x, (__m512)broadcast(most_decay), 2);
 #else
     constexpr int root_shift = 20;
     constexpr float cubic = 5.549622169e-2f, square = 2.402576298e-1f, linear = 6.931472143e-1f;
     const vint roots = {
         0x3f800000, 0x3f7b95c2, 0x3f7837f0, 0x3f75fed7, 0x3f7504f3, 0x3f75672a, 0x3f7744fd, 0x3f7ac0c7};
     const auto look_up = [&](vint j) { return (vint)_mm256_permutevar8x32_epi32((__m256i)roots, (__m256i)j); };
-    x = min(broadcast(126.0f), max(broadcast(-126.0f), x));
+    if (clamped) x = min(broadcast(most_decay), max(broadcast(-most_decay), x));
 #endif
     const vfloat to_fraction = broadcast(1.5f * (1 << root_shift));  // adding it leaves round(lanes x) in the low bits
     const vfloat rounded = x + to_fraction;
@@ -85,8 +89,9 @@ inline vfloat decay_exp2(vfloat x) {
     return p * from_bits(look_up(bits(rounded)) + (bits(rounded) << root_shift));
 }
 #else
+template <bool clamped = true>
 inline vfloat decay_exp2(vfloat x) {
-    x = min(broadcast(126.0f), max(broadcast(-126.0f), x));
+    if (clamped) x = min(broadcast(most_decay), max(broadcast(-most_decay), x));
     const vfloat to_integer = broadcast(1.5f * (1 << 23));
     const vfloat rounded = x + to_integer;
     const vfloat f = x - (rounded - to_integer);

@@ -35,10 +35,12 @@ const help = `npm run bench:peers -- [options]
 
   +-        half of what lies between the slowest and the fastest run, by the median
   by eager  ours by PyTorch's: times as fast, and the share of its peak memory
+  bf16      ours with precision bf16, beside PyTorch's autocast to bfloat16
   peak      most memory that the process held, everything included
   limit     what the machine allows: multiply-adds of products, convolutions and
             scan at the rate of a large matrix product, exponentials at theirs, or
-            the bytes at that of a copy if that takes longer; see medmamba bench
+            the bytes at that of a copy if that takes longer; see medmamba bench.
+            Each rate is the best of all runs, the product's PyTorch's included
   loop, chunked   PyTorch's scan, a step at a time and 16 steps at a time
   ns, one thread  for each state, step and direction, on one thread
 

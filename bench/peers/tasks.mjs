@@ -7,6 +7,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { availableParallelism, tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { DeviceError, openDevice } from "../../dist/index.js";
 import { measuredProcess } from "../measured-process.mjs";
 import { ours, peer } from "./sides.mjs";
 
@@ -68,16 +69,29 @@ async function measureNetwork(unit) {
   // So many that a 99th percentile means something; of the plain peer as well.
   const repeats = name === "inference:1" && mode === "eager" ? options.latencySteps : 5;
   const args = ["--task", kind, "--repeats", String(repeats), "--budget", "20", ...common];
-  const first = mode === "eager" ? [await ours(name, args)] : [];
+  const mine = mode === "bf16" ? [...args, "--precision", "bf16"] : args;
+  const measured = mode === "bf16" && !hasBf16(options) ? () => null : () => ours(name, mine);
+  const first = mode === "compile" ? null : await measured();
   const { report, error } = await beside(unit, args);
-  const reports = [...first, await ours(name, args)];
+  const reports = [first, await measured()].filter((one) => one !== null);
   return {
     ours: reports.map(({ seconds }) => seconds),
     oursPeakBytes: Math.max(...reports.map(({ peakBytes }) => peakBytes)),
-    work: reports[0].work,
+    work: reports[0]?.work,
     peer: report ? { name: report.name, seconds: report.seconds, peakBytes: report.peakBytes } : null,
     peerError: error,
   };
+}
+
+/** Whether this machine has products in bfloat16 of our own. */
+function hasBf16({ threads }) {
+  try {
+    openDevice("cpu", { threads, precision: "bf16" }).close();
+    return true;
+  } catch (error) {
+    if (error instanceof DeviceError) return false;
+    throw error;
+  }
 }
 
 async function measureKernels(unit) {

@@ -33,6 +33,11 @@ bool spin_until(Condition condition) {
     return condition();
 }
 
+// The parts of ThreadPool::gate_.
+constexpr uint64_t is_open = 1, one_inside = 2, one_loop = uint64_t(1) << 17;
+uint64_t loop_of(uint64_t gate) { return gate / one_loop; }
+bool is_empty(uint64_t gate) { return gate % one_loop < one_inside; }
+
 bool placement_is_wanted() {
     const char* setting = std::getenv("MEDMAMBA_PIN");
     return !setting || std::strcmp(setting, "0") != 0;
@@ -50,7 +55,6 @@ ThreadPool::~ThreadPool() {
     {
         std::lock_guard lock(mutex_);
         stopping_ = true;
-        round_.fetch_add(1);
     }
     wake_.notify_all();
     for (auto& helper : helpers_) helper.join();
@@ -71,16 +75,16 @@ void ThreadPool::run_erased(int64_t count, Call call, void* context) {
         call_ = call;
         context_ = context;
         next_.store(0, std::memory_order_relaxed);
-        active_.store((int)helpers_.size(), std::memory_order_relaxed);
-        round_.fetch_add(1, std::memory_order_release);
+        gate_.store((loop_of(gate_.load(std::memory_order_relaxed)) + 1) * one_loop + is_open, std::memory_order_release);
     }
     wake_.notify_all();
     drain(0);
-    // Every helper must have left the loop before the next one may reset `next_`.
-    const auto finished = [this] { return active_.load(std::memory_order_acquire) == 0; };
-    if (!spin_until(finished)) {
+    // Closed, nobody enters any more; those inside must have left before the next loop may reset `next_`.
+    gate_.fetch_sub(is_open, std::memory_order_acq_rel);
+    const auto left = [this] { return is_empty(gate_.load(std::memory_order_acquire)); };
+    if (!spin_until(left)) {
         std::unique_lock lock(mutex_);
-        done_.wait(lock, finished);
+        done_.wait(lock, left);
     }
     if (out_of_memory_.exchange(false)) throw std::bad_alloc();
 }
@@ -98,19 +102,30 @@ void ThreadPool::settle(int worker) const {
     if (!processors_.empty()) stay_on(processors_[worker]);
 }
 
+bool ThreadPool::enter(uint64_t* last) {
+    uint64_t gate = gate_.load(std::memory_order_relaxed);
+    while ((gate & is_open) && loop_of(gate) != *last) {
+        if (!gate_.compare_exchange_weak(gate, gate + one_inside, std::memory_order_acquire)) continue;
+        *last = loop_of(gate);
+        return true;
+    }
+    return false;
+}
+
 void ThreadPool::help(int worker) {
     settle(worker);
-    uint64_t seen = 0;
+    uint64_t last = 0;  // the loop that this helper was in
     for (;;) {
-        const auto changed = [&] { return round_.load(std::memory_order_acquire) != seen; };
-        if (!spin_until(changed)) {
+        bool inside = false;
+        const auto has_entered = [&] { return (inside = enter(&last)) || stopping_; };
+        if (!spin_until(has_entered)) {
             std::unique_lock lock(mutex_);
-            wake_.wait(lock, changed);
+            wake_.wait(lock, has_entered);
         }
-        if (stopping_) return;
-        ++seen;
+        if (!inside) return;
         drain(worker);
-        if (active_.fetch_sub(1, std::memory_order_acq_rel) == 1) {
+        const uint64_t gate = gate_.fetch_sub(one_inside, std::memory_order_acq_rel) - one_inside;
+        if (!(gate & is_open) && is_empty(gate)) {
             std::lock_guard lock(mutex_);
             done_.notify_one();
         }

@@ -11,9 +11,11 @@
 #include "emulated_cuda.h"
 
 inline bool multiply_in_bfloat16(TestStream&) { return false; }  // its tests are elsewhere
+inline bool multiply_by_amx(TestStream&) { return false; }
 
 #else
 
+#include "../../native/cpu/amx.h"
 #include "../../native/cpu/kernels/kernels.h"
 #include "../../native/cpu/kernels/scan.h"
 
@@ -41,6 +43,11 @@ inline bool multiply_in_bfloat16([[maybe_unused]] TestStream& stream) {
     stream.bfloat16_products = __builtin_cpu_supports("avx512bf16");
 #endif
     return stream.bfloat16_products;
+}
+
+// Makes them go through AMX tiles besides; false where the processor or the system has none.
+inline bool multiply_by_amx(TestStream& stream) {
+    return stream.amx_products = stream.bfloat16_products && medmamba::cpu::has_amx_bfloat16();
 }
 
 // What an operation allocates from the stream's scratch is given back with this.

@@ -18,7 +18,7 @@ namespace {
 constexpr float untouched = 77.0f;  // behind the channels of a row, where nothing may be written
 
 TestStream one_thread(1), two_threads(2);
-bool bfloat16 = false;
+bool bfloat16 = false, amx = false;
 std::mt19937 generator(7);
 
 struct Case {
@@ -34,7 +34,7 @@ double factor(float x) { return bfloat16 ? to_bfloat16(x) : x; }
 int64_t pixels_of(const Case& c) { return c.batch * c.height * c.width; }
 
 std::string name_of(const char* operation, const Case& c) {
-    return std::string(bfloat16 ? "bfloat16 " : "") + operation + " " + std::to_string(c.batch) + "x" + std::to_string(c.height) + "x" +
+    return std::string(amx ? "AMX " : bfloat16 ? "bfloat16 " : "") + operation + " " + std::to_string(c.batch) + "x" + std::to_string(c.height) + "x" +
            std::to_string(c.width) + " " + std::to_string(c.in_channels) + "->" + std::to_string(c.out_channels);
 }
 
@@ -305,5 +305,8 @@ int main() {
     bfloat16 = multiply_in_bfloat16(one_thread) && multiply_in_bfloat16(two_threads);
     for (const Case& c : cases)
         if (bfloat16) test_conv3x3(c);
+    amx = multiply_by_amx(one_thread) && multiply_by_amx(two_threads);
+    for (const Case& c : cases)
+        if (amx) test_conv3x3(c);
     return check::report();
 }

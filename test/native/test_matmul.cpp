@@ -19,7 +19,7 @@ namespace {
 constexpr float untouched = 77.0f;  // between the rows of C, where nothing may be written
 
 TestStream one_thread(1), two_threads(2);
-bool bfloat16 = false;
+bool bfloat16 = false, amx = false;
 std::mt19937 generator(7);
 
 Floats random_floats(int64_t count) {
@@ -40,7 +40,7 @@ struct Case {
 };
 
 std::string name_of(const Case& c) {
-    return std::string(bfloat16 ? "bfloat16 " : "") + "matmul " + std::to_string(c.batch) + "x(" + std::to_string(c.m) + ", " + std::to_string(c.n) + ", " +
+    return std::string(amx ? "AMX " : bfloat16 ? "bfloat16 " : "") + "matmul " + std::to_string(c.batch) + "x(" + std::to_string(c.m) + ", " + std::to_string(c.n) + ", " +
            std::to_string(c.k) + ")" + (c.transpose_a ? " A^T" : "") + (c.transpose_b ? " B^T" : "") +
            (c.accumulate ? " accumulate" : "") + (c.relu ? " relu" : "") + (c.bias ? " bias" : "");
 }
@@ -163,5 +163,7 @@ int main() {
     test_all();
     bfloat16 = multiply_in_bfloat16(one_thread) && multiply_in_bfloat16(two_threads);
     if (bfloat16) test_all();
+    amx = multiply_by_amx(one_thread) && multiply_by_amx(two_threads);
+    if (amx) test_all();
     return check::report();
 }

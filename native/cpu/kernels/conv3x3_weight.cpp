@@ -128,7 +128,7 @@ private:
         tile.columns = width;
         tile.accumulate = accumulate;
         // Tiles of equal height: a last one of few rows would wait for dy, which each tile reads whole.
-        const int64_t height = even_piece(channels_, tile_rows, 1);
+        const int64_t height = even_piece(channels_, Factor::tile_rows, 1);
         for (int64_t tap = 0; tap < 9; ++tap) {
             set_lines(band, tap, width, tile);
             for (int64_t i = 0; i < channels_; i += height) {
@@ -213,7 +213,7 @@ mm_status conv3x3_backward_weight(mm_stream* stream, const mm_conv3x3_backward_w
         if (p->dbias) std::fill_n(p->dbias, p->out_channels, 0.0f);
         return MM_OK;
     }
-    with_factor(stream, [&](auto factor) { add_up<decltype(factor)>(stream, *p); });
+    with_factor(stream, false, [&](auto factor) { add_up<decltype(factor)>(stream, *p); });
     return MM_OK;
 }
 

@@ -29,7 +29,6 @@
 
 namespace medmamba::cpu::MM_SIMD {
 
-constexpr int tile_rows = lanes == 16 ? 9 : 4;
 constexpr int panel_vectors = lanes == 4 ? 2 : 3;
 constexpr int64_t panel_columns = panel_vectors * lanes;
 
@@ -50,7 +49,16 @@ struct TileProduct {
     bool accumulate, relu;
 };
 
-// Rows: 1..tile_rows. Exists for each factor of factor.h.
+// Takes one register of sums to C.
+template <class Part>
+inline void finish(const TileProduct& tile, float* c, const float* bias, vfloat sum, Part part) {
+    if (tile.accumulate) sum += load(c, part);
+    if (bias) sum += load(bias, part);
+    if (tile.relu) sum = max(vfloat{}, sum);  // in this order, NaN stays NaN
+    store(c, sum, part);
+}
+
+// Rows: 1..Factor::tile_rows. Exists for each factor of factor.h.
 template <class Factor>
 void multiply_tile(const TileProduct& tile, int64_t rows);
 

@@ -14,18 +14,23 @@ void pack_along(const float* from, int64_t from_row, int64_t rows, int64_t k, fl
         for (int64_t i = 0; i < words<Factor>(k); i += lanes) store(to + i, load_words<Factor>(from, k, i));
 }
 
+// Word `word` of a register of columns, of a matrix of elements (k, columns): zeros from its end on.
+template <class Factor, class Part>
+vfloat load_word_of_columns(const float* from, int64_t from_row, int64_t k, int64_t word, Part part) {
+    const auto row = [&](int64_t i) { return i < k ? load(from + i * from_row, part) : vfloat{}; };
+    if constexpr (Factor::depth == 1)
+        return row(word);
+    else
+        return Factor::pair_across(row(2 * word), row(2 * word + 1));
+}
+
 // The same where k runs down the rows, (k, columns): `to` is (words of k, columns) up to whole registers.
 template <class Factor>
 void pack_down(const float* from, int64_t from_row, int64_t k, int64_t columns, float* to, int64_t to_row) {
-    for (int64_t i = 0; i < k; i += Factor::depth, from += Factor::depth * from_row, to += to_row) {
+    for (int64_t i = 0; i < words<Factor>(k); ++i, to += to_row)
         each_vector(columns, [&](int64_t j, auto part) {
-            const vfloat first = load(from + j, part);
-            if constexpr (Factor::depth == 1)
-                store(to + j, first);
-            else
-                store(to + j, Factor::pair_across(first, i + 1 < k ? load(from + from_row + j, part) : vfloat{}));
+            store(to + j, load_word_of_columns<Factor>(from + j, from_row, k, i, part));
         });
-    }
 }
 
 // In every 2 x 2 arrangement of blocks of `size` x `size` in the pair of registers (a, b), swaps the two off
@@ -44,6 +49,21 @@ inline void transpose_square(vfloat (&rows)[lanes]) {
     for (int i = 0; i < lanes; ++i)
         if (!(i & size)) swap_off_diagonal<size>(rows[i], rows[i + size], std::make_integer_sequence<int, lanes>());
     if constexpr (size > 1) transpose_square<size / 2>(rows);
+}
+
+// Rows of words again, where k runs down the rows, (k, columns): `to` is (columns, words of k) up to whole registers.
+template <class Factor>
+void pack_columns(const float* from, int64_t from_row, int64_t k, int64_t columns, float* to, int64_t to_row) {
+    for (int64_t j = 0; j < columns; j += lanes) {
+        const int64_t count = std::min<int64_t>(lanes, columns - j);
+        for (int64_t i = 0; i < words<Factor>(k); i += lanes) {
+            vfloat square[lanes];
+            for (int64_t step = 0; step < lanes; ++step)
+                square[step] = load_word_of_columns<Factor>(from + j, from_row, k, i + step, Part{count});
+            transpose_square(square);
+            for (int64_t column = 0; column < count; ++column) store(to + (j + column) * to_row + i, square[column]);
+        }
+    }
 }
 
 // A panel of B from B transposed, (columns, k).

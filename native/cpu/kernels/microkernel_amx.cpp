@@ -1,0 +1,123 @@
+// The inner loop in AMX, Intel's matrix unit, whose registers are tiles of 16 rows by 64 bytes. One instruction,
+// tdpbf16ps, adds to a tile of 16 x 16 floats the product of 16 x 32 bfloat16 and 32 x 16 bfloat16: 8192 multiply-adds
+// in 16 cycles, where vdpbf16ps has 32 in one or two. Two tiles of rows and a panel's three of columns are six sums:
+//
+//                        [ b b b | b b b | b b b ]    16 rows of the panel: 16 words of k, each two bfloat16
+//                            |       |       |
+//     [ a a a ] 16 rows  [ c c c | c c c | c c c ]    tiles 0, 1, 2
+//     [ a a a ] 16 rows  [ c c c | c c c | c c c ]    tiles 3, 4, 5
+//      16 words of k
+//
+// and the last two tiles hold one `a` and one `b` each. The words of factor.h are already AMX's, so a tile of `b` is a
+// part of the panel as it is; a tile of `a` is loaded row by row into a buffer first, since rows lie anywhere. Factors
+// end with whole steps of 16 words, zeros behind the last (words<AmxBFloat16>).
+#include "microkernel.h"
+
+#if defined(__AVX512F__)
+
+namespace medmamba::cpu::MM_SIMD {
+
+namespace {
+
+constexpr int64_t side = 16;  // rows of a tile, and words of a row
+constexpr int a_tile = 6, b_tile = 7;
+
+// The instructions are written as such for the reason that those of BFloat16 are. That tiles are written in one and read
+// in another the compiler does not see, but volatile keeps their order.
+template <int tile>
+void clear_tile() {
+    asm volatile("tilezero %%tmm%c0" : : "i"(tile));
+}
+template <int tile>
+void load_tile(const float* p, int64_t row) {
+    asm volatile("tileloadd (%1, %2), %%tmm%c0" : : "i"(tile), "r"(p), "r"(row * 4) : "memory");
+}
+template <int tile>
+void store_tile(float* p, int64_t row) {
+    asm volatile("tilestored %%tmm%c0, (%1, %2)" : : "i"(tile), "r"(p), "r"(row * 4) : "memory");
+}
+template <int c>
+void multiply_add_tiles() {
+    asm volatile("tdpbf16ps %%tmm%c2, %%tmm%c1, %%tmm%c0" : : "i"(c), "i"(a_tile), "i"(b_tile));
+}
+
+// Calls body(0), ..., body(count - 1), each with a constant.
+template <class Body, int... i>
+void each(Body&& body, std::integer_sequence<int, i...>) {
+    (body(std::integral_constant<int, i>{}), ...);
+}
+template <int count, class Body>
+void each(Body&& body) {
+    each(body, std::make_integer_sequence<int, count>{});
+}
+
+template <int halves, int vectors>
+void multiply(const TileProduct& tile, int64_t rows) {
+    // Rows that a tile has and C has not are computed with the last one's, for nothing.
+    const float* a[halves * side];
+    for (int64_t i = 0; i < halves * side; ++i) a[i] = tile.a[std::min(i, rows - 1)];
+    each<halves * vectors>([](auto c) { clear_tile<c>(); });
+    alignas(64) float gathered[halves][side][side];
+    for (const Segment *segment = tile.segments, *end = segment + tile.segment_count; segment < end; ++segment) {
+        const float* b = tile.b + segment->b;
+        for (int64_t k = 0; k < tile.length; k += side, b += side * vectors * lanes) {
+            each<halves>([&](auto half) {
+                for (int64_t i = 0; i < side; ++i)
+                    store(gathered[half][i], load(a[half * side + i] + segment->a + k));
+                load_tile<a_tile>(gathered[half][0], side);
+                each<vectors>([&](auto v) {
+                    load_tile<b_tile>(b + v * lanes, vectors * lanes);
+                    multiply_add_tiles<half * vectors + v>();
+                });
+            });
+        }
+    }
+    alignas(64) float sums[halves * side][vectors * lanes];
+    each<halves>([&](auto half) {
+        each<vectors>([&](auto v) {
+            store_tile<half * vectors + v>(sums[half * side] + v * lanes, vectors * lanes);
+        });
+    });
+    for (int64_t i = 0; i < rows; ++i) {
+        float* c = tile.c[i] + tile.first_column;
+        each_vector(tile.columns, [&](int64_t j, auto part) {
+            finish(tile, c + j, tile.bias ? tile.bias + j : nullptr, load(sums[i] + j), part);
+        });
+    }
+}
+
+template <int halves>
+void multiply_halves(const TileProduct& tile, int64_t rows) {
+    switch (ceil_div(tile.columns, lanes)) {
+        case 1: return multiply<halves, 1>(tile, rows);
+        case 2: return multiply<halves, 2>(tile, rows);
+        default: return multiply<halves, 3>(tile, rows);
+    }
+}
+
+// What LDTILECFG reads.
+struct alignas(64) TileShapes {
+    uint8_t palette = 1, start_row = 0, reserved[14] = {};
+    uint16_t row_bytes[16] = {64, 64, 64, 64, 64, 64, 64, 64};
+    uint8_t rows[16] = {16, 16, 16, 16, 16, 16, 16, 16};
+};
+
+constexpr TileShapes shapes;
+
+}  // namespace
+
+// A thread with tiles in use has 8 KB more to save whenever the system takes it off its processor, and other code in
+// it might not expect them: so they are in use during a task only.
+AmxBFloat16::Task::Task() {
+    asm volatile("ldtilecfg %0" : : "m"(shapes));
+}
+AmxBFloat16::Task::~Task() { asm volatile("tilerelease"); }
+
+template <>
+void multiply_tile<AmxBFloat16>(const TileProduct& tile, int64_t rows) {
+    return rows > side ? multiply_halves<2>(tile, rows) : multiply_halves<1>(tile, rows);
+}
+
+}  // namespace medmamba::cpu::MM_SIMD
+
+#endif

@@ -209,7 +209,7 @@ mm_status conv3x3_forward(mm_stream* stream, const mm_conv3x3_forward_params* p)
     conv.relu = p->relu;
     conv.y = p->y;
     conv.y_row = row_stride(p->y_row, p->out_channels);
-    with_factor(stream, true, [&](auto factor) { convolve<decltype(factor)>(stream, conv); });
+    with_factor(stream, [&](auto factor) { convolve<decltype(factor)>(stream, conv); });
     return MM_OK;
 }
 
@@ -225,7 +225,7 @@ mm_status conv3x3_backward_data(mm_stream* stream, const mm_conv3x3_backward_dat
     conv.weight = {p->weight, 9 * p->in_channels, 9, true};
     conv.y = p->dx;
     conv.y_row = row_stride(p->dx_row, p->in_channels);
-    with_factor(stream, true, [&](auto factor) { convolve<decltype(factor)>(stream, conv); });
+    with_factor(stream, [&](auto factor) { convolve<decltype(factor)>(stream, conv); });
     return MM_OK;
 }
 

@@ -95,9 +95,17 @@ public:
         staged_ = layout_.in_place ? nullptr : scratch.take(bands_.staged_pixels() * layout_.stride);
         dy_ = scratch.take(lines * line_words_ * panel_columns);
         lines_ = scratch.take<Segment>(lines);
-        rows_ = scratch.take<const float*>(channels_);
+        rows_ = scratch.take<const float*>(2 * channels_);
         sum_rows_ = scratch.take<float*>(9 * channels_);
         for (int64_t i = 0; i < channels_; ++i) rows_[i] = (layout_.in_place ? g_.input.x : staged_) + i;
+        if constexpr (amx) {
+            image_dy_ = words<Factor>(bands_.lines * bands_.padded_width());
+            image_x_ = ceil_div(image_dy_ + bands_.padded_width() + 1, lanes) * lanes;
+            dy_ = scratch.take(bands_.images * image_dy_ * panel_columns);
+            const int64_t row = staged_stride(bands_.images * image_x_);
+            transposed_ = scratch.take(2 * channels_ * row);
+            for (int64_t i = 0; i < 2 * channels_; ++i) rows_[i] = transposed_ + i * row;
+        }
     }
 
     void run(int64_t first_panel, int64_t last_panel) {
@@ -106,6 +114,7 @@ public:
             const Band band = band_at(bands_, index);
             if (!layout_.in_place)
                 stage_pixels<Factor>(bands_, band, g_.input, first_channel_, channels_, staged_, layout_.stride);
+            if constexpr (amx) transpose(band);
             for (int64_t panel = first_panel; panel < last_panel; ++panel) add_band(band, panel, index > first);
         }
     }
@@ -123,16 +132,18 @@ private:
         }
         TileProduct tile{};
         tile.segments = lines_;
-        tile.step = Factor::depth * layout_.stride;
+        tile.step = amx ? 1 : Factor::depth * layout_.stride;
         tile.b = panel_of(from, band, columns, width);
         tile.columns = width;
         tile.accumulate = accumulate;
         // Tiles of equal height: a last one of few rows would wait for dy, which each tile reads whole.
-        const int64_t height = even_piece(channels_, Factor::tile_rows, 1);
+        const int64_t height = amx ? Factor::tile_rows : even_piece(channels_, Factor::tile_rows, 1);
         for (int64_t tap = 0; tap < 9; ++tap) {
-            set_lines(band, tap, width, tile);
+            const int64_t from_tap = tap / 3 * (band.width + 2) + tap % 3;
+            if (amx) set_images(band, from_tap, width, tile);
+            else set_lines(band, tap, width, tile);
             for (int64_t i = 0; i < channels_; i += height) {
-                tile.a = rows_ + i;
+                tile.a = rows_ + i + (amx && from_tap % 2 ? channels_ : 0);
                 tile.c = sum_rows_ + tap * channels_ + i;
                 multiply_tile<Factor>(tile, std::min(height, channels_ - i));
             }
@@ -141,11 +152,52 @@ private:
 
     // Pixels of dy as rows of a panel: where they lie, if they are that already.
     const float* panel_of(const float* from, const Band& band, int64_t columns, int64_t width) {
+        if constexpr (amx) {
+            const int64_t pitch = band.width + 2;
+            for (int64_t image = 0; image < band.images; ++image) {
+                const auto row = [&](int64_t i) {
+                    const int64_t line = i / pitch, x = i % pitch;
+                    return line < band.lines && x < band.width
+                               ? from + ((image * band.lines + line) * band.width + x) * g_.dy_row : nullptr;
+                };
+                pack_across<Factor>(row, words<Factor>(band.lines * pitch), columns, dy_ + image * image_dy_ * width,
+                                    width);
+            }
+            return dy_;
+        }
         if (Factor::depth == 1 && g_.dy_row == width && columns == width) return from;
         const int64_t line = band.width * g_.dy_row, line_floats = line_words_ * width;
         for (int64_t i = 0; i < band.images * band.lines; ++i)
             pack_down<Factor>(from + i * line, g_.dy_row, band.width, columns, dy_ + i * line_floats, width);
         return dy_;
+    }
+
+    void transpose(const Band& band) {
+        const int64_t image_pixels = (band.lines + 2) * (band.width + 2);
+        for (int64_t image = 0; image < band.images; ++image) {
+            const float* from = staged_ + image * image_pixels * layout_.stride;
+            for (int64_t odd = 0; odd < 2; ++odd) {
+                for (int64_t i = 0; i < image_x_; i += lanes) {
+                    for (int64_t channel = 0; channel < channels_; channel += lanes) {
+                        vfloat square[lanes];
+                        for (int64_t j = 0; j < lanes; ++j) {
+                            const int64_t pixel = 2 * (i + j) + odd;
+                            square[j] = pixel < image_pixels ? load(from + pixel * layout_.stride + channel) : vfloat{};
+                        }
+                        transpose_square(square);
+                        for (int64_t c = 0; c < std::min<int64_t>(lanes, channels_ - channel); ++c)
+                            store(const_cast<float*>(rows_[odd * channels_ + channel + c]) + image * image_x_ + i, square[c]);
+                    }
+                }
+            }
+        }
+    }
+
+    void set_images(const Band& band, int64_t tap_pixels, int64_t width, TileProduct& tile) {
+        tile.length = words<Factor>(band.lines * (band.width + 2));
+        tile.segment_count = band.images;
+        for (int64_t image = 0; image < band.images; ++image)
+            lines_[image] = {image * image_x_ + tap_pixels / 2, image * image_dy_ * width};
     }
 
     // The lines of the band whose pixels have this tap in the image, as segments.
@@ -164,7 +216,10 @@ private:
         }
     }
 
+    static constexpr bool amx = Factor::step_words > 1;
     const WeightGradient& g_;
+    int64_t image_dy_, image_x_;
+    float* transposed_;
     const Bands& bands_;
     int64_t range_, block_, first_channel_, channels_;
     BandLayout layout_;
@@ -185,6 +240,7 @@ void add_up(mm_stream* stream, const mm_conv3x3_backward_weight_params& p) {
     stream->pool.run(ranges * blocks * parts, [&](int64_t task, int worker) {
         Scratch& scratch = stream->worker_scratch[worker];
         const Scratch::Scope scope(scratch);
+        [[maybe_unused]] const typename Factor::Task multiplying;
         const int64_t first_panel = task % parts * task_panels;
         WeightTask<Factor>(gradient, task / parts / blocks, task / parts % blocks, scratch)
             .run(first_panel, std::min(panels, first_panel + task_panels));
@@ -213,7 +269,7 @@ mm_status conv3x3_backward_weight(mm_stream* stream, const mm_conv3x3_backward_w
         if (p->dbias) std::fill_n(p->dbias, p->out_channels, 0.0f);
         return MM_OK;
     }
-    with_factor(stream, false, [&](auto factor) { add_up<decltype(factor)>(stream, *p); });
+    with_factor(stream, [&](auto factor) { add_up<decltype(factor)>(stream, *p); });
     return MM_OK;
 }
 

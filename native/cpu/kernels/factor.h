@@ -51,7 +51,7 @@ struct BFloat16 {
     }
 };
 
-// The same words, multiplied by AMX (microkernel_amx.cpp): only where rows of A run along k.
+// The same words, multiplied by AMX (microkernel_amx.cpp). Words of a row of A have to lie side by side: a step of 1.
 struct AmxBFloat16 : BFloat16 {
     static constexpr int64_t step_words = 16, tile_rows = 32;
     struct Task {
@@ -64,13 +64,12 @@ struct AmxBFloat16 : BFloat16 {
 
 #endif
 
-// Calls body with the factor that the stream was asked to multiply, Float32{} or one of bfloat16. `rows_along_k`:
-// whether consecutive words of a row of A lie side by side, as tiles of AMX have to.
+// Calls body with the factor that the stream was asked to multiply: Float32{}, BFloat16{} or AmxBFloat16{}.
 template <class Body>
-void with_factor([[maybe_unused]] const mm_stream* stream, [[maybe_unused]] bool rows_along_k, Body&& body) {
+void with_factor([[maybe_unused]] const mm_stream* stream, Body&& body) {
 #if defined(__AVX512F__)
     if (stream->bfloat16_products)
-        return stream->amx_products && rows_along_k ? body(AmxBFloat16{}) : body(BFloat16{});
+        return stream->amx_products ? body(AmxBFloat16{}) : body(BFloat16{});
 #endif
     body(Float32{});
 }

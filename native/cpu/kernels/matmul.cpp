@@ -213,7 +213,7 @@ void multiply_all(mm_stream* stream, const mm_matmul_params* p) {
 
 mm_status matmul(mm_stream* stream, const mm_matmul_params* p) {
     if (p->batch <= 0 || p->m <= 0 || p->n <= 0) return MM_OK;
-    with_factor(stream, true, [&](auto factor) { multiply_all<decltype(factor)>(stream, p); });
+    with_factor(stream, [&](auto factor) { multiply_all<decltype(factor)>(stream, p); });
     return MM_OK;
 }
 

@@ -9,7 +9,7 @@
 //      16 words of k
 //
 // and the last two tiles hold one `a` and one `b` each. The words of factor.h are already AMX's, so a tile of `b` is a
-// part of the panel as it is; a tile of `a` is loaded row by row into a buffer first, since rows lie anywhere. Factors
+// part of the panel as it is, and one of `a` lies ready where rows are equally far from each other. Factors
 // end with whole steps of 16 words, zeros behind the last (words<AmxBFloat16>).
 #include "microkernel.h"
 
@@ -51,20 +51,41 @@ void each(Body&& body) {
     each(body, std::make_integer_sequence<int, count>{});
 }
 
+// Sixteen rows of A, which tiles are loaded from: as they lie where they are equally far from each other, otherwise by way
+// of a buffer.
+class RowsOfA {
+public:
+    // Rows that C has not are computed with its last one's factors, for nothing.
+    RowsOfA(const float* const* rows, int64_t count) {
+        for (int64_t i = 0; i < side; ++i) rows_[i] = rows[std::min(i, count - 1)];
+        distance_ = rows_[1] - rows_[0];
+        for (int64_t i = 2; i < side; ++i) even_ &= rows_[i] - rows_[i - 1] == distance_;
+    }
+
+    // Words [at, at + side) of each row.
+    void load_tile_at(int64_t at) {
+        if (even_) return load_tile<a_tile>(rows_[0] + at, distance_);
+        for (int64_t i = 0; i < side; ++i) store(gathered_[i], load(rows_[i] + at));
+        load_tile<a_tile>(gathered_[0], side);
+    }
+
+private:
+    const float* rows_[side];
+    int64_t distance_;
+    bool even_ = true;
+    alignas(64) float gathered_[side][side];
+};
+
 template <int halves, int vectors>
 void multiply(const TileProduct& tile, int64_t rows) {
-    // Rows that a tile has and C has not are computed with the last one's, for nothing.
-    const float* a[halves * side];
-    for (int64_t i = 0; i < halves * side; ++i) a[i] = tile.a[std::min(i, rows - 1)];
+    RowsOfA first(tile.a, rows), second(tile.a + (halves - 1) * side, rows - (halves - 1) * side);
+    RowsOfA* const a[2] = {&first, &second};
     each<halves * vectors>([](auto c) { clear_tile<c>(); });
-    alignas(64) float gathered[halves][side][side];
     for (const Segment *segment = tile.segments, *end = segment + tile.segment_count; segment < end; ++segment) {
         const float* b = tile.b + segment->b;
         for (int64_t k = 0; k < tile.length; k += side, b += side * vectors * lanes) {
             each<halves>([&](auto half) {
-                for (int64_t i = 0; i < side; ++i)
-                    store(gathered[half][i], load(a[half * side + i] + segment->a + k));
-                load_tile<a_tile>(gathered[half][0], side);
+                a[half]->load_tile_at(segment->a + k);
                 each<vectors>([&](auto v) {
                     load_tile<b_tile>(b + v * lanes, vectors * lanes);
                     multiply_add_tiles<half * vectors + v>();

@@ -14,23 +14,32 @@ void pack_along(const float* from, int64_t from_row, int64_t rows, int64_t k, fl
         for (int64_t i = 0; i < words<Factor>(k); i += lanes) store(to + i, load_words<Factor>(from, k, i));
 }
 
-// Word `word` of a register of columns, of a matrix of elements (k, columns): zeros from its end on.
-template <class Factor, class Part>
-vfloat load_word_of_columns(const float* from, int64_t from_row, int64_t k, int64_t word, Part part) {
-    const auto row = [&](int64_t i) { return i < k ? load(from + i * from_row, part) : vfloat{}; };
+// A register of columns of word `word`, where k runs down rows of elements: row(i) is where element i of them lies, or
+// NULL for zeros.
+template <class Factor, class Row, class Part>
+vfloat load_words_across(int64_t word, int64_t column, Row&& row, Part part) {
+    const auto load_row = [&](int64_t i) {
+        const float* from = row(i);
+        return from ? load(from + column, part) : vfloat{};
+    };
     if constexpr (Factor::depth == 1)
-        return row(word);
+        return load_row(word);
     else
-        return Factor::pair_across(row(2 * word), row(2 * word + 1));
+        return Factor::pair_across(load_row(2 * word), load_row(2 * word + 1));
 }
 
-// The same where k runs down the rows, (k, columns): `to` is (words of k, columns) up to whole registers.
+// Words [0, count) of them into rows: `to` is (words of k, columns) up to whole registers.
+template <class Factor, class Row>
+void pack_across(Row&& row, int64_t count, int64_t columns, float* to, int64_t to_row) {
+    for (int64_t i = 0; i < count; ++i, to += to_row)
+        each_vector(columns, [&](int64_t j, auto part) { store(to + j, load_words_across<Factor>(i, j, row, part)); });
+}
+
+// The same of a matrix of elements, (k, columns).
 template <class Factor>
 void pack_down(const float* from, int64_t from_row, int64_t k, int64_t columns, float* to, int64_t to_row) {
-    for (int64_t i = 0; i < words<Factor>(k); ++i, to += to_row)
-        each_vector(columns, [&](int64_t j, auto part) {
-            store(to + j, load_word_of_columns<Factor>(from + j, from_row, k, i, part));
-        });
+    const auto row = [&](int64_t i) { return i < k ? from + i * from_row : nullptr; };
+    pack_across<Factor>(row, words<Factor>(k), columns, to, to_row);
 }
 
 // In every 2 x 2 arrangement of blocks of `size` x `size` in the pair of registers (a, b), swaps the two off
@@ -51,19 +60,21 @@ inline void transpose_square(vfloat (&rows)[lanes]) {
     if constexpr (size > 1) transpose_square<size / 2>(rows);
 }
 
-// Rows of words again, where k runs down the rows, (k, columns): `to` is (columns, words of k) up to whole registers.
+// Rows of words from columns of elements: k runs down the rows of (k, columns), `to` is (columns, words of k) up to whole
+// registers.
 template <class Factor>
 void pack_columns(const float* from, int64_t from_row, int64_t k, int64_t columns, float* to, int64_t to_row) {
-    for (int64_t j = 0; j < columns; j += lanes) {
-        const int64_t count = std::min<int64_t>(lanes, columns - j);
+    const auto row = [&](int64_t i) { return i < k ? from + i * from_row : nullptr; };
+    each_vector(columns, [&](int64_t j, auto part) {
         for (int64_t i = 0; i < words<Factor>(k); i += lanes) {
             vfloat square[lanes];
             for (int64_t step = 0; step < lanes; ++step)
-                square[step] = load_word_of_columns<Factor>(from + j, from_row, k, i + step, Part{count});
+                square[step] = load_words_across<Factor>(i + step, j, row, part);
             transpose_square(square);
-            for (int64_t column = 0; column < count; ++column) store(to + (j + column) * to_row + i, square[column]);
+            for (int64_t column = 0; column < std::min<int64_t>(lanes, columns - j); ++column)
+                store(to + (j + column) * to_row + i, square[column]);
         }
-    }
+    });
 }
 
 // A panel of B from B transposed, (columns, k).

@@ -71,8 +71,8 @@ void pack_weights(const ConvWeight& w, int64_t k0, int64_t k, int64_t n0, int64_
 }
 
 // Pixels of a band whose taps inside the image are the same: three by three of them, or fewer at a border, where the
-// others would multiply zeros. That is a fifth of the work on 7 x 7 images. Groups of a few pixels leave most of a tile
-// of 32 rows empty, though: those have all pixels in one group, and multiply the zeros.
+// others would multiply zeros. That is a fifth of the work on 7 x 7 images. A factor that multiplies many rows at once
+// has all pixels in one group instead, and multiplies the zeros: groups of a few pixels would leave most rows empty.
 struct PixelGroup {
     int64_t first, count;  // in the arrays of rows
     int64_t first_ty, last_ty, first_tx, last_tx;
@@ -154,7 +154,7 @@ void convolve(mm_stream* stream, const Convolution& conv) {
         const int64_t first_panel = task % tasks_per_band * task_panels;
         const int64_t last_panel = std::min(panels, first_panel + task_panels);
         float* staged = in_place ? nullptr : scratch.take(bands.staged_pixels() * layout.stride);
-        const bool grouped = Factor::tile_rows < 16;
+        const bool grouped = Factor::rows_at_once == 1;
         const PixelRows rows(bands, band, layout, grouped, in_place ? conv.input.x : staged, conv.y, conv.y_row,
                              scratch);
 

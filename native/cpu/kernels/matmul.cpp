@@ -108,7 +108,7 @@ void multiply_block(const Block& block, Scratch& scratch) {
     // Floats can stay where they are, unless nine rows a multiple of 2 KB apart would share a few sets of the
     // first-level cache.
     const bool stage = Factor::depth > 1 || block.transpose_a || block.a_row % 512 == 0;
-    // Rows of A, or those of A transposed as it is stored, where the factor can walk k down them.
+    // A is staged as it is stored, if k can be walked down its rows.
     const bool k_down = block.transpose_a && Factor::step_words == 1;
     const int64_t stride = staged_stride(k_down ? staged_rows<Factor> : words<Factor>(k_block));
     float* staged = stage ? scratch.take(stride * (k_down ? words<Factor>(k_block) : staged_rows<Factor>)) : nullptr;

@@ -61,6 +61,10 @@ inline void finish(const TileProduct& tile, float* c, const float* bias, vfloat 
 // Rows: 1..Factor::tile_rows. Exists for each factor of factor.h.
 template <class Factor>
 void multiply_tile(const TileProduct& tile, int64_t rows);
+#if defined(__AVX512F__)
+template <>
+void multiply_tile<AmxBFloat16>(const TileProduct& tile, int64_t rows);  // microkernel_amx.cpp: a step of 1
+#endif
 
 // Words in a packed row of a panel: whole registers.
 inline int64_t packed_width(int64_t columns) { return ceil_div(columns, lanes) * lanes; }

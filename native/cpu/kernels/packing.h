@@ -14,25 +14,34 @@ void pack_along(const float* from, int64_t from_row, int64_t rows, int64_t k, fl
         for (int64_t i = 0; i < words<Factor>(k); i += lanes) store(to + i, load_words<Factor>(from, k, i));
 }
 
-// A register of columns of word `word`, where k runs down rows of elements: row(i) is where element i of them lies, or
-// NULL for zeros.
-template <class Factor, class Row, class Part>
-vfloat load_words_across(int64_t word, int64_t column, Row&& row, Part part) {
-    const auto load_row = [&](int64_t i) {
-        const float* from = row(i);
-        return from ? load(from + column, part) : vfloat{};
-    };
-    if constexpr (Factor::depth == 1)
-        return load_row(word);
-    else
-        return Factor::pair_across(load_row(2 * word), load_row(2 * word + 1));
-}
+// One word of each column, where k runs down rows of elements: row(i) is where row i lies, or NULL for one of zeros.
+template <class Factor>
+class WordRow {
+public:
+    template <class Row>
+    WordRow(int64_t word, Row&& row) {
+        for (int64_t i = 0; i < Factor::depth; ++i) rows_[i] = row(word * Factor::depth + i);
+    }
+    template <class Part>
+    vfloat at(int64_t column, Part part) const {
+        const auto element = [&](int64_t i) { return rows_[i] ? load(rows_[i] + column, part) : vfloat{}; };
+        if constexpr (Factor::depth == 1)
+            return element(0);
+        else
+            return Factor::pair_across(element(0), element(1));
+    }
 
-// Words [0, count) of them into rows: `to` is (words of k, columns) up to whole registers.
+private:
+    const float* rows_[Factor::depth];
+};
+
+// Words [0, count) of them as rows: `to` is (words of k, columns) up to whole registers.
 template <class Factor, class Row>
 void pack_across(Row&& row, int64_t count, int64_t columns, float* to, int64_t to_row) {
-    for (int64_t i = 0; i < count; ++i, to += to_row)
-        each_vector(columns, [&](int64_t j, auto part) { store(to + j, load_words_across<Factor>(i, j, row, part)); });
+    for (int64_t i = 0; i < count; ++i, to += to_row) {
+        const WordRow<Factor> word(i, row);
+        each_vector(columns, [&](int64_t j, auto part) { store(to + j, word.at(j, part)); });
+    }
 }
 
 // The same of a matrix of elements, (k, columns).
@@ -60,19 +69,21 @@ inline void transpose_square(vfloat (&rows)[lanes]) {
     if constexpr (size > 1) transpose_square<size / 2>(rows);
 }
 
-// Rows of words from columns of elements: k runs down the rows of (k, columns), `to` is (columns, words of k) up to whole
-// registers.
+// The transpose of pack_down: k runs down the rows of (k, columns) and along those of `to`, (columns, words of k) up to
+// whole registers.
 template <class Factor>
 void pack_columns(const float* from, int64_t from_row, int64_t k, int64_t columns, float* to, int64_t to_row) {
     const auto row = [&](int64_t i) { return i < k ? from + i * from_row : nullptr; };
     each_vector(columns, [&](int64_t j, auto part) {
         for (int64_t i = 0; i < words<Factor>(k); i += lanes) {
             vfloat square[lanes];
-            for (int64_t step = 0; step < lanes; ++step)
-                square[step] = load_words_across<Factor>(i + step, j, row, part);
+#pragma GCC unroll 16
+            for (int step = 0; step < lanes; ++step) square[step] = WordRow<Factor>(i + step, row).at(j, part);
             transpose_square(square);
-            for (int64_t column = 0; column < std::min<int64_t>(lanes, columns - j); ++column)
-                store(to + (j + column) * to_row + i, square[column]);
+            const int64_t count = std::min<int64_t>(lanes, columns - j);
+#pragma GCC unroll 16
+            for (int column = 0; column < lanes; ++column)
+                if (column < count) store(to + (j + column) * to_row + i, square[column]);
         }
     });
 }

@@ -86,9 +86,9 @@ template <class Factor>
 class WeightTask {
 public:
     WeightTask(const WeightGradient& gradient, int64_t range, int64_t block, Scratch& scratch)
-        : g_(gradient), range_(range), block_(block), first_channel_(block * g_.block),
-          channels_(std::min(g_.block, g_.p.in_channels - first_channel_)),
-          walk_(g_.bands, g_.input, g_.blocks, first_channel_, channels_, scratch),
+        : g_(gradient), range_(range), block_(block),
+          channels_(std::min(g_.block, g_.p.in_channels - block * g_.block)),
+          walk_(g_.bands, g_.input, g_.blocks, block * g_.block, channels_, scratch),
           sum_rows_(scratch.take<float*>(9 * channels_)) {}
 
     void run(int64_t first_panel, int64_t last_panel) {
@@ -128,7 +128,7 @@ private:
     }
 
     const WeightGradient& g_;
-    int64_t range_, block_, first_channel_, channels_;
+    int64_t range_, block_, channels_;
     PixelWalk<Factor> walk_;
     float** sum_rows_;
 };

@@ -23,6 +23,7 @@
 //     product              rows of A             one                                1 (or the row, if A^T is stored)
 //     convolution          pixels, staged        taps that lie inside the image     1: input channels
 //     its weight gradient  (tap, input channel)  lines of the image                 one staged pixel (or a pair)
+//                          the same, transposed  images, for AMX                    1
 #pragma once
 
 #include "factor.h"

@@ -8,9 +8,9 @@
 //     [ a a a ] 16 rows  [ c c c | c c c | c c c ]    tiles 3, 4, 5
 //      16 words of k
 //
-// and the last two tiles hold one `a` and one `b`. The words of factor.h are already AMX's, so a tile of `b` is a part of
-// the panel as it is, and one of `a` lies ready where rows are equally far from each other. Factors end with whole steps
-// of 16 words, zeros behind the last element (words<AmxBFloat16>).
+// and the last two tiles hold one `a` and one `b`. The words of factor.h are already AMX's, so a tile of `b` is a part
+// of the panel as it is, and one of `a` lies ready where rows are equally far from each other. Factors end with whole
+// steps of 16 words, zeros behind the last element (words<AmxBFloat16>).
 //
 // Bound: a step is 6 products of 16 cycles each, beside which its 8 loads of tiles from the first-level cache, 8 cycles
 // each, are hidden.

@@ -17,6 +17,7 @@
 #include <new>
 #include <system_error>
 
+#include "amx.h"
 #include "kernels/scan.h"
 #include "levels.h"
 #include "memory.h"
@@ -63,6 +64,7 @@ struct Stream : mm_stream {
     Stream(int threads, const Level& chosen, bool bfloat16) : mm_stream(threads), level(chosen) {
         std::snprintf(simd, sizeof simd, "%s", chosen.name);
         bfloat16_products = bfloat16;
+        amx_products = bfloat16 && has_amx_bfloat16();
     }
 
     const Level& level;

@@ -68,6 +68,7 @@ struct mm_stream {
     char last_error[256] = "";
     char simd[16] = "";
     bool bfloat16_products = false;  // matrix products and convolutions round their factors to bfloat16
+    bool amx_products = false;       // and multiply them by AMX
 
     // Keeps the sentence and returns the status, so that an operation can `return stream->fail(...)`.
     __attribute__((format(printf, 3, 4))) mm_status fail(mm_status status, const char* format, ...);

@@ -3,17 +3,22 @@
 // compiled for the CUDA kernels instead.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <cstdio>
 #include <cstring>
+#include <limits>
 
 #if defined(MM_TEST_CUDA)
 #include "emulated_cuda.h"
 
 inline bool multiply_in_bfloat16(TestStream&) { return false; }  // its tests are elsewhere
+inline bool multiply_by_amx(TestStream&) { return false; }
+inline void fill_scratch_with_nan(TestStream&) {}
 
 #else
 
+#include "../../native/cpu/amx.h"
 #include "../../native/cpu/kernels/kernels.h"
 #include "../../native/cpu/kernels/scan.h"
 
@@ -41,6 +46,22 @@ inline bool multiply_in_bfloat16([[maybe_unused]] TestStream& stream) {
     stream.bfloat16_products = __builtin_cpu_supports("avx512bf16");
 #endif
     return stream.bfloat16_products;
+}
+
+// Makes these products go through AMX; false where the processor or the system has none.
+inline bool multiply_by_amx(TestStream& stream) {
+    return stream.amx_products = stream.bfloat16_products && medmamba::cpu::has_amx_bfloat16();
+}
+
+// Scratch memory keeps what was in it: NaN, after this, which no result may show.
+inline void fill_scratch_with_nan(TestStream& stream) {
+    constexpr int64_t floats = 1 << 18;
+    const auto fill = [](medmamba::cpu::Scratch& scratch) {
+        const medmamba::cpu::Scratch::Scope scope(scratch);
+        std::fill_n(scratch.take(floats), floats, std::numeric_limits<float>::quiet_NaN());
+    };
+    fill(stream.scratch);
+    for (medmamba::cpu::Scratch& scratch : stream.worker_scratch) fill(scratch);
 }
 
 // What an operation allocates from the stream's scratch is given back with this.

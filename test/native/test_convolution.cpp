@@ -1,7 +1,10 @@
 // The 3x3 convolutions, full and depthwise, and their gradients against the definition in double precision: odd
-// sizes, channel counts that fill no register, rows wider than the channels; the same bits from one thread and two.
-// Where the level has products in bfloat16, the full ones once more with those.
+// sizes, channel counts that fill no register, rows wider than the channels, with NaN behind these and in scratch
+// memory; the same bits from one thread and two. Where the level has products in bfloat16, the full ones once more with
+// those, and by AMX.
+#include <algorithm>
 #include <cmath>
+#include <limits>
 #include <random>
 #include <string>
 #include <vector>
@@ -18,7 +21,7 @@ namespace {
 constexpr float untouched = 77.0f;  // behind the channels of a row, where nothing may be written
 
 TestStream one_thread(1), two_threads(2);
-bool bfloat16 = false;
+bool bfloat16 = false, amx = false;
 std::mt19937 generator(7);
 
 struct Case {
@@ -34,14 +37,23 @@ double factor(float x) { return bfloat16 ? to_bfloat16(x) : x; }
 int64_t pixels_of(const Case& c) { return c.batch * c.height * c.width; }
 
 std::string name_of(const char* operation, const Case& c) {
-    return std::string(bfloat16 ? "bfloat16 " : "") + operation + " " + std::to_string(c.batch) + "x" + std::to_string(c.height) + "x" +
-           std::to_string(c.width) + " " + std::to_string(c.in_channels) + "->" + std::to_string(c.out_channels);
+    return std::string(amx ? "AMX " : bfloat16 ? "bfloat16 " : "") + operation + " " + std::to_string(c.batch) + "x" +
+           std::to_string(c.height) + "x" + std::to_string(c.width) + " " + std::to_string(c.in_channels) + "->" +
+           std::to_string(c.out_channels);
 }
 
 Floats random_floats(int64_t count) {
     std::uniform_real_distribution<float> uniform(-1.0f, 1.0f);
     Floats values((size_t)count);
     for (float& v : values) v = uniform(generator);
+    return values;
+}
+
+// Rows wider than the channels, and NaN behind these.
+Floats random_rows(int64_t rows, int64_t channels, int64_t row) {
+    Floats values = random_floats(rows * row);
+    for (int64_t i = 0; i < rows; ++i)
+        std::fill_n(values.data() + i * row + channels, row - channels, std::numeric_limits<float>::quiet_NaN());
     return values;
 }
 
@@ -77,6 +89,7 @@ template <class Params>
 Floats run(const std::string& name, mm_status (*operation)(mm_stream*, const Params*), Params p, float* Params::*output,
            int64_t rows, int64_t row, int64_t channels) {
     Floats one((size_t)(rows * row), untouched), two = one;
+    for (TestStream* stream : {&one_thread, &two_threads}) fill_scratch_with_nan(*stream);
     p.*output = one.data();
     check::that(operation(&one_thread, &p) == MM_OK, name.c_str());
     p.*output = two.data();
@@ -93,7 +106,7 @@ void compare(const std::string& name, const Floats& actual, const Doubles& expec
 void test_conv3x3(const Case& c) {
     const int64_t pixels = pixels_of(c), in = c.in_channels, out = c.out_channels;
     const int64_t x_row = in + c.gap, y_row = out + c.gap;
-    const Floats x = random_floats(pixels * x_row), dy = random_floats(pixels * y_row);
+    const Floats x = random_rows(pixels, in, x_row), dy = random_rows(pixels, out, y_row);
     const Floats weight = random_floats(out * in * 9), bias = random_floats(out);
     const Floats scale = random_floats(in), shift = random_floats(in);
     const auto f = [&](int64_t pixel, int64_t i) -> double {
@@ -184,7 +197,7 @@ void test_conv3x3(const Case& c) {
 void test_depthwise3x3(const Case& c) {
     const int64_t pixels = pixels_of(c), channels = c.in_channels;
     const int64_t x_row = channels + c.gap, y_row = channels + 2 * c.gap;
-    const Floats x = random_floats(pixels * x_row), dy = random_floats(pixels * y_row);
+    const Floats x = random_rows(pixels, channels, x_row), dy = random_rows(pixels, channels, y_row);
     const Floats weight = random_floats(channels * 9), bias = random_floats(channels);
     const auto silu = [](double v) { return v / (1.0 + std::exp(-v)); };
     const auto slope = [](double v) {
@@ -295,7 +308,7 @@ int main() {
         {3, 2, 2, 24, 31, 1, true, false},    {2, 7, 7, 48, 48, 48, true, false}, {8, 7, 7, 20, 53, 0, false, true},
         {1, 14, 14, 50, 97, 3, true, true},   {2, 16, 16, 8, 8, 8, true, false}, {1, 9, 11, 130, 7, 0, false, false},
         {1, 28, 30, 16, 12, 16, true, false}, {1, 2, 470, 4, 6, 0, true, true},  {1, 40, 40, 33, 3, 1, false, false},
-        {5, 3, 4, 193, 40, 0, true, false},
+        {5, 3, 4, 193, 40, 0, true, false},   {3, 14, 13, 33, 65, 7, false, false}, {1, 24, 56, 96, 80, 0, false, true},
     };
     for (const Case& c : cases) {
         test_conv3x3(c);
@@ -305,5 +318,8 @@ int main() {
     bfloat16 = multiply_in_bfloat16(one_thread) && multiply_in_bfloat16(two_threads);
     for (const Case& c : cases)
         if (bfloat16) test_conv3x3(c);
+    amx = multiply_by_amx(one_thread) && multiply_by_amx(two_threads);
+    for (const Case& c : cases)
+        if (amx) test_conv3x3(c);
     return check::report();
 }

@@ -1,6 +1,8 @@
 // The matrix product against the triple loop in double precision: tails of every kind, all four layouts, strides,
-// batches, the cut of a long sum into ranges; and the same bits from one thread and two. Where the level has products
-// in bfloat16, all of it once more with those.
+// batches, the cut of a long sum into ranges; and the same bits from one thread and two. NaN is in scratch memory and
+// between the rows of the factors. Where the level has products in bfloat16, all of it once more with those, and by
+// AMX, whose tiles no task may leave in use.
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <random>
@@ -19,7 +21,7 @@ namespace {
 constexpr float untouched = 77.0f;  // between the rows of C, where nothing may be written
 
 TestStream one_thread(1), two_threads(2);
-bool bfloat16 = false;
+bool bfloat16 = false, amx = false;
 std::mt19937 generator(7);
 
 Floats random_floats(int64_t count) {
@@ -32,6 +34,14 @@ Floats random_floats(int64_t count) {
 // What a product makes of an element before it multiplies.
 double factor(float x) { return bfloat16 ? to_bfloat16(x) : x; }
 
+// A matrix of rows wider than their elements, and NaN behind these.
+Floats random_rows(int64_t rows, int64_t elements, int64_t row) {
+    Floats values = random_floats(rows * row);
+    for (int64_t i = 0; i < rows; ++i)
+        std::fill_n(values.data() + i * row + elements, row - elements, std::numeric_limits<float>::quiet_NaN());
+    return values;
+}
+
 struct Case {
     int64_t batch, m, n, k;
     bool transpose_a = false, transpose_b = false, accumulate = false, relu = false, bias = false;
@@ -40,9 +50,10 @@ struct Case {
 };
 
 std::string name_of(const Case& c) {
-    return std::string(bfloat16 ? "bfloat16 " : "") + "matmul " + std::to_string(c.batch) + "x(" + std::to_string(c.m) + ", " + std::to_string(c.n) + ", " +
-           std::to_string(c.k) + ")" + (c.transpose_a ? " A^T" : "") + (c.transpose_b ? " B^T" : "") +
-           (c.accumulate ? " accumulate" : "") + (c.relu ? " relu" : "") + (c.bias ? " bias" : "");
+    return std::string(amx ? "AMX " : bfloat16 ? "bfloat16 " : "") + "matmul " + std::to_string(c.batch) + "x(" +
+           std::to_string(c.m) + ", " + std::to_string(c.n) + ", " + std::to_string(c.k) + ")" +
+           (c.transpose_a ? " A^T" : "") + (c.transpose_b ? " B^T" : "") + (c.accumulate ? " accumulate" : "") +
+           (c.relu ? " relu" : "") + (c.bias ? " bias" : "");
 }
 
 void test(const Case& c) {
@@ -66,7 +77,8 @@ void test(const Case& c) {
     p.a_batch = a_rows * a_row;
     p.b_batch = c.share_b ? 0 : b_rows * b_row;
     p.c_batch = c.m * c_row;
-    const Floats a = random_floats(c.batch * p.a_batch), b = random_floats((c.share_b ? 1 : c.batch) * b_rows * b_row);
+    const Floats a = random_rows(c.batch * a_rows, a_row - c.gap, a_row);
+    const Floats b = random_rows((c.share_b ? 1 : c.batch) * b_rows, b_row - c.gap, b_row);
     const Floats bias = random_floats(c.n);
     p.a = a.data();
     p.b = b.data();
@@ -90,6 +102,7 @@ void test(const Case& c) {
     }
     const std::string name = name_of(c);
     Floats y = before, again = before;
+    for (TestStream* stream : {&one_thread, &two_threads}) fill_scratch_with_nan(*stream);
     p.c = y.data();
     check::that(matmul(&one_thread, &p) == MM_OK, name.c_str());
     p.c = again.data();
@@ -128,6 +141,18 @@ void test_not_finite() {
     check::that(right, "NaN stays in its row and infinity in its column");
 }
 
+// Whether the calling thread has tiles of AMX that the system would have to save.
+bool tiles_are_in_use() {
+    uint32_t in_use = 0;
+#if defined(__x86_64__)
+    constexpr uint32_t of_what_is_in_use = 1, tile_data = 18;
+    uint32_t upper;
+    asm volatile("xgetbv" : "=a"(in_use), "=d"(upper) : "c"(of_what_is_in_use));
+    in_use = in_use >> tile_data & 1;
+#endif
+    return in_use;
+}
+
 void test_all() {
     for (const bool transpose_a : {false, true}) {
         for (const bool transpose_b : {false, true}) {
@@ -136,9 +161,10 @@ void test_all() {
                 c.transpose_b = transpose_b;
                 test(c);
             };
-            for (int64_t m : {1, 2, 5, 9, 13})
+            for (int64_t m : {1, 2, 5, 9, 13, 16, 17, 33})
                 for (int64_t n : {1, 7, 16, 33, 48, 53})
-                    for (int64_t k : {1, 6, 17}) with_layout({1, m, n, k});
+                    for (int64_t k : {1, 6, 17, 32, 45})
+                        with_layout({1, m, n, k, false, false, false, false, false, m % 4});
             with_layout({1, 8, 7, 768, false, false, false, false, true});
             with_layout({3, 10, 20, 30, false, false, true, true, true, 5});
             with_layout({2, 65, 70, 401, false, false, true, false, true, 3, true});
@@ -163,5 +189,10 @@ int main() {
     test_all();
     bfloat16 = multiply_in_bfloat16(one_thread) && multiply_in_bfloat16(two_threads);
     if (bfloat16) test_all();
+    amx = multiply_by_amx(one_thread) && multiply_by_amx(two_threads);
+    if (amx) {
+        test_all();
+        check::that(!tiles_are_in_use(), "tiles are released");
+    }
     return check::report();
 }

@@ -38,6 +38,7 @@ struct Convolution {
 template <class Factor>
 void pack_weights(const ConvWeight& w, int64_t k0, int64_t k, int64_t n0, int64_t columns, float* panel) {
     const int64_t width = packed_width(columns), plane = words<Factor>(k) * width;
+    const int64_t elements = words<Factor>(k) * Factor::depth;
     const auto pack_square = [&](int64_t i, int64_t j) {
         for (int64_t tap = 0; tap < 9; tap += lanes) {
             const int64_t taps = std::min<int64_t>(lanes, 9 - tap);
@@ -62,15 +63,16 @@ void pack_weights(const ConvWeight& w, int64_t k0, int64_t k, int64_t n0, int64_
     // The inner loop goes along memory.
     if (w.k_stride < w.n_stride) {
         for (int64_t j = 0; j < columns; j += lanes)
-            for (int64_t i = 0; i < k; i += Factor::depth) pack_square(i, j);
+            for (int64_t i = 0; i < elements; i += Factor::depth) pack_square(i, j);
     } else {
-        for (int64_t i = 0; i < k; i += Factor::depth)
+        for (int64_t i = 0; i < elements; i += Factor::depth)
             for (int64_t j = 0; j < columns; j += lanes) pack_square(i, j);
     }
 }
 
 // Pixels of a band whose taps inside the image are the same: three by three of them, or fewer at a border, where the
-// others would multiply zeros. That is a fifth of the work on 7 x 7 images.
+// others would multiply zeros. That is a fifth of the work on 7 x 7 images. A factor that multiplies many rows at once
+// has all pixels in one group instead, and multiplies the zeros: groups of a few pixels would leave most rows empty.
 struct PixelGroup {
     int64_t first, count;  // in the arrays of rows
     int64_t first_ty, last_ty, first_tx, last_tx;
@@ -83,10 +85,20 @@ struct PixelRows {
     PixelGroup groups[16];
     int64_t group_count = 0;
 
-    PixelRows(const Bands& bands, const Band& band, const BandLayout& layout, const float* from, float* to,
-              int64_t y_row, Scratch& scratch)
+    PixelRows(const Bands& bands, const Band& band, const BandLayout& layout, bool grouped, const float* from,
+              float* to, int64_t y_row, Scratch& scratch)
         : a(scratch.take<const float*>(band.pixels())), y(scratch.take<float*>(band.pixels())) {
         int64_t count = 0;
+        const auto add = [&](int64_t line, int64_t x) {
+            a[count] = from + layout.pixel(band, line, x);
+            y[count++] = to + (band.first_pixel + line * band.width + x) * y_row;
+        };
+        if (!grouped) {
+            for (int64_t line = 0; line < band.images * band.lines; ++line)
+                for (int64_t x = 0; x < band.width; ++x) add(line, x);
+            groups[group_count++] = {0, count, 0, 2, 0, 2};
+            return;
+        }
         for (int64_t borders = 0; borders < 16; ++borders) {
             const bool top = borders & 1, bottom = borders & 2, left = borders & 4, right = borders & 8;
             const int64_t first = count;
@@ -97,8 +109,7 @@ struct PixelRows {
                 const int64_t end = right ? band.width : left ? 1 : band.width - 1;
                 for (int64_t x = begin; x < end; ++x) {
                     if (left != (x == 0) || right != (x == band.width - 1)) continue;
-                    a[count] = from + layout.pixel(band, line, x);
-                    y[count++] = to + (band.first_pixel + line * band.width + x) * y_row;
+                    add(line, x);
                 }
             }
             if (count == first) continue;
@@ -112,7 +123,7 @@ void convolve(mm_stream* stream, const Convolution& conv) {
     const int64_t k_channels = conv.k_channels, n_channels = conv.n_channels;
     const int64_t threads = stream->pool.threads();
     const Bands bands = cut_bands(conv.batch, conv.height, conv.width, band_tasks * threads);
-    const int64_t k_block = even_piece(k_channels, channel_block * Factor::depth, 16);
+    const int64_t k_block = even_piece(k_channels, channel_block * Factor::depth, 16 * Factor::depth);
     const int64_t k_blocks = ceil_div(k_channels, k_block);
     const int64_t panels = ceil_div(n_channels, panel_columns);
 
@@ -138,11 +149,14 @@ void convolve(mm_stream* stream, const Convolution& conv) {
     stream->pool.run(bands.count * tasks_per_band, [&](int64_t task, int worker) {
         Scratch& scratch = stream->worker_scratch[worker];
         const Scratch::Scope scope(scratch);
+        [[maybe_unused]] const typename Factor::Task multiplying;
         const Band band = band_at(bands, task / tasks_per_band);
         const int64_t first_panel = task % tasks_per_band * task_panels;
         const int64_t last_panel = std::min(panels, first_panel + task_panels);
         float* staged = in_place ? nullptr : scratch.take(bands.staged_pixels() * layout.stride);
-        const PixelRows rows(bands, band, layout, in_place ? conv.input.x : staged, conv.y, conv.y_row, scratch);
+        const bool grouped = Factor::rows_at_once == 1;
+        const PixelRows rows(bands, band, layout, grouped, in_place ? conv.input.x : staged, conv.y, conv.y_row,
+                             scratch);
 
         TileProduct tile{};
         tile.step = 1;
@@ -168,10 +182,10 @@ void convolve(mm_stream* stream, const Convolution& conv) {
                         for (int64_t tx = group.first_tx; tx <= group.last_tx; ++tx)
                             taps[tile.segment_count++] = {layout.tap(band, ty, tx),
                                                           (ty * 3 + tx) * tile.length * packed_width(tile.columns)};
-                    for (int64_t pixel = 0; pixel < group.count; pixel += tile_rows) {
+                    for (int64_t pixel = 0; pixel < group.count; pixel += Factor::tile_rows) {
                         tile.a = rows.a + group.first + pixel;
                         tile.c = rows.y + group.first + pixel;
-                        multiply_tile<Factor>(tile, std::min<int64_t>(tile_rows, group.count - pixel));
+                        multiply_tile<Factor>(tile, std::min(Factor::tile_rows, group.count - pixel));
                     }
                 }
             }

@@ -12,7 +12,8 @@
 //         0 0 0 0 0 0 0 0
 //
 // Taps outside the image are left out by both kernels, so that an input which needs no change can also stay where it
-// is (BandLayout): the copy is for the normalisation, and where its rows are many blocks of channels wide.
+// is (BandLayout): the copy is for the normalisation, and where its rows are many blocks of channels wide. (Where they
+// multiply by AMX there is always a copy, and they multiply its zeros.)
 //
 // Channels are staged a block at a time, so that a band and the panel of weights in use share the
 // second-level cache. Distances are in words (factor.h), and a staged pixel is a run of words: in bfloat16 a word

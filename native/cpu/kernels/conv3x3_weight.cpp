@@ -2,15 +2,14 @@
 //
 //     dweight[o, i, tap] = sum over pixels of  f(x)[pixel + tap, i] * dy[pixel, o]
 //
-// As a product, rows are (tap, i), columns o, and k walks the pixels of a band, a line at a time: element k of
-// row (tap, i) is the staged band (see conv3x3_staging.h) at the tap's distance plus i, one staged pixel a
-// step (two in bfloat16, as a word pairs neighbours). Pixels of dy are the rows of B.
+// As a product, rows are (tap, i), columns o, and k walks the pixels of a band (see conv3x3_pixel_walk.h). Pixels of dy
+// are the rows of B.
 //
 // Sums gather in tiles, (9, channels, panel): one for a block of input channels, a panel of output channels and a range
 // of bands, which are added in order. The tiles of all ranges are added in the order of the ranges when they are
 // written as PyTorch stores weights; where the weights are many there is one range. A task owns the tiles of one block
 // and range, of as many panels as leave work for all threads, because they share the staged input.
-#include "conv3x3_staging.h"
+#include "conv3x3_pixel_walk.h"
 
 namespace medmamba::cpu::MM_SIMD {
 
@@ -58,8 +57,9 @@ struct WeightGradient {
     const mm_conv3x3_backward_weight_params& p;
     const ConvInput input;
     const int64_t dy_row;
-    const Bands bands;
     const int64_t block, blocks, panels;  // input channels of a block, blocks, panels of output channels
+    const int64_t wanted_ranges;
+    const Bands bands;
     const int64_t range_bands, ranges;
     const int64_t tile_floats = 9 * block * panel_columns;
     float *sums, *bias_sums;  // (ranges, blocks, panels) tiles; (ranges, panels, panel_columns)
@@ -67,10 +67,10 @@ struct WeightGradient {
     WeightGradient(mm_stream* stream, const mm_conv3x3_backward_weight_params& p)
         : p(p), input{p.x, row_stride(p.x_row, p.in_channels), p.input_scale, p.input_shift, p.input_relu != 0},
           dy_row(row_stride(p.dy_row, p.out_channels)),
-          bands(cut_bands(p.batch, p.height, p.width, wanted_tiles)),
           block(even_piece(p.in_channels, channel_block, 16)), blocks(ceil_div(p.in_channels, block)),
-          panels(ceil_div(p.out_channels, panel_columns)),
-          range_bands(ceil_div(bands.count, ceil_div(wanted_tiles, blocks * panels))),
+          panels(ceil_div(p.out_channels, panel_columns)), wanted_ranges(ceil_div(wanted_tiles, blocks * panels)),
+          bands(cut_bands(p.batch, p.height, p.width, wanted_ranges)),
+          range_bands(ceil_div(bands.count, wanted_ranges)),
           ranges(ceil_div(bands.count, range_bands)),
           sums(stream->scratch.take(ranges * blocks * panels * tile_floats)),
           bias_sums(stream->scratch.take(ranges * panels * panel_columns)) {}
@@ -86,26 +86,16 @@ template <class Factor>
 class WeightTask {
 public:
     WeightTask(const WeightGradient& gradient, int64_t range, int64_t block, Scratch& scratch)
-        : g_(gradient), bands_(gradient.bands), range_(range), block_(block), first_channel_(block * g_.block),
-          channels_(std::min(g_.block, g_.p.in_channels - first_channel_)),
-          layout_{multiplies_in_place<Factor>(g_.input, g_.blocks), 0},
-          line_words_(words<Factor>(bands_.width)) {
-        layout_.stride = layout_.in_place ? g_.input.row : staged_stride(g_.block);
-        const int64_t lines = bands_.images * bands_.lines;
-        staged_ = layout_.in_place ? nullptr : scratch.take(bands_.staged_pixels() * layout_.stride);
-        dy_ = scratch.take(lines * line_words_ * panel_columns);
-        lines_ = scratch.take<Segment>(lines);
-        rows_ = scratch.take<const float*>(channels_);
-        sum_rows_ = scratch.take<float*>(9 * channels_);
-        for (int64_t i = 0; i < channels_; ++i) rows_[i] = (layout_.in_place ? g_.input.x : staged_) + i;
-    }
+        : g_(gradient), range_(range), block_(block),
+          channels_(std::min(g_.block, g_.p.in_channels - block * g_.block)),
+          walk_(g_.bands, g_.input, g_.blocks, block * g_.block, channels_, scratch),
+          sum_rows_(scratch.take<float*>(9 * channels_)) {}
 
     void run(int64_t first_panel, int64_t last_panel) {
-        const int64_t first = range_ * g_.range_bands, last = std::min(bands_.count, first + g_.range_bands);
+        const int64_t first = range_ * g_.range_bands, last = std::min(g_.bands.count, first + g_.range_bands);
         for (int64_t index = first; index < last; ++index) {
-            const Band band = band_at(bands_, index);
-            if (!layout_.in_place)
-                stage_pixels<Factor>(bands_, band, g_.input, first_channel_, channels_, staged_, layout_.stride);
+            const Band band = band_at(g_.bands, index);
+            walk_.stage(band);
             for (int64_t panel = first_panel; panel < last_panel; ++panel) add_band(band, panel, index > first);
         }
     }
@@ -113,65 +103,33 @@ public:
 private:
     void add_band(const Band& band, int64_t panel, bool accumulate) {
         const int64_t columns = g_.columns(panel), width = packed_width(columns);
-        const float* from = g_.p.dy + band.first_pixel * g_.dy_row + panel * panel_columns;
+        const float* dy = g_.p.dy + band.first_pixel * g_.dy_row + panel * panel_columns;
         float* own = g_.tile(range_, block_, panel);
         for (int64_t i = 0; i < 9 * channels_; ++i) sum_rows_[i] = own + i * width;
         if (g_.p.dbias && block_ == 0) {
             float* bias = g_.bias_sums + (range_ * g_.panels + panel) * panel_columns;
             if (!accumulate) std::fill_n(bias, width, 0.0f);
-            add_columns(from, g_.dy_row, band.pixels(), columns, bias);
+            add_columns(dy, g_.dy_row, band.pixels(), columns, bias);
         }
         TileProduct tile{};
-        tile.segments = lines_;
-        tile.step = Factor::depth * layout_.stride;
-        tile.b = panel_of(from, band, columns, width);
+        tile.b = walk_.panel_of(dy, g_.dy_row, band, columns);
         tile.columns = width;
         tile.accumulate = accumulate;
         // Tiles of equal height: a last one of few rows would wait for dy, which each tile reads whole.
-        const int64_t height = even_piece(channels_, tile_rows, 1);
+        const int64_t height = even_piece(channels_, Factor::tile_rows, Factor::rows_at_once);
         for (int64_t tap = 0; tap < 9; ++tap) {
-            set_lines(band, tap, width, tile);
+            const float* const* rows = walk_.rows_of_tap(band, tap, width, tile);
             for (int64_t i = 0; i < channels_; i += height) {
-                tile.a = rows_ + i;
+                tile.a = rows + i;
                 tile.c = sum_rows_ + tap * channels_ + i;
                 multiply_tile<Factor>(tile, std::min(height, channels_ - i));
             }
         }
     }
 
-    // Pixels of dy as rows of a panel: where they lie, if they are that already.
-    const float* panel_of(const float* from, const Band& band, int64_t columns, int64_t width) {
-        if (Factor::depth == 1 && g_.dy_row == width && columns == width) return from;
-        const int64_t line = band.width * g_.dy_row, line_floats = line_words_ * width;
-        for (int64_t i = 0; i < band.images * band.lines; ++i)
-            pack_down<Factor>(from + i * line, g_.dy_row, band.width, columns, dy_ + i * line_floats, width);
-        return dy_;
-    }
-
-    // The lines of the band whose pixels have this tap in the image, as segments.
-    void set_lines(const Band& band, int64_t tap, int64_t width, TileProduct& tile) {
-        const int64_t ty = tap / 3, tx = tap % 3;
-        // Nor is there a pixel left of the first, or right of the last; half a word cannot be left out.
-        const int64_t skipped = Factor::depth == 1 && tx == 0;
-        tile.length = tx == 2 ? words<Factor>(band.width - 1) : line_words_ - skipped;
-        tile.segment_count = 0;
-        for (int64_t line = 0; line < band.images * band.lines; ++line) {
-            const int64_t above = band.first_line + line % band.lines + ty - 1;
-            if (above >= 0 && above < bands_.height)
-                lines_[tile.segment_count++] = {
-                    layout_.pixel(band, line, skipped) + layout_.tap(band, ty, tx),
-                    (line * line_words_ + skipped) * width};
-        }
-    }
-
     const WeightGradient& g_;
-    const Bands& bands_;
-    int64_t range_, block_, first_channel_, channels_;
-    BandLayout layout_;
-    int64_t line_words_;  // of dy; a line of odd width ends in half a word
-    float *staged_, *dy_;
-    Segment* lines_;
-    const float** rows_;
+    int64_t range_, block_, channels_;
+    PixelWalk<Factor> walk_;
     float** sum_rows_;
 };
 
@@ -185,6 +143,7 @@ void add_up(mm_stream* stream, const mm_conv3x3_backward_weight_params& p) {
     stream->pool.run(ranges * blocks * parts, [&](int64_t task, int worker) {
         Scratch& scratch = stream->worker_scratch[worker];
         const Scratch::Scope scope(scratch);
+        [[maybe_unused]] const typename Factor::Task multiplying;
         const int64_t first_panel = task % parts * task_panels;
         WeightTask<Factor>(gradient, task / parts / blocks, task / parts % blocks, scratch)
             .run(first_panel, std::min(panels, first_panel + task_panels));

@@ -6,15 +6,22 @@
 //
 // So a product in bfloat16 is one in float32 of half the length: tiles, panels, distances and loops are the same, and
 // only what is in this file differs. Elements are rounded to bfloat16 (nearest even; below 2^-126 to zero) where they
-// are packed, which every element is. An odd last element has a zero for a partner.
+// are packed, which every element is. An odd last element has a zero for a partner, and zeros fill the last step where
+// one takes several words.
 #pragma once
 
 #include "each_vector.h"
 
 namespace medmamba::cpu::MM_SIMD {
 
+constexpr int64_t vector_tile_rows = lanes == 16 ? 9 : 4;  // as many as registers hold (microkernel.h)
+
 struct Float32 {
-    static constexpr int64_t depth = 1;  // elements of a word
+    static constexpr int64_t depth = 1;         // elements of a word
+    static constexpr int64_t step_words = 1;    // words of each row that one step multiplies
+    static constexpr int64_t rows_at_once = 1;  // fewer of A cost as much
+    static constexpr int64_t tile_rows = vector_tile_rows;
+    struct Task {};  // stands around the products of one task: what they ask of the thread
 
     static vfloat multiply_add(vfloat sum, vfloat a, vfloat b) { return sum + a * b; }
 };
@@ -24,7 +31,8 @@ struct Float32 {
 // Its two instructions are written as such: only streams that were asked for bfloat16 come here, and they exist only
 // on processors that have AVX512-BF16 (backend.cpp), which the compiler must not take for granted elsewhere.
 struct BFloat16 {
-    static constexpr int64_t depth = 2;
+    static constexpr int64_t depth = 2, step_words = 1, rows_at_once = 1, tile_rows = vector_tile_rows;
+    struct Task {};
 
     static vfloat multiply_add(vfloat sum, vfloat a, vfloat b) {
         asm("vdpbf16ps %2, %1, %0" : "+v"(sum) : "v"(a), "v"(b));
@@ -44,13 +52,24 @@ struct BFloat16 {
     }
 };
 
+// The same words, multiplied by AMX (microkernel_amx.cpp), for which those of a row of A have to lie side by side.
+struct AmxBFloat16 : BFloat16 {
+    static constexpr int64_t step_words = 16, rows_at_once = 16, tile_rows = 32;
+    struct Task {
+        Task();
+        ~Task();
+        Task(const Task&) = delete;
+        Task& operator=(const Task&) = delete;
+    };
+};
+
 #endif
 
-// Calls body(Float32{}) or body(BFloat16{}), as the stream was asked to multiply.
+// Calls body with the factor that the stream was asked to multiply: Float32{}, BFloat16{} or AmxBFloat16{}.
 template <class Body>
 void with_factor([[maybe_unused]] const mm_stream* stream, Body&& body) {
 #if defined(__AVX512F__)
-    if (stream->bfloat16_products) return body(BFloat16{});
+    if (stream->bfloat16_products) return stream->amx_products ? body(AmxBFloat16{}) : body(BFloat16{});
 #endif
     body(Float32{});
 }
@@ -61,9 +80,10 @@ inline vfloat broadcast_word(const float* p) {
     return from_bits(word - vint{});
 }
 
+// Of so many elements: whole steps.
 template <class Factor>
 constexpr int64_t words(int64_t elements) {
-    return ceil_div(elements, Factor::depth);
+    return ceil_div(elements, Factor::depth * Factor::step_words) * Factor::step_words;
 }
 
 // Words [i, i + count) of a run of `elements` consecutive elements, count = min(lanes, words<Factor>(elements) - i).

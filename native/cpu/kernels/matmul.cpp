@@ -19,22 +19,29 @@ namespace medmamba::cpu::MM_SIMD {
 
 namespace {
 
-constexpr int64_t m_block_limit = 504, n_block_limit = 192, k_block_limit = 384;
-constexpr int64_t staged_rows = 108;      // rows of A that are copied at a time, where they are: 170 KB
+constexpr int64_t n_block_limit = 192, k_block_limit = 384;
 constexpr int64_t wanted_ranges = 16;     // blocks included
 constexpr int64_t thread_tasks = 4;
 constexpr int64_t least_work = 1 << 18;   // multiply-adds worth a task of their own: some 5 us
 constexpr int64_t least_range = 1024;
-static_assert(m_block_limit % tile_rows == 0 && n_block_limit % panel_columns == 0 && staged_rows % tile_rows == 0);
+static_assert(n_block_limit % panel_columns == 0);
+
+// Whole tiles of rows, of a block and of those that are copied at a time, where they are: 170 KB.
+template <class Factor>
+constexpr int64_t m_block_limit = 504 / Factor::tile_rows * Factor::tile_rows;
+template <class Factor>
+constexpr int64_t staged_rows = 108 / Factor::tile_rows * Factor::tile_rows;
 
 struct Cut {
     int64_t m_block, n_block, k_range;
     int64_t m_blocks, n_blocks, ranges;
 };
 
+template <class Factor>
 Cut cut_product(int64_t batch, int64_t m, int64_t n, int64_t k, int64_t threads) {
+    constexpr int64_t tile_rows = Factor::tile_rows;
     Cut cut;
-    cut.m_block = even_piece(m, m_block_limit, tile_rows);
+    cut.m_block = even_piece(m, m_block_limit<Factor>, tile_rows);
     cut.n_block = even_piece(n, n_block_limit, panel_columns);
     const auto tasks = [&] { return batch * ceil_div(m, cut.m_block) * ceil_div(n, cut.n_block); };
     const int64_t ranges = std::max<int64_t>(1, std::min(ceil_div(wanted_ranges, tasks()), k / least_range));
@@ -67,8 +74,8 @@ struct Block {
 template <class Factor>
 void multiply_rows(const Block& block, const float* a, int64_t a_row, int64_t a_step, int64_t rows,
                    const float* panels, int64_t k, float* c, bool first, bool last) {
-    const float* a_rows[tile_rows];
-    float* c_rows[tile_rows];
+    const float* a_rows[Factor::tile_rows];
+    float* c_rows[Factor::tile_rows];
     for (int64_t i = 0; i < rows; ++i) {
         a_rows[i] = a + i * a_row;
         c_rows[i] = c + i * block.c_row;
@@ -95,14 +102,16 @@ void multiply_rows(const Block& block, const float* a, int64_t a_row, int64_t a_
 template <class Factor>
 void multiply_block(const Block& block, Scratch& scratch) {
     const Scratch::Scope scope(scratch);
+    [[maybe_unused]] const typename Factor::Task multiplying;
     const int64_t k_block = even_piece(block.k, k_block_limit * Factor::depth, 8);
     float* panels = scratch.take(words<Factor>(k_block) * packed_width(block.columns));
     // Floats can stay where they are, unless nine rows a multiple of 2 KB apart would share a few sets of the
     // first-level cache.
     const bool stage = Factor::depth > 1 || block.transpose_a || block.a_row % 512 == 0;
-    const int64_t stride = staged_stride(block.transpose_a ? staged_rows : words<Factor>(k_block));
-    const int64_t stage_rows = block.transpose_a ? words<Factor>(k_block) : staged_rows;
-    float* staged = stage ? scratch.take(stride * stage_rows) : nullptr;
+    // A is staged as it is stored, if k can be walked down its rows.
+    const bool k_down = block.transpose_a && Factor::step_words == 1;
+    const int64_t stride = staged_stride(k_down ? staged_rows<Factor> : words<Factor>(k_block));
+    float* staged = stage ? scratch.take(stride * (k_down ? words<Factor>(k_block) : staged_rows<Factor>)) : nullptr;
 
     int64_t k0 = 0;
     do {  // once even if k = 0: C is then the bias
@@ -116,22 +125,24 @@ void multiply_block(const Block& block, Scratch& scratch) {
             else
                 pack_down<Factor>(b, block.b_row, k, columns, panels + j * k_words, packed_width(columns));
         }
-        for (int64_t i0 = 0; i0 < block.rows; i0 += staged_rows) {
-            const int64_t i1 = std::min(block.rows, i0 + staged_rows);
+        for (int64_t i0 = 0; i0 < block.rows; i0 += staged_rows<Factor>) {
+            const int64_t i1 = std::min(block.rows, i0 + staged_rows<Factor>);
             const float* a = block.a + (block.transpose_a ? k0 * block.a_row + i0 : i0 * block.a_row + k0);
             int64_t between = block.a_row;
             if (stage) {
-                if (block.transpose_a)
+                if (k_down)
                     pack_down<Factor>(a, block.a_row, k, i1 - i0, staged, stride);
+                else if (block.transpose_a)
+                    pack_columns<Factor>(a, block.a_row, k, i1 - i0, staged, stride);
                 else
                     pack_along<Factor>(a, block.a_row, i1 - i0, k, staged, stride);
                 a = staged;
                 between = stride;
             }
-            const int64_t a_row = block.transpose_a ? 1 : between, a_step = block.transpose_a ? between : 1;
-            for (int64_t i = i0; i < i1; i += tile_rows)
+            const int64_t a_row = k_down ? 1 : between, a_step = k_down ? between : 1;
+            for (int64_t i = i0; i < i1; i += Factor::tile_rows)
                 multiply_rows<Factor>(block, a + (i - i0) * a_row, a_row, a_step,
-                                      std::min<int64_t>(tile_rows, i1 - i), panels, k_words,
+                                      std::min(Factor::tile_rows, i1 - i), panels, k_words,
                                       block.c + i * block.c_row, first, last);
         }
         k0 += k;
@@ -157,11 +168,9 @@ void add_ranges(mm_stream* stream, const mm_matmul_params* p, int64_t c_row, con
     });
 }
 
-}  // namespace
-
-mm_status matmul(mm_stream* stream, const mm_matmul_params* p) {
-    if (p->batch <= 0 || p->m <= 0 || p->n <= 0) return MM_OK;
-    const Cut cut = cut_product(p->batch, p->m, p->n, p->k, stream->pool.threads());
+template <class Factor>
+void multiply_all(mm_stream* stream, const mm_matmul_params* p) {
+    const Cut cut = cut_product<Factor>(p->batch, p->m, p->n, p->k, stream->pool.threads());
     const int64_t a_row = row_stride(p->a_row, p->transpose_a ? p->m : p->k);
     const int64_t b_row = row_stride(p->b_row, p->transpose_b ? p->k : p->n);
     const int64_t c_row = row_stride(p->c_row, p->n);
@@ -195,11 +204,16 @@ mm_status matmul(mm_stream* stream, const mm_matmul_params* p) {
             block.accumulate = p->accumulate;
             block.relu = p->relu;
         }
-        with_factor(stream, [&](auto factor) {
-            multiply_block<decltype(factor)>(block, stream->worker_scratch[worker]);
-        });
+        multiply_block<Factor>(block, stream->worker_scratch[worker]);
     });
     if (sums) add_ranges(stream, p, c_row, sums, cut.ranges);
+}
+
+}  // namespace
+
+mm_status matmul(mm_stream* stream, const mm_matmul_params* p) {
+    if (p->batch <= 0 || p->m <= 0 || p->n <= 0) return MM_OK;
+    with_factor(stream, [&](auto factor) { multiply_all<decltype(factor)>(stream, p); });
     return MM_OK;
 }
 

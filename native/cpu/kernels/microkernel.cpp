@@ -7,15 +7,6 @@ namespace {
 // Panels are longer than the first-level cache: so many rows ahead hide the latency of the second.
 constexpr int64_t prefetched_rows = 16;
 
-// Takes one register of sums to C.
-template <class Part>
-void finish(const TileProduct& tile, float* c, const float* bias, vfloat sum, Part part) {
-    if (tile.accumulate) sum += load(c, part);
-    if (bias) sum += load(bias, part);
-    if (tile.relu) sum = max(vfloat{}, sum);  // in this order, NaN stays NaN
-    store(c, sum, part);
-}
-
 template <class Factor, int rows, int vectors>
 void multiply(const TileProduct& tile) {
     const float* a[rows];
@@ -77,7 +68,7 @@ void multiply_rows(const TileProduct& tile) {
 
 template <class Factor>
 void multiply_tile(const TileProduct& tile, int64_t rows) {
-    if constexpr (tile_rows == 9) {
+    if constexpr (Factor::tile_rows == 9) {
         switch (rows) {
             case 9: return multiply_rows<Factor, 9>(tile);
             case 8: return multiply_rows<Factor, 8>(tile);

@@ -23,13 +23,13 @@
 //     product              rows of A             one                                1 (or the row, if A^T is stored)
 //     convolution          pixels, staged        taps that lie inside the image     1: input channels
 //     its weight gradient  (tap, input channel)  lines of the image                 one staged pixel (or a pair)
+//                          the same, transposed  images, for AMX                    1
 #pragma once
 
 #include "factor.h"
 
 namespace medmamba::cpu::MM_SIMD {
 
-constexpr int tile_rows = lanes == 16 ? 9 : 4;
 constexpr int panel_vectors = lanes == 4 ? 2 : 3;
 constexpr int64_t panel_columns = panel_vectors * lanes;
 
@@ -50,9 +50,22 @@ struct TileProduct {
     bool accumulate, relu;
 };
 
-// Rows: 1..tile_rows. Exists for each factor of factor.h.
+// Takes one register of sums to C.
+template <class Part>
+inline void finish(const TileProduct& tile, float* c, const float* bias, vfloat sum, Part part) {
+    if (tile.accumulate) sum += load(c, part);
+    if (bias) sum += load(bias, part);
+    if (tile.relu) sum = max(vfloat{}, sum);  // in this order, NaN stays NaN
+    store(c, sum, part);
+}
+
+// Rows: 1..Factor::tile_rows. Exists for each factor of factor.h.
 template <class Factor>
 void multiply_tile(const TileProduct& tile, int64_t rows);
+#if defined(__AVX512F__)
+template <>
+void multiply_tile<AmxBFloat16>(const TileProduct& tile, int64_t rows);  // microkernel_amx.cpp: a step of 1
+#endif
 
 // Words in a packed row of a panel: whole registers.
 inline int64_t packed_width(int64_t columns) { return ceil_div(columns, lanes) * lanes; }

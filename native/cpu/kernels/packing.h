@@ -14,18 +14,41 @@ void pack_along(const float* from, int64_t from_row, int64_t rows, int64_t k, fl
         for (int64_t i = 0; i < words<Factor>(k); i += lanes) store(to + i, load_words<Factor>(from, k, i));
 }
 
-// The same where k runs down the rows, (k, columns): `to` is (words of k, columns) up to whole registers.
+// One word of each column, where k runs down rows of elements: row(i) is where row i lies, or NULL for one of zeros.
+template <class Factor>
+class WordRow {
+public:
+    template <class Row>
+    WordRow(int64_t word, Row&& row) {
+        for (int64_t i = 0; i < Factor::depth; ++i) rows_[i] = row(word * Factor::depth + i);
+    }
+    template <class Part>
+    vfloat at(int64_t column, Part part) const {
+        const auto element = [&](int64_t i) { return rows_[i] ? load(rows_[i] + column, part) : vfloat{}; };
+        if constexpr (Factor::depth == 1)
+            return element(0);
+        else
+            return Factor::pair_across(element(0), element(1));
+    }
+
+private:
+    const float* rows_[Factor::depth];
+};
+
+// Words [0, count) of them as rows: `to` is (words of k, columns) up to whole registers.
+template <class Factor, class Row>
+void pack_across(Row&& row, int64_t count, int64_t columns, float* to, int64_t to_row) {
+    for (int64_t i = 0; i < count; ++i, to += to_row) {
+        const WordRow<Factor> word(i, row);
+        each_vector(columns, [&](int64_t j, auto part) { store(to + j, word.at(j, part)); });
+    }
+}
+
+// The same of a matrix of elements, (k, columns).
 template <class Factor>
 void pack_down(const float* from, int64_t from_row, int64_t k, int64_t columns, float* to, int64_t to_row) {
-    for (int64_t i = 0; i < k; i += Factor::depth, from += Factor::depth * from_row, to += to_row) {
-        each_vector(columns, [&](int64_t j, auto part) {
-            const vfloat first = load(from + j, part);
-            if constexpr (Factor::depth == 1)
-                store(to + j, first);
-            else
-                store(to + j, Factor::pair_across(first, i + 1 < k ? load(from + from_row + j, part) : vfloat{}));
-        });
-    }
+    const auto row = [&](int64_t i) { return i < k ? from + i * from_row : nullptr; };
+    pack_across<Factor>(row, words<Factor>(k), columns, to, to_row);
 }
 
 // In every 2 x 2 arrangement of blocks of `size` x `size` in the pair of registers (a, b), swaps the two off
@@ -44,6 +67,25 @@ inline void transpose_square(vfloat (&rows)[lanes]) {
     for (int i = 0; i < lanes; ++i)
         if (!(i & size)) swap_off_diagonal<size>(rows[i], rows[i + size], std::make_integer_sequence<int, lanes>());
     if constexpr (size > 1) transpose_square<size / 2>(rows);
+}
+
+// The transpose of pack_down: k runs down the rows of (k, columns) and along those of `to`, (columns, words of k) up to
+// whole registers.
+template <class Factor>
+void pack_columns(const float* from, int64_t from_row, int64_t k, int64_t columns, float* to, int64_t to_row) {
+    const auto row = [&](int64_t i) { return i < k ? from + i * from_row : nullptr; };
+    each_vector(columns, [&](int64_t j, auto part) {
+        for (int64_t i = 0; i < words<Factor>(k); i += lanes) {
+            vfloat square[lanes];
+#pragma GCC unroll 16
+            for (int step = 0; step < lanes; ++step) square[step] = WordRow<Factor>(i + step, row).at(j, part);
+            transpose_square(square);
+            const int64_t count = std::min<int64_t>(lanes, columns - j);
+#pragma GCC unroll 16
+            for (int column = 0; column < lanes; ++column)
+                if (column < count) store(to + (j + column) * to_row + i, square[column]);
+        }
+    });
 }
 
 // A panel of B from B transposed, (columns, k).

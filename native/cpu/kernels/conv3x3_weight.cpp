@@ -32,10 +32,11 @@ struct Sums {
     int64_t ranges, range;                         // and the distance to the next
 };
 
-void write_weights(const Sums& sums, float* dweight) {
+// Input channels [begin, end) of the tile.
+void write_weights(const Sums& sums, int64_t begin, int64_t end, float* dweight) {
     const int64_t width = packed_width(sums.columns);
     float by_tap[9][panel_columns];
-    for (int64_t i = 0; i < sums.channels; ++i) {
+    for (int64_t i = begin; i < end; ++i) {
         for (int64_t tap = 0; tap < 9; ++tap) {
             const float* from = sums.first + (tap * sums.channels + i) * width;
             for (int64_t j = 0; j < width; j += lanes) {
@@ -149,12 +150,14 @@ void add_up(mm_stream* stream, const mm_conv3x3_backward_weight_params& p) {
             .run(first_panel, std::min(panels, first_panel + task_panels));
     });
 
-    stream->pool.run(blocks * panels, [&](int64_t task, int) {
-        const int64_t channel = task / panels * gradient.block, panel = task % panels;
-        const Sums tile{p.in_channels, channel, std::min(gradient.block, p.in_channels - channel),
-                        panel * panel_columns, gradient.columns(panel), gradient.tile(0, task / panels, panel),
-                        ranges, blocks * panels * gradient.tile_floats};
-        write_weights(tile, p.dweight);
+    constexpr int64_t slice = 8;  // input channels that one task writes
+    const int64_t slices = ceil_div(gradient.block, slice);
+    stream->pool.run(blocks * panels * slices, [&](int64_t task, int) {
+        const int64_t block = task / slices / panels, panel = task / slices % panels, begin = task % slices * slice;
+        const int64_t channel = block * gradient.block, channels = std::min(gradient.block, p.in_channels - channel);
+        const Sums tile{p.in_channels, channel, channels, panel * panel_columns, gradient.columns(panel),
+                        gradient.tile(0, block, panel), ranges, blocks * panels * gradient.tile_floats};
+        write_weights(tile, begin, std::min(channels, begin + slice), p.dweight);
     });
     for (int64_t o = 0; p.dbias && o < p.out_channels; ++o) {
         float sum = gradient.bias_sums[o];

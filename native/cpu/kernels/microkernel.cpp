@@ -6,6 +6,8 @@ namespace {
 
 // Panels are longer than the first-level cache: so many rows ahead hide the latency of the second.
 constexpr int64_t prefetched_rows = 16;
+// So are the words of A, where a step leads to another pixel: those of all rows lie in one line or two.
+constexpr int64_t prefetched_steps = 8;
 
 template <class Factor, int rows, int vectors>
 void multiply(const TileProduct& tile) {
@@ -25,6 +27,7 @@ void multiply(const TileProduct& tile) {
         int64_t at = segment->a;
         const float* b = tile.b + segment->b;
         for (int64_t k = tile.length; k > 0; --k, at += step, b += vectors * lanes) {
+            __builtin_prefetch(a[0] + at + prefetched_steps * step);
             vfloat panel[vectors];
 #pragma GCC unroll 4
             for (int v = 0; v < vectors; ++v) {

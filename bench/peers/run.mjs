@@ -41,6 +41,8 @@ const help = `npm run bench:peers -- [options]
             scan at the rate of a large matrix product, exponentials at theirs, or
             the bytes at that of a copy if that takes longer; see medmamba bench.
             Each rate is the best of all runs, the product's PyTorch's included
+  bare multiply-adds  beside a step at a time: a loop in C++ whose threads wait
+            for each other a hundred times in 40 ms, to see how steady the machine is
   loop, chunked   PyTorch's scan, a step at a time and 16 steps at a time
   ns, one thread  for each state, step and direction, on one thread
 

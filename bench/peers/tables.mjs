@@ -67,7 +67,8 @@ export const number = (measured, form = threeDigits) => (measured ? form(measure
 export const spread = (measured) => (measured ? `${Math.round(100 * measured.spread)} %` : "-");
 export const times = (value) => (Number.isFinite(value) ? `${value.toFixed(value < 10 ? 2 : 1)}x` : "-");
 export const percent = (value) => (Number.isFinite(value) ? `${Math.round(100 * value)} %` : "-");
-const milliseconds = ({ value }) => threeDigits(1000 * value);
+const inMilliseconds = (seconds) => threeDigits(1000 * seconds);
+const milliseconds = ({ value }) => inMilliseconds(value);
 const medianOf = (lists) => quantile(lists.flat());
 
 // ---- networks ------------------------------------------------------------------------------------------------
@@ -119,31 +120,31 @@ function leastSeconds(name, work, batch, limits) {
 
 function latencyTable(runs) {
   const heading = ["side", "steps", "median, ms", "+-", "99 %, ms", "+-", "99 % by median"];
-  const key = "inference:1/eager";
-  const row = (side, samples) => {
-    const median = over(runs, key, (unit) => samples(unit) && quantile(samples(unit)));
-    const late = over(runs, key, (unit) => samples(unit) && quantile(samples(unit), 0.99));
-    const ratio = over(
-      runs,
-      key,
-      (unit) => samples(unit) && quantile(samples(unit), 0.99) / quantile(samples(unit)),
-    );
+  const row = (side, key, samples) => {
+    const of = (form) => over(runs, key, (unit) => (samples(unit) ? form(samples(unit)) : null));
+    const [median, late] = [of((seconds) => quantile(seconds)), of((seconds) => quantile(seconds, 0.99))];
+    const ratio = of((seconds) => quantile(seconds, 0.99) / quantile(seconds));
     const steps = runs.flatMap((run) => (run[key] && samples(run[key])) ?? []).length;
-    return [
-      side,
-      String(steps),
-      number(median, (value) => threeDigits(1000 * value)),
-      spread(median),
-      number(late, (value) => threeDigits(1000 * value)),
-      spread(late),
-      number(ratio, times),
-    ]; // prettier-ignore
+    const [ofMedian, ofLate] = [median, late].map((one) => [number(one, inMilliseconds), spread(one)]);
+    return [side, String(steps), ...ofMedian, ...ofLate, number(ratio, times)];
   };
+  const key = "inference:1/eager";
   if (!runs.some((run) => run[key])) return [heading];
+  const team = ({ teams }) => teams.at(-1);
+  const threads = runs.map((run) => run["threads/ours"]).find(Boolean);
   return [
     heading,
-    row("medmamba", ({ ours }) => ours.flat()),
-    row("PyTorch, eager", ({ peer }) => peer?.seconds ?? null),
+    row("medmamba", key, ({ ours }) => ours.flat()),
+    row("PyTorch, eager", key, ({ peer }) => peer?.seconds ?? null),
+    ...(threads
+      ? [
+          row(
+            `bare multiply-adds, ${team(threads).threads} threads`,
+            "threads/ours",
+            (unit) => team(unit).windows,
+          ),
+        ]
+      : []),
   ];
 }
 
@@ -159,8 +160,8 @@ function kernelTable(runs, limits) {
         const least = limits && leastTime(row.cost, limits).seconds;
         return [
           ...[row.name, row.shape, task.split(":")[1]],
-          ...[number(mine, (value) => threeDigits(1000 * value)), spread(mine)],
-          ...[number(theirs, (value) => threeDigits(1000 * value)), spread(theirs)],
+          ...[number(mine, inMilliseconds), spread(mine)],
+          ...[number(theirs, inMilliseconds), spread(theirs)],
           times(theirs?.value / mine.value),
           ...(least ? [threeDigits(1000 * least), percent(least / mine.value)] : ["-", "-"]),
         ];
@@ -183,10 +184,7 @@ function scanTable(runs, limits) {
       const least = limits && leastTime(row.cost, limits).seconds;
       return [
         ...[row.name, row.shape, milliseconds(mine), spread(mine)],
-        ...[chunked, loop].flatMap((one) => [
-          number(one, (value) => threeDigits(1000 * value)),
-          times(one?.value / mine.value),
-        ]),
+        ...[chunked, loop].flatMap((one) => [number(one, inMilliseconds), times(one?.value / mine.value)]),
         ...(least ? [threeDigits(1000 * least), percent(least / mine.value)] : ["-", "-"]),
         number(perStateStep(runs, row), (value) => value.toFixed(3)),
       ];

@@ -147,6 +147,7 @@ async function measureThreads({ name, common, options }) {
     teams.push({
       threads,
       fma: fma.report.multiplyAdds,
+      windows: fma.report.windows,
       limits: (await ours(label, ["--task", "limits", ...args])).limits,
       inference: (await step("inference")).seconds,
       training: (await step("training")).seconds,

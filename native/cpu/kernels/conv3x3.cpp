@@ -78,6 +78,22 @@ struct PixelGroup {
     int64_t first_ty, last_ty, first_tx, last_tx;
 };
 
+// Where the pixels of a band lie, in words: from the start of its copy or, in place, of the whole input. Taps outside
+// the image are left out, so that an input of one block of channels which needs no normalisation can stay where it is.
+struct BandLayout {
+    bool in_place;
+    int64_t stride;
+
+    // The pixel from which taps are counted: the one up and left of it in the copy, itself in place.
+    int64_t pixel(const Band& band, int64_t line, int64_t x) const {
+        return ((in_place ? band.first_pixel + line * band.width : band.staged_line(line)) + x) * stride;
+    }
+    // From there to one of its taps.
+    int64_t tap(const Band& band, int64_t ty, int64_t tx) const {
+        return (in_place ? (ty - 1) * band.width + tx - 1 : ty * (band.width + 2) + tx) * stride;
+    }
+};
+
 // The pixels of the band's input and the pixels of y that they become, group after group.
 struct PixelRows {
     const float** a;
@@ -144,7 +160,7 @@ void convolve(mm_stream* stream, const Convolution& conv) {
     const int64_t splits = std::min(panels, ceil_div(panel_tasks * threads, bands.count));
     const int64_t task_panels = ceil_div(panels, splits);
     const int64_t tasks_per_band = ceil_div(panels, task_panels);
-    const bool in_place = multiplies_in_place<Factor>(conv.input, k_blocks);
+    const bool in_place = Factor::depth == 1 && k_blocks == 1 && !conv.input.scale && !conv.input.relu;
     const BandLayout layout{in_place, in_place ? conv.input.row : staged_stride(words<Factor>(k_block))};
     stream->pool.run(bands.count * tasks_per_band, [&](int64_t task, int worker) {
         Scratch& scratch = stream->worker_scratch[worker];

@@ -21,24 +21,21 @@ namespace medmamba::cpu::MM_SIMD {
 template <class Factor>
 class PixelWalk {
 public:
-    // Of input channels [first_channel, first_channel + channels), one of `blocks` blocks.
-    PixelWalk(const Bands& bands, const ConvInput& input, int64_t blocks, int64_t first_channel, int64_t channels,
-              Scratch& scratch)
+    // Of input channels [first_channel, first_channel + channels).
+    PixelWalk(const Bands& bands, const ConvInput& input, int64_t first_channel, int64_t channels, Scratch& scratch)
         : bands_(bands), input_(input), first_channel_(first_channel), channels_(channels),
-          layout_{multiplies_in_place<Factor>(input, blocks), 0}, line_words_(words<Factor>(bands.width)) {
-        layout_.stride = layout_.in_place ? input.row : staged_stride(channels);
+          stride_(staged_stride(channels)), line_words_(words<Factor>(bands.width)) {
         const int64_t lines = bands.images * bands.lines;
-        staged_ = layout_.in_place ? nullptr : scratch.take(bands.staged_pixels() * layout_.stride);
+        staged_ = scratch.take(bands.staged_pixels() * stride_);
         dy_ = scratch.take(lines * line_words_ * panel_columns);
         lines_ = scratch.take<Segment>(lines);
         rows_ = scratch.take<const float*>(channels);
-        for (int64_t i = 0; i < channels; ++i) rows_[i] = (layout_.in_place ? input.x : staged_) + i;
+        for (int64_t i = 0; i < channels; ++i) rows_[i] = staged_ + i;
     }
 
     // Brings the band's x to where rows_of_tap() finds it.
     void stage(const Band& band) {
-        if (!layout_.in_place)
-            stage_pixels<Factor>(bands_, band, input_, first_channel_, channels_, staged_, layout_.stride);
+        stage_pixels<Factor>(bands_, band, input_, first_channel_, channels_, staged_, stride_);
     }
 
     // `columns` channels of the band's dy as a panel: where they lie, if they are one already.
@@ -56,15 +53,16 @@ public:
         const int64_t ty = tap / 3, tx = tap % 3;
         // Nor is there a pixel left of the first, or right of the last; half a word cannot be left out.
         const int64_t skipped = Factor::depth == 1 && tx == 0;
-        tile.step = Factor::depth * layout_.stride;
+        tile.step = Factor::depth * stride_;
         tile.length = tx == 2 ? words<Factor>(band.width - 1) : line_words_ - skipped;
         tile.segments = lines_;
         tile.segment_count = 0;
         for (int64_t line = 0; line < band.images * band.lines; ++line) {
             const int64_t above = band.first_line + line % band.lines + ty - 1;
             if (above >= 0 && above < bands_.height)
-                lines_[tile.segment_count++] = {layout_.pixel(band, line, skipped) + layout_.tap(band, ty, tx),
-                                                (line * line_words_ + skipped) * width};
+                lines_[tile.segment_count++] = {
+                    (band.staged_line(line) + ty * bands_.padded_width() + tx + skipped) * stride_,
+                    (line * line_words_ + skipped) * width};
         }
         return rows_;
     }
@@ -72,8 +70,7 @@ public:
 private:
     const Bands& bands_;
     const ConvInput& input_;
-    int64_t first_channel_, channels_;
-    BandLayout layout_;
+    int64_t first_channel_, channels_, stride_;
     int64_t line_words_;  // of dy; a line of odd width ends in half a word
     float *staged_, *dy_;
     Segment* lines_;
@@ -85,8 +82,7 @@ private:
 template <>
 class PixelWalk<AmxBFloat16> {
 public:
-    PixelWalk(const Bands& bands, const ConvInput& input, int64_t, int64_t first_channel, int64_t channels,
-              Scratch& scratch)
+    PixelWalk(const Bands& bands, const ConvInput& input, int64_t first_channel, int64_t channels, Scratch& scratch)
         : bands_(bands), input_(input), first_channel_(first_channel), channels_(channels),
           stride_(staged_stride(channels)), dy_words_(words<AmxBFloat16>(bands.lines * bands.padded_width())),
           x_words_(ceil_div(dy_words_ + bands.padded_width() + 1, lanes) * lanes) {  // the last tap's distance more

@@ -11,9 +11,7 @@
 //         0 x x x x x x 0        no patches are written, no border is a special case.
 //         0 0 0 0 0 0 0 0
 //
-// Taps outside the image are left out by both kernels, so that an input which needs no change can also stay where it
-// is (BandLayout): the copy is for the normalisation, and where its rows are many blocks of channels wide. (Where they
-// multiply by AMX there is always a copy, and they multiply its zeros.)
+// Both kernels leave out taps outside the image all the same; where they multiply by AMX, they multiply the zeros.
 //
 // Channels are staged a block at a time, so that a band and the panel of weights in use share the
 // second-level cache. Distances are in words (factor.h), and a staged pixel is a run of words: in bfloat16 a word
@@ -104,27 +102,6 @@ void each_staged_line(const Bands& bands, const Band& band, const ConvInput& inp
             stage_line(inside ? input.x + pixel * input.row : nullptr, staged);
         }
     }
-}
-
-// Where the pixels of a band lie, in words from the start of its copy or, in place, of the whole input.
-struct BandLayout {
-    bool in_place;
-    int64_t stride;
-
-    // The pixel whose taps begin at the staged pixel up and left of it; in place it is itself.
-    int64_t pixel(const Band& band, int64_t line, int64_t x) const {
-        return ((in_place ? band.first_pixel + line * band.width : band.staged_line(line)) + x) * stride;
-    }
-    // From there to one of its taps.
-    int64_t tap(const Band& band, int64_t ty, int64_t tx) const {
-        return (in_place ? (ty - 1) * band.width + tx - 1 : ty * (band.width + 2) + tx) * stride;
-    }
-};
-
-// Whether the input can be multiplied where it lies.
-template <class Factor>
-bool multiplies_in_place(const ConvInput& input, int64_t channel_blocks) {
-    return Factor::depth == 1 && !input.scale && !input.relu && channel_blocks == 1;
 }
 
 inline void clear_words(float* p, int64_t count) {  // whole registers

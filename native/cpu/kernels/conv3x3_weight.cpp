@@ -89,7 +89,7 @@ public:
     WeightTask(const WeightGradient& gradient, int64_t range, int64_t block, Scratch& scratch)
         : g_(gradient), range_(range), block_(block),
           channels_(std::min(g_.block, g_.p.in_channels - block * g_.block)),
-          walk_(g_.bands, g_.input, g_.blocks, block * g_.block, channels_, scratch),
+          walk_(g_.bands, g_.input, block * g_.block, channels_, scratch),
           sum_rows_(scratch.take<float*>(9 * channels_)) {}
 
     void run(int64_t first_panel, int64_t last_panel) {

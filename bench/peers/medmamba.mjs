@@ -8,7 +8,7 @@
 // peak, and what of it stays between two steps whatever the batch, `steadyBytes`: parameters, and in training their
 // gradients and AdamW's moments.
 import { parseArgs } from "node:util";
-import { kernelBenchmarks } from "../../dist/benchmark/kernels.js";
+import { kernelBenchmarks, plainConvolutions } from "../../dist/benchmark/kernels.js";
 import { measureLimits } from "../../dist/benchmark/limits.js";
 import { measure as measureKernel, paces } from "../../dist/benchmark/measure.js";
 import { modelWork, stagesOf } from "../../dist/benchmark/work.js";
@@ -112,7 +112,10 @@ async function kernels() {
   const wanted = options.kernels.split(",");
   const stages = stagesOf(medMambaConfig({ variant: options.variant }), size);
   const benchmarks = stages
-    .flatMap((stage) => kernelBenchmarks(stage, batch))
+    .flatMap((stage) => [
+      ...kernelBenchmarks(stage, batch).filter(({ name }) => !name.startsWith("conv3x3")),
+      ...plainConvolutions(stage, batch),
+    ])
     .filter(({ name }) => wanted.some((prefix) => name.startsWith(prefix)));
   const pace = { ...paces.thorough, seconds: Number(options["kernel-seconds"]) };
   const rows = [];

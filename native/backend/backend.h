@@ -539,6 +539,12 @@ typedef struct mm_affine_sample_params {
 
 /* ---- the table ------------------------------------------------------------------------------------------- */
 
+/* What every backend has beside its operations, but for graphs: MM_STREAM_FUNCTIONS(F) expands F(name) for each. */
+#define MM_STREAM_FUNCTIONS(F)                                                                                 \
+    F(device_count) F(stream_create) F(stream_destroy) F(describe) F(allocate) F(release) F(upload)            \
+    F(download) F(synchronize) F(event_create) F(event_destroy) F(event_record) F(event_elapsed)               \
+    F(last_error) F(activation_dtype) F(scan4_checkpoint_count)
+
 /* Every operation once: MM_OPERATIONS(F) expands F(name) for each, with params struct mm_<name>_params. */
 #define MM_OPERATIONS(F)                                                                                       \
     F(fill) F(cast) F(copy) F(unary) F(unary_backward) F(affine) F(accumulate) F(binary) F(reduce)             \

@@ -225,29 +225,14 @@ mm_backend make_backend() {
 #else
     table.name = "cuda-emulated";
 #endif
-    table.device_count = device_count;
-    table.stream_create = stream_create;
-    table.stream_destroy = stream_destroy;
-    table.describe = describe;
-    table.allocate = allocate;
-    table.release = release;
-    table.upload = upload;
-    table.download = download;
-    table.synchronize = synchronize;
-    table.event_create = event_create;
-    table.event_destroy = event_destroy;
-    table.event_record = event_record;
-    table.event_elapsed = event_elapsed;
-    table.last_error = last_error;
     table.graph_begin = graph_begin;
     table.graph_end = graph_end;
     table.graph_vary = graph_vary;
     table.graph_change = graph_change;
     table.graph_launch = graph_launch;
     table.graph_destroy = graph_destroy;
-    table.activation_dtype = activation_dtype;
-    table.scan4_checkpoint_count = scan4_checkpoint_count;
 #define MM_FILL(name) table.name = name;
+    MM_STREAM_FUNCTIONS(MM_FILL)
     MM_OPERATIONS(MM_FILL)
 #undef MM_FILL
     return table;

@@ -6,6 +6,24 @@
 import "./ops/methods.js";
 
 export * as data from "./data/index.js";
+export {
+  ArgumentError,
+  DataError,
+  type DataProblem,
+  DeviceError,
+  DisposedError,
+  DTypeError,
+  EvaluationError,
+  MedMambaError,
+  type MemoryShortage,
+  OperationError,
+  OutOfMemoryError,
+  ShapeError,
+  StateDictError,
+  type StateDictReport,
+  TrainingError,
+  WeightsError,
+} from "./errors.js";
 export { type EvaluateOptions, type Evaluation, evaluate, predictDataset } from "./evaluation/evaluate.js";
 export * as metrics from "./evaluation/index.js";
 export { type Classifier, type Prediction, predictImages } from "./evaluation/predict.js";
@@ -18,17 +36,6 @@ export {
   type Variant,
   variants,
 } from "./models/medmamba.js";
-export {
-  ArgumentError,
-  DeviceError,
-  DisposedError,
-  DTypeError,
-  MedMambaError,
-  type MemoryShortage,
-  OperationError,
-  OutOfMemoryError,
-  ShapeError,
-} from "./native/errors.js";
 export { AddonError } from "./native/load.js";
 export * as nn from "./nn/index.js";
 export * from "./ops/index.js";
@@ -62,8 +69,7 @@ export {
   type TrainingState,
 } from "./training/checkpoint.js";
 export { type FitOptions, type FitProgress, type FitResult, fit } from "./training/fit.js";
-export { type EpochRecord, TrainingError, type ValidationRecord } from "./training/history.js";
+export type { EpochRecord, ValidationRecord } from "./training/history.js";
 export * as optim from "./training/optim.js";
 export { type Monitor, type TrainingSettings, trainingSettings } from "./training/settings.js";
-export { WeightsError } from "./weights/errors.js";
 export * as safetensors from "./weights/tensors.js";

@@ -1,6 +1,6 @@
 /** Running a model over a data set. What the metrics mean is in metrics.test.ts. */
 import { describe, expect, it } from "vitest";
-import { EvaluationError } from "../src/evaluation/errors.js";
+import { EvaluationError } from "../src/errors.js";
 import { unlabelled } from "../src/evaluation/evaluate.js";
 import { data, evaluate, metrics, noGrad, predictDataset, softmax, tensor, tidy } from "../src/index.js";
 import { expectClose } from "./support/closeness.js";

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
+import { EvaluationError } from "../src/errors.js";
 import { reliabilityBins } from "../src/evaluation/calibration.js";
-import { EvaluationError } from "../src/evaluation/errors.js";
 import { confusionMatrixFigure } from "../src/evaluation/figures/confusion-matrix.js";
 import { fitText, grouped, textWidth } from "../src/evaluation/figures/lettering.js";
 import { reliabilityDiagram } from "../src/evaluation/figures/reliability-diagram.js";

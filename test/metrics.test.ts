@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
+import { EvaluationError } from "../src/errors.js";
 import { expectedCalibrationError, reliabilityBins } from "../src/evaluation/calibration.js";
-import { EvaluationError } from "../src/evaluation/errors.js";
 import { confidenceIntervals, wilsonInterval } from "../src/evaluation/intervals.js";
 import { classificationMetrics } from "../src/evaluation/metrics.js";
 import { areaUnderRoc, averagePrecision, rocCurve } from "../src/evaluation/ranking.js";

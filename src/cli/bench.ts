@@ -4,8 +4,8 @@ import { type Limits, measureLimits } from "../benchmark/limits.js";
 import { type Pace, paces } from "../benchmark/measure.js";
 import { profileTraining } from "../benchmark/profile.js";
 import { allBenchmarks, type Benchmark, type Row, runBenchmark } from "../benchmark/suite.js";
+import { OutOfMemoryError } from "../errors.js";
 import { medMambaConfig, type Variant, variants } from "../models/medmamba.js";
-import { OutOfMemoryError } from "../native/errors.js";
 import { type Device, openDevice, type Precision, precisions } from "../tensor/device.js";
 import {
   counterpart,

@@ -1,6 +1,7 @@
 /** Opening a checkpoint, and data sets in the way that its training saw images. */
 import { extname } from "node:path";
-import { DataError, type Dataset, openDataset, type SplitName, type SplitOptions } from "../data/index.js";
+import { type Dataset, openDataset, type SplitName, type SplitOptions } from "../data/index.js";
+import { DataError } from "../errors.js";
 import type { Device } from "../tensor/device.js";
 import { type Checkpoint, loadCheckpoint } from "../training/checkpoint.js";
 import { CommandError } from "./failure.js";
@@ -36,8 +37,10 @@ export async function openSplit(
     onProgress: ({ done, total }) => terminal.progress(`reading images ${done}/${total}`),
     signal,
   }).catch((error: unknown) => {
-    if (!(error instanceof DataError) || !error.message.includes("is not one of")) throw error;
-    throw new CommandError(`${error.message.replace(/\.$/, "")}, the classes of ${path}.`, { cause: error });
+    if (!(error instanceof DataError) || error.label === undefined) throw error;
+    const { file, line, reason } = error;
+    const place = line === undefined ? file : `${file} line ${line}`;
+    throw new CommandError(`${place}: ${reason}, the classes of ${path}.`, { cause: error });
   });
   terminal.clearProgress();
   if (opened.classes.length !== classes.length) {

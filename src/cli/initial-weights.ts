@@ -1,10 +1,9 @@
 /** Starting a training from weights of an earlier one, whose classes may have been others. */
 import { existsSync } from "node:fs";
+import { StateDictError, WeightsError } from "../errors.js";
 import type { MedMamba } from "../models/medmamba.js";
-import { StateDictError } from "../nn/module.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { loadWeights, type TrainingState } from "../training/checkpoint.js";
-import { WeightsError } from "../weights/errors.js";
 import { readHeader } from "../weights/safetensors.js";
 import { load } from "../weights/tensors.js";
 import { CommandError } from "./failure.js";
@@ -36,7 +35,7 @@ export async function startFrom(path: string, model: MedMamba): Promise<string> 
     model.loadStateDict({ ...body, ...Object.fromEntries(own) });
   } catch (error) {
     if (!(error instanceof StateDictError)) throw error;
-    throw new WeightsError(`${path}: ${error.message.replace(/^loadStateDict: /, "")}`, { cause: error });
+    throw new WeightsError(`${path}: ${error.reason}.`, { cause: error });
   } finally {
     for (const tensor of Object.values(weights)) tensor.dispose();
   }

@@ -3,7 +3,7 @@ import { existsSync, statSync } from "node:fs";
 import { mkdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { replaceFile, writeFully } from "../weights/atomic-file.js";
-import { weightsError } from "../weights/errors.js";
+import { weightsError } from "../weights/file-errors.js";
 import { CommandError, UsageError } from "./failure.js";
 import { packageVersion } from "./package.js";
 import { contradictions, planRun, type RunOptions, type RunPlan } from "./run-plan.js";

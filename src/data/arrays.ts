@@ -1,6 +1,7 @@
 /** Data sets whose images are in memory: MedMNIST archives, and arrays of the caller's own. */
+
+import { DataError } from "../errors.js";
 import type { Dataset, Sample } from "./dataset.js";
-import { DataError } from "./errors.js";
 import { planarSample, resizePixels } from "./image.js";
 import { definePreprocessing, type Preprocessing } from "./preprocessing.js";
 

@@ -9,7 +9,7 @@
 import { mkdir, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import sharp from "sharp";
-import { ArgumentError } from "../native/errors.js";
+import { ArgumentError } from "../errors.js";
 import { RandomStream } from "../tensor/random.js";
 import { scan, type TissueMap } from "./speckle.js";
 import { type SplitName, splitNames } from "./split.js";

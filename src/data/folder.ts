@@ -9,9 +9,9 @@
  */
 import { readdir, stat } from "node:fs/promises";
 import { extname, join } from "node:path";
-import { DataError } from "./errors.js";
+import { DataError } from "../errors.js";
 import { imageExtensions } from "./image.js";
-import { expectSeveralClasses, type ImageEntry, type Listing, sortedNames } from "./listing.js";
+import { expectSeveralClasses, type ImageEntry, type Listing, sortedNames, unknownLabel } from "./listing.js";
 import { parseSplitName, type SplitName } from "./split.js";
 
 export interface ListingOptions {
@@ -87,8 +87,7 @@ async function listClasses(
   const entries: ImageEntry[] = [];
   for (const folder of folders) {
     const label = classes.indexOf(folder);
-    if (label < 0)
-      throw new DataError(`${join(path, folder)}: "${folder}" is not one of ${classes.join(", ")}.`);
+    if (label < 0) throw unknownLabel({ file: join(path, folder), label: folder, classes });
     const { images, others } = await imagesBelow(join(path, folder));
     if (images.length === 0) {
       const instead = others.length > 0 ? ` (it has files ending in ${endings(others)})` : "";

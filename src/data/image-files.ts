@@ -1,8 +1,9 @@
 /** Data sets whose images are files, and finding the ones that cannot be read before training meets them. */
+
+import { DataError } from "../errors.js";
 import { cached, type MemoryBudget } from "./cache.js";
 import { type Dataset, subset } from "./dataset.js";
-import { DataError } from "./errors.js";
-import { decodeImage, unreadableReason } from "./image.js";
+import { decodeImage, unreadable } from "./image.js";
 import type { ImageEntry } from "./listing.js";
 import type { Preprocessing } from "./preprocessing.js";
 import type { SplitName } from "./split.js";
@@ -38,7 +39,7 @@ export async function readableImages(
 ): Promise<Partial<Record<SplitName, Dataset>>> {
   const { onWarning, onProgress, signal } = options;
   const total = Object.values(splits).reduce((sum, entries) => sum + entries.length, 0);
-  const unreadable: string[] = [];
+  const broken: DataError[] = [];
   const result: Partial<Record<SplitName, Dataset>> = {};
   let done = 0;
   for (const [name, entries] of Object.entries(splits) as [SplitName, readonly ImageEntry[]][]) {
@@ -50,21 +51,24 @@ export async function readableImages(
       const outcomes = await Promise.allSettled(group.map((_, i) => all.sample(start + i)));
       outcomes.forEach((outcome, i) => {
         if (outcome.status === "fulfilled") sound.push(start + i);
-        else unreadable.push((outcome.reason as Error).message.replace(/\.$/, ""));
+        else broken.push(outcome.reason as DataError);
       });
       done += group.length;
       onProgress({ done, total });
     }
     result[name] = sound.length === entries.length ? all : subset(all, sound);
   }
-  if (unreadable.length > total * tolerated) {
-    const first = unreadable.slice(0, namedInError).join("; ");
-    const more = unreadable.length > namedInError ? `; and ${unreadable.length - namedInError} more` : "";
-    throw new DataError(`${path}: ${unreadable.length} of ${total} images are unreadable: ${first}${more}.`);
+  const sentences = broken.map(({ file, reason }) => `${file} could not be read: ${reason}`);
+  if (broken.length > total * tolerated) {
+    const first = sentences.slice(0, namedInError).join("; ");
+    const more = broken.length > namedInError ? `; and ${broken.length - namedInError} more` : "";
+    throw new DataError(`${path}: ${broken.length} of ${total} images are unreadable: ${first}${more}.`, {
+      file: path,
+    });
   }
-  for (const message of unreadable) onWarning(`${message}; it is left out.`);
-  if (unreadable.length > 0)
-    onWarning(`${path}: ${unreadable.length} of ${total} images are unreadable and left out.`);
+  for (const sentence of sentences) onWarning(`${sentence}; it is left out.`);
+  if (broken.length > 0)
+    onWarning(`${path}: ${broken.length} of ${total} images are unreadable and left out.`);
   return result;
 }
 
@@ -83,9 +87,7 @@ function imageFiles(
       try {
         return await decodeImage(name(index), preprocessing);
       } catch (error) {
-        throw new DataError(`${name(index)} could not be read: ${unreadableReason(error)}.`, {
-          cause: error,
-        });
+        throw unreadable(name(index), error);
       }
     },
   };

@@ -8,9 +8,9 @@
  */
 import { readFile } from "node:fs/promises";
 import sharp, { type Sharp, type SharpInput } from "sharp";
+import { DataError } from "../errors.js";
 import { Gate } from "./concurrency.js";
 import type { Sample } from "./dataset.js";
-import { DataError } from "./errors.js";
 import { definePreprocessing, type Preprocessing, type Resize } from "./preprocessing.js";
 
 /** Endings of the names of files that are taken for images. */
@@ -47,8 +47,7 @@ export async function loadImage(
   try {
     return await decodeImage(source, complete);
   } catch (error) {
-    const name = typeof source === "string" ? source : "The image";
-    throw new DataError(`${name} could not be read: ${unreadableReason(error)}.`, { cause: error });
+    throw unreadable(typeof source === "string" ? source : undefined, error);
   }
 }
 
@@ -126,11 +125,18 @@ export function planarSample(
   return { channels: wanted, height, width, data };
 }
 
+/** An image that cannot be read, by its name. */
+export function unreadable(file: string | undefined, cause: unknown): DataError {
+  const reason = unreadableReason(cause);
+  return new DataError(`${file ?? "The image"} could not be read: ${reason}.`, { file, reason, cause });
+}
+
 /** Why an image cannot be read, as the end of a sentence. */
-export function unreadableReason(error: unknown): string {
+function unreadableReason(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   if ("code" in error && error.code === "ENOENT") return "there is no such file";
-  if (error instanceof DataError || "code" in error) return error.message;
+  if (error instanceof DataError) return error.reason;
+  if ("code" in error) return error.message;
   if (/is empty/i.test(error.message)) return "the file is empty";
   if (/unsupported image format/.test(error.message)) return "it is not an image of a known format";
   if (/pixel limit/.test(error.message)) return "it has more pixels than the decoder allows";

@@ -3,6 +3,8 @@
  *
  * @module
  */
+
+export { DataError } from "../errors.js";
 export { fromArrays, type ImageArrays } from "./arrays.js";
 export {
   type Augmentation,
@@ -15,7 +17,6 @@ export {
 export { cached, MemoryBudget } from "./cache.js";
 export { countLabels, type Dataset, describeDataset, type Sample, subset } from "./dataset.js";
 export { type DemoOptions, demoClasses, writeDemoDataset } from "./demo.js";
-export { DataError } from "./errors.js";
 export { imageExtensions, loadImage } from "./image.js";
 export { type Batch, Loader, type LoaderOptions } from "./loader.js";
 export { type OpenDatasetOptions, type OpenedDataset, openDataset } from "./open.js";

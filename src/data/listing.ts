@@ -1,5 +1,5 @@
 /** What a folder or a manifest boils down to before any image is opened: files with labels, perhaps divided already. */
-import { DataError } from "./errors.js";
+import { DataError } from "../errors.js";
 import type { SplitName } from "./split.js";
 
 export interface ImageEntry {
@@ -18,6 +18,16 @@ export interface Listing {
 export function sortedNames(names: Iterable<string>): string[] {
   const sorted = [...new Set(names)].sort((a, b) => (a < b ? -1 : a > b ? 1 : 0));
   return sorted.every((name) => /^\d+$/.test(name)) ? sorted.sort((a, b) => Number(a) - Number(b)) : sorted;
+}
+
+/** A class that is not one of those expected. */
+export function unknownLabel(
+  { file, line, label, classes }: { file: string; line?: number; label: string; classes: readonly string[] },
+  advice = "",
+): DataError {
+  const [place, what] = line === undefined ? [file, ""] : [`${file} line ${line}`, "label "];
+  const reason = `${what}"${label}" is not one of ${classes.join(", ")}`;
+  return new DataError(`${place}: ${reason}.${advice}`, { file, line, label, reason });
 }
 
 export function expectSeveralClasses(path: string, classes: readonly string[]): void {

@@ -9,9 +9,9 @@
 import { createReadStream } from "node:fs";
 import { dirname, isAbsolute, join } from "node:path";
 import { CsvError, parse } from "csv-parse";
-import { DataError } from "./errors.js";
+import { DataError } from "../errors.js";
 import type { ListingOptions } from "./folder.js";
-import { expectSeveralClasses, type ImageEntry, type Listing, sortedNames } from "./listing.js";
+import { expectSeveralClasses, type ImageEntry, type Listing, sortedNames, unknownLabel } from "./listing.js";
 import { parseSplitName, type SplitName } from "./split.js";
 
 interface Row {
@@ -31,9 +31,7 @@ export async function listManifest(path: string, options: ListingOptions): Promi
     const label = numbers.get(name);
     if (label === undefined) {
       const advice = options.classes ? "" : " If it is a class of its own, list all classes explicitly.";
-      throw new DataError(
-        `${path} line ${line}: label "${name}" is not one of ${classes.join(", ")}.${advice}`,
-      );
+      throw unknownLabel({ file: path, line, label: name, classes }, advice);
     }
     if (split) splits[split] ??= [];
     (split ? splits[split] : undivided)?.push({ file, label });

@@ -1,11 +1,10 @@
 /** Opening whatever a user has: an archive, folders, a manifest. */
 import { stat } from "node:fs/promises";
 import { extname } from "node:path";
-import { ArgumentError } from "../native/errors.js";
+import { ArgumentError, DataError } from "../errors.js";
 import { archiveDataset, needsNoDecoding } from "./arrays.js";
 import { cached, MemoryBudget } from "./cache.js";
 import { countLabels, type Dataset } from "./dataset.js";
-import { DataError } from "./errors.js";
 import { type ListingOptions, listFolder } from "./folder.js";
 import { readableImages } from "./image-files.js";
 import type { ImageEntry, Listing } from "./listing.js";

@@ -1,5 +1,5 @@
 /** The three parts of a data set, and dividing images among them where the source does not say. */
-import { ArgumentError } from "../native/errors.js";
+import { ArgumentError } from "../errors.js";
 import { RandomStream } from "../tensor/random.js";
 import { streams } from "./streams.js";
 

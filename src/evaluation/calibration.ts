@@ -4,7 +4,7 @@
  *
  * @see Guo et al., On calibration of modern neural networks, https://arxiv.org/abs/1706.04599
  */
-import { EvaluationError } from "./errors.js";
+import { EvaluationError } from "../errors.js";
 import {
   type Classes,
   checkSamples,

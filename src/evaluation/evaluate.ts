@@ -1,10 +1,10 @@
 /** Running a model over a data set: probabilities and metrics. */
 import { type Dataset, Loader, type Sample } from "../data/index.js";
+import { EvaluationError } from "../errors.js";
 import { withBatchAdvice } from "../models/batch-memory.js";
 import { toInput } from "../models/input.js";
 import type { MedMamba, PredictOptions } from "../models/medmamba.js";
 import { tidy } from "../tensor/scope.js";
-import { EvaluationError } from "./errors.js";
 import { type ClassificationMetrics, classificationMetrics } from "./metrics.js";
 
 /** How a data set is run through a model. */

@@ -3,8 +3,9 @@
  *
  * @module
  */
+
+export { EvaluationError } from "../errors.js";
 export { binSamples, expectedCalibrationError, type ReliabilityBin, reliabilityBins } from "./calibration.js";
-export { EvaluationError } from "./errors.js";
 export { confusionMatrixFigure } from "./figures/confusion-matrix.js";
 export { reliabilityDiagram } from "./figures/reliability-diagram.js";
 export { type OperatingPoint, type RocSeries, rocCurves, rocSeries } from "./figures/roc-curves.js";

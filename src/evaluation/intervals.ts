@@ -11,7 +11,7 @@
  * @see Wilson, J. Am. Stat. Assoc. 22 (1927) 209; DeLong et al., Biometrics 44 (1988) 837;
  *   Sun and Xu, IEEE Signal Process. Lett. 21 (2014) 1389, for its cost of one sort
  */
-import { EvaluationError } from "./errors.js";
+import { EvaluationError } from "../errors.js";
 import { areaUnderRoc, placements } from "./ranking.js";
 import {
   type Classes,

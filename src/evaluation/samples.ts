@@ -2,7 +2,7 @@
  * What every evaluation starts from: labels and class probabilities of the same samples, checked once, so that the
  * formulas elsewhere need no check of their own.
  */
-import { EvaluationError } from "./errors.js";
+import { EvaluationError } from "../errors.js";
 
 /** Class indices; bigint because int64 tensors read back as BigInt64Array. */
 export type Labels = ArrayLike<number | bigint>;

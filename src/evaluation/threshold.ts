@@ -2,7 +2,7 @@
  * The decision threshold of a two-class task: choose it on the validation split, then report the test split at it.
  * A sample is called positive when the probability of the positive class is at least the threshold.
  */
-import { EvaluationError } from "./errors.js";
+import { EvaluationError } from "../errors.js";
 import { tieGroups } from "./ranking.js";
 import { checkLabels, isProbability, type Labels } from "./samples.js";
 

@@ -1,5 +1,5 @@
 /** Memory that ran out while a batch was computed: which batch size to try instead. */
-import { OutOfMemoryError } from "../native/errors.js";
+import { OutOfMemoryError } from "../errors.js";
 import type { Device } from "../tensor/device.js";
 
 /**

@@ -8,8 +8,8 @@
  */
 import { existsSync, readdirSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { MedMambaError } from "../errors.js";
 import type { NativeAddon } from "./addon.js";
-import { MedMambaError } from "./errors.js";
 import {
   describeSystem,
   hasOldGlibc,

@@ -1,5 +1,5 @@
 /** Elementwise arithmetic with broadcasting, as in NumPy: shapes are aligned at their ends, extents of 1 repeat. */
-import { ShapeError } from "../native/errors.js";
+import { ShapeError } from "../errors.js";
 import { noGrad, record } from "../tensor/tape.js";
 import { Tensor } from "../tensor/tensor.js";
 import { denseStrides, expectFloats, padded } from "./check.js";

@@ -1,5 +1,5 @@
 /** Making tensors from host data, constants and random numbers. */
-import { ArgumentError, DTypeError, ShapeError } from "../native/errors.js";
+import { ArgumentError, DTypeError, ShapeError } from "../errors.js";
 import { type DType, dtypeOf, type HostArray } from "./dtype.js";
 import { currentSeed, nextOffset } from "./generator.js";
 import { sizeOf, Tensor, type TensorOptions } from "./tensor.js";

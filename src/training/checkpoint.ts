@@ -4,11 +4,10 @@
  * `training/`, where strict loaders of weights alone would trip over it: it is in `last`, never in `best`.
  */
 import { definePreprocessing, type Preprocessing } from "../data/index.js";
+import { StateDictError, WeightsError } from "../errors.js";
 import { MedMamba, type MedMambaConfig, medMambaConfig } from "../models/medmamba.js";
-import { MedMambaError } from "../native/errors.js";
 import type { DeviceLike, Precision } from "../tensor/device.js";
 import type { Tensor } from "../tensor/tensor.js";
-import { WeightsError } from "../weights/errors.js";
 import { readHeader, readTensors, writeTensors } from "../weights/safetensors.js";
 import { toStored, toTensor } from "../weights/tensors.js";
 
@@ -123,8 +122,8 @@ export async function loadWeights(path: string, model: MedMamba): Promise<Traini
     model.loadStateDict(weights);
   } catch (error) {
     for (const tensor of Object.values(training)) tensor.dispose();
-    if (error instanceof WeightsError || !(error instanceof MedMambaError)) throw error;
-    throw new WeightsError(`${path}: ${error.message.replace(/^loadStateDict: /, "")}`, { cause: error });
+    if (!(error instanceof StateDictError)) throw error;
+    throw new WeightsError(`${path}: ${error.reason}.`, { cause: error });
   } finally {
     for (const tensor of Object.values(weights)) tensor.dispose();
   }

@@ -3,11 +3,12 @@
  *
  * @module
  */
+
+import { WeightsError } from "../errors.js";
 import { tensor } from "../tensor/creation.js";
 import type { DeviceLike } from "../tensor/device.js";
 import type { DType } from "../tensor/dtype.js";
 import type { Tensor } from "../tensor/tensor.js";
-import { WeightsError } from "./errors.js";
 import { readTensors, type StoredTensor, type TensorToStore, writeTensors } from "./safetensors.js";
 
 export { readHeader, type SafetensorsHeader, type TensorEntry } from "./safetensors.js";

@@ -2,7 +2,7 @@
  * The confusion matrix: rows are true classes, columns predicted ones. Colour and the large number are the share of
  * the row, so that a rare class is as visible as a frequent one; the small number is the count.
  */
-import { EvaluationError } from "../errors.js";
+import { EvaluationError } from "../../errors.js";
 import { fitText, grouped, textWidth } from "./lettering.js";
 import { readableOn, shade } from "./shade.js";
 import { element, escapeMarkup, figure, ink, line, type Markup, text } from "./svg.js";

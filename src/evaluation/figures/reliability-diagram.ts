@@ -2,8 +2,9 @@
  * The reliability diagram: accuracy against confidence, one point per bin with its 95 % Wilson interval, because a bin
  * of three samples says little; below, how many samples each bin holds. Points under the diagonal are overconfident.
  */
+
+import { EvaluationError } from "../../errors.js";
 import { expectedCalibrationError, type ReliabilityBin } from "../calibration.js";
-import { EvaluationError } from "../errors.js";
 import { wilsonInterval } from "../intervals.js";
 import { type Axis, axes, axis, horizontal, vertical, xTitle, yTitle } from "./axes.js";
 import { grouped } from "./lettering.js";

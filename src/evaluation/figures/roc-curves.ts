@@ -1,6 +1,6 @@
 /** ROC curves: sensitivity against 1 - specificity, one curve per class, with the areas in the legend. */
 import { line as curve } from "d3-shape";
-import { EvaluationError } from "../errors.js";
+import { EvaluationError } from "../../errors.js";
 import { areaUnderRoc, type RocCurve, rocCurve } from "../ranking.js";
 import {
   type Classes,

@@ -3,7 +3,7 @@
  * names at their ends, so that no legend has to be matched by colour; the epoch that was kept is marked in both.
  */
 import { line as curve } from "d3-shape";
-import { EvaluationError } from "../errors.js";
+import { EvaluationError } from "../../errors.js";
 import { type Axis, axes, axis, horizontal, type PlotArea, vertical } from "./axes.js";
 import { textWidth } from "./lettering.js";
 import { element, figure, ink, line, type Markup, palette, text } from "./svg.js";

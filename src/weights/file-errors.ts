@@ -1,11 +1,5 @@
-import { MedMambaError } from "../native/errors.js";
-
-/** A file of weights that cannot be read, trusted or written. The message names the file and what is wrong with it. */
-export class WeightsError extends MedMambaError {
-  constructor(message: string, options?: ErrorOptions) {
-    super("MEDMAMBA_WEIGHTS", message, options);
-  }
-}
+/** What the operating system says about a file, in words. */
+import { WeightsError } from "../errors.js";
 
 /** What the operating system's error codes mean to somebody who asked to read or write a file. */
 const reasons: Record<string, string> = {

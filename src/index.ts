@@ -5,6 +5,16 @@
  */
 import "./ops/methods.js";
 
+export {
+  type Checkpoint,
+  type CheckpointDescription,
+  loadCheckpoint,
+  loadWeights,
+  readCheckpoint,
+  saveCheckpoint,
+} from "./checkpoints/checkpoint.js";
+export { type InitialWeights, initialWeights } from "./checkpoints/initial-weights.js";
+export type { TrainingState } from "./checkpoints/training-state.js";
 export * as data from "./data/index.js";
 export {
   ArgumentError,
@@ -59,15 +69,6 @@ export { GraphedFunction, type GraphedFunctionOptions } from "./tensor/graphed-f
 export { type Disposable, keep, tidy } from "./tensor/scope.js";
 export { type BackwardOptions, noGrad } from "./tensor/tape.js";
 export { Tensor, type TensorOptions } from "./tensor/tensor.js";
-export {
-  type Checkpoint,
-  type CheckpointDescription,
-  loadCheckpoint,
-  loadWeights,
-  readCheckpoint,
-  saveCheckpoint,
-  type TrainingState,
-} from "./training/checkpoint.js";
 export { type FitOptions, type FitProgress, type FitResult, fit } from "./training/fit.js";
 export type { EpochRecord, ValidationRecord } from "./training/history.js";
 export * as optim from "./training/optim.js";

@@ -1,17 +1,17 @@
 /** Carrying out a planned training run: data, model, `fit`, then a verdict on images that were not learned from. */
 import { existsSync } from "node:fs";
 import { join } from "node:path";
+import { readCheckpoint } from "../checkpoints/checkpoint.js";
+import { initialWeights } from "../checkpoints/initial-weights.js";
 import { type Dataset, describeDataset, type OpenedDataset, openDataset } from "../data/index.js";
 import { type Evaluation, evaluate } from "../evaluation/evaluate.js";
 import { MedMamba } from "../models/medmamba.js";
 import type { Device } from "../tensor/device.js";
 import { manualSeed } from "../tensor/generator.js";
-import { readCheckpoint } from "../training/checkpoint.js";
 import { type FitProgress, type FitResult, fit } from "../training/fit.js";
 import type { EpochRecord } from "../training/history.js";
 import { resolveClassWeights } from "../training/settings.js";
 import { asUsage } from "./failure.js";
-import { startFrom } from "./initial-weights.js";
 import { curvesOf, writeReport } from "./report-files.js";
 import { beginRun, type RunStart, runFiles, writeText } from "./run-directory.js";
 import type { RunPlan } from "./run-plan.js";
@@ -56,7 +56,8 @@ export async function carryOut(
     const chosen = start.plan.settings.precision === undefined;
     if (precision !== "float32") terminal.status(`Precision ${precision}${chosen ? chosenOnGpu : ""}`);
     if (plan.init !== undefined && !resume) {
-      const taken = await startFrom(plan.init, model);
+      const { head, classes } = await initialWeights(plan.init, model);
+      const taken = head ? "all layers" : `all but the last layer, which is for ${classes} classes`;
       terminal.status(`Weights   from ${shortPath(plan.init)}: ${taken}`);
     }
     // Only now is anything replaced: data or weights that cannot be read leave an earlier run as it was.

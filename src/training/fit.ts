@@ -10,6 +10,7 @@
  */
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
+import { type CheckpointDescription, loadWeights, saveCheckpoint } from "../checkpoints/checkpoint.js";
 import { type Batch, type Dataset, Loader } from "../data/index.js";
 import { ArgumentError, EvaluationError, TrainingError } from "../errors.js";
 import { evaluate } from "../evaluation/evaluate.js";
@@ -25,7 +26,6 @@ import { GraphedFunction } from "../tensor/graphed-function.js";
 import { keep, tidy } from "../tensor/scope.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { replaceText } from "../weights/atomic-file.js";
-import { type CheckpointDescription, loadWeights, saveCheckpoint } from "./checkpoint.js";
 import { type EpochRecord, isBetter, measure, summarise } from "./history.js";
 import { MovingAverage } from "./moving-average.js";
 import { type AdamSettings, AdamW, type ParameterGroup } from "./optimizer.js";

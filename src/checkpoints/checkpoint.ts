@@ -1,15 +1,16 @@
 /**
  * Checkpoints: safetensors files whose metadata holds the architecture, the class names and the preprocessing, so that
- * the file alone is enough to predict. What only a resumed training needs lies beside the weights under the prefix
- * `training/`, where strict loaders of weights alone would trip over it: it is in `last`, never in `best`.
+ * the file alone is enough to predict. What only a resumed training needs lies beside the weights; it is in `last`, never in
+ * `best`.
  */
 import { definePreprocessing, type Preprocessing } from "../data/index.js";
-import { StateDictError, WeightsError } from "../errors.js";
+import { WeightsError } from "../errors.js";
 import { MedMamba, type MedMambaConfig, medMambaConfig } from "../models/medmamba.js";
 import type { DeviceLike, Precision } from "../tensor/device.js";
 import type { Tensor } from "../tensor/tensor.js";
-import { readHeader, readTensors, writeTensors } from "../weights/safetensors.js";
-import { toStored, toTensor } from "../weights/tensors.js";
+import { toStored } from "../weights/conversion.js";
+import { readHeader, writeTensors } from "../weights/safetensors.js";
+import { disposeAll, joinState, readState, type TrainingState, takeWeights } from "./training-state.js";
 
 /** What a checkpoint says about its weights. */
 export interface CheckpointDescription {
@@ -33,16 +34,7 @@ export interface Checkpoint extends CheckpointDescription {
   readonly model: MedMamba;
 }
 
-/** What a training needs to go on exactly where it stopped. */
-export interface TrainingState<Progress = unknown> {
-  /** Plain JSON. */
-  readonly progress: Progress;
-  /** Optimiser state and averages. */
-  readonly tensors: Readonly<Record<string, Tensor>>;
-}
-
 const format = "medmamba-1";
-const trainingPrefix = "training/";
 
 /**
  * Saves weights with what is needed to use them, and the state of the training if given. The file replaces an older one
@@ -56,16 +48,13 @@ export async function saveCheckpoint(
   description: CheckpointDescription,
   training?: TrainingState,
 ): Promise<void> {
-  const tensors: Record<string, Tensor> = { ...weights };
-  for (const [name, tensor] of Object.entries(training?.tensors ?? {}))
-    tensors[trainingPrefix + name] = tensor;
   const { config, classes, preprocessing, threshold, provenance } = description;
   const fields = { config, classes, preprocessing, threshold, provenance, training: training?.progress };
   const metadata: Record<string, string> = { format };
   for (const [name, value] of Object.entries(fields)) {
     if (value !== undefined) metadata[name] = JSON.stringify(value);
   }
-  await writeTensors(path, await toStored(tensors), metadata);
+  await writeTensors(path, await toStored(joinState(weights, training?.tensors)), metadata);
 }
 
 /** The description alone, without reading the weights. @throws WeightsError naming the file */
@@ -94,7 +83,7 @@ export async function loadCheckpoint(
   const model = new MedMamba({ ...description.config, device, precision });
   try {
     const training = await loadWeights(path, model);
-    for (const tensor of Object.values(training?.tensors ?? {})) tensor.dispose();
+    disposeAll(training?.tensors ?? {});
   } catch (error) {
     model.dispose();
     throw error;
@@ -109,36 +98,19 @@ export async function loadCheckpoint(
  */
 export async function loadWeights(path: string, model: MedMamba): Promise<TrainingState | undefined> {
   const { metadata } = await readHeader(path);
-  const weights: Record<string, Tensor> = Object.create(null);
-  const training: Record<string, Tensor> = Object.create(null);
+  const { weights, training } = await readState(path, model.device);
   try {
-    for (const [name, stored] of await readTensors(path)) {
-      const tensor = toTensor(path, name, stored, model.device);
-      const state = name.startsWith(trainingPrefix);
-      if (state) training[name.slice(trainingPrefix.length)] = tensor;
-      else weights[name] = tensor;
-      if (!state) await expectFinite(path, name, tensor);
-    }
-    model.loadStateDict(weights);
+    takeWeights(path, weights, model);
+    if (metadata.training !== undefined)
+      return { progress: parse(path, "training", metadata.training), tensors: training };
+    disposeAll(training);
+    return undefined;
   } catch (error) {
-    for (const tensor of Object.values(training)) tensor.dispose();
-    if (!(error instanceof StateDictError)) throw error;
-    throw new WeightsError(`${path}: ${error.reason}.`, { cause: error });
+    disposeAll(training);
+    throw error;
   } finally {
-    for (const tensor of Object.values(weights)) tensor.dispose();
+    disposeAll(weights);
   }
-  if (metadata.training === undefined) return undefined;
-  return { progress: parse(path, "training", metadata.training), tensors: training };
-}
-
-async function expectFinite(path: string, name: string, tensor: Tensor): Promise<void> {
-  if (tensor.dtype !== "float32" && tensor.dtype !== "bfloat16") return;
-  const values = await tensor.data();
-  if (values.every(Number.isFinite)) return;
-  const bad = values.find((value) => !Number.isFinite(value));
-  throw new WeightsError(
-    `${path}: "${name}" holds ${bad}: these weights are damaged, or come from a training that diverged.`,
-  );
 }
 
 function describe(path: string, metadata: Readonly<Record<string, string>>): CheckpointDescription {

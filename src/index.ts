@@ -34,9 +34,9 @@ export {
   TrainingError,
   WeightsError,
 } from "./errors.js";
-export { type EvaluateOptions, type Evaluation, evaluate, predictDataset } from "./evaluation/evaluate.js";
-export * as metrics from "./evaluation/index.js";
-export { type Classifier, type Prediction, predictImages } from "./evaluation/predict.js";
+export { type EvaluateOptions, type Evaluation, evaluate, predictDataset } from "./inference/evaluate.js";
+export { type Classifier, type Prediction, predictImages } from "./inference/predict.js";
+export * as metrics from "./metrics/index.js";
 export { toInput } from "./models/input.js";
 export {
   MedMamba,

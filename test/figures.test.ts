@@ -1,6 +1,5 @@
 import { describe, expect, it } from "vitest";
 import { EvaluationError } from "../src/errors.js";
-import { reliabilityBins } from "../src/evaluation/calibration.js";
 import { confusionMatrixFigure } from "../src/evaluation/figures/confusion-matrix.js";
 import { fitText, grouped, textWidth } from "../src/evaluation/figures/lettering.js";
 import { reliabilityDiagram } from "../src/evaluation/figures/reliability-diagram.js";
@@ -8,9 +7,10 @@ import { rocCurves, rocSeries } from "../src/evaluation/figures/roc-curves.js";
 import { contrast, readableOn, shade } from "../src/evaluation/figures/shade.js";
 import { element, escapeMarkup, ink, palette, text } from "../src/evaluation/figures/svg.js";
 import { type CurveEpoch, trainingCurves } from "../src/evaluation/figures/training-curves.js";
-import { confidenceIntervals } from "../src/evaluation/intervals.js";
-import { classificationMetrics } from "../src/evaluation/metrics.js";
 import { reportHtml } from "../src/evaluation/report.js";
+import { reliabilityBins } from "../src/metrics/calibration.js";
+import { classificationMetrics } from "../src/metrics/classification.js";
+import { confidenceIntervals } from "../src/metrics/intervals.js";
 
 const hostile = `</svg><script>alert("1")</script> & 'x'\u0000\ud800`;
 const history: CurveEpoch[] = Array.from({ length: 30 }, (_, index) => ({

@@ -1,7 +1,7 @@
 /** `medmamba evaluate`: how good a checkpoint is on labelled images. */
 import { type Command, Option } from "commander";
 import { type SplitName, splitNames } from "../data/index.js";
-import { evaluate } from "../evaluation/evaluate.js";
+import { evaluate } from "../inference/evaluate.js";
 import { openCheckpoint, openSplit } from "./for-checkpoint.js";
 import { type CommonOptions, count, openDeviceOf, precisionOption, withCommonOptions } from "./options.js";
 import { expectCheckpoint, expectPath } from "./paths.js";

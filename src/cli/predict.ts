@@ -4,7 +4,7 @@ import { extname, join } from "node:path";
 import type { Command } from "commander";
 import type { Checkpoint } from "../checkpoints/checkpoint.js";
 import { imageExtensions, loadImage, type Sample } from "../data/index.js";
-import { type Prediction, predictSamples } from "../evaluation/predict.js";
+import { type Prediction, predictSamples } from "../inference/predict.js";
 import { CommandError } from "./failure.js";
 import { openCheckpoint } from "./for-checkpoint.js";
 import { type CommonOptions, count, openDeviceOf, precisionOption, withCommonOptions } from "./options.js";

@@ -1,14 +1,14 @@
 /** Figures and the report page of an evaluation, as files. */
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import { reliabilityBins } from "../evaluation/calibration.js";
-import type { Evaluation } from "../evaluation/evaluate.js";
 import { confusionMatrixFigure } from "../evaluation/figures/confusion-matrix.js";
 import { reliabilityDiagram } from "../evaluation/figures/reliability-diagram.js";
 import { rocCurves, rocSeries } from "../evaluation/figures/roc-curves.js";
 import { trainingCurves } from "../evaluation/figures/training-curves.js";
-import { confidenceIntervals } from "../evaluation/intervals.js";
 import { type ReportFigure, reportHtml } from "../evaluation/report.js";
+import type { Evaluation } from "../inference/evaluate.js";
+import { reliabilityBins } from "../metrics/calibration.js";
+import { confidenceIntervals } from "../metrics/intervals.js";
 import type { EpochRecord } from "../training/history.js";
 import { runFiles, writeText } from "./run-directory.js";
 import { operatingPoint } from "./scores.js";

@@ -1,8 +1,8 @@
 /** The figures of merit of an evaluation: as the object of `--json`, and as tables for people. */
-import type { Evaluation } from "../evaluation/evaluate.js";
-import { type ConfidenceIntervals, confidenceIntervals, type Interval } from "../evaluation/intervals.js";
-import type { ClassificationMetrics } from "../evaluation/metrics.js";
-import { atThreshold, type ThresholdMetrics } from "../evaluation/threshold.js";
+import type { Evaluation } from "../inference/evaluate.js";
+import type { ClassificationMetrics } from "../metrics/classification.js";
+import { type ConfidenceIntervals, confidenceIntervals, type Interval } from "../metrics/intervals.js";
+import { atThreshold, type ThresholdMetrics } from "../metrics/threshold.js";
 import { columns, decimals } from "./wording.js";
 
 export interface Scores extends Pick<ClassificationMetrics, "accuracy" | "auc" | "classes" | "samples"> {

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { readCheckpoint } from "../checkpoints/checkpoint.js";
 import { initialWeights } from "../checkpoints/initial-weights.js";
 import { type Dataset, describeDataset, type OpenedDataset, openDataset } from "../data/index.js";
-import { type Evaluation, evaluate } from "../evaluation/evaluate.js";
+import { type Evaluation, evaluate } from "../inference/evaluate.js";
 import { MedMamba } from "../models/medmamba.js";
 import type { Device } from "../tensor/device.js";
 import { manualSeed } from "../tensor/generator.js";

@@ -2,9 +2,10 @@
  * A report of an evaluation as one HTML page that stands alone: no scripts, nothing loaded from elsewhere, so that it
  * can be mailed, archived and opened years later.
  */
+
+import type { ClassificationMetrics } from "../metrics/classification.js";
+import type { ConfidenceIntervals, Interval } from "../metrics/intervals.js";
 import { escapeMarkup } from "./figures/svg.js";
-import type { ConfidenceIntervals, Interval } from "./intervals.js";
-import type { ClassificationMetrics } from "./metrics.js";
 
 /** A figure of a report. */
 export interface ReportFigure {

@@ -1,5 +1,5 @@
 /** What a training run has achieved, epoch by epoch, and which epoch was best. */
-import type { ClassificationMetrics } from "../evaluation/metrics.js";
+import type { ClassificationMetrics } from "../metrics/classification.js";
 import type { Monitor } from "./settings.js";
 
 /** One epoch of the history, and one line of `metrics.jsonl`. */

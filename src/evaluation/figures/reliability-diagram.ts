@@ -4,8 +4,8 @@
  */
 
 import { EvaluationError } from "../../errors.js";
-import { expectedCalibrationError, type ReliabilityBin } from "../calibration.js";
-import { wilsonInterval } from "../intervals.js";
+import { expectedCalibrationError, type ReliabilityBin } from "../../metrics/calibration.js";
+import { wilsonInterval } from "../../metrics/intervals.js";
 import { type Axis, axes, axis, horizontal, vertical, xTitle, yTitle } from "./axes.js";
 import { grouped } from "./lettering.js";
 import { element, figure, ink, line, type Markup, palette, text } from "./svg.js";

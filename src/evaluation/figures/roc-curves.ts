@@ -1,7 +1,7 @@
 /** ROC curves: sensitivity against 1 - specificity, one curve per class, with the areas in the legend. */
 import { line as curve } from "d3-shape";
 import { EvaluationError } from "../../errors.js";
-import { areaUnderRoc, type RocCurve, rocCurve } from "../ranking.js";
+import { areaUnderRoc, type RocCurve, rocCurve } from "../../metrics/ranking.js";
 import {
   type Classes,
   checkSamples,
@@ -9,7 +9,7 @@ import {
   type Labels,
   oneVersusRest,
   type Probabilities,
-} from "../samples.js";
+} from "../../metrics/samples.js";
 import { axes, axis, horizontal, vertical } from "./axes.js";
 import { fitText, textWidth } from "./lettering.js";
 import { element, escapeMarkup, figure, ink, line, type Markup, palette, text } from "./svg.js";

@@ -1,11 +1,11 @@
 /** Running a model over a data set: probabilities and metrics. */
 import { type Dataset, Loader, type Sample } from "../data/index.js";
 import { EvaluationError } from "../errors.js";
-import { withBatchAdvice } from "../models/batch-memory.js";
+import { type ClassificationMetrics, classificationMetrics } from "../metrics/classification.js";
 import { toInput } from "../models/input.js";
 import type { MedMamba, PredictOptions } from "../models/medmamba.js";
 import { tidy } from "../tensor/scope.js";
-import { type ClassificationMetrics, classificationMetrics } from "./metrics.js";
+import { withBatchAdvice } from "./batch-memory.js";
 
 /** How a data set is run through a model. */
 export interface EvaluateOptions extends PredictOptions {

@@ -36,7 +36,7 @@ export {
 } from "./errors.js";
 export { type EvaluateOptions, type Evaluation, evaluate, predictDataset } from "./inference/evaluate.js";
 export { type Classifier, type Prediction, predictImages } from "./inference/predict.js";
-export * as metrics from "./metrics/index.js";
+export * as metrics from "./metrics-of-old.js";
 export { toInput } from "./models/input.js";
 export {
   MedMamba,
@@ -49,6 +49,7 @@ export {
 export { AddonError } from "./native/load.js";
 export * as nn from "./nn/index.js";
 export * from "./ops/index.js";
+export * as reports from "./reports/index.js";
 export { full, type NestedNumbers, ones, rand, randn, tensor, zeros } from "./tensor/creation.js";
 export {
   type Device,

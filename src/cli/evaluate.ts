@@ -2,11 +2,12 @@
 import { type Command, Option } from "commander";
 import { type SplitName, splitNames } from "../data/index.js";
 import { evaluate } from "../inference/evaluate.js";
+import { writeReport } from "../reports/evaluation-report.js";
+import { scoresOf } from "../reports/scores.js";
 import { openCheckpoint, openSplit } from "./for-checkpoint.js";
 import { type CommonOptions, count, openDeviceOf, precisionOption, withCommonOptions } from "./options.js";
 import { expectCheckpoint, expectPath } from "./paths.js";
-import { writeReport } from "./report-files.js";
-import { scoreLines, scoresOf } from "./scores.js";
+import { scoreLines } from "./score-lines.js";
 import { interruptible, Terminal } from "./terminal.js";
 import { shortPath } from "./wording.js";
 

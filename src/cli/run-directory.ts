@@ -2,8 +2,8 @@
 import { existsSync, statSync } from "node:fs";
 import { mkdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { replaceFile, writeFully } from "../weights/atomic-file.js";
-import { weightsError } from "../weights/file-errors.js";
+import { reportFiles } from "../reports/evaluation-report.js";
+import { replaceText } from "../weights/atomic-file.js";
 import { CommandError, UsageError } from "./failure.js";
 import { packageVersion } from "./package.js";
 import { contradictions, planRun, type RunOptions, type RunPlan } from "./run-plan.js";
@@ -13,11 +13,7 @@ export const runFiles = {
   best: "best.safetensors",
   last: "last.safetensors",
   history: "metrics.jsonl",
-  curves: "curves.svg",
-  confusion: "confusion.svg",
-  roc: "roc.svg",
-  reliability: "reliability.svg",
-  report: "report.html",
+  ...reportFiles,
 } as const;
 
 export interface RunStart {
@@ -58,7 +54,7 @@ export async function beginRun({ directory, plan, resume }: RunStart): Promise<v
   if (resume) return;
   await mkdir(directory, { recursive: true });
   for (const file of Object.values(runFiles)) await rm(join(directory, file), { force: true });
-  await writeText(
+  await replaceText(
     join(directory, runFiles.plan),
     `${JSON.stringify({ version: packageVersion, ...plan }, null, 2)}\n`,
   );
@@ -89,14 +85,5 @@ async function readPlan(directory: string): Promise<RunPlan> {
     return planRun({}, plan);
   } catch (error) {
     throw new CommandError(`${path} is damaged: ${(error as Error).message}`, { cause: error });
-  }
-}
-
-/** Writes a text file that replaces an older one only when it is complete. @throws WeightsError naming the file */
-export async function writeText(path: string, text: string): Promise<void> {
-  try {
-    await replaceFile(path, (file) => writeFully(file, Buffer.from(text)));
-  } catch (error) {
-    throw weightsError(path, error);
   }
 }

@@ -2,6 +2,7 @@
 import { join } from "node:path";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { variants } from "../models/medmamba.js";
+import { scoresOf } from "../reports/scores.js";
 import { CommandError } from "./failure.js";
 import {
   type CommonOptions,
@@ -21,7 +22,6 @@ import {
 import { expectPath } from "./paths.js";
 import { planStart, runFiles } from "./run-directory.js";
 import type { RunOptions } from "./run-plan.js";
-import { scoresOf } from "./scores.js";
 import { interruptible, Terminal } from "./terminal.js";
 import { carryOut, type TrainingOutcome } from "./training-run.js";
 import { columns, decimals, shortPath } from "./wording.js";

@@ -6,14 +6,16 @@ import { initialWeights } from "../checkpoints/initial-weights.js";
 import { type Dataset, describeDataset, type OpenedDataset, openDataset } from "../data/index.js";
 import { type Evaluation, evaluate } from "../inference/evaluate.js";
 import { MedMamba } from "../models/medmamba.js";
+import { writeReport } from "../reports/evaluation-report.js";
+import { trainingCurves } from "../reports/figures/training-curves.js";
 import type { Device } from "../tensor/device.js";
 import { manualSeed } from "../tensor/generator.js";
 import { type FitProgress, type FitResult, fit } from "../training/fit.js";
 import type { EpochRecord } from "../training/history.js";
 import { resolveClassWeights } from "../training/settings.js";
+import { replaceText } from "../weights/atomic-file.js";
 import { asUsage } from "./failure.js";
-import { curvesOf, writeReport } from "./report-files.js";
-import { beginRun, type RunStart, runFiles, writeText } from "./run-directory.js";
+import { beginRun, type RunStart, runFiles } from "./run-directory.js";
 import type { RunPlan } from "./run-plan.js";
 import type { Terminal } from "./terminal.js";
 import { decimals, duration, plural, shortPath } from "./wording.js";
@@ -168,7 +170,8 @@ async function judge(
   const split = dataset.test.length > 0 ? "test" : "val";
   const images: Dataset = dataset[split];
   if (images.length === 0) {
-    await writeText(join(directory, runFiles.curves), curvesOf(history, best?.epoch));
+    const curves = trainingCurves(history, best && { bestEpoch: best.epoch });
+    await replaceText(join(directory, runFiles.curves), curves);
     return { files: [runFiles.curves] };
   }
   const evaluation = await evaluate(model, images, {

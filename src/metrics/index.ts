@@ -1,20 +1,10 @@
 /**
- * The namespace `metrics`: how good predictions are, and figures that show it.
+ * The namespace `metrics`: how good predictions are, in numbers. Figures and pages are in `reports`.
  *
  * @module
  */
 
 export { EvaluationError } from "../errors.js";
-export { confusionMatrixFigure } from "../evaluation/figures/confusion-matrix.js";
-export { reliabilityDiagram } from "../evaluation/figures/reliability-diagram.js";
-export {
-  type OperatingPoint,
-  type RocSeries,
-  rocCurves,
-  rocSeries,
-} from "../evaluation/figures/roc-curves.js";
-export { type CurveEpoch, trainingCurves } from "../evaluation/figures/training-curves.js";
-export { type ReportContents, type ReportFigure, reportHtml } from "../evaluation/report.js";
 export { binSamples, expectedCalibrationError, type ReliabilityBin, reliabilityBins } from "./calibration.js";
 export { type ClassificationMetrics, classificationMetrics } from "./classification.js";
 export {

@@ -4,28 +4,25 @@
  */
 import { line as curve } from "d3-shape";
 import { EvaluationError } from "../../errors.js";
+import type { EpochRecord, ValidationRecord } from "../../training/history.js";
 import { type Axis, axes, axis, horizontal, type PlotArea, vertical } from "./axes.js";
 import { textWidth } from "./lettering.js";
 import { element, figure, ink, line, type Markup, palette, text } from "./svg.js";
 
 /**
- * One epoch. What was not measured is left out or null, and the curve passes over it; NaN or infinity, a loss that
- * diverged, breaks it.
+ * An epoch of the history, or the part of it that there is. What was not measured is left out or null, and the curve passes
+ * over it; NaN or infinity, a loss that diverged, breaks it.
  */
-export interface CurveEpoch {
-  /** Counted from 1. */
-  readonly epoch: number;
+export interface CurveEpoch extends Pick<EpochRecord, "epoch"> {
   /** Mean over the epoch's steps. */
-  readonly trainLoss?: number | null;
-  /** Cross-entropy in nats. */
-  readonly validationLoss?: number | null;
-  /** 0 to 1 */
-  readonly validationAccuracy?: number | null;
-  /** 0 to 1 */
-  readonly validationAuc?: number | null;
+  readonly trainLoss?: EpochRecord["trainLoss"] | null;
+  /** Scores on the validation split. */
+  readonly validation?:
+    | { readonly [Score in "loss" | "accuracy" | "auc"]?: ValidationRecord[Score] | null }
+    | null;
 }
 
-type Quantity = Exclude<keyof CurveEpoch, "epoch">;
+type Quantity = (record: CurveEpoch) => number | null | undefined;
 
 interface Series {
   readonly quantity: Quantity;
@@ -33,13 +30,20 @@ interface Series {
   readonly colour: (typeof palette)[number];
 }
 
+const quantities = {
+  trainLoss: (record) => record.trainLoss,
+  loss: (record) => record.validation?.loss,
+  accuracy: (record) => record.validation?.accuracy,
+  auc: (record) => record.validation?.auc,
+} as const satisfies Record<string, Quantity>;
+
 const losses: readonly Series[] = [
-  { quantity: "trainLoss", name: "training", colour: palette[0] },
-  { quantity: "validationLoss", name: "validation", colour: palette[1] },
+  { quantity: quantities.trainLoss, name: "training", colour: palette[0] },
+  { quantity: quantities.loss, name: "validation", colour: palette[1] },
 ];
 const scores: readonly Series[] = [
-  { quantity: "validationAuc", name: "AUC", colour: palette[2] },
-  { quantity: "validationAccuracy", name: "accuracy", colour: palette[3] },
+  { quantity: quantities.auc, name: "AUC", colour: palette[2] },
+  { quantity: quantities.accuracy, name: "accuracy", colour: palette[3] },
 ];
 
 const panel = { width: 300, height: 220, left: 56, top: 30, labels: 82, bottom: 48 };
@@ -106,11 +110,11 @@ function drawPanel(
     format: String,
   };
   const curves = series.flatMap(({ quantity, colour }) => {
-    const records = epochs.filter((record) => record[quantity] !== undefined && record[quantity] !== null);
+    const records = epochs.filter((record) => quantity(record) !== undefined && quantity(record) !== null);
     const path = curve<CurveEpoch>()
-      .defined((record) => isMeasured(record[quantity]))
+      .defined((record) => isMeasured(quantity(record)))
       .x((record) => x(record.epoch))
-      .y((record) => y(record[quantity] as number))
+      .y((record) => y(quantity(record) as number))
       .digits(2)(records);
     const shown = element("path", {
       d: path ?? "",
@@ -152,7 +156,7 @@ function drawPanel(
   }
 
   function point(record: CurveEpoch, quantity: Quantity, fill: string): Markup[] {
-    const value = record[quantity];
+    const value = quantity(record);
     if (!isMeasured(value)) return [];
     return [
       element("circle", {
@@ -168,8 +172,8 @@ function drawPanel(
 
   function names(): Markup[] {
     const ends = series.map(({ quantity, name, colour }) => {
-      const end = epochs.findLast((record) => isMeasured(record[quantity]))!;
-      return { name, colour, y: y(end[quantity] as number) };
+      const end = epochs.findLast((record) => isMeasured(quantity(record)))!;
+      return { name, colour, y: y(quantity(end) as number) };
     });
     return spread(ends, 14).map(({ name, colour, y: at }) =>
       text(area.left + area.width + 8, at + 4, name, { fill: colour.text }),
@@ -200,13 +204,13 @@ function epochTicks(first: number, last: number): number[] {
 
 function chooseBest(epochs: readonly CurveEpoch[]): number | undefined {
   const criteria: [Quantity, number][] = [
-    ["validationAuc", 1],
-    ["validationAccuracy", 1],
-    ["validationLoss", -1],
+    [quantities.auc, 1],
+    [quantities.accuracy, 1],
+    [quantities.loss, -1],
   ];
   for (const [quantity, sign] of criteria) {
-    const candidates = epochs.filter((record) => isMeasured(record[quantity]));
-    const value = (record: CurveEpoch) => sign * (record[quantity] as number);
+    const candidates = epochs.filter((record) => isMeasured(quantity(record)));
+    const value = (record: CurveEpoch) => sign * (quantity(record) as number);
     if (candidates.length > 0)
       return candidates.reduce((best, record) => (value(record) > value(best) ? record : best)).epoch;
   }
@@ -217,7 +221,7 @@ const isMeasured = (value: number | null | undefined): value is number =>
   typeof value === "number" && Number.isFinite(value);
 
 const measured = (series: readonly Series[], epochs: readonly CurveEpoch[]): Series[] =>
-  series.filter(({ quantity }) => epochs.some((record) => isMeasured(record[quantity])));
+  series.filter(({ quantity }) => epochs.some((record) => isMeasured(quantity(record))));
 
 const valuesOf = (epochs: readonly CurveEpoch[], series: readonly Series[]): number[] =>
-  epochs.flatMap((record) => series.map(({ quantity }) => record[quantity]).filter(isMeasured));
+  epochs.flatMap((record) => series.map(({ quantity }) => quantity(record)).filter(isMeasured));

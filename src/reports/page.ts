@@ -16,7 +16,7 @@ export interface ReportFigure {
 }
 
 /** What `reportHtml` puts on the page. */
-export interface ReportContents {
+export interface PageContents {
   /** Heading of the page. */
   readonly title: string;
   /** A sentence or two under the title: which data, which checkpoint. */
@@ -41,7 +41,7 @@ export function reportHtml({
   metrics,
   intervals,
   figures = [],
-}: ReportContents): string {
+}: PageContents): string {
   return `<!doctype html>
 <html lang="en">
 <head>

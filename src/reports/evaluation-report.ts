@@ -1,19 +1,29 @@
 /** Figures and the report page of an evaluation, as files. */
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import { confusionMatrixFigure } from "../evaluation/figures/confusion-matrix.js";
-import { reliabilityDiagram } from "../evaluation/figures/reliability-diagram.js";
-import { rocCurves, rocSeries } from "../evaluation/figures/roc-curves.js";
-import { trainingCurves } from "../evaluation/figures/training-curves.js";
-import { type ReportFigure, reportHtml } from "../evaluation/report.js";
 import type { Evaluation } from "../inference/evaluate.js";
 import { reliabilityBins } from "../metrics/calibration.js";
 import { confidenceIntervals } from "../metrics/intervals.js";
 import type { EpochRecord } from "../training/history.js";
-import { runFiles, writeText } from "./run-directory.js";
+import { replaceText } from "../weights/atomic-file.js";
+import { confusionMatrixFigure } from "./figures/confusion-matrix.js";
+import { reliabilityDiagram } from "./figures/reliability-diagram.js";
+import { rocCurves, rocSeries } from "./figures/roc-curves.js";
+import { trainingCurves } from "./figures/training-curves.js";
+import { type ReportFigure, reportHtml } from "./page.js";
 import { operatingPoint } from "./scores.js";
 
-export interface ReportContents {
+/** Names of the files that `writeReport` writes. */
+export const reportFiles = {
+  curves: "curves.svg",
+  confusion: "confusion.svg",
+  roc: "roc.svg",
+  reliability: "reliability.svg",
+  report: "report.html",
+} as const;
+
+/** What a report of an evaluation is made of. */
+export interface EvaluationReport {
   readonly title: string;
   readonly description: string;
   readonly facts: Readonly<Record<string, string>>;
@@ -29,23 +39,27 @@ export interface ReportContents {
  *
  * @returns the names of the files
  */
-export async function writeReport(directory: string, contents: ReportContents): Promise<string[]> {
+export async function writeReport(directory: string, contents: EvaluationReport): Promise<string[]> {
   const { title, description, facts, evaluation, threshold, history } = contents;
   const { metrics, labels, probabilities } = evaluation;
   const { classes } = metrics;
   const figures: (ReportFigure & { file: string })[] = [];
   if (history && history.epochs.length > 0) {
     const caption = "Loss, and validation scores, over the epochs; the best epoch is marked.";
-    figures.push({ file: runFiles.curves, svg: curvesOf(history.epochs, history.best), caption });
+    figures.push({
+      file: reportFiles.curves,
+      svg: trainingCurves(history.epochs, history.best === undefined ? {} : { bestEpoch: history.best }),
+      caption,
+    });
   }
   figures.push(
     {
-      file: runFiles.confusion,
+      file: reportFiles.confusion,
       svg: confusionMatrixFigure(metrics.confusionMatrix, classes),
       caption: "Confusion matrix: a row is a true class, a column a predicted one.",
     },
     {
-      file: runFiles.roc,
+      file: reportFiles.roc,
       svg: rocCurves(
         rocSeries(labels, probabilities, classes),
         threshold === undefined ? {} : { operatingPoint: operatingPoint(evaluation, threshold) },
@@ -53,29 +67,17 @@ export async function writeReport(directory: string, contents: ReportContents): 
       caption: "ROC curves, each class against the rest.",
     },
     {
-      file: runFiles.reliability,
+      file: reportFiles.reliability,
       svg: reliabilityDiagram(reliabilityBins(labels, probabilities, classes)),
       caption: "Reliability: how often predictions of a given confidence are right.",
     },
   );
   const intervals = confidenceIntervals(labels, probabilities, classes);
   await mkdir(directory, { recursive: true });
-  for (const { file, svg } of figures) await writeText(join(directory, file), svg);
-  await writeText(
-    join(directory, runFiles.report),
+  for (const { file, svg } of figures) await replaceText(join(directory, file), svg);
+  await replaceText(
+    join(directory, reportFiles.report),
     reportHtml({ title, description, facts, metrics, intervals, figures }),
   );
-  return [...figures.map(({ file }) => file), runFiles.report];
-}
-
-/** The training curves as an SVG. */
-export function curvesOf(epochs: readonly EpochRecord[], best: number | undefined): string {
-  const history = epochs.map(({ epoch, trainLoss, validation }) => ({
-    epoch,
-    trainLoss,
-    validationLoss: validation?.loss,
-    validationAccuracy: validation?.accuracy,
-    validationAuc: validation?.auc,
-  }));
-  return trainingCurves(history, best === undefined ? {} : { bestEpoch: best });
+  return [...figures.map(({ file }) => file), reportFiles.report];
 }

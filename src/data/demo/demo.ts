@@ -9,11 +9,11 @@
 import { mkdir, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import sharp from "sharp";
-import { ArgumentError } from "../errors.js";
-import { RandomStream } from "../tensor/random.js";
+import { ArgumentError } from "../../errors.js";
+import { RandomStream } from "../../tensor/random.js";
+import { type SplitName, splitNames } from "../splitting/stratified.js";
+import { streams } from "../streams.js";
 import { scan, type TissueMap } from "./speckle.js";
-import { type SplitName, splitNames } from "./split.js";
-import { streams } from "./streams.js";
 
 /** The findings that `writeDemoDataset` draws. */
 export const demoClasses = ["cyst", "mass", "normal"] as const;

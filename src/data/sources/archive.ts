@@ -7,12 +7,12 @@
  */
 import { crc32 } from "node:zlib";
 import yauzl, { type Entry, type ZipFile } from "yauzl";
-import { DataError } from "../errors.js";
+import { DataError } from "../../errors.js";
+import { breathe } from "../concurrency.js";
+import { type SplitName, splitNames } from "../splitting/stratified.js";
 import { checkLabels, type PixelBlocks } from "./arrays.js";
-import { breathe } from "./concurrency.js";
 import { expectSeveralClasses } from "./listing.js";
 import { type NpyHeader, npyElementSize, parseNpyHeader, readNpyNumbers } from "./npy.js";
-import { type SplitName, splitNames } from "./split.js";
 
 const blockBytes = 64 << 20;
 

@@ -1,6 +1,6 @@
 /** What a folder or a manifest boils down to before any image is opened: files with labels, perhaps divided already. */
-import { DataError } from "../errors.js";
-import type { SplitName } from "./split.js";
+import { DataError } from "../../errors.js";
+import type { SplitName } from "../splitting/stratified.js";
 
 export interface ImageEntry {
   readonly file: string;

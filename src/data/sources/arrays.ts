@@ -1,9 +1,9 @@
 /** Data sets whose images are in memory: MedMNIST archives, and arrays of the caller's own. */
 
-import { DataError } from "../errors.js";
-import type { Dataset, Sample } from "./dataset.js";
-import { planarSample, resizePixels } from "./image.js";
-import { definePreprocessing, type Preprocessing } from "./preprocessing.js";
+import { DataError } from "../../errors.js";
+import type { Dataset, Sample } from "../dataset.js";
+import { planarSample, resizePixels } from "../decoding/raster.js";
+import { definePreprocessing, type Preprocessing } from "../preprocessing.js";
 
 /** Images of one size, interleaved (n, height, width, channels), the first `imagesPerBlock` in the first block. */
 export interface PixelBlocks {

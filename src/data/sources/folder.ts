@@ -9,10 +9,10 @@
  */
 import { readdir, stat } from "node:fs/promises";
 import { extname, join } from "node:path";
-import { DataError } from "../errors.js";
-import { imageExtensions } from "./image.js";
+import { DataError } from "../../errors.js";
+import { imageExtensions } from "../decoding/raster.js";
+import { parseSplitName, type SplitName } from "../splitting/stratified.js";
 import { expectSeveralClasses, type ImageEntry, type Listing, sortedNames, unknownLabel } from "./listing.js";
-import { parseSplitName, type SplitName } from "./split.js";
 
 export interface ListingOptions {
   /** The classes to expect, in order; found out from the source unless given. */

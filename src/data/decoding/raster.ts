@@ -8,10 +8,10 @@
  */
 import { readFile } from "node:fs/promises";
 import sharp, { type Sharp, type SharpInput } from "sharp";
-import { DataError } from "../errors.js";
-import { Gate } from "./concurrency.js";
-import type { Sample } from "./dataset.js";
-import { definePreprocessing, type Preprocessing, type Resize } from "./preprocessing.js";
+import { DataError } from "../../errors.js";
+import { Gate } from "../concurrency.js";
+import type { Sample } from "../dataset.js";
+import { definePreprocessing, type Preprocessing, type Resize } from "../preprocessing.js";
 
 /** Endings of the names of files that are taken for images. */
 export const imageExtensions: readonly string[] = [

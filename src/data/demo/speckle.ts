@@ -5,7 +5,7 @@
  * speckle is. So each pixel gets a complex Gaussian number of the tissue's strength, the field is blurred by the pulse
  * (short in depth, wider across), and the picture is the magnitude on a logarithmic scale.
  */
-import type { RandomStream } from "../tensor/random.js";
+import type { RandomStream } from "../../tensor/random.js";
 
 /** Echo strength in decibels, (size, size), row 0 next to the probe. */
 export type TissueMap = Float64Array;

@@ -1,7 +1,7 @@
 /** The three parts of a data set, and dividing images among them where the source does not say. */
-import { ArgumentError } from "../errors.js";
-import { RandomStream } from "../tensor/random.js";
-import { streams } from "./streams.js";
+import { ArgumentError } from "../../errors.js";
+import { RandomStream } from "../../tensor/random.js";
+import { streams } from "../streams.js";
 
 /** A part of a data set: to learn from, to choose the best epoch by, to judge by. */
 export type SplitName = "train" | "val" | "test";

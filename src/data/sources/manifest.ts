@@ -9,10 +9,10 @@
 import { createReadStream } from "node:fs";
 import { dirname, isAbsolute, join } from "node:path";
 import { CsvError, parse } from "csv-parse";
-import { DataError } from "../errors.js";
+import { DataError } from "../../errors.js";
+import { parseSplitName, type SplitName } from "../splitting/stratified.js";
 import type { ListingOptions } from "./folder.js";
 import { expectSeveralClasses, type ImageEntry, type Listing, sortedNames, unknownLabel } from "./listing.js";
-import { parseSplitName, type SplitName } from "./split.js";
 
 interface Row {
   readonly line: number;

@@ -1,12 +1,12 @@
 /** Data sets whose images are files, and finding the ones that cannot be read before training meets them. */
 
-import { DataError } from "../errors.js";
-import { cached, type MemoryBudget } from "./cache.js";
-import { type Dataset, subset } from "./dataset.js";
-import { decodeImage, unreadable } from "./image.js";
+import { DataError } from "../../errors.js";
+import { cached, type MemoryBudget } from "../cache.js";
+import { type Dataset, subset } from "../dataset.js";
+import { decodeImage, unreadable } from "../decoding/raster.js";
+import type { Preprocessing } from "../preprocessing.js";
+import type { SplitName } from "../splitting/stratified.js";
 import type { ImageEntry } from "./listing.js";
-import type { Preprocessing } from "./preprocessing.js";
-import type { SplitName } from "./split.js";
 
 /** More than this part of the images unreadable is taken for a broken data set, not for a few broken files. */
 const tolerated = 0.01;

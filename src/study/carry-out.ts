@@ -3,6 +3,9 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { readCheckpoint } from "../checkpoints/checkpoint.js";
 import { initialWeights } from "../checkpoints/initial-weights.js";
+import { asUsage } from "../cli/console/failure.js";
+import type { Terminal } from "../cli/console/terminal.js";
+import { decimals, duration, plural, shortPath } from "../cli/console/wording.js";
 import { type Dataset, describeDataset, type OpenedDataset, openDataset } from "../data/index.js";
 import { type Evaluation, evaluate } from "../inference/evaluate.js";
 import { MedMamba } from "../models/medmamba.js";
@@ -14,11 +17,8 @@ import { type FitProgress, type FitResult, fit } from "../training/fit.js";
 import type { EpochRecord } from "../training/history.js";
 import { resolveClassWeights } from "../training/settings.js";
 import { replaceText } from "../weights/atomic-file.js";
-import { asUsage } from "./failure.js";
 import { beginRun, type RunStart, runFiles } from "./run-directory.js";
 import type { RunPlan } from "./run-plan.js";
-import type { Terminal } from "./terminal.js";
-import { decimals, duration, plural, shortPath } from "./wording.js";
 
 export interface TrainingOutcome {
   readonly result: FitResult;

@@ -2,10 +2,10 @@
 import { existsSync, statSync } from "node:fs";
 import { mkdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
+import { CommandError, UsageError } from "../cli/console/failure.js";
+import { packageVersion } from "../native/package-version.js";
 import { reportFiles } from "../reports/evaluation-report.js";
 import { replaceText } from "../weights/atomic-file.js";
-import { CommandError, UsageError } from "./failure.js";
-import { packageVersion } from "./package.js";
 import { contradictions, planRun, type RunOptions, type RunPlan } from "./run-plan.js";
 
 export const runFiles = {

@@ -2,15 +2,21 @@
 import { readdir, stat } from "node:fs/promises";
 import { extname, join } from "node:path";
 import type { Command } from "commander";
-import type { Checkpoint } from "../checkpoints/checkpoint.js";
-import { imageExtensions, loadImage, type Sample } from "../data/index.js";
-import { type Prediction, predictSamples } from "../inference/predict.js";
-import { CommandError } from "./failure.js";
-import { openCheckpoint } from "./for-checkpoint.js";
-import { type CommonOptions, count, openDeviceOf, precisionOption, withCommonOptions } from "./options.js";
-import { expectCheckpoint } from "./paths.js";
-import { interruptible, Terminal } from "./terminal.js";
-import { columns, decimals, plural, shortPath } from "./wording.js";
+import type { Checkpoint } from "../../checkpoints/checkpoint.js";
+import { imageExtensions, loadImage, type Sample } from "../../data/index.js";
+import { type Prediction, predictSamples } from "../../inference/predict.js";
+import { CommandError } from "../console/failure.js";
+import { openCheckpoint } from "../console/for-checkpoint.js";
+import {
+  type CommonOptions,
+  count,
+  openDeviceOf,
+  precisionOption,
+  withCommonOptions,
+} from "../console/options.js";
+import { expectCheckpoint } from "../console/paths.js";
+import { interruptible, Terminal } from "../console/terminal.js";
+import { columns, decimals, plural, shortPath } from "../console/wording.js";
 
 interface PredictOptions extends CommonOptions {
   readonly checkpoint: string;

@@ -2,14 +2,14 @@
 import { existsSync, readFileSync } from "node:fs";
 import { arch, availableParallelism, cpus, freemem, platform, release, totalmem } from "node:os";
 import type { Command } from "commander";
-import { addonPath, loadAddon } from "../native/load.js";
-import { type Device, type DeviceDescription, devices, openDevice } from "../tensor/device.js";
-import { compare, type KernelVerdict, kernelChecks } from "./doctor-checks.js";
-import { CommandError } from "./failure.js";
-import { type CommonOptions, openDeviceOf, precisionOption, withCommonOptions } from "./options.js";
-import { packageVersion } from "./package.js";
-import { Terminal } from "./terminal.js";
-import { byteSize, columns, plural, shortPath } from "./wording.js";
+import { compare, type KernelVerdict, kernelChecks } from "../../benchmark/kernel-checks.js";
+import { addonPath, loadAddon } from "../../native/load.js";
+import { packageVersion } from "../../native/package-version.js";
+import { type Device, type DeviceDescription, devices, openDevice } from "../../tensor/device.js";
+import { CommandError } from "../console/failure.js";
+import { type CommonOptions, openDeviceOf, precisionOption, withCommonOptions } from "../console/options.js";
+import { Terminal } from "../console/terminal.js";
+import { byteSize, columns, plural, shortPath } from "../console/wording.js";
 
 const examples = `
 Each kernel is run on random inputs, forward and backward, and compared with the

@@ -1,8 +1,8 @@
 /** The figures of merit of an evaluation as tables for people. */
-import type { Evaluation } from "../inference/evaluate.js";
-import type { ClassificationMetrics } from "../metrics/classification.js";
-import { type ConfidenceIntervals, confidenceIntervals, type Interval } from "../metrics/intervals.js";
-import { operatingPoint } from "../reports/scores.js";
+import type { Evaluation } from "../../inference/evaluate.js";
+import type { ClassificationMetrics } from "../../metrics/classification.js";
+import { type ConfidenceIntervals, confidenceIntervals, type Interval } from "../../metrics/intervals.js";
+import { operatingPoint } from "../../reports/scores.js";
 import { columns, decimals } from "./wording.js";
 
 /** Tables of 80 columns. */

@@ -1,7 +1,7 @@
 /** What this package says about itself. */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { packageRoot } from "../native/package-root.js";
+import { packageRoot } from "./package-root.js";
 
 export const packageVersion = (
   JSON.parse(readFileSync(join(packageRoot, "package.json"), "utf8")) as { version: string }

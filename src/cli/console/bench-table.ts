@@ -1,8 +1,8 @@
 /** Results of `medmamba bench` as text, a row at a time: the widths are fixed, so that each is printed when known. */
-import type { Limits } from "../benchmark/limits.js";
-import type { StepProfile } from "../benchmark/profile.js";
-import type { Row } from "../benchmark/suite.js";
-import type { Precision } from "../tensor/device.js";
+import type { Limits } from "../../benchmark/limits.js";
+import type { StepProfile } from "../../benchmark/profile.js";
+import type { Row } from "../../benchmark/suite.js";
+import type { Precision } from "../../tensor/device.js";
 import { columns } from "./wording.js";
 
 interface Column {

@@ -1,9 +1,9 @@
 /** Opening a checkpoint, and data sets in the way that its training saw images. */
 import { extname } from "node:path";
-import { type Checkpoint, loadCheckpoint } from "../checkpoints/checkpoint.js";
-import { type Dataset, openDataset, type SplitName, type SplitOptions } from "../data/index.js";
-import { DataError } from "../errors.js";
-import type { Device } from "../tensor/device.js";
+import { type Checkpoint, loadCheckpoint } from "../../checkpoints/checkpoint.js";
+import { type Dataset, openDataset, type SplitName, type SplitOptions } from "../../data/index.js";
+import { DataError } from "../../errors.js";
+import type { Device } from "../../tensor/device.js";
 import { CommandError } from "./failure.js";
 import { expectCheckpoint } from "./paths.js";
 import type { Terminal } from "./terminal.js";

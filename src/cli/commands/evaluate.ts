@@ -1,15 +1,21 @@
 /** `medmamba evaluate`: how good a checkpoint is on labelled images. */
 import { type Command, Option } from "commander";
-import { type SplitName, splitNames } from "../data/index.js";
-import { evaluate } from "../inference/evaluate.js";
-import { writeReport } from "../reports/evaluation-report.js";
-import { scoresOf } from "../reports/scores.js";
-import { openCheckpoint, openSplit } from "./for-checkpoint.js";
-import { type CommonOptions, count, openDeviceOf, precisionOption, withCommonOptions } from "./options.js";
-import { expectCheckpoint, expectPath } from "./paths.js";
-import { scoreLines } from "./score-lines.js";
-import { interruptible, Terminal } from "./terminal.js";
-import { shortPath } from "./wording.js";
+import { type SplitName, splitNames } from "../../data/index.js";
+import { evaluate } from "../../inference/evaluate.js";
+import { writeReport } from "../../reports/evaluation-report.js";
+import { scoresOf } from "../../reports/scores.js";
+import { openCheckpoint, openSplit } from "../console/for-checkpoint.js";
+import {
+  type CommonOptions,
+  count,
+  openDeviceOf,
+  precisionOption,
+  withCommonOptions,
+} from "../console/options.js";
+import { expectCheckpoint, expectPath } from "../console/paths.js";
+import { scoreLines } from "../console/score-lines.js";
+import { interruptible, Terminal } from "../console/terminal.js";
+import { shortPath } from "../console/wording.js";
 
 interface EvaluateCommandOptions extends CommonOptions {
   readonly checkpoint: string;

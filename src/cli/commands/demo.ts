@@ -3,18 +3,24 @@ import { existsSync, readdirSync, statSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { Command } from "commander";
-import { demoClasses, writeDemoDataset } from "../data/index.js";
-import { scoresOf } from "../reports/scores.js";
-import { CommandError } from "./failure.js";
-import { openCheckpoint } from "./for-checkpoint.js";
-import { type CommonOptions, count, countOrZero, openTrainingDevice, withCommonOptions } from "./options.js";
+import { demoClasses, writeDemoDataset } from "../../data/index.js";
+import { scoresOf } from "../../reports/scores.js";
+import { carryOut } from "../../study/carry-out.js";
+import { planStart, runFiles } from "../../study/run-directory.js";
+import type { RunOptions } from "../../study/run-plan.js";
+import { CommandError } from "../console/failure.js";
+import { openCheckpoint } from "../console/for-checkpoint.js";
+import {
+  type CommonOptions,
+  count,
+  countOrZero,
+  openTrainingDevice,
+  withCommonOptions,
+} from "../console/options.js";
+import { scoreLines } from "../console/score-lines.js";
+import { interruptible, Terminal } from "../console/terminal.js";
+import { columns, duration, shortPath } from "../console/wording.js";
 import { predictFiles, predictionLines } from "./predict.js";
-import { planStart, runFiles } from "./run-directory.js";
-import type { RunOptions } from "./run-plan.js";
-import { scoreLines } from "./score-lines.js";
-import { interruptible, Terminal } from "./terminal.js";
-import { carryOut } from "./training-run.js";
-import { columns, duration, shortPath } from "./wording.js";
 
 interface DemoOptions extends CommonOptions {
   readonly out: string;

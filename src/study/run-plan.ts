@@ -3,13 +3,13 @@
  * `run.json` in the run's folder, so that `--resume` needs no option repeated and can tell which one contradicts.
  */
 import { resolve } from "node:path";
+import { asUsage, UsageError } from "../cli/console/failure.js";
+import { defined } from "../cli/console/options.js";
 import { augmentations } from "../data/augmentation.js";
 import { definePreprocessing, type Preprocessing, type Resize, type SplitOptions } from "../data/index.js";
 import { type MedMambaConfig, medMambaConfig, type Variant, variants } from "../models/medmamba.js";
 import type { Precision } from "../tensor/device.js";
 import { type Monitor, type TrainingSettings, trainingSettings } from "../training/settings.js";
-import { asUsage, UsageError } from "./failure.js";
-import { defined } from "./options.js";
 
 /** What the command line can say about a run; undefined where it says nothing. */
 export interface RunOptions {

@@ -3,9 +3,9 @@ import { spawnSync } from "node:child_process";
 import { accessSync, constants, existsSync } from "node:fs";
 import { join } from "node:path";
 import type { Command } from "commander";
-import { packageRoot } from "../native/package-root.js";
-import { CommandError } from "./failure.js";
-import { Terminal } from "./terminal.js";
+import { packageRoot } from "../../native/package-root.js";
+import { CommandError } from "../console/failure.js";
+import { Terminal } from "../console/terminal.js";
 
 const examples = `
 Needs CMake 3.22 or newer and a C++17 compiler (GCC or clang); with --cuda, the

@@ -1,6 +1,6 @@
 /** Turning what was thrown into the one sentence that a user reads. */
-import { ArgumentError } from "../errors.js";
-import { weightsError } from "../weights/file-errors.js";
+import { ArgumentError } from "../../errors.js";
+import { weightsError } from "../../weights/file-errors.js";
 
 /** Options that contradict each other or cannot be; exit code 2. */
 export class UsageError extends Error {}

@@ -1,10 +1,10 @@
 /** `medmamba bench --compare`: the rows of an earlier run beside those of this one. */
 import { readFileSync } from "node:fs";
-import type { Limits } from "../benchmark/limits.js";
-import type { Row } from "../benchmark/suite.js";
-import type { Variant } from "../models/medmamba.js";
-import type { Precision } from "../tensor/device.js";
-import type { Machine } from "./bench-machine.js";
+import type { Limits } from "../../benchmark/limits.js";
+import type { Machine } from "../../benchmark/machine.js";
+import type { Row } from "../../benchmark/suite.js";
+import type { Variant } from "../../models/medmamba.js";
+import type { Precision } from "../../tensor/device.js";
 import { CommandError } from "./failure.js";
 import { expectPath } from "./paths.js";
 import type { Terminal } from "./terminal.js";

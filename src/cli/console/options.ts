@@ -1,6 +1,6 @@
 /** Options that commands share, and the checks of values: what cannot be is refused before anything is done. */
 import { type Command, InvalidArgumentError, Option } from "commander";
-import { type Device, type Precision, precisions, resolveDevice, whyNotGpu } from "../tensor/device.js";
+import { type Device, type Precision, precisions, resolveDevice, whyNotGpu } from "../../tensor/device.js";
 
 export interface CommonOptions {
   readonly device: string;

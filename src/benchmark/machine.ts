@@ -4,8 +4,8 @@ import { existsSync } from "node:fs";
 import { arch, availableParallelism, cpus, platform, release, totalmem } from "node:os";
 import { join } from "node:path";
 import { packageRoot } from "../native/package-root.js";
+import { packageVersion } from "../native/package-version.js";
 import type { Device } from "../tensor/device.js";
-import { packageVersion } from "./package.js";
 
 export interface Machine {
   readonly date: string;

@@ -1,12 +1,13 @@
 /** `medmamba bench`: how fast kernels, blocks and whole steps are, beside what the machine could do. */
 import { type Command, InvalidArgumentError } from "commander";
-import { type Limits, measureLimits } from "../benchmark/limits.js";
-import { type Pace, paces } from "../benchmark/measure.js";
-import { profileTraining } from "../benchmark/profile.js";
-import { allBenchmarks, type Benchmark, type Row, runBenchmark } from "../benchmark/suite.js";
-import { OutOfMemoryError } from "../errors.js";
-import { medMambaConfig, type Variant, variants } from "../models/medmamba.js";
-import { type Device, openDevice, type Precision, precisions } from "../tensor/device.js";
+import { type Limits, measureLimits } from "../../benchmark/limits.js";
+import { describeMachine, machineLines } from "../../benchmark/machine.js";
+import { type Pace, paces } from "../../benchmark/measure.js";
+import { profileTraining } from "../../benchmark/profile.js";
+import { allBenchmarks, type Benchmark, type Row, runBenchmark } from "../../benchmark/suite.js";
+import { OutOfMemoryError } from "../../errors.js";
+import { medMambaConfig, type Variant, variants } from "../../models/medmamba.js";
+import { type Device, openDevice, type Precision, precisions } from "../../tensor/device.js";
 import {
   counterpart,
   type Report,
@@ -15,12 +16,11 @@ import {
   type Settings,
   type Skipped,
   warnOfDifferences,
-} from "./bench-comparison.js";
-import { describeMachine, machineLines } from "./bench-machine.js";
-import { BenchTable, limitLines, profileLines } from "./bench-table.js";
-import { UsageError } from "./failure.js";
-import { type CommonOptions, counts, number, openDeviceOf, withCommonOptions } from "./options.js";
-import { interruptible, Terminal } from "./terminal.js";
+} from "../console/bench-comparison.js";
+import { BenchTable, limitLines, profileLines } from "../console/bench-table.js";
+import { UsageError } from "../console/failure.js";
+import { type CommonOptions, counts, number, openDeviceOf, withCommonOptions } from "../console/options.js";
+import { interruptible, Terminal } from "../console/terminal.js";
 
 interface BenchOptions extends Omit<CommonOptions, "precision"> {
   readonly variant?: Variant[];

@@ -1,9 +1,12 @@
 /** `medmamba train`: from labelled images to a checkpoint. */
 import { join } from "node:path";
 import { type Command, InvalidArgumentError, Option } from "commander";
-import { variants } from "../models/medmamba.js";
-import { scoresOf } from "../reports/scores.js";
-import { CommandError } from "./failure.js";
+import { variants } from "../../models/medmamba.js";
+import { scoresOf } from "../../reports/scores.js";
+import { carryOut, type TrainingOutcome } from "../../study/carry-out.js";
+import { planStart, runFiles } from "../../study/run-directory.js";
+import type { RunOptions } from "../../study/run-plan.js";
+import { CommandError } from "../console/failure.js";
 import {
   type CommonOptions,
   count,
@@ -18,13 +21,10 @@ import {
   positive,
   precisionOption,
   withCommonOptions,
-} from "./options.js";
-import { expectPath } from "./paths.js";
-import { planStart, runFiles } from "./run-directory.js";
-import type { RunOptions } from "./run-plan.js";
-import { interruptible, Terminal } from "./terminal.js";
-import { carryOut, type TrainingOutcome } from "./training-run.js";
-import { columns, decimals, shortPath } from "./wording.js";
+} from "../console/options.js";
+import { expectPath } from "../console/paths.js";
+import { interruptible, Terminal } from "../console/terminal.js";
+import { columns, decimals, shortPath } from "../console/wording.js";
 
 interface TrainOptions extends Omit<CommonOptions, "precision">, RunOptions {
   readonly out: string;

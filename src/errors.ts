@@ -36,6 +36,17 @@ export class ArgumentError extends MedMambaError {
   }
 }
 
+/** The addon is not there, or the system cannot load it; `tried` lists the files that were looked at. */
+export class AddonError extends MedMambaError {
+  /** Files that were looked at, in their order. */
+  readonly tried: readonly string[];
+
+  constructor(message: string, tried: readonly string[], options?: ErrorOptions) {
+    super("MEDMAMBA_NO_ADDON", message, options);
+    this.tried = tried;
+  }
+}
+
 /** A device is not there, or cannot do what was asked, such as computing with a precision that it lacks. */
 export class DeviceError extends MedMambaError {
   /** What was wrong alone, without the device's name before it and the advice after it. */

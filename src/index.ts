@@ -17,6 +17,7 @@ export { type InitialWeights, initialWeights } from "./checkpoints/initial-weigh
 export type { TrainingState } from "./checkpoints/training-state.js";
 export * as data from "./data/index.js";
 export {
+  AddonError,
   ArgumentError,
   DataError,
   type DataProblem,
@@ -46,7 +47,6 @@ export {
   type Variant,
   variants,
 } from "./models/medmamba.js";
-export { AddonError } from "./native/load.js";
 export * as nn from "./nn/index.js";
 export * from "./ops/index.js";
 export * as reports from "./reports/index.js";

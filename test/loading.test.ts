@@ -8,8 +8,9 @@ import { chmod, copyFile, mkdir, readFile, symlink, writeFile } from "node:fs/pr
 import { dirname, join } from "node:path";
 import { Worker } from "node:worker_threads";
 import { beforeAll, describe, expect, it } from "vitest";
+import { AddonError } from "../src/errors.js";
 import { inspectLibrary, type System, thisSystem } from "../src/native/inspection.js";
-import { AddonError, addonPath, load, loadAddon } from "../src/native/load.js";
+import { addonPath, load, loadAddon } from "../src/native/load.js";
 import { packageRoot } from "../src/native/package-root.js";
 import { root as temporary } from "./temporary-folder.js";
 

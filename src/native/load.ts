@@ -9,7 +9,7 @@
  */
 import { existsSync, readdirSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
-import { MedMambaError } from "../errors.js";
+import { AddonError } from "../errors.js";
 import type { NativeAddon } from "./addon.js";
 import {
   describeSystem,
@@ -20,17 +20,6 @@ import {
   thisSystem,
 } from "./inspection.js";
 import { packageRoot, require } from "./package-root.js";
-
-/** The addon is not there, or the system cannot load it; `tried` lists the files that were looked at. */
-export class AddonError extends MedMambaError {
-  /** Files that were looked at, in their order. */
-  readonly tried: readonly string[];
-
-  constructor(message: string, tried: readonly string[], options?: ErrorOptions) {
-    super("MEDMAMBA_NO_ADDON", message, options);
-    this.tried = tried;
-  }
-}
 
 interface Loaded {
   readonly addon: NativeAddon;

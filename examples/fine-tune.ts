@@ -20,8 +20,8 @@ const validation = onlyLesions(opened.val);
 
 manualSeed(1);
 const model = new MedMamba({ ...before.config, numClasses: 2 });
-const { head, classes } = await initialWeights(path, model);
-console.log(`${head ? "all layers" : `all but the last layer, which is for ${classes} classes`} taken over`);
+const { head } = await initialWeights(path, model);
+console.log(`new: ${head ? "nothing" : "head.weight, head.bias"}; all else is taken over`);
 before.model.dispose();
 
 const untrained = await evaluate(model, onlyLesions(opened.test));

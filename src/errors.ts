@@ -183,6 +183,13 @@ export class EvaluationError extends MedMambaError {
   }
 }
 
+/** A run that cannot begin or go on as asked: its folder holds another one, or none, or a damaged one. */
+export class StudyError extends MedMambaError {
+  constructor(message: string, options?: ErrorOptions) {
+    super("MEDMAMBA_STUDY", message, options);
+  }
+}
+
 /** A training that cannot go on. */
 export class TrainingError extends MedMambaError {
   constructor(message: string, options?: ErrorOptions) {

@@ -32,24 +32,21 @@ export {
   ShapeError,
   StateDictError,
   type StateDictReport,
+  StudyError,
   TrainingError,
   WeightsError,
 } from "./errors.js";
 export { type EvaluateOptions, type Evaluation, evaluate, predictDataset } from "./inference/evaluate.js";
 export { type Classifier, type Prediction, predictImages } from "./inference/predict.js";
 export * as metrics from "./metrics-of-old.js";
+export { type MedMambaConfig, type MedMambaOptions, type Variant, variants } from "./models/config.js";
+export type { Activation, ImageClassifier, PredictOptions } from "./models/image-classifier.js";
 export { toInput } from "./models/input.js";
-export {
-  MedMamba,
-  type MedMambaConfig,
-  type MedMambaOptions,
-  type PredictOptions,
-  type Variant,
-  variants,
-} from "./models/medmamba.js";
+export { MedMamba } from "./models/medmamba.js";
 export * as nn from "./nn/index.js";
 export * from "./ops/index.js";
 export * as reports from "./reports/index.js";
+export * as tasks from "./tasks/index.js";
 export { full, type NestedNumbers, ones, rand, randn, tensor, zeros } from "./tensor/creation.js";
 export {
   type Device,
@@ -70,8 +67,21 @@ export { GraphedFunction, type GraphedFunctionOptions } from "./tensor/graphed-f
 export { type Disposable, keep, tidy } from "./tensor/scope.js";
 export { type BackwardOptions, noGrad } from "./tensor/tape.js";
 export { Tensor, type TensorOptions } from "./tensor/tensor.js";
-export { type FitOptions, type FitProgress, type FitResult, fit } from "./training/fit.js";
+export { type FitOptions, type FitResult, fit } from "./training/fit.js";
 export type { EpochRecord, ValidationRecord } from "./training/history.js";
+export type {
+  EpochProgress,
+  FitProgress,
+  Observer,
+  StepProgress,
+  ValidationProgress,
+} from "./training/observers/observer.js";
 export * as optim from "./training/optim.js";
-export { type Monitor, type TrainingSettings, trainingSettings } from "./training/settings.js";
+export {
+  type ClassWeights,
+  type ExecutionSettings,
+  type Monitor,
+  type TrainingSettings,
+  trainingSettings,
+} from "./training/settings.js";
 export * as safetensors from "./weights/tensors.js";

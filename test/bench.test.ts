@@ -13,7 +13,7 @@ import { addBench } from "../src/cli/commands/bench.js";
 import { BenchTable } from "../src/cli/console/bench-table.js";
 import { DeviceError } from "../src/errors.js";
 import { crossEntropy, type Device, ones, openDevice, tensor } from "../src/index.js";
-import { medMambaConfig } from "../src/models/medmamba.js";
+import { medMambaConfig } from "../src/models/config.js";
 import { loadAddon } from "../src/native/load.js";
 import { product } from "../src/ops/matmul.js";
 import { hasEmulatedCuda } from "./support/backends.js";

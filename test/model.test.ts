@@ -10,7 +10,7 @@ import {
   tidy,
   type Variant,
 } from "../src/index.js";
-import { medMambaConfig } from "../src/models/medmamba.js";
+import { medMambaConfig } from "../src/models/config.js";
 import { expectSameBits } from "./support/closeness.js";
 import { tinyModel } from "./support/sides.js";
 

@@ -1,5 +1,7 @@
 /** Blocks of each stage and the whole network, as a program uses them: through modules, tape and optimiser. */
-import { MedMamba, type MedMambaConfig } from "../models/medmamba.js";
+
+import type { MedMambaConfig } from "../models/config.js";
+import { MedMamba } from "../models/medmamba.js";
 import { SSConvSSM } from "../nn/ss-conv-ssm.js";
 import { crossEntropy } from "../ops/loss.js";
 import { randn, tensor } from "../tensor/creation.js";

@@ -1,5 +1,5 @@
 /** Where the time of a training step goes: each operation of backend.h, the parts of the block one by one. */
-import type { MedMambaConfig } from "../models/medmamba.js";
+import type { MedMambaConfig } from "../models/config.js";
 import type { Device } from "../tensor/device.js";
 import { trainingStep } from "./networks.js";
 

@@ -1,6 +1,6 @@
 /** All benchmarks of some networks, and a row of results for each. */
 import { withBatchAdvice } from "../inference/batch-memory.js";
-import { medMambaConfig, type Variant } from "../models/medmamba.js";
+import { medMambaConfig, type Variant } from "../models/config.js";
 import type { Device, Precision } from "../tensor/device.js";
 import { kernelBenchmarks } from "./kernels.js";
 import { type Bound, type Limits, leastTime } from "./limits.js";

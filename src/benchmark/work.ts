@@ -5,7 +5,7 @@
  * have rank R = ceil(c / 16). For each pixel: in_proj c 4c, x_proj D 4(R + 2N), dt_proj 4 D R, out_proj D c, two
  * convolutions 9 c c, one c c, a depthwise one 9 D.
  */
-import type { MedMambaConfig } from "../models/medmamba.js";
+import type { MedMambaConfig } from "../models/config.js";
 
 /** One resolution of the network, where all blocks have the same shape. */
 export interface Stage {

@@ -5,7 +5,10 @@
  */
 import { definePreprocessing, type Preprocessing } from "../data/index.js";
 import { WeightsError } from "../errors.js";
-import { MedMamba, type MedMambaConfig, medMambaConfig } from "../models/medmamba.js";
+import { type MedMambaConfig, medMambaConfig } from "../models/config.js";
+import type { ImageClassifier } from "../models/image-classifier.js";
+import { MedMamba } from "../models/medmamba.js";
+import { type TaskName, taskOf } from "../tasks/index.js";
 import type { DeviceLike, Precision } from "../tensor/device.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { toStored } from "../weights/conversion.js";
@@ -20,8 +23,12 @@ export interface CheckpointDescription {
   readonly classes: readonly string[];
   /** How images were prepared in training. */
   readonly preprocessing: Preprocessing;
+  /** What the model tells; default: what the number of classes means. */
+  readonly task?: TaskName | undefined;
   /** Two classes: probability of the second from which it is called, chosen on the validation split. */
   readonly threshold?: number | undefined;
+  /** The same of each label, where there may be several. */
+  readonly thresholds?: readonly number[] | undefined;
   /** Where the weights come from: epoch, validation metrics, package version. */
   readonly provenance?: Readonly<Record<string, unknown>> | undefined;
 }
@@ -48,8 +55,19 @@ export async function saveCheckpoint(
   description: CheckpointDescription,
   training?: TrainingState,
 ): Promise<void> {
-  const { config, classes, preprocessing, threshold, provenance } = description;
-  const fields = { config, classes, preprocessing, threshold, provenance, training: training?.progress };
+  const { config, classes, preprocessing, threshold, thresholds, provenance } = description;
+  const { name } = taskOf(description);
+  const task = name === taskOf({ classes }).name ? undefined : name; // Files of these two are as they were in 0.1.0.
+  const decision = { threshold, thresholds };
+  const fields = {
+    task,
+    config,
+    classes,
+    preprocessing,
+    ...decision,
+    provenance,
+    training: training?.progress,
+  };
   const metadata: Record<string, string> = { format };
   for (const [name, value] of Object.entries(fields)) {
     if (value !== undefined) metadata[name] = JSON.stringify(value);
@@ -96,7 +114,7 @@ export async function loadCheckpoint(
  *
  * @throws WeightsError naming the file, if names or shapes are those of another architecture or a value is not finite
  */
-export async function loadWeights(path: string, model: MedMamba): Promise<TrainingState | undefined> {
+export async function loadWeights(path: string, model: ImageClassifier): Promise<TrainingState | undefined> {
   const { metadata } = await readHeader(path);
   const { weights, training } = await readState(path, model.device);
   try {
@@ -132,12 +150,17 @@ function describe(path: string, metadata: Readonly<Record<string, string>>): Che
         `${path}: the checkpoint names ${classes.length} classes, but its model has ${config.numClasses}.`,
       );
     }
+    const task =
+      metadata.task === undefined ? undefined : taskOf({ task: field("task") as TaskName, classes });
     const threshold = metadata.threshold === undefined ? undefined : Number(metadata.threshold);
-    if (threshold !== undefined && !(threshold >= 0 && threshold <= 1))
+    if (threshold !== undefined && !isProbability(threshold))
       throw new WeightsError(`${path}: the checkpoint's "threshold" is damaged.`);
+    const thresholds = metadata.thresholds === undefined ? undefined : field("thresholds");
+    if (thresholds !== undefined && !isThresholds(thresholds, classes.length))
+      throw new WeightsError(`${path}: the checkpoint's "thresholds" are damaged.`);
     const provenance =
       metadata.provenance === undefined ? undefined : (field("provenance") as Record<string, unknown>);
-    return { config, classes, preprocessing, threshold, provenance };
+    return { task: task?.name, config, classes, preprocessing, threshold, thresholds, provenance };
   } catch (error) {
     if (error instanceof WeightsError) throw error;
     throw new WeightsError(`${path}: the checkpoint's description is damaged: ${(error as Error).message}`, {
@@ -145,6 +168,11 @@ function describe(path: string, metadata: Readonly<Record<string, string>>): Che
     });
   }
 }
+
+const isProbability = (value: unknown): boolean => typeof value === "number" && value >= 0 && value <= 1;
+
+const isThresholds = (value: unknown, count: number): value is readonly number[] =>
+  Array.isArray(value) && value.length === count && value.every(isProbability);
 
 function parse(path: string, name: string, text: string | undefined): unknown {
   try {

@@ -13,7 +13,7 @@ import { addDoctor } from "./commands/doctor.js";
 import { addEvaluate } from "./commands/evaluate.js";
 import { addPredict } from "./commands/predict.js";
 import { addTrain } from "./commands/train.js";
-import { explain, UsageError } from "./console/failure.js";
+import { explain, isUsage } from "./console/failure.js";
 import { survivePipes } from "./console/terminal.js";
 
 const examples = `
@@ -55,6 +55,6 @@ try {
   else {
     process.stderr.write(`medmamba: ${explain(error)}\n`);
     if (process.argv.includes("--verbose")) process.stderr.write(`${inspect(error)}\n`);
-    process.exitCode = error instanceof UsageError ? 2 : 1;
+    process.exitCode = isUsage(error) ? 2 : 1;
   }
 }

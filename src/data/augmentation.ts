@@ -21,6 +21,7 @@
  * part off leaves the others as they were.
  */
 import { ArgumentError } from "../errors.js";
+import { unknownName } from "../settings/table.js";
 import { RandomStream } from "../tensor/random.js";
 import { streams } from "./streams.js";
 
@@ -74,8 +75,18 @@ export const augmentations: Readonly<Record<"none" | "standard", Augmentation>> 
   },
 };
 
-/** @throws ArgumentError for a setting out of range */
+/** @throws ArgumentError for a setting that is missing, out of range or none, with the nearest one to its name */
 export function checkAugmentation(augmentation: Augmentation): void {
+  const names = Object.keys(augmentations.none);
+  for (const name of Object.keys(augmentation)) {
+    if (!names.includes(name)) throw new ArgumentError(`augmentation: ${unknownName(name, names)}`);
+  }
+  const missing = names.filter((name) => augmentation[name as keyof Augmentation] === undefined);
+  if (missing.length > 0) {
+    throw new ArgumentError(
+      `augmentation: ${missing.join(", ")} missing: change single settings as { ...data.augmentations.standard, rotation: 0 }.`,
+    );
+  }
   const { scale, aspect, horizontalFlip, verticalFlip, rotation, translation, brightness, contrast } =
     augmentation;
   const expect = (holds: boolean, setting: string, range: string): void => {

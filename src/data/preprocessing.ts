@@ -3,6 +3,8 @@
  * image exactly as training did; hence plain JSON and nothing else.
  */
 import { ArgumentError } from "../errors.js";
+import { type Kind, number, numbers, oneOf, type Settings } from "../settings/kind.js";
+import { complete, setting, type ValuesOf } from "../settings/table.js";
 
 /**
  * What to do with an image that is not square: "stretch" ignores its proportions, "cover" fills the square and cuts
@@ -10,45 +12,84 @@ import { ArgumentError } from "../errors.js";
  */
 export type Resize = "stretch" | "cover" | "contain";
 
-/** How a picture becomes what the network sees; checkpoints carry it. */
-export interface Preprocessing {
-  /** Height and width of the network's input, in pixels. */
-  readonly imageSize: number;
-  /** 1 or 3. Grey images are repeated for 3; colour images become their luminance for 1. */
-  readonly channels: 1 | 3;
-  /** The network sees `(value - mean) / std` of a value in 0..1, channel by channel. */
-  readonly mean: readonly number[];
-  /** One a channel; see `mean`. */
-  readonly std: readonly number[];
-  /** What becomes of an image that is not square. */
-  readonly resize: Resize;
-}
+const channelCounts: Kind<1 | 3> = {
+  range: "1 (grey) or 3 (colour)",
+  holds: (value) => value === 1 || value === 3,
+  parse: (text) => (text === "1" ? 1 : text === "3" ? 3 : undefined),
+};
 
-const resizes: readonly Resize[] = ["stretch", "cover", "contain"];
+const statistics = numbers(
+  "numbers, one a channel",
+  "numbers with commas between, such as 0.485,0.456,0.406",
+  (values) => values.every(Number.isFinite),
+);
+
 const largestImage = 4096;
+const half = ({ channels }: Settings): readonly number[] => (channels === 1 ? [0.5] : [0.5, 0.5, 0.5]);
+
+/** The settings of preprocessing. */
+export const preprocessingRows = {
+  /** Height and width of the network's input, in pixels; default 224. */
+  imageSize: setting({
+    kind: number(
+      `an integer from 1 to ${largestImage}`,
+      (value) => Number.isInteger(value) && value >= 1 && value <= largestImage,
+    ),
+    default: 224,
+    flag: "--image-size <pixels>",
+    words: "side of the square the images are brought to",
+    alsoKnownAs: ["size", "imgSize", "resolution"],
+  }),
+  /** 1 or 3 (default). Grey images are repeated for 3; colour images become their luminance for 1. */
+  channels: setting({
+    kind: channelCounts,
+    default: 3,
+    flag: "--channels <count>",
+    words: "1 (grey) or 3 (colour)",
+  }),
+  /** The network sees `(value - mean) / std` of a value in 0..1, channel by channel; default 0.5 in each. */
+  mean: setting({
+    kind: statistics,
+    default: half,
+    flag: "--mean <list>",
+    words: "mean of each channel, of values from 0 to 1: 0.5,0.5,0.5",
+    defaultWords: "0.5 each",
+  }),
+  /** One a channel; see `mean`; default 0.5 in each. */
+  std: setting({
+    kind: statistics,
+    default: half,
+    flag: "--std <list>",
+    words: "standard deviation of each channel",
+    defaultWords: "0.5 each",
+  }),
+  /** What becomes of an image that is not square; default "stretch". */
+  resize: setting({
+    kind: oneOf<Resize>(["stretch", "cover", "contain"]),
+    default: "stretch",
+    flag: "--resize <how>",
+    words: "how images that are not square become so",
+  }),
+};
+
+/** How a picture becomes what the network sees; checkpoints carry it. */
+export type Preprocessing = Readonly<ValuesOf<typeof preprocessingRows>>;
 
 /**
  * Preprocessing with its defaults filled in: 224 pixels, 3 channels, mean 0.5 and std 0.5 in each, stretched.
  *
- * @throws ArgumentError for a value out of range, also when `options` was read from a file
+ * @throws ArgumentError for a value out of range, also when `options` was read from a file, and for an unknown name
  */
 export function definePreprocessing(options: Partial<Preprocessing> = {}): Preprocessing {
-  const { imageSize = 224, channels = 3, resize = "stretch" } = options;
-  if (!Number.isInteger(imageSize) || imageSize < 1 || imageSize > largestImage) {
-    throw new ArgumentError(
-      `preprocessing: imageSize ${imageSize} is not an integer from 1 to ${largestImage}.`,
-    );
-  }
-  if (channels !== 1 && channels !== 3) {
-    throw new ArgumentError(`preprocessing: channels is ${String(channels)}; use 1 (grey) or 3 (colour).`);
-  }
-  if (!resizes.includes(resize)) {
-    throw new ArgumentError(`preprocessing: resize "${String(resize)}" is not one of ${resizes.join(", ")}.`);
-  }
-  const half = new Array<number>(channels).fill(0.5);
-  const { mean = half, std = half } = options;
+  const preprocessing = complete(
+    "preprocessing",
+    preprocessingRows,
+    options,
+    (name, value, range) => `preprocessing: ${name} ${value} is not ${range}.`,
+  );
+  const { channels, mean, std } = preprocessing;
   for (const [name, values] of Object.entries({ mean, std })) {
-    if (values.length !== channels || !values.every(Number.isFinite)) {
+    if (values.length !== channels) {
       throw new ArgumentError(
         `preprocessing: ${name} [${values.join(", ")}] is not ${channels} numbers, one a channel.`,
       );
@@ -57,7 +98,7 @@ export function definePreprocessing(options: Partial<Preprocessing> = {}): Prepr
   if (std.some((value) => value <= 0)) {
     throw new ArgumentError(`preprocessing: std [${std.join(", ")}] must be positive.`);
   }
-  return { imageSize, channels, mean: [...mean], std: [...std], resize };
+  return { ...preprocessing, mean: [...mean], std: [...std] };
 }
 
 /** Normalisation as one multiply-add, `value * scale + shift`, which is how the device applies it. */

@@ -2,13 +2,18 @@
 import { type Dataset, Loader, type Sample } from "../data/index.js";
 import { EvaluationError } from "../errors.js";
 import { type ClassificationMetrics, classificationMetrics } from "../metrics/classification.js";
+import type { ImageClassifier, PredictOptions } from "../models/image-classifier.js";
 import { toInput } from "../models/input.js";
-import type { MedMamba, PredictOptions } from "../models/medmamba.js";
+import { type Task, taskOf } from "../tasks/index.js";
 import { tidy } from "../tensor/scope.js";
+import { noGrad } from "../tensor/tape.js";
+import type { Tensor } from "../tensor/tensor.js";
 import { withBatchAdvice } from "./batch-memory.js";
 
 /** How a data set is run through a model. */
 export interface EvaluateOptions extends PredictOptions {
+  /** What is told; default: what the data set says, or the number of its classes. */
+  task?: Task | undefined;
   /** Images computed at once; default 32. */
   batchSize?: number;
   /** Stops after the present batch, with its reason, when aborted. */
@@ -33,7 +38,7 @@ export interface Evaluation {
  * @throws EvaluationError if the model has another number of classes, or its probabilities are not finite
  */
 export async function evaluate(
-  model: MedMamba,
+  model: ImageClassifier,
   dataset: Dataset,
   options: EvaluateOptions = {},
 ): Promise<Evaluation> {
@@ -56,9 +61,9 @@ export async function evaluate(
  * @throws OutOfMemoryError that says which batch size to try
  */
 export async function predictDataset(
-  model: MedMamba,
+  model: ImageClassifier,
   dataset: Dataset,
-  { batchSize = 32, signal, onProgress, graphs }: EvaluateOptions = {},
+  { batchSize = 32, signal, onProgress, graphs, task = taskOf(dataset) }: EvaluateOptions = {},
 ): Promise<Float32Array> {
   const { numClasses } = model.config;
   const probabilities = new Float32Array(dataset.length * numClasses);
@@ -68,7 +73,7 @@ export async function predictDataset(
     const loader = new Loader(dataset, { batchSize, ...(signal ? { signal } : {}) });
     for await (const batch of loader.epoch(0)) {
       const output = tidy(() =>
-        model.predict(toInput(batch, dataset.preprocessing, model.device), { graphs }),
+        probabilitiesOf(model, toInput(batch, dataset.preprocessing, model.device), task, graphs),
       );
       const rows = await output.data().finally(() => output.dispose());
       for (const [i, index] of batch.indices.entries()) {
@@ -80,7 +85,7 @@ export async function predictDataset(
       });
     }
   } catch (error) {
-    model.releaseGraphs();
+    model.releaseGraphs?.();
     const { device } = model;
     throw withBatchAdvice(error, { device, batchSize: Math.min(batchSize, dataset.length) });
   } finally {
@@ -94,6 +99,17 @@ export async function predictDataset(
     );
   }
   return probabilities;
+}
+
+/** (batch, classes), without gradient. */
+export function probabilitiesOf(
+  model: ImageClassifier,
+  images: Tensor,
+  { activation }: Task,
+  graphs?: boolean | undefined,
+): Tensor {
+  if (model.predict) return model.predict(images, { graphs, activation });
+  return noGrad(() => tidy(() => activation(model.forward(images))));
 }
 
 /** A data set of images without labels, so that prediction takes the same path as evaluation. */

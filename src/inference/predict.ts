@@ -1,12 +1,12 @@
 /** From image files to class names. */
 import { loadImage, type Preprocessing, type Sample } from "../data/index.js";
-import type { MedMamba } from "../models/medmamba.js";
+import type { ImageClassifier } from "../models/image-classifier.js";
 import { type EvaluateOptions, predictDataset, unlabelled } from "./evaluate.js";
 
 /** What a prediction needs; a checkpoint is one. */
 export interface Classifier {
   /** In either mode; it is evaluated. */
-  readonly model: MedMamba;
+  readonly model: ImageClassifier;
   /** Names of the model's outputs, in their order. */
   readonly classes: readonly string[];
   /** How images are prepared for the model. */

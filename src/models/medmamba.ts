@@ -6,114 +6,19 @@ import { PatchEmbed, PatchMerging } from "../nn/patches.js";
 import { SSConvSSM } from "../nn/ss-conv-ssm.js";
 import { globalAveragePool } from "../ops/reduction.js";
 import { softmax } from "../ops/softmax.js";
-import { type Device, type DeviceLike, type Precision, resolveDevice } from "../tensor/device.js";
+import { type Device, type DeviceLike, resolveDevice } from "../tensor/device.js";
 import { GraphedFunction } from "../tensor/graphed-function.js";
 import { tidy } from "../tensor/scope.js";
 import { noGrad } from "../tensor/tape.js";
 import type { Tensor } from "../tensor/tensor.js";
-
-/** Architecture of one MedMamba: plain JSON, kept in checkpoints. */
-export interface MedMambaConfig {
-  /** Blocks of each stage. */
-  depths: readonly number[];
-  /** Channels of each stage: even, each twice the one before. */
-  dims: readonly number[];
-  /** States of each channel of the scan. */
-  dState: number;
-  /** Side of the square patches, in pixels. */
-  patchSize: number;
-  /** Channels of the images. */
-  inChannels: number;
-  /** Outputs of the network. */
-  numClasses: number;
-  /** DropPath rate of the last block; it grows linearly from 0 at the first. */
-  dropPathRate: number;
-}
-
-/** Name of a variant. */
-export type Variant = "tiny" | "small" | "base" | "small-paper" | "base-paper";
-
-/**
- * Depths and dims by name. Released code and published tables disagree about the depth of S and B: "small" and
- * "base" are what the code builds, "small-paper" and "base-paper" reproduce the published parameter counts.
- */
-export const variants: Readonly<Record<Variant, Pick<MedMambaConfig, "depths" | "dims">>> = {
-  tiny: { depths: [2, 2, 4, 2], dims: [96, 192, 384, 768] },
-  small: { depths: [2, 2, 8, 2], dims: [96, 192, 384, 768] },
-  base: { depths: [2, 2, 12, 2], dims: [128, 256, 512, 1024] },
-  "small-paper": { depths: [2, 2, 12, 2], dims: [96, 192, 384, 768] },
-  "base-paper": { depths: [2, 2, 16, 2], dims: [128, 256, 512, 1024] },
-};
-
-/** How images are predicted. */
-export interface PredictOptions {
-  /**
-   * Launch the whole prediction as one graph (`captureGraph`) once images of these shapes have been seen before. Same
-   * bits, less of the host's time, and memory that stays reserved for the next prediction. Default: true on a GPU, false on
-   * the CPU, where calls cost little; true there gives the same results, too.
-   */
-  graphs?: boolean | undefined;
-}
-
-/**
- * What to build: a variant by name, single settings, or both. Defaults besides it: `dState` 16, `patchSize` 4, `inChannels` 3,
- * `numClasses` 6, `dropPathRate` 0.1.
- */
-export interface MedMambaOptions extends Partial<MedMambaConfig> {
-  /** Depths and dims by name; default "tiny". Single settings override it. */
-  variant?: Variant;
-  /** Default "cpu". */
-  device?: DeviceLike;
-  /** How the device multiplies; default "float32", or that of an opened device. */
-  precision?: Precision | undefined;
-}
-
-/**
- * The whole architecture from a few settings.
- *
- * @throws ArgumentError naming the setting that cannot be
- */
-export function medMambaConfig({
-  variant = "tiny",
-  device: _,
-  precision: __,
-  ...settings
-}: MedMambaOptions = {}): MedMambaConfig {
-  if (!(variant in variants)) {
-    throw new ArgumentError(
-      `there is no variant "${variant}": choose from ${Object.keys(variants).join(", ")}.`,
-    );
-  }
-  const defaults = { dState: 16, patchSize: 4, inChannels: 3, numClasses: 6, dropPathRate: 0.1 };
-  const given = Object.entries(settings).filter(([, value]) => value !== undefined);
-  const config: MedMambaConfig = { ...variants[variant], ...defaults, ...Object.fromEntries(given) };
-  const { depths, dims, dropPathRate, ...counts } = config;
-  for (const [name, value] of Object.entries(counts)) {
-    if (!Number.isInteger(value) || value < 1)
-      throw new ArgumentError(`${name} ${value} is not a positive integer.`);
-  }
-  if (depths.length !== dims.length || depths.length === 0) {
-    throw new ArgumentError(`depths [${depths}] and dims [${dims}] need one entry for each stage.`);
-  }
-  if (depths.some((depth) => !Number.isInteger(depth) || depth < 0)) {
-    throw new ArgumentError(`depths [${depths}] are not non-negative integers.`);
-  }
-  const doubling = dims.every((dim, i) => i === 0 || dim === 2 * (dims[i - 1] ?? 0));
-  if (!doubling || dims.some((dim) => !Number.isInteger(dim) || dim < 2 || dim % 2 !== 0)) {
-    throw new ArgumentError(
-      `dims [${dims}] must be even, each twice the one before: patch merging doubles them.`,
-    );
-  }
-  if (!(dropPathRate >= 0 && dropPathRate < 1))
-    throw new ArgumentError(`dropPathRate ${dropPathRate} is not in [0, 1).`);
-  return config;
-}
+import { type MedMambaConfig, type MedMambaOptions, medMambaConfig } from "./config.js";
+import type { Activation, ImageClassifier, PredictOptions } from "./image-classifier.js";
 
 /**
  * Modules one after another, each result disposed as soon as the next is queued: a prediction holds one activation at a
  * time, however deep the network is. What a training needs again, the tape holds by itself. `x` stays the caller's.
  */
-function chain(modules: readonly (Module & { forward(x: Tensor): Tensor })[], x: Tensor): Tensor {
+function chain(modules: readonly Layer[], x: Tensor): Tensor {
   let y = x;
   for (const module of modules) {
     const next = module.forward(y);
@@ -123,20 +28,22 @@ function chain(modules: readonly (Module & { forward(x: Tensor): Tensor })[], x:
   return y;
 }
 
+type Layer = Module & { forward(x: Tensor): Tensor };
+
 /** One resolution: blocks, then patch merging (not after the last stage). */
 class Stage extends Module {
-  readonly #blocks: ModuleList<SSConvSSM>;
-  readonly #downsample: PatchMerging | undefined;
+  readonly blocks: readonly Layer[];
+  readonly merging: PatchMerging | undefined;
 
   constructor(dim: number, dState: number, rates: readonly number[], last: boolean, device: Device) {
     super();
     const blocks = rates.map((dropPathRate) => new SSConvSSM(dim, { dState, dropPathRate, device }));
-    this.#blocks = this.child("blocks", new ModuleList(blocks));
-    this.#downsample = last ? undefined : this.child("downsample", new PatchMerging(dim, { device }));
+    this.blocks = this.child("blocks", new ModuleList(blocks)).items;
+    this.merging = last ? undefined : this.child("downsample", new PatchMerging(dim, { device }));
   }
 
   override forward(x: Tensor): Tensor {
-    return chain([...this.#blocks.items, ...(this.#downsample ? [this.#downsample] : [])], x);
+    return chain([...this.blocks, ...(this.merging ? [this.merging] : [])], x);
   }
 }
 
@@ -147,12 +54,13 @@ class Stage extends Module {
  *
  * @throws ArgumentError for a setting that cannot be, DeviceError if the device is not usable or lacks the precision
  */
-export class MedMamba extends Module {
+export class MedMamba extends Module implements ImageClassifier {
   /** The architecture, with all defaults filled in. */
   readonly config: Readonly<MedMambaConfig>;
   readonly #patchEmbed: PatchEmbed;
   readonly #layers: ModuleList<Stage>;
   readonly #head: Linear;
+  #activation: Activation = softmax;
   #prediction: GraphedFunction;
 
   constructor(options: MedMambaOptions = {}) {
@@ -184,11 +92,29 @@ export class MedMamba extends Module {
   }
 
   /**
-   * Activation checkpointing: keep only the blocks' inputs for backward, which computes each block again. For large
-   * images and batches: far less memory for one more forward pass, and the same bits. Default false.
+   * Whether backward computes each block again from its input, which is then all that is kept of it (activation
+   * checkpointing). For large images and batches: far less memory for one more forward pass, and the same bits. Default
+   * false.
    */
+  get recompute(): boolean {
+    return this.#blocks().some((block) => block.recompute);
+  }
+
+  set recompute(recompute: boolean) {
+    for (const block of this.#blocks()) block.recompute = recompute;
+  }
+
+  #blocks(): SSConvSSM[] {
+    return [...this.modules()].filter((module) => module instanceof SSConvSSM);
+  }
+
+  /** @deprecated `recompute` */
+  get checkpointing(): boolean {
+    return this.recompute;
+  }
+
   set checkpointing(recompute: boolean) {
-    for (const module of this.modules()) if (module instanceof SSConvSSM) module.recompute = recompute;
+    this.recompute = recompute;
   }
 
   /**
@@ -197,41 +123,92 @@ export class MedMamba extends Module {
    * @throws ShapeError if the channels differ or the image is too small for the stages
    */
   override forward(images: Tensor): Tensor {
-    return tidy(() => this.#head.forward(globalAveragePool(this.#features(images))));
+    return tidy(() => this.logits(this.features(images)));
   }
 
   /**
-   * The last stage's features, before pooling.
+   * What the blocks of a stage make of images, before patches are merged for the next one: `logits` goes on from there.
    *
-   * @returns  (batch, height', width', dims.at(-1)), with height' = height / (patchSize * 2^(stages - 1))
+   * @param images  as for `forward`
+   * @param stage   from 0; default the last
+   * @returns       (batch, height', width', dims[stage]), with height' = height / (patchSize * 2^stage)
+   * @throws ShapeError as `forward`, ArgumentError if there is no such stage
    */
-  features(images: Tensor): Tensor {
-    return tidy(() => this.#features(images));
+  features(images: Tensor, { stage = this.#layers.items.length - 1 }: { stage?: number } = {}): Tensor {
+    this.#expectImages(images);
+    this.#expectStage("features", stage);
+    return tidy(() => chain([this.#patchEmbed, ...this.#path(-1, stage)], images));
+  }
+
+  /**
+   * From the features of a stage on to the end: `logits(features(images, { stage }), { from: stage })` is `forward(images)`,
+   * with the same bits.
+   *
+   * @param features  of `features`; they stay the caller's
+   * @param from      their stage, from 0; default the last
+   * @returns         (batch, numClasses)
+   * @throws ArgumentError if there is no such stage, ShapeError if the features are not of its channels
+   */
+  logits(features: Tensor, { from = this.#layers.items.length - 1 }: { from?: number } = {}): Tensor {
+    this.#expectStage("logits", from);
+    const channels = this.config.dims[from];
+    if (features.shape.length !== 4 || features.shape[3] !== channels) {
+      throw new ShapeError(
+        `logits: features are (${features.shape.join(", ")}), but (batch, height, width, ${channels}) is needed after stage ${from}.`,
+      );
+    }
+    const last = this.#layers.items.length - 1;
+    return tidy(() => this.#head.forward(globalAveragePool(chain(this.#path(from, last), features))));
+  }
+
+  /** The modules between the blocks of one stage (-1: the patches) and those of another, these included. */
+  #path(after: number, stage: number): Layer[] {
+    return this.#layers.items.slice(after + 1, stage + 1).flatMap(({ blocks }, i) => {
+      const merging = this.#layers.items[after + i]?.merging;
+      return merging ? [merging, ...blocks] : blocks;
+    });
+  }
+
+  #expectStage(operation: string, stage: number): void {
+    const count = this.#layers.items.length;
+    if (!Number.isInteger(stage) || stage < 0 || stage >= count)
+      throw new ArgumentError(`${operation}: there is no stage ${stage}; they are 0 to ${count - 1}.`);
   }
 
   /**
    * Class probabilities in evaluation mode, without gradient.
    *
-   * @param images  as for `forward`
-   * @returns       (batch, numClasses), each row's sum is 1
+   * @param images      as for `forward`
+   * @param activation  logits -> probabilities; default softmax
+   * @returns           (batch, numClasses), with softmax each row's sum is 1
    * @throws ArgumentError in training mode
    * @throws ShapeError as `forward`
    */
-  predict(images: Tensor, { graphs = this.device.graphs }: PredictOptions = {}): Tensor {
+  predict(
+    images: Tensor,
+    {
+      graphs = this.device.graphs,
+      activation = softmax,
+    }: PredictOptions & {
+      /** Logits -> probabilities. */
+      activation?: Activation | undefined;
+    } = {},
+  ): Tensor {
     if (this.training)
       throw new ArgumentError(
         "predict: the model is in training mode; call eval() before, or use forward().",
       );
+    this.#activation = activation;
     return graphs ? this.#prediction.call(images) : this.#predict(images);
   }
 
   #predict(images: Tensor): Tensor {
-    return noGrad(() => tidy(() => softmax(this.forward(images))));
+    return noGrad(() => tidy(() => this.#activation(this.forward(images))));
   }
 
   #graphedPrediction(): GraphedFunction {
     return new GraphedFunction(this.device, (images) => this.#predict(images), {
-      dependencies: () => this.#memoryOfWeights(),
+      dependencies: () => this.#dependencies(),
     });
   }
 
@@ -242,10 +219,10 @@ export class MedMamba extends Module {
     return this;
   }
 
-  /** Captured predictions read this memory, and no other: weights that change within it stay theirs. */
-  #memoryOfWeights(): unknown[] {
+  /** Captured predictions read this memory, and no other, and end with this activation. */
+  #dependencies(): unknown[] {
     const modes = [...this.modules()].map((module) => module.training);
-    return [...Object.values(this.stateDict()).map((tensor) => tensor.handle), ...modes];
+    return [this.#activation, ...Object.values(this.stateDict()).map((tensor) => tensor.handle), ...modes];
   }
 
   /** Gives the memory of captured predictions back; the next ones start anew. After an error of a prediction, too. */
@@ -263,7 +240,7 @@ export class MedMamba extends Module {
     super.dispose();
   }
 
-  #features(images: Tensor): Tensor {
+  #expectImages(images: Tensor): void {
     const { inChannels, patchSize, dims } = this.config;
     const [, channels, height = 0, width = 0] = images.shape;
     if (images.shape.length !== 4 || channels !== inChannels) {
@@ -277,9 +254,5 @@ export class MedMamba extends Module {
         `MedMamba: images of ${height} x ${width} are too small; this model needs ${smallest} x ${smallest}.`,
       );
     }
-    const patches = this.#patchEmbed.forward(images);
-    const features = chain(this.#layers.items, patches);
-    if (features !== patches) patches.dispose();
-    return features;
   }
 }

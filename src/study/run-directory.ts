@@ -2,7 +2,7 @@
 import { existsSync, statSync } from "node:fs";
 import { mkdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { CommandError, UsageError } from "../cli/console/failure.js";
+import { ArgumentError, StudyError } from "../errors.js";
 import { packageVersion } from "../native/package-version.js";
 import { reportFiles } from "../reports/evaluation-report.js";
 import { replaceText } from "../weights/atomic-file.js";
@@ -26,23 +26,23 @@ export interface RunStart {
 /**
  * Decides how a run starts in `directory`, and changes nothing there yet.
  *
- * @throws UsageError if options contradict each other or, when resuming, the run's own
- * @throws CommandError if a run is there that was not asked for, or none that was
+ * @throws ArgumentError if options contradict each other or, when resuming, the run's own
+ * @throws StudyError if a run is there that was not asked for, or none that was
  */
 export async function planStart(
   directory: string,
   options: RunOptions,
   { resume = false, overwrite = false }: { resume?: boolean | undefined; overwrite?: boolean | undefined },
 ): Promise<RunStart> {
-  if (resume && overwrite) throw new UsageError("--resume and --overwrite exclude each other.");
+  if (resume && overwrite) throw new ArgumentError("--resume and --overwrite exclude each other.");
   if (resume) return planResume(directory, options);
   const plan = planRun(options);
   if (existsSync(directory) && !statSync(directory).isDirectory()) {
-    throw new CommandError(`${directory} is a file: choose a folder with --out.`);
+    throw new StudyError(`${directory} is a file: choose a folder with --out.`);
   }
   const present = [runFiles.best, runFiles.last].find((file) => existsSync(join(directory, file)));
   if (present !== undefined && !overwrite) {
-    throw new CommandError(
+    throw new StudyError(
       `${directory} holds a run already (${present}): go on with it by --resume, replace it by --overwrite, or choose another --out.`,
     );
   }
@@ -64,11 +64,17 @@ async function planResume(directory: string, options: RunOptions): Promise<RunSt
   const plan = await readPlan(directory);
   const differing = contradictions(options, plan);
   if (differing.length > 0) {
-    throw new UsageError(
+    throw new ArgumentError(
       `the run in ${directory} was begun with other settings than ${differing.join(", ")}: leave that out to resume, or begin a run in another --out.`,
     );
   }
   return { directory, plan, resume: existsSync(join(directory, runFiles.last)) };
+}
+
+/** `run.json`; 0.1.0 called `recompute` by another name. */
+interface SavedPlan extends RunPlan {
+  readonly version: string;
+  readonly checkpointing?: boolean;
 }
 
 async function readPlan(directory: string): Promise<RunPlan> {
@@ -78,12 +84,12 @@ async function readPlan(directory: string): Promise<RunPlan> {
     text = await readFile(path, "utf8");
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
-    throw new CommandError(`${directory} holds no run to resume: there is no ${path}.`, { cause: error });
+    throw new StudyError(`${directory} holds no run to resume: there is no ${path}.`, { cause: error });
   }
   try {
-    const { version: _, ...plan } = JSON.parse(text) as RunPlan & { version: string };
-    return planRun({}, plan);
+    const { version: _, checkpointing, ...plan } = JSON.parse(text) as SavedPlan;
+    return planRun({}, { ...plan, recompute: plan.recompute ?? checkpointing ?? false });
   } catch (error) {
-    throw new CommandError(`${path} is damaged: ${(error as Error).message}`, { cause: error });
+    throw new StudyError(`${path} is damaged: ${(error as Error).message}`, { cause: error });
   }
 }

@@ -1,58 +1,36 @@
 /**
- * Everything that decides the outcome of a training run, resolved from options and defaults: plain JSON, kept as
- * `run.json` in the run's folder, so that `--resume` needs no option repeated and can tell which one contradicts.
+ * Everything that decides the outcome of a training run, resolved from flags and defaults: plain JSON, kept as `run.json` in
+ * the run's folder, so that `--resume` needs no flag repeated and can tell which one contradicts.
+ *
+ * A plan has sections, each with a table of settings; what flags there are follows from the tables.
  */
 import { resolve } from "node:path";
-import { asUsage, UsageError } from "../cli/console/failure.js";
-import { defined } from "../cli/console/options.js";
-import { augmentations } from "../data/augmentation.js";
-import { definePreprocessing, type Preprocessing, type Resize, type SplitOptions } from "../data/index.js";
-import { type MedMambaConfig, medMambaConfig, type Variant, variants } from "../models/medmamba.js";
-import type { Precision } from "../tensor/device.js";
-import { type Monitor, type TrainingSettings, trainingSettings } from "../training/settings.js";
+import { definePreprocessing, type Preprocessing, preprocessingRows } from "../data/preprocessing.js";
+import type { SplitOptions } from "../data/splitting/stratified.js";
+import { ArgumentError } from "../errors.js";
+import { type MedMambaConfig, medMambaConfig, modelRows, variantFlag } from "../models/config.js";
+import { type Flag, flagName, flagsOf, isNegative } from "../settings/flags.js";
+import { countOrZero, fraction, numbers, type Settings } from "../settings/kind.js";
+import { complete, setting, unknownName } from "../settings/table.js";
+import {
+  type ExecutionSettings,
+  executionRows,
+  type TrainingSettings,
+  trainingRows,
+  trainingSettings,
+} from "../training/settings.js";
 
-/** What the command line can say about a run; undefined where it says nothing. */
+/** What a command line or a program says about a run, by the names of flags ("batchSize"); undefined where it says nothing. */
 export interface RunOptions {
-  data?: string;
-  init?: string;
-  variant?: Variant;
-  depths?: number[];
-  dims?: number[];
-  dState?: number;
-  patchSize?: number;
-  dropPath?: number;
-  imageSize?: number;
-  channels?: 1 | 3;
-  resize?: Resize;
-  mean?: number[];
-  std?: number[];
-  /** Percent for train, val and test. */
-  split?: readonly number[];
-  epochs?: number;
-  batchSize?: number;
-  lr?: number;
-  warmupEpochs?: number;
-  schedule?: TrainingSettings["schedule"];
-  weightDecay?: number;
-  labelSmoothing?: number;
-  classWeights?: TrainingSettings["classWeights"];
-  augmentation?: keyof typeof augmentations;
-  rotation?: number;
-  /** `--no-flip` makes it false; true says nothing. */
-  flip?: boolean;
-  cropScale?: number;
-  averageDecay?: number;
-  maxGradNorm?: number;
-  monitor?: Monitor;
-  patience?: number;
-  seed?: number;
-  precision?: Precision;
-  saveEvery?: number;
-  checkpointing?: boolean;
-  graphs?: boolean;
+  /** Path of the data set. */
+  readonly data?: string | undefined;
+  /** Path of weights to start from. */
+  readonly init?: string | undefined;
+  readonly [flag: string]: unknown;
 }
 
-export interface RunPlan {
+/** A run, settled. */
+export interface RunPlan extends ExecutionSettings {
   /** Absolute path of the data set. */
   readonly data: string;
   /** Absolute path of the weights to start from. */
@@ -63,105 +41,124 @@ export interface RunPlan {
   /** How images are divided that the data set does not divide itself. */
   readonly split: SplitOptions;
   readonly settings: TrainingSettings;
-  readonly saveEvery: number;
-  readonly checkpointing: boolean;
-  readonly graphs: boolean;
 }
+
+/** The division does not follow the training's seed, so that runs of other seeds are tested on the same images. */
+const splitRows = {
+  validationFraction: setting({ kind: fraction, default: 0.15, words: "part of the images to validate on" }),
+  testFraction: setting({ kind: fraction, default: 0.15, words: "part of the images to test on" }),
+  seed: setting({ kind: countOrZero, default: 0, words: "of the division" }),
+};
+
+const splitFlag: Flag = {
+  flag: "--split <percentages>",
+  words: "train, val, test of a data set that is not divided (default: 70,15,15)",
+  kind: numbers(
+    "three percentages that add up to 100",
+    "three percentages that add up to 100, such as 70,15,15",
+    (values) =>
+      values.length === 3 &&
+      values.every((value) => value >= 0) &&
+      Math.abs(values.reduce((total, value) => total + value, 0) - 100) < 1e-9,
+  ),
+  change: (settings, percentages) => {
+    const [, validation = 0, test = 0] = percentages as readonly number[];
+    return { ...settings, validationFraction: validation / 100, testFraction: test / 100 };
+  },
+};
+
+/** Statistics belong to channels: other channels start from the defaults again. */
+const preprocessingFlags = flagsOf(preprocessingRows).map((flag): Flag => {
+  if (flagName(flag.flag) !== "channels") return flag;
+  const change = (settings: Settings, channels: unknown) =>
+    settings.channels === channels ? settings : { ...settings, channels, mean: undefined, std: undefined };
+  return { ...flag, change };
+});
+
+/** Flags by the section of the plan that they change. */
+export const runFlags = {
+  model: [variantFlag, ...flagsOf(modelRows)],
+  preprocessing: preprocessingFlags,
+  split: [splitFlag],
+  settings: flagsOf(trainingRows),
+  execution: flagsOf(executionRows),
+} as const satisfies Record<string, readonly Flag[]>;
 
 /**
  * The plan that options make, over the plan of an earlier run if there is one.
  *
- * @throws UsageError naming what cannot be
+ * @throws ArgumentError naming what cannot be, and the nearest flag to one that there is not
  */
 export function planRun(options: RunOptions, base?: RunPlan): RunPlan {
-  const data = options.data === undefined ? base?.data : resolve(options.data);
-  if (data === undefined) throw new UsageError("option --data is missing: which images should be learned?");
-  const init = options.init === undefined ? base?.init : resolve(options.init);
-  return asUsage(() => {
-    const model = planModel(options, base?.model);
-    const preprocessing = planPreprocessing(options, base?.preprocessing);
-    const smallest = model.patchSize * 2 ** (model.dims.length - 1);
-    if (preprocessing.imageSize < smallest) {
-      throw new UsageError(
-        `--image-size ${preprocessing.imageSize} is too small for this model: it needs ${smallest} or more.`,
-      );
-    }
-    const settings = planSettings(options, base?.settings);
-    return {
-      data,
-      ...(init !== undefined && { init }),
-      model,
-      preprocessing,
-      split: options.split ? planSplit(options.split) : (base?.split ?? planSplit([70, 15, 15])),
-      settings,
-      saveEvery: options.saveEvery ?? base?.saveEvery ?? 0,
-      checkpointing: options.checkpointing ?? base?.checkpointing ?? false,
-      graphs: options.graphs ?? base?.graphs ?? false,
-    };
-  });
-}
-
-/** The options, as they are written, that would make another run of this plan. */
-export function contradictions(options: RunOptions, plan: RunPlan): string[] {
-  const given = Object.entries(options).filter(
-    ([name, value]) => value !== undefined && !(name === "flip" && value),
-  );
-  const before = JSON.stringify(plan);
-  const differing = given.filter(
-    ([name, value]) => JSON.stringify(planRun({ [name]: value }, plan)) !== before,
-  );
-  return differing.map(([name, value]) =>
-    name === "flip" ? "--no-flip" : `--${hyphenated(name)} ${String(value)}`,
-  );
-}
-
-function planModel(options: RunOptions, base?: RunPlan["model"]): RunPlan["model"] {
-  const { variant, depths, dims, dState, patchSize, dropPath: dropPathRate } = options;
-  const named = variant && variants[variant];
-  const {
-    numClasses: _,
-    inChannels: __,
-    ...model
-  } = medMambaConfig({
-    ...base,
-    ...named,
-    ...defined({ depths, dims, dState, patchSize, dropPathRate }),
-  });
-  return model;
-}
-
-function planPreprocessing(options: RunOptions, base?: Preprocessing): Preprocessing {
-  const { imageSize, channels, resize, mean, std } = options;
-  // Statistics belong to channels: other channels start from the defaults again.
-  const kept =
-    base && channels !== undefined && channels !== base.channels ? { mean: undefined, std: undefined } : {};
-  return definePreprocessing({
-    ...defined({ ...base, ...kept }),
-    ...defined({ imageSize, channels, resize, mean, std }),
-  });
-}
-
-/** The division does not follow the training's seed, so that runs of other seeds are tested on the same images. */
-function planSplit([, validation = 0, test = 0]: readonly number[]): SplitOptions {
-  return { validationFraction: validation / 100, testFraction: test / 100, seed: 0 };
-}
-
-function planSettings(options: RunOptions, base?: TrainingSettings): TrainingSettings {
-  const { epochs, batchSize, lr, warmupEpochs, schedule, weightDecay, labelSmoothing, classWeights } =
-    options;
-  const { averageDecay, maxGradNorm, monitor, patience, seed, precision } = options;
-  const { augmentation: named, rotation, flip = true, cropScale } = options;
-  const augmentation = {
-    ...(named ? augmentations[named] : (base?.augmentation ?? augmentations.standard)),
-    ...defined({ rotation, scale: cropScale === undefined ? undefined : ([cropScale, 1] as const) }),
-    ...(flip ? {} : { horizontalFlip: 0, verticalFlip: 0 }),
+  const { data: givenData, init: givenInit, ...flags } = options;
+  expectKnownFlags(flags);
+  const data = givenData === undefined ? base?.data : resolve(givenData);
+  if (data === undefined)
+    throw new ArgumentError("option --data is missing: which images should be learned?");
+  const init = givenInit === undefined ? base?.init : resolve(givenInit);
+  const section = (name: keyof typeof runFlags, before: object = {}): Settings => {
+    const own: readonly Flag[] = runFlags[name];
+    return own.reduce<Settings>((settings, flag) => changed(settings, flag, flags), before as Settings);
   };
-  const rates = { epochs, batchSize, lr, warmupEpochs, schedule, weightDecay, labelSmoothing, classWeights };
-  return trainingSettings({
-    ...base,
-    ...defined({ ...rates, averageDecay, maxGradNorm, monitor, patience, seed, precision }),
-    augmentation,
-  });
+  const { numClasses: _, inChannels: __, ...model } = medMambaConfig(section("model", base?.model));
+  const preprocessing = definePreprocessing(section("preprocessing", base?.preprocessing));
+  const smallest = model.patchSize * 2 ** (model.dims.length - 1);
+  if (preprocessing.imageSize < smallest) {
+    throw new ArgumentError(
+      `--image-size ${preprocessing.imageSize} is too small for this model: it needs ${smallest} or more.`,
+    );
+  }
+  return {
+    data,
+    ...(init !== undefined && { init }),
+    model,
+    preprocessing,
+    split: complete("split", splitRows, section("split", base?.split)),
+    settings: trainingSettings(section("settings", base?.settings)),
+    ...complete("run", executionRows, section("execution", base && executionOf(base))),
+  };
 }
 
-const hyphenated = (name: string): string => name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+/** The flags, as they are written, that would make another run of this plan. */
+export function contradictions({ data, init, ...flags }: RunOptions, plan: RunPlan): string[] {
+  const before = JSON.stringify(plan);
+  const differs = (option: RunOptions) => JSON.stringify(planRun(option, plan)) !== before;
+  const paths = Object.entries({ data, init }).filter(
+    ([name, value]) => value !== undefined && differs({ [name]: value }),
+  );
+  const differing = Object.values(runFlags)
+    .flat()
+    .filter((flag) => isGiven(flag, flags) && differs({ [flagName(flag.flag)]: flags[flagName(flag.flag)] }));
+  return [
+    ...paths.map(([name, value]) => `--${name} ${value}`),
+    ...differing.map(({ flag }) => {
+      const [long] = flag.split(" ");
+      return flag.includes("<") ? `${long} ${String(flags[flagName(flag)])}` : `${long}`;
+    }),
+  ];
+}
+
+function changed(settings: Settings, flag: Flag, flags: Settings): Settings {
+  return isGiven(flag, flags) ? flag.change(settings, flags[flagName(flag.flag)]) : settings;
+}
+
+/** A flag that only takes away says nothing where it is not false. */
+function isGiven({ flag }: Flag, flags: Settings): boolean {
+  const value = flags[flagName(flag)];
+  return isNegative(flag) ? value === false : value !== undefined;
+}
+
+function expectKnownFlags(flags: Settings): void {
+  const known = Object.values(runFlags)
+    .flat()
+    .map(({ flag }) => flagName(flag));
+  for (const [name, value] of Object.entries(flags)) {
+    if (value !== undefined && !known.includes(name))
+      throw new ArgumentError(`run: ${unknownName(name, ["data", "init", ...known])}`);
+  }
+}
+
+function executionOf(plan: RunPlan): ExecutionSettings {
+  const names = Object.keys(executionRows) as (keyof ExecutionSettings)[];
+  return Object.fromEntries(names.map((name) => [name, plan[name]])) as unknown as ExecutionSettings;
+}

@@ -1,5 +1,5 @@
 /** What a training run has achieved, epoch by epoch, and which epoch was best. */
-import type { ClassificationMetrics } from "../metrics/classification.js";
+import type { TaskScores } from "../tasks/task.js";
 import type { Monitor } from "./settings.js";
 
 /** One epoch of the history, and one line of `metrics.jsonl`. */
@@ -22,7 +22,7 @@ export interface EpochRecord {
   readonly imagesPerSecond: number;
 }
 
-/** The validation scores that the history keeps; see `ClassificationMetrics`. */
+/** The validation scores that the history keeps; see the task's metrics. */
 export interface ValidationRecord {
   /** Cross-entropy in nats. */
   readonly loss: number;
@@ -37,13 +37,13 @@ export interface ValidationRecord {
 }
 
 /** The part of the metrics that the history keeps. */
-export function summarise({
+export function summarize({
   crossEntropy: loss,
   accuracy,
   balancedAccuracy,
   auc,
   macroF1,
-}: ClassificationMetrics): ValidationRecord {
+}: TaskScores): ValidationRecord {
   return { loss, accuracy, balancedAccuracy, auc, macroF1 };
 }
 

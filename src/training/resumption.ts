@@ -4,9 +4,9 @@
  */
 import { crc32 } from "node:zlib";
 import { type CheckpointDescription, loadWeights, saveCheckpoint } from "../checkpoints/checkpoint.js";
-import type { Dataset, Preprocessing } from "../data/index.js";
-import { TrainingError } from "../errors.js";
-import type { MedMamba } from "../models/medmamba.js";
+import { type Dataset, definePreprocessing, type Preprocessing } from "../data/index.js";
+import { ArgumentError, TrainingError } from "../errors.js";
+import type { ImageClassifier } from "../models/image-classifier.js";
 import { tidy } from "../tensor/scope.js";
 import { Tensor } from "../tensor/tensor.js";
 import { removeAbandoned } from "../weights/atomic-file.js";
@@ -14,7 +14,7 @@ import type { EpochRecord } from "./history.js";
 import type { MovingAverage } from "./moving-average.js";
 import type { AdamW } from "./optimizer.js";
 import type { Plateau } from "./schedule.js";
-import type { TrainingSettings } from "./settings.js";
+import { type TrainingSettings, trainingSettings } from "./settings.js";
 
 /** What tells one training set from another without a look at its images; plain JSON. */
 export interface DataIdentity {
@@ -45,7 +45,7 @@ export interface Progress {
 
 /** What of a run is saved and restored. */
 export interface RunParts {
-  readonly model: MedMamba;
+  readonly model: ImageClassifier;
   readonly optimizer: AdamW;
   readonly average: MovingAverage | undefined;
   readonly plateau: Plateau | undefined;
@@ -58,7 +58,7 @@ export function identityOf({ length, classes, labels, preprocessing }: Dataset):
 }
 
 /** Whether all weights and running statistics are finite numbers: the device adds up their squares. */
-export async function hasFiniteState(model: MedMamba): Promise<boolean> {
+export async function hasFiniteState(model: ImageClassifier): Promise<boolean> {
   const gradients = Object.values(model.stateDict()).filter(({ dtype }) => dtype === "float32");
   const { device } = model;
   const norm = tidy(() => {
@@ -104,17 +104,36 @@ export async function restoreRun(path: string, run: RunParts): Promise<void> {
   } finally {
     for (const saved of Object.values(tensors)) saved.dispose();
   }
-  Object.assign(run.progress, progress);
+  const { settings, data } = run.progress;
+  Object.assign(run.progress, progress, { settings, data });
 }
 
-function expectSame(path: string, saved: Progress, now: Progress): void {
+/** What was saved passes through today's defaults first: settings that came later were at their defaults then. */
+function expectSame(path: string, { settings, data }: Progress, now: Progress): void {
+  const saved = completed(path, () => ({
+    settings: trainingSettings(settings),
+    data: { ...data, preprocessing: definePreprocessing(data.preprocessing) },
+  }));
   for (const part of ["settings", "data"] as const) {
-    const differing = differences(saved[part], now[part]);
+    const differing = differences<object>(saved[part], now[part]);
     if (differing.length > 0) {
       throw new TrainingError(
         `${path} was written with other ${part} (${differing.join("; ")}): resume with the same.`,
       );
     }
+  }
+}
+
+/** @throws TrainingError for settings that this version does not know */
+function completed<T>(path: string, complete: () => T): T {
+  try {
+    return complete();
+  } catch (error) {
+    if (!(error instanceof ArgumentError)) throw error;
+    throw new TrainingError(
+      `${path} was written by another version of this package (${error.message.replace(/\.$/, "")}): resume with that one.`,
+      { cause: error },
+    );
   }
 }
 

@@ -1,112 +1,271 @@
-/** What a training run is told: everything that decides its outcome, as plain JSON, with defaults. */
-import { type Augmentation, augmentations, countLabels, type Dataset } from "../data/index.js";
+/**
+ * What a training run is told: everything that decides its outcome, as plain JSON, and how it is carried out, which changes
+ * no bit of it. A row of these tables is all that a new option needs beside its use.
+ */
+import { type Augmentation, augmentations, checkAugmentation } from "../data/augmentation.js";
+import { countLabels, type Dataset } from "../data/dataset.js";
 import { ArgumentError } from "../errors.js";
-import { type Precision, precisions } from "../tensor/device.js";
+import {
+  count,
+  countOrZero,
+  fraction,
+  fractionBelowOne,
+  type Kind,
+  nonNegative,
+  number,
+  oneOf,
+  optional,
+  positive,
+  seed,
+  toggle,
+} from "../settings/kind.js";
+import { complete, setting, type ValuesOf } from "../settings/table.js";
+import { precisions } from "../tensor/device.js";
 import { type Plateau, type Schedule, stepDecay, warmupCosine } from "./schedule.js";
 
 /** Which validation measure decides what is best: the area under the ROC curve, accuracies, or the loss. */
 export type Monitor = "auc" | "accuracy" | "balancedAccuracy" | "loss";
 
+/** "auto", "balanced", "none", or a factor for each class. */
+export type ClassWeights = "auto" | "balanced" | "none" | readonly number[];
+
+const classWeights: Kind<ClassWeights> = {
+  range: "auto, balanced, none, or positive numbers",
+  written: "auto, balanced, none, or positive numbers with commas between",
+  holds: (value) =>
+    ["auto", "balanced", "none"].includes(value as string) ||
+    (Array.isArray(value) && value.length > 0 && value.every((factor) => positive.holds(factor, {}))),
+  parse: (text) =>
+    classWeights.holds(text, {})
+      ? (text as ClassWeights)
+      : text.split(",").map((part) => (part.trim() === "" ? Number.NaN : Number(part))),
+};
+
+const augmentation: Kind<Augmentation> = {
+  range: "ranges as `data.augmentations` has them",
+  holds: (value) => {
+    checkAugmentation(value as Augmentation);
+    return true;
+  },
+  parse: () => undefined,
+};
+
 /** Everything that decides the outcome of a training, apart from model and data. */
-export interface TrainingSettings {
+export const trainingRows = {
   /** Passes over the training images; default 30. */
-  epochs: number;
-  /** Images of one step; default 32. */
-  batchSize: number;
+  epochs: setting({
+    kind: count,
+    default: 30,
+    flag: "--epochs <count>",
+    words: "passes over the images",
+    alsoKnownAs: ["numEpochs", "maxEpochs"],
+  }),
+  /** Images of one step of the optimiser; default 32. */
+  batchSize: setting({
+    kind: count,
+    default: 32,
+    flag: "--batch-size <count>",
+    words: "images in a training step",
+    alsoKnownAs: ["batch"],
+  }),
+  /**
+   * Passes that a step's batch is divided into: less memory, and the same step but for what depends on the images that pass
+   * together, BatchNorm's statistics and the draws of DropPath; default 1.
+   */
+  accumulate: setting({
+    kind: count,
+    default: 1,
+    flag: "--accumulate <count>",
+    words: "passes that a step's batch is divided into: less memory",
+    alsoKnownAs: ["accumulationSteps", "gradientAccumulation"],
+  }),
   /** Highest learning rate; default 5e-4. */
-  lr: number;
+  lr: setting({
+    kind: positive,
+    default: 5e-4,
+    flag: "--lr <rate>",
+    words: "learning rate, after the warm-up",
+    alsoKnownAs: ["learningRate", "rate"],
+  }),
   /** Learning rate at the end of the cosine, as a fraction of `lr`; default 0.01. */
-  minLrFraction: number;
+  minLrFraction: setting({
+    kind: fraction,
+    default: 0.01,
+    words: "learning rate at the end of the cosine, as a part of the highest",
+  }),
   /** Epochs of linear growth from 0; default a tenth of all, at most 5. */
-  warmupEpochs: number;
-  /** "cosine"; "step": a tenth after each third of the epochs; "plateau": a tenth when validation stalls. */
-  schedule: "cosine" | "step" | "plateau";
+  warmupEpochs: setting({
+    kind: number(
+      "from 0 to below epochs",
+      (value, { epochs }) => value >= 0 && (epochs === undefined || value < Number(epochs)),
+    ),
+    default: ({ epochs }) => Math.min(5, Number(epochs) / 10),
+    flag: "--warmup-epochs <count>",
+    words: "the rate rises from 0 over these",
+    defaultWords: "a tenth, at most 5",
+    alsoKnownAs: ["warmup"],
+  }),
+  /** "cosine" (default); "step": a tenth after each third of the epochs; "plateau": a tenth when validation stalls. */
+  schedule: setting({
+    kind: oneOf(["cosine", "step", "plateau"]),
+    default: "cosine",
+    flag: "--schedule <name>",
+    words: "how the rate falls after that",
+    alsoKnownAs: ["scheduler", "lrSchedule"],
+  }),
   /** Decoupled weight decay of AdamW, on matrices and kernels only; default 0.05. */
-  weightDecay: number;
-  /** Default 0.05. */
-  labelSmoothing: number;
+  weightDecay: setting({
+    kind: nonNegative,
+    default: 0.05,
+    flag: "--weight-decay <rate>",
+    words: "weight decay of AdamW",
+    alsoKnownAs: ["wd", "decay"],
+  }),
+  /** Share of the target that is spread evenly over all classes; default 0.05. */
+  labelSmoothing: setting({
+    kind: fractionBelowOne,
+    default: 0.05,
+    flag: "--label-smoothing <part>",
+    words: "share of the target spread over all classes",
+    alsoKnownAs: ["smoothing"],
+  }),
   /**
    * Factor of each class in the loss. "balanced": inverse to its frequency; "none"; default "auto": balanced where the
    * largest class has more than 1.5 times the images of the smallest.
    */
-  classWeights: "auto" | "balanced" | "none" | readonly number[];
+  classWeights: setting({
+    kind: classWeights,
+    default: "auto",
+    flag: "--class-weights <how>",
+    words: "auto (balanced if classes are unequal), balanced, none, or a factor for each class: 1,2.5",
+  }),
   /** Random changes of the training images; default `augmentations.standard`. */
-  augmentation: Augmentation;
+  augmentation: setting({
+    kind: augmentation,
+    default: augmentations.standard,
+    words: "random changes of training images",
+    parts: [
+      {
+        flag: "--augmentation <name>",
+        kind: oneOf(["standard", "none"]),
+        words: "random changes of training images",
+        defaultWords: "standard",
+        apply: (_, name: keyof typeof augmentations) => augmentations[name],
+      },
+      {
+        flag: "--rotation <degrees>",
+        kind: number("from 0 to 180", (value) => value >= 0 && value <= 180),
+        words: "largest random rotation, either way",
+        defaultWords: String(augmentations.standard.rotation),
+        apply: (before, rotation: number) => ({ ...before, rotation }),
+      },
+      {
+        flag: "--no-flip",
+        kind: toggle,
+        words: "never mirror images: for findings whose side matters",
+        apply: (before) => ({ ...before, horizontalFlip: 0, verticalFlip: 0 }),
+      },
+      {
+        flag: "--crop-scale <part>",
+        kind: number("above 0, at most 1", (value) => value > 0 && value <= 1),
+        words: "random crops keep at least this part of the area",
+        defaultWords: String(augmentations.standard.scale[0]),
+        apply: (before, part: number) => ({ ...before, scale: [part, 1] as const }),
+      },
+    ],
+  }),
   /** Decay of the moving average of weights that is evaluated and saved as best; 0 for none; default 0.998. */
-  averageDecay: number;
+  averageDecay: setting({
+    kind: fractionBelowOne,
+    default: 0.998,
+    flag: "--average-decay <rate>",
+    words: "of the moving average of weights that is judged and saved; 0 for none",
+    alsoKnownAs: ["ema", "emaDecay"],
+  }),
   /** Largest norm of the gradient; 0 for no limit; default 5. */
-  maxGradNorm: number;
+  maxGradNorm: setting({
+    kind: nonNegative,
+    default: 5,
+    flag: "--max-grad-norm <norm>",
+    words: "clip gradients to this norm; 0 for no limit",
+    alsoKnownAs: ["clipGradNorm", "gradientClip"],
+  }),
   /** Of shuffling, augmentation and DropPath; default 0. */
-  seed: number;
-  /** Default "auc". */
-  monitor: Monitor;
+  seed: setting({
+    kind: seed,
+    default: 0,
+    flag: "--seed <number>",
+    words: "of initial weights, order and augmentation",
+  }),
+  /** Which validation score decides what is best; default "auc". */
+  monitor: setting({
+    kind: oneOf(["auc", "accuracy", "balancedAccuracy", "loss"]),
+    default: "auc",
+    flag: "--monitor <score>",
+    words: "validation score that decides which epoch is best",
+    alsoKnownAs: ["metric"],
+  }),
   /** Stop after so many epochs without improvement; 0 for never; default 0. */
-  patience: number;
+  patience: setting({
+    kind: countOrZero,
+    default: 0,
+    flag: "--patience <epochs>",
+    words: "stop when so many bring no better one; 0 for never",
+    alsoKnownAs: ["earlyStopping"],
+  }),
   /** How matrix products and convolutions multiply; default: as the model's device does. */
-  precision: Precision | undefined;
-}
+  precision: setting({
+    kind: optional(oneOf(precisions)),
+    default: undefined,
+    flag: "--precision <name>",
+    words: "how products are computed",
+    defaultWords: "bf16 on a GPU, else float32",
+  }),
+};
+
+/** Everything that decides the outcome of a training, apart from model and data. */
+export type TrainingSettings = ValuesOf<typeof trainingRows>;
+
+/** How a training is carried out: with the same bits, whatever these say. */
+export const executionRows = {
+  /** Also save `last.safetensors` every so many steps; default 0: after each epoch only. */
+  saveEvery: setting({
+    kind: countOrZero,
+    default: 0,
+    flag: "--save-every <steps>",
+    words: "save within epochs too, so often; 0 for no",
+  }),
+  /** Compute blocks again in backward instead of keeping their results; see `MedMamba.recompute`. Default false. */
+  recompute: setting({
+    kind: toggle,
+    default: false,
+    flag: "--recompute",
+    words: "less memory for more time: compute blocks again in backward",
+    alsoKnownAs: ["gradientCheckpointing"],
+  }),
+  /**
+   * Launch a whole step (forward, loss, backward, clipping, AdamW, averages) as one graph from the third on; see
+   * `captureGraph`. Default false: graphs keep their memory reserved, beside what validation needs.
+   */
+  graphs: setting({
+    kind: toggle,
+    default: false,
+    flag: "--graphs",
+    words: "launch each step as one CUDA graph: less of the processor's time",
+    alsoKnownAs: ["cudaGraphs"],
+  }),
+};
+
+/** How a training is carried out. */
+export type ExecutionSettings = ValuesOf<typeof executionRows>;
 
 /**
  * Settings with their defaults.
  *
- * @throws ArgumentError naming the setting that is out of range
+ * @throws ArgumentError naming the setting that is out of range, or the nearest one to a name that is none
  */
 export function trainingSettings(given: Partial<TrainingSettings> = {}): TrainingSettings {
-  const epochs = given.epochs ?? 30;
-  const defaults: TrainingSettings = {
-    epochs,
-    batchSize: 32,
-    lr: 5e-4,
-    minLrFraction: 0.01,
-    warmupEpochs: Math.min(5, epochs / 10),
-    schedule: "cosine",
-    weightDecay: 0.05,
-    labelSmoothing: 0.05,
-    classWeights: "auto",
-    augmentation: augmentations.standard,
-    averageDecay: 0.998,
-    maxGradNorm: 5,
-    seed: 0,
-    monitor: "auc",
-    patience: 0,
-    precision: undefined,
-  };
-  const settings = { ...defaults };
-  for (const [name, value] of Object.entries(given))
-    if (value !== undefined) Object.assign(settings, { [name]: value });
-  const expect = (holds: boolean, name: keyof TrainingSettings, range: string) => {
-    if (!holds)
-      throw new ArgumentError(`training: ${name} ${JSON.stringify(settings[name])} must be ${range}.`);
-  };
-  const count = (value: number, least: number) => Number.isSafeInteger(value) && value >= least;
-  expect(count(settings.epochs, 1), "epochs", "a positive integer");
-  expect(count(settings.batchSize, 1), "batchSize", "a positive integer");
-  expect(count(settings.seed, 0), "seed", "an integer from 0 to 2^53 - 1");
-  expect(count(settings.patience, 0), "patience", "a non-negative integer");
-  expect(settings.lr > 0 && Number.isFinite(settings.lr), "lr", "a positive number");
-  expect(settings.minLrFraction >= 0 && settings.minLrFraction <= 1, "minLrFraction", "from 0 to 1");
-  expect(
-    settings.warmupEpochs >= 0 && settings.warmupEpochs < epochs,
-    "warmupEpochs",
-    "from 0 to below epochs",
-  );
-  expect(settings.weightDecay >= 0, "weightDecay", "0 or more");
-  expect(settings.labelSmoothing >= 0 && settings.labelSmoothing < 1, "labelSmoothing", "from 0 to below 1");
-  expect(settings.averageDecay >= 0 && settings.averageDecay < 1, "averageDecay", "from 0 to below 1");
-  expect(settings.maxGradNorm >= 0, "maxGradNorm", "0 or more");
-  expect(["cosine", "step", "plateau"].includes(settings.schedule), "schedule", "cosine, step or plateau");
-  expect(
-    ["auc", "accuracy", "balancedAccuracy", "loss"].includes(settings.monitor),
-    "monitor",
-    "auc, accuracy, balancedAccuracy or loss",
-  );
-  const { precision } = settings;
-  expect(
-    precision === undefined || precisions.includes(precision),
-    "precision",
-    `one of ${precisions.join(", ")}`,
-  );
-  return settings;
+  return complete("training", trainingRows, given);
 }
 
 /**

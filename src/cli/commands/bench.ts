@@ -6,7 +6,8 @@ import { type Pace, paces } from "../../benchmark/measure.js";
 import { profileTraining } from "../../benchmark/profile.js";
 import { allBenchmarks, type Benchmark, type Row, runBenchmark } from "../../benchmark/suite.js";
 import { OutOfMemoryError } from "../../errors.js";
-import { medMambaConfig, type Variant, variants } from "../../models/medmamba.js";
+import { medMambaConfig, type Variant, variants } from "../../models/config.js";
+import { number } from "../../settings/kind.js";
 import { type Device, openDevice, type Precision, precisions } from "../../tensor/device.js";
 import {
   counterpart,
@@ -19,7 +20,7 @@ import {
 } from "../console/bench-comparison.js";
 import { BenchTable, limitLines, profileLines } from "../console/bench-table.js";
 import { UsageError } from "../console/failure.js";
-import { type CommonOptions, counts, number, openDeviceOf, withCommonOptions } from "../console/options.js";
+import { type CommonOptions, counts, openDeviceOf, parserOf, withCommonOptions } from "../console/options.js";
 import { interruptible, Terminal } from "../console/terminal.js";
 
 interface BenchOptions extends Omit<CommonOptions, "precision"> {
@@ -82,7 +83,7 @@ export function addBench(program: Command): void {
     .option(
       "--image-size <pixels>",
       "side of the images",
-      number(isImageSize, "a whole number of 32 or more"),
+      parserOf(number("an integer of 32 or more", isImageSize)),
       224,
     )
     .option("--batch-size <list>", "images computed at once (default: 8, on a GPU 1,32,128)", counts)

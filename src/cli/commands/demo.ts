@@ -18,6 +18,7 @@ import {
   withCommonOptions,
 } from "../console/options.js";
 import { scoreLines } from "../console/score-lines.js";
+import { tellProgress } from "../console/study-progress.js";
 import { interruptible, Terminal } from "../console/terminal.js";
 import { columns, duration, shortPath } from "../console/wording.js";
 import { predictFiles, predictionLines } from "./predict.js";
@@ -71,7 +72,12 @@ async function run(options: DemoOptions): Promise<void> {
     await mkdir(data, { recursive: true });
     await writeDemoDataset(data, { seed, perClass: images, size: 64, signal });
     const start = await planStart(directory, { ...recipe, data, seed, epochs }, { overwrite: true });
-    const { result, checkpoint, verdict } = await carryOut(start, { device, terminal, signal });
+    const { result, checkpoint, verdict } = await carryOut(start, {
+      device,
+      signal,
+      onProgress: tellProgress(terminal, { chosen: true }),
+      shownPath: shortPath,
+    });
     if (result.stopped === "aborted" || !verdict)
       throw new CommandError("stopped; `medmamba demo` begins anew.");
     const { evaluation, threshold } = verdict;

@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import type { Limits } from "../../benchmark/limits.js";
 import type { Machine } from "../../benchmark/machine.js";
 import type { Row } from "../../benchmark/suite.js";
-import type { Variant } from "../../models/medmamba.js";
+import type { Variant } from "../../models/config.js";
 import type { Precision } from "../../tensor/device.js";
 import { CommandError } from "./failure.js";
 import { expectPath } from "./paths.js";

@@ -8,15 +8,9 @@ export class UsageError extends Error {}
 /** A command that cannot be done as asked, for a reason that its message tells in full; exit code 1. */
 export class CommandError extends Error {}
 
-/** Runs a check of options that throws ArgumentError, as wrong usage. */
-export function asUsage<T>(check: () => T): T {
-  try {
-    return check();
-  } catch (error) {
-    if (error instanceof ArgumentError) throw new UsageError(error.message, { cause: error });
-    throw error;
-  }
-}
+/** Whether what was asked for cannot be, rather than something having gone wrong on the way. */
+export const isUsage = (error: unknown): boolean =>
+  error instanceof UsageError || error instanceof ArgumentError;
 
 /** The sentence. Errors of the file system get the path and plain words, others have said it themselves. */
 export function explain(error: unknown): string {

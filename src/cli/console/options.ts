@@ -1,5 +1,8 @@
 /** Options that commands share, and the checks of values: what cannot be is refused before anything is done. */
 import { type Command, InvalidArgumentError, Option } from "commander";
+import type { Flag } from "../../settings/flags.js";
+import type { Kind } from "../../settings/kind.js";
+import * as kinds from "../../settings/kind.js";
 import { type Device, type Precision, precisions, resolveDevice, whyNotGpu } from "../../tensor/device.js";
 
 export interface CommonOptions {
@@ -48,56 +51,34 @@ export function openTrainingDevice(options: CommonOptions, planned: Precision | 
   return resolveDevice(device.name, "bf16");
 }
 
-/** The object without the fields that are undefined, so that it can be laid over another. */
-export function defined<T extends object>(fields: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
-  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as never;
-}
-
 /** "cuda-emulated", which tests have, is not offered. */
 function deviceName(text: string): string {
   if (/^(auto|cpu|cuda(-emulated)?(:\d+)?)$/.test(text)) return text;
   throw new InvalidArgumentError("Use auto, cpu, cuda or cuda:1, cuda:2, ...");
 }
 
-/** A check of an option's number. */
-export function number(holds: (value: number) => boolean, range: string): (text: string) => number {
+/** The option of a flag, whose values are read and checked as its kind says. */
+export function settingOption({ flag, words, kind }: Flag): Option {
+  const option = new Option(flag, words);
+  if (kind.choices) return option.choices([...kind.choices]);
+  return flag.includes("<") ? option.argParser(parserOf(kind)) : option;
+}
+
+/** A check of an option's text. */
+export function parserOf<T>(kind: Kind<T>): (text: string) => T {
   return (text) => {
-    const value = text.trim() === "" ? Number.NaN : Number(text);
-    if (Number.isFinite(value) && holds(value)) return value;
-    throw new InvalidArgumentError(`It has to be ${range}.`);
+    const value = kind.parse(text);
+    if (kind.holds(value, {})) return value as T;
+    throw new InvalidArgumentError(`It has to be ${kind.written ?? kind.range}.`);
   };
 }
 
-const whole = (least: number) => (value: number) => Number.isSafeInteger(value) && value >= least;
-
-export const count = number(whole(1), "a whole number of 1 or more");
-export const countOrZero = number(whole(0), "a whole number of 0 or more");
-export const positive = number((value) => value > 0, "a number above 0");
-export const nonNegative = number((value) => value >= 0, "a number of 0 or more");
-export const fractionBelowOne = number((value) => value >= 0 && value < 1, "a number from 0 to below 1");
-
-/** The numbers between commas; NaN where there is none. */
-const listed = (text: string): number[] =>
-  text.split(",").map((part) => (part.trim() === "" ? Number.NaN : Number(part)));
-
-/** Any numbers with commas between. */
-export function numbers(text: string): number[] {
-  const values = listed(text);
-  if (values.every(Number.isFinite)) return values;
-  throw new InvalidArgumentError("It has to be numbers with commas between, such as 0.485,0.456,0.406.");
-}
-
-/** Percentages for train, val and test. */
-export function percentages(text: string): number[] {
-  const values = listed(text);
-  const sum = values.reduce((total, value) => total + value, 0);
-  if (values.length === 3 && values.every((value) => value >= 0) && Math.abs(sum - 100) < 1e-9) return values;
-  throw new InvalidArgumentError("It has to be three percentages that add up to 100, such as 70,15,15.");
-}
+export const count = parserOf(kinds.count);
+export const countOrZero = parserOf(kinds.countOrZero);
 
 /** Numbers with commas between. */
-export function counts(text: string): number[] {
-  const values = listed(text);
-  if (values.every(whole(1))) return values;
-  throw new InvalidArgumentError("It has to be whole numbers with commas between, such as 2,2,4,2.");
-}
+export const counts = parserOf(
+  kinds.numbers("positive integers", "whole numbers with commas between, such as 1,8,32", (values) =>
+    values.every((value) => kinds.count.holds(value, {})),
+  ),
+);

@@ -1,6 +1,7 @@
 /** Finding what a path was meant to be, for the message that says it is not there. */
 import { existsSync, readdirSync, statSync } from "node:fs";
 import { dirname, join, parse, relative, resolve } from "node:path";
+import { editDistance } from "../../settings/nearest.js";
 import { CommandError } from "./failure.js";
 
 /**
@@ -49,21 +50,4 @@ function readNames(folder: string): string[] {
 
 function asGiven(path: string, similar: string): string {
   return path.startsWith("/") ? similar : relative(process.cwd(), similar);
-}
-
-/** Letters to add, remove, replace or swap with their neighbour to make one word of another. */
-function editDistance(a: string, b: string): number {
-  const rows: number[][] = [Array.from({ length: b.length + 1 }, (_, j) => j)];
-  for (let i = 1; i <= a.length; ++i) {
-    const row = [i];
-    for (let j = 1; j <= b.length; ++j) {
-      const above = rows[i - 1] as number[];
-      const replaced = (above[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1);
-      const swapped =
-        a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1] ? (rows[i - 2]?.[j - 2] ?? Infinity) + 1 : Infinity;
-      row.push(Math.min(replaced, swapped, (above[j] ?? 0) + 1, (row[j - 1] ?? 0) + 1));
-    }
-    rows.push(row);
-  }
-  return rows[a.length]?.[b.length] ?? 0;
 }

@@ -1,0 +1,77 @@
+/** What a run tells on its way, in words: a line an epoch, and what goes on in between rewritten in place. */
+import { describeDataset } from "../../data/index.js";
+import type { StudyProgress } from "../../study/carry-out.js";
+import type { EpochRecord } from "../../training/history.js";
+import type { FitProgress } from "../../training/observers/observer.js";
+import type { Terminal } from "./terminal.js";
+import { decimals, duration, plural, shortPath } from "./wording.js";
+
+type Prepared = Extract<StudyProgress, { type: "prepared" }>;
+type Step = Extract<FitProgress, { type: "step" }>;
+
+/** Tells a run's progress; `chosen` if nobody has asked for its precision. */
+export function tellProgress(
+  terminal: Terminal,
+  { chosen }: { chosen: boolean },
+): (progress: StudyProgress) => void {
+  return (progress) => {
+    switch (progress.type) {
+      case "warning":
+        return terminal.warn(progress.message);
+      case "reading":
+        return terminal.progress(`reading images ${progress.done}/${progress.total}`);
+      case "prepared":
+        for (const line of preparedLines(progress, chosen)) terminal.status(line);
+        return;
+      case "step":
+        return terminal.progress(stepLine(progress));
+      case "validation":
+        return terminal.progress(`validating ${progress.done}/${progress.total}`);
+      case "epoch":
+        return terminal.status(epochLine(progress.record, progress.epochs));
+      case "evaluating":
+        return terminal.progress(`evaluating ${progress.done}/${progress.total}`);
+    }
+  };
+}
+
+const defaultOnGpu = ", the default on a GPU; --precision float32 or tf32 is closer";
+
+function preparedLines({ plan, dataset, model, initial }: Prepared, chosen: boolean): string[] {
+  const { data, init = "", model: architecture, settings } = plan;
+  const { model: processor = "", simd, threads } = model.device.describe();
+  const cpu = simd ? `, ${plural(threads ?? 1, "thread")}, ${simd}` : "";
+  const millions = (model.parameterCount / 1e6).toFixed(2);
+  const { train, val, test } = dataset;
+  const splits = Object.entries({ train, val, test }).filter(([, { length }]) => length > 0);
+  const { precision } = model.device;
+  const lines = [
+    `Data      ${shortPath(data)}`,
+    ...splits.map(([name, split]) => `  ${name.padEnd(8)}${describeDataset(split)}`),
+    `Model     MedMamba of depths ${architecture.depths.join(",")} and widths ${architecture.dims.join(",")}: ${millions} M parameters`,
+    `Training  ${plural(settings.epochs, "epoch")} in batches of ${settings.batchSize}, learning rate ${settings.lr}, seed ${settings.seed}`,
+    `Device    ${model.device.name}: ${processor}${cpu}`,
+  ];
+  if (precision !== "float32") lines.push(`Precision ${precision}${chosen ? defaultOnGpu : ""}`);
+  if (initial) {
+    const taken = initial.head
+      ? "all layers"
+      : `all but the last layer, which is for ${initial.classes} classes`;
+    lines.push(`Weights   from ${shortPath(init)}: ${taken}`);
+  }
+  return [...lines, ""];
+}
+
+function stepLine({ epoch, epochs, step, steps, loss, imagesPerSecond, secondsLeft }: Step): string {
+  const speed = `${decimals(imagesPerSecond, imagesPerSecond < 10 ? 1 : 0)} images/s`;
+  return `epoch ${epoch}/${epochs}  step ${step}/${steps}  loss ${decimals(loss)}  ${speed}  ${duration(secondsLeft)} left`;
+}
+
+/** At most 80 columns, one below the other. */
+function epochLine({ epoch, trainLoss, validation, best, seconds }: EpochRecord, epochs: number): string {
+  const position = `${String(epoch).padStart(String(epochs).length)}/${epochs}`;
+  const scores = validation
+    ? `  validation ${decimals(validation.loss)}  accuracy ${decimals(validation.accuracy)}  AUC ${decimals(validation.auc)}`
+    : "";
+  return `${position}  loss ${decimals(trainLoss)}${scores}  ${duration(seconds).padStart(5)}${best ? "  best" : ""}`;
+}

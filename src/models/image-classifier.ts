@@ -1,0 +1,36 @@
+/** What training and inference ask of a network: `MedMamba` is one, and so is any module that gives logits of images. */
+import type { Module } from "../nn/module.js";
+import type { Device } from "../tensor/device.js";
+import type { Tensor } from "../tensor/tensor.js";
+
+/** Logits -> probabilities: softmax, or sigmoid where classes do not exclude each other. */
+export type Activation = (logits: Tensor) => Tensor;
+
+/** How images are predicted. */
+export interface PredictOptions {
+  /**
+   * Launch the whole prediction as one graph (`captureGraph`) once images of these shapes have been seen before. Same
+   * bits, less of the host's time, and memory that stays reserved for the next prediction. Default: true on a GPU, false on
+   * the CPU, where calls cost little; true there gives the same results, too.
+   */
+  graphs?: boolean | undefined;
+}
+
+/** A network that `fit` and `evaluate` take: a `Module` from images to logits, which says how many classes it has. */
+export interface ImageClassifier extends Module {
+  /** Plain JSON; checkpoints carry it. */
+  readonly config: {
+    /** Outputs of the network. */
+    readonly numClasses: number;
+  };
+  /** Where its weights are. */
+  readonly device: Device;
+  /** Compute blocks again in backward instead of keeping what they need; of networks that can. */
+  recompute?: boolean;
+  /** @param images (batch, channels, height, width) float32 @returns (batch, numClasses) logits */
+  forward(images: Tensor): Tensor;
+  /** Probabilities in evaluation mode, without gradient; of networks that do it otherwise than by `forward`. */
+  predict?(images: Tensor, options?: PredictOptions & { activation?: Activation | undefined }): Tensor;
+  /** Gives memory back that was kept for the next prediction; of networks that keep some. */
+  releaseGraphs?(): void;
+}

@@ -1,0 +1,106 @@
+/**
+ * Settings as tables: a row says all that there is to say of one, and types, defaults, checks, the command line, its help,
+ * config files and what a run is saved with come from the row.
+ */
+import { ArgumentError } from "../errors.js";
+import type { Kind, Settings } from "./kind.js";
+import { nearest } from "./nearest.js";
+
+/** One setting. */
+export interface Setting<T> {
+  /** What values it takes. */
+  readonly kind: Kind<T>;
+  /** Its value where none is given; a function is asked with those that come before it in the table. */
+  readonly default: NoInfer<T> | ((before: Settings) => NoInfer<T>);
+  /** What it is, for help. */
+  readonly words: string;
+  /** The default for help, where it is not the value itself. */
+  readonly defaultWords?: string;
+  /** Such as "--batch-size <count>"; without one, and without `parts`, programs alone can set it. */
+  readonly flag?: string;
+  /** Flags that give the value by name, or change a part of it. */
+  readonly parts?: readonly Part<T>[];
+  /** Names that others have for it, which are not taken but pointed to the right one. */
+  readonly alsoKnownAs?: readonly string[];
+}
+
+/** A flag that changes a part of a setting. */
+export interface Part<T> {
+  readonly flag: string;
+  readonly kind: Kind<unknown>;
+  readonly words: string;
+  readonly defaultWords?: string;
+  apply(value: T, given: never): T;
+}
+
+/** A table. */
+export type Rows = Readonly<Record<string, Setting<unknown>>>;
+
+/** The settings of a table. */
+export type ValuesOf<R> = { -readonly [Name in keyof R]: R[Name] extends Setting<infer T> ? T : never };
+
+/** A row, whose type is that of its kind. */
+export function setting<T>(row: Setting<T>): Setting<T> {
+  return row;
+}
+
+/**
+ * All settings of a table: those given, and the defaults of the others.
+ *
+ * @param where   begins the sentences of errors
+ * @param refuse  the sentence about a value that cannot be
+ * @throws ArgumentError for an unknown name, with the nearest one, and for a value that is not of its kind
+ */
+export function complete<R extends Rows>(
+  where: string,
+  rows: R,
+  given: Partial<ValuesOf<R>>,
+  refuse = (name: string, value: string, range: string) => `${where}: ${name} ${value} must be ${range}.`,
+): ValuesOf<R> {
+  expectKnown(where, given, rows);
+  const settings: Record<string, unknown> = {};
+  for (const [name, row] of Object.entries(rows)) {
+    const value = (given as Settings)[name];
+    settings[name] = value ?? (typeof row.default === "function" ? row.default(settings) : row.default);
+  }
+  for (const [name, { kind }] of Object.entries(rows)) {
+    const value = settings[name];
+    if (!kind.holds(value, settings)) throw new ArgumentError(refuse(name, shown(value), kind.range));
+  }
+  return settings as ValuesOf<R>;
+}
+
+/**
+ * Refuses names that a table does not have.
+ *
+ * @param besides  names that are known beside the table's
+ * @throws ArgumentError with the nearest name, or all
+ */
+export function expectKnown(where: string, given: object, rows: Rows, besides: readonly string[] = []): void {
+  const known = [...Object.keys(rows), ...besides];
+  for (const [name, value] of Object.entries(given)) {
+    if (value === undefined || known.includes(name)) continue;
+    throw new ArgumentError(`${where}: ${unknownName(name, known, rows)}`);
+  }
+}
+
+/** "learningRate is no setting; did you mean lr?" */
+export function unknownName(name: string, known: readonly string[], rows: Rows = {}): string {
+  const aliases = Object.entries(rows).flatMap(([own, { alsoKnownAs = [] }]) =>
+    alsoKnownAs.map((alias) => [alias, own] as const),
+  );
+  const meant = new Map([...aliases, ...known.map((own) => [own, own] as const)]);
+  const similar = nearest(name, meant.keys());
+  const advice =
+    similar === undefined ? `settings are ${known.join(", ")}.` : `did you mean ${meant.get(similar)}?`;
+  return `${name} is no setting; ${advice}`;
+}
+
+const shown = (value: unknown): string =>
+  Array.isArray(value) ? `[${value.join(", ")}]` : (JSON.stringify(value) ?? String(value));
+
+/** Those of an object's fields that a table has rows for. */
+export function pick<R extends Rows>(rows: R, from: object): Partial<ValuesOf<R>> {
+  const own = Object.entries(from).filter(([name]) => Object.hasOwn(rows, name));
+  return Object.fromEntries(own) as Partial<ValuesOf<R>>;
+}

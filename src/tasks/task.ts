@@ -1,0 +1,100 @@
+/**
+ * What a task is: how labels lie in memory, what is compared with the network's logits, what probabilities are, how they are
+ * scored and when an image is called something. Data sets, training, inference and checkpoints go through such an object
+ * and know no more.
+ */
+import type { Device } from "../tensor/device.js";
+import type { Tensor } from "../tensor/tensor.js";
+
+/** Names of the tasks; checkpoints and data sets carry them. */
+export type TaskName = "multi-class" | "binary" | "multi-label" | "ordinal";
+
+/** The truth about some images. */
+export interface Truth {
+  /** `labelsPerImage` integers an image, row after row. */
+  readonly labels: Int32Array;
+  /** Factor of each image in the loss; each 1 unless given. */
+  readonly weights?: Float32Array | undefined;
+}
+
+/** What a loss is told beside logits and truth. */
+export interface LossOptions {
+  /** Share of the target that is spread evenly, in [0, 1). */
+  readonly labelSmoothing: number;
+  /** Factor of each class; each 1 unless given. */
+  readonly classWeights?: Float32Array | undefined;
+}
+
+/** The same, where the class weights are on the device already. */
+export interface DeviceLossOptions {
+  readonly labelSmoothing: number;
+  /** (classes) */
+  readonly classWeights?: Tensor | undefined;
+}
+
+/** The scores of a validation that the history keeps, and that decide which epoch is best. */
+export interface TaskScores {
+  /** The loss in nats, without smoothing and weights. */
+  readonly crossEntropy: number;
+  readonly accuracy: number;
+  readonly balancedAccuracy: number;
+  readonly auc: number;
+  readonly macroF1: number;
+}
+
+/** A task. */
+export interface Task<Metrics extends TaskScores = TaskScores> {
+  readonly name: TaskName;
+  /** Integers that `labels` holds for each image, of so many classes. */
+  labelsPerImage(classes: number): number;
+  /**
+   * Why labels cannot be, as the end of a sentence that begins with what they are called; undefined if they can.
+   *
+   * @param labels  `labelsPerImage` an image
+   */
+  problemOf(labels: ArrayLike<number>, classes: number): string | undefined;
+  /**
+   * What `loss` compares logits with: a tensor whose first axis is the images.
+   *
+   * @param classes  outputs of the network
+   */
+  targets(truth: Truth, classes: number, options: LossOptions, device: Device): Tensor;
+  /**
+   * The mean loss over some images.
+   *
+   * @param logits   (images, classes)
+   * @param targets  of `targets`, for these images
+   * @returns        scalar
+   */
+  loss(logits: Tensor, targets: Tensor, options: DeviceLossOptions): Tensor;
+  /** What the mean of `loss` divides by: losses of parts of a batch, weighted by it, add up to that of the whole. */
+  mass(truth: Truth, classes: number, options: LossOptions): number;
+  /** (images, classes) logits -> probabilities */
+  activation(logits: Tensor): Tensor;
+  /**
+   * All scores.
+   *
+   * @param labels         `labelsPerImage` an image
+   * @param probabilities  (images, classes)
+   * @param thresholds     of `chooseThresholds`; the task's own default unless given
+   * @throws EvaluationError if the samples are malformed
+   */
+  metrics(
+    labels: Int32Array,
+    probabilities: Float32Array,
+    classes: readonly string[],
+    thresholds?: readonly number[],
+  ): Metrics;
+  /** Thresholds of the decision, found on validation images; undefined for a task without, or where they say nothing. */
+  chooseThresholds(
+    labels: Int32Array,
+    probabilities: Float32Array,
+    classes: number,
+  ): readonly number[] | undefined;
+  /**
+   * What an image is called: numbers of classes, one unless classes do not exclude each other.
+   *
+   * @param probabilities  of the classes
+   */
+  decide(probabilities: ArrayLike<number>, thresholds?: readonly number[]): readonly number[];
+}

@@ -1,0 +1,40 @@
+/** The best weights so far: in `best.safetensors`, or in memory where a run has no folder. */
+import { join } from "node:path";
+import { type CheckpointDescription, loadWeights, saveCheckpoint } from "../checkpoints/checkpoint.js";
+import type { ImageClassifier } from "../models/image-classifier.js";
+import { keep } from "../tensor/scope.js";
+import type { Tensor } from "../tensor/tensor.js";
+
+/** Keeps a model's weights, and gives them back to it. */
+export class BestWeights {
+  readonly #model: ImageClassifier;
+  readonly #path: string | undefined;
+  #kept: Record<string, Tensor> = {};
+
+  /** @param directory  of the run; without one the weights stay in memory, on the model's device */
+  constructor(model: ImageClassifier, directory: string | undefined) {
+    this.#model = model;
+    this.#path = directory === undefined ? undefined : join(directory, "best.safetensors");
+  }
+
+  /** Keeps the present weights in the place of those before. @throws WeightsError if they cannot be written */
+  async keep(description: CheckpointDescription): Promise<void> {
+    const weights = this.#model.stateDict();
+    if (this.#path !== undefined) return saveCheckpoint(this.#path, weights, description);
+    this.dispose();
+    const copies = Object.entries(weights).map(([name, weight]) => [name, keep(weight.clone())] as const);
+    this.#kept = Object.fromEntries(copies);
+  }
+
+  /** Puts what was kept into the model. @throws WeightsError if the file cannot be read */
+  async restore(): Promise<void> {
+    if (this.#path === undefined) this.#model.loadStateDict(this.#kept);
+    else await loadWeights(this.#path, this.#model);
+  }
+
+  /** Gives the memory of kept weights back. */
+  dispose(): void {
+    for (const weight of Object.values(this.#kept)) weight.dispose();
+    this.#kept = {};
+  }
+}

@@ -1,0 +1,156 @@
+/**
+ * One step: forward, loss, backward, clipping, the optimiser, the average of weights. Where a step is a graph, all of it is;
+ * where the batch is divided (`accumulate`), each part goes forward and backward by itself and the gradients add up.
+ */
+import type { Batch, Dataset } from "../data/index.js";
+import type { ImageClassifier } from "../models/image-classifier.js";
+import { toInput } from "../models/input.js";
+import { slice } from "../ops/shape.js";
+import type { LossOptions, Task, Truth } from "../tasks/task.js";
+import { tensor } from "../tensor/creation.js";
+import { setGeneratorState } from "../tensor/generator.js";
+import { GraphedFunction } from "../tensor/graphed-function.js";
+import { keep, tidy } from "../tensor/scope.js";
+import { noGrad } from "../tensor/tape.js";
+import type { Tensor } from "../tensor/tensor.js";
+import { MovingAverage } from "./moving-average.js";
+import { type AdamSettings, AdamW, type ParameterGroup } from "./optimizer.js";
+import type { TrainingSettings } from "./settings.js";
+
+/** What a step is made of. */
+export interface StepOptions {
+  readonly model: ImageClassifier;
+  readonly dataset: Dataset;
+  readonly task: Task;
+  readonly settings: TrainingSettings;
+  /** Factor of each class in the loss; each 1 unless given. */
+  readonly classWeights: Float32Array | undefined;
+  /** Whether steps are launched as graphs. */
+  readonly graphs: boolean;
+}
+
+/** Random numbers that one step may draw before it would meet the next step's: far more than any model draws. */
+const countersPerStep = 2 ** 24;
+
+/** Takes steps, one batch each. */
+export class TrainingStep {
+  readonly optimizer: AdamW;
+  /** Of the weights, after each step; undefined if the settings want none. */
+  readonly average: MovingAverage | undefined;
+  readonly #options: StepOptions;
+  readonly #loss: LossOptions;
+  readonly #classWeights: Tensor | undefined;
+  readonly #compute: (...inputs: Tensor[]) => Tensor;
+  readonly #graphs: GraphedFunction | undefined;
+  #step = 0;
+
+  constructor(options: StepOptions) {
+    const { model, settings, classWeights, graphs } = options;
+    const { lr, weightDecay, averageDecay, labelSmoothing } = settings;
+    const { device } = model;
+    this.#options = options;
+    this.#loss = { labelSmoothing, classWeights };
+    this.#classWeights = classWeights && keep(tensor(classWeights, [classWeights.length], { device }));
+    this.optimizer = new AdamW(parameterGroups(model), { lr, weightDecay });
+    this.average = averageDecay > 0 ? new MovingAverage(model, averageDecay) : undefined;
+    const body = (images: Tensor, ...truth: Tensor[]): Tensor => this.#lossAndUpdate(images, truth);
+    const dependencies = () => Object.values(model.stateDict()).map((weight) => weight.handle);
+    const graphed = graphs ? new GraphedFunction(device, body, { dependencies }) : undefined;
+    this.#compute = graphed ? (...inputs) => graphed.call(...inputs) : body;
+    this.#graphs = graphed;
+  }
+
+  /**
+   * Queues a step.
+   *
+   * @param step  steps done before: its random numbers are keyed by it
+   * @returns     the mean loss of the batch, a scalar
+   */
+  take(batch: Batch, { step, lr }: { step: number; lr: number }): Tensor {
+    const { model, dataset, settings } = this.#options;
+    setGeneratorState({ seed: settings.seed, offset: step * countersPerStep });
+    this.optimizer.lr = lr;
+    this.#step = step;
+    return tidy(() => {
+      const images = toInput(batch, dataset.preprocessing, model.device);
+      return this.#compute(images, ...this.#truth(batch));
+    });
+  }
+
+  /** What the loss compares with; of a divided batch, for each part, after the parts' shares in the mean. */
+  #truth(batch: Batch): Tensor[] {
+    const { model, task, settings } = this.#options;
+    const { numClasses } = model.config;
+    const targets = (truth: Truth) => task.targets(truth, numClasses, this.#loss, model.device);
+    if (settings.accumulate === 1) return [targets(batch)];
+    const parts = divided(batch, task.labelsPerImage(numClasses), settings.accumulate);
+    const masses = parts.map((part) => task.mass(part, numClasses, this.#loss));
+    const total = masses.reduce((sum, mass) => sum + mass, 0);
+    const shares = Float32Array.from(masses, (mass) => mass / total);
+    return [tensor(shares, [shares.length], { device: model.device }), ...parts.map(targets)];
+  }
+
+  /** The part of a step that a graph can hold: what differs from step to step is in tensors, or asked for at each launch. */
+  #lossAndUpdate(images: Tensor, truth: readonly Tensor[]): Tensor {
+    const { maxGradNorm, accumulate } = this.#options.settings;
+    this.optimizer.zeroGrad();
+    const [first, ...targets] = truth as [Tensor, ...Tensor[]];
+    const loss = accumulate === 1 ? this.#backward(images, first) : this.#inParts(images, first, targets);
+    if (maxGradNorm > 0) this.optimizer.clipGradNorm(maxGradNorm);
+    this.optimizer.step();
+    this.average?.update(() => this.#step);
+    return loss;
+  }
+
+  #backward(images: Tensor, targets: Tensor, gradient?: Tensor): Tensor {
+    const { model, task, settings } = this.#options;
+    const { labelSmoothing } = settings;
+    const logits = model.forward(images);
+    const loss = task.loss(logits, targets, { labelSmoothing, classWeights: this.#classWeights });
+    loss.backward(gradient && { gradient });
+    return loss;
+  }
+
+  #inParts(images: Tensor, shares: Tensor, targets: readonly Tensor[]): Tensor {
+    let first = 0;
+    const losses = targets.map((own, part) =>
+      tidy(() => {
+        const count = own.shape[0] ?? 0;
+        const share = slice(shares, 0, part, part + 1).reshape([]);
+        const loss = this.#backward(slice(images, 0, first, first + count), own, share);
+        first += count;
+        return noGrad(() => loss.mul(share));
+      }),
+    );
+    return noGrad(() => losses.reduce((total, loss) => total.add(loss)));
+  }
+
+  dispose(): void {
+    this.#graphs?.dispose();
+    this.optimizer.dispose();
+    this.average?.dispose();
+    this.#classWeights?.dispose();
+  }
+}
+
+/** A batch's truth in as many parts, as equal as can be; fewer where there are fewer images. */
+function divided({ labels, weights }: Truth, labelsPerImage: number, parts: number): Truth[] {
+  const images = labels.length / labelsPerImage;
+  const count = Math.min(parts, images);
+  const edge = (part: number) => Math.floor((part * images) / count);
+  return Array.from({ length: count }, (_, part) => ({
+    labels: labels.subarray(edge(part) * labelsPerImage, edge(part + 1) * labelsPerImage),
+    weights: weights?.subarray(edge(part), edge(part + 1)),
+  }));
+}
+
+/** Weight decay is for the weights of products: not for vectors, and not for -A, which must not drift towards 1. */
+function parameterGroups(model: ImageClassifier): ParameterGroup<AdamSettings>[] {
+  const decaying: Tensor[] = [];
+  const free: Tensor[] = [];
+  for (const [name, parameter] of model.namedParameters()) {
+    const decays = parameter.shape.length > 1 && !name.endsWith("A_logs");
+    (decays ? decaying : free).push(parameter);
+  }
+  return [{ parameters: decaying }, { parameters: free, settings: { weightDecay: 0 } }];
+}

@@ -2,6 +2,7 @@
 //   - each name has to be a member, because its offset and type are taken from the member of that name;
 //   - none can be missing, because a structured binding takes exactly as many names as there are members;
 //   - no operation can be missing, because MM_OPERATIONS asks for the line of each.
+//   - none that tells a dtype can be overlooked by the CPU, because dtype.h has to list it.
 // So a change of the C interface that is not made here does not compile.
 #include "operations.h"
 
@@ -10,6 +11,7 @@
 #include <type_traits>
 
 #include "../backend/block.h"
+#include "../backend/dtype.h"
 
 namespace medmamba::addon {
 
@@ -19,10 +21,27 @@ namespace {
 template <class Struct>
 struct Line;
 
+// Whether a field that tells a dtype by its name is one that dtype.h lists.
+constexpr bool is_listed_dtype(std::string_view field) {
+    constexpr std::string_view ending = "_dtype";
+    if (field.size() < ending.size() || field.substr(field.size() - ending.size()) != ending) return true;
+#define IS_THIS(name) field == #name ||
+    return MM_DTYPE_FIELDS(IS_THIS) false;
+#undef IS_THIS
+}
+
+template <size_t count>
+constexpr bool dtypes_are_listed(const std::array<Field, count>& fields) {
+    for (const Field& field : fields)
+        if (!is_listed_dtype(field.name)) return false;
+    return true;
+}
+
 template <class Struct>
 struct StructureOf {
     static constexpr Structure value{sizeof(Struct), Line<Struct>::fields.data(), Line<Struct>::fields.size()};
     static_assert(Line<Struct>::fields.size() <= most_fields && sizeof(Struct) <= most_parameter_bytes);
+    static_assert(dtypes_are_listed(Line<Struct>::fields), "add the ..._dtype field to MM_DTYPE_FIELDS in dtype.h");
 };
 
 template <class Member>

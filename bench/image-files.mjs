@@ -5,7 +5,7 @@
 import { mkdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import sharp from "sharp";
-import { readArchive } from "../dist/data/npz.js";
+import { readArchive } from "../dist/data/sources/archive.js";
 
 /** Deterministic words of 32 bits: Marsaglia's xorshift. */
 function randomWords(seed) {

@@ -5,9 +5,9 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { availableParallelism, tmpdir } from "node:os";
 import { basename, join } from "node:path";
+import { describeMachine, machineLines } from "../dist/benchmark/machine.js";
 import { summary } from "../dist/benchmark/measure.js";
-import { describeMachine, machineLines } from "../dist/cli/bench-machine.js";
-import { byteSize, columns } from "../dist/cli/wording.js";
+import { byteSize, columns } from "../dist/cli/console/wording.js";
 import { crossEntropy, data, MedMamba, openDevice, optim, tensor } from "../dist/index.js";
 import { toInput } from "../dist/models/input.js";
 import { readArguments, wholeNumber } from "./arguments.mjs";

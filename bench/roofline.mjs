@@ -9,8 +9,8 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { scaleLog } from "d3-scale";
 import { symbol, symbolCircle, symbolSquare, symbolTriangle } from "d3-shape";
-import { axes } from "../dist/evaluation/figures/axes.js";
-import { element, figure, ink, line, palette, text } from "../dist/evaluation/figures/svg.js";
+import { axes } from "../dist/reports/figures/axes.js";
+import { element, figure, ink, line, palette, text } from "../dist/reports/figures/svg.js";
 
 const families = [
   { name: "scan, four directions", begins: /^scan4/, colour: palette[1] },

@@ -4,9 +4,9 @@
 // that slope is drawn beside the times.
 import { scaleLinear, scaleLog } from "d3-scale";
 import { line as curve } from "d3-shape";
-import { axes } from "../dist/evaluation/figures/axes.js";
-import { grouped } from "../dist/evaluation/figures/lettering.js";
-import { element, figure, ink, line, palette, text } from "../dist/evaluation/figures/svg.js";
+import { axes } from "../dist/reports/figures/axes.js";
+import { grouped } from "../dist/reports/figures/lettering.js";
+import { element, figure, ink, line, palette, text } from "../dist/reports/figures/svg.js";
 
 const series = [
   { name: "inference", task: "inference", checkpointing: false, colour: palette[0] },

@@ -7,7 +7,7 @@
  * Without an argument it takes what examples/train.ts left behind.
  */
 import { join } from "node:path";
-import { data, evaluate, fit, loadCheckpoint, MedMamba, manualSeed } from "medmamba";
+import { data, evaluate, fit, initialWeights, loadCheckpoint, MedMamba, manualSeed } from "medmamba";
 
 const [path = join("example-run", "best.safetensors")] = process.argv.slice(2);
 const before = await loadCheckpoint(path);
@@ -20,9 +20,8 @@ const validation = onlyLesions(opened.val);
 
 manualSeed(1);
 const model = new MedMamba({ ...before.config, numClasses: 2 });
-const { "head.weight": _weight, "head.bias": _bias, ...body } = before.model.stateDict();
-const { missing } = model.loadStateDict(body, { strict: false });
-console.log(`new: ${missing.join(", ")}; all else is taken over`);
+const { head, classes } = await initialWeights(path, model);
+console.log(`${head ? "all layers" : `all but the last layer, which is for ${classes} classes`} taken over`);
 before.model.dispose();
 
 const untrained = await evaluate(model, onlyLesions(opened.test));

@@ -5,10 +5,39 @@
  */
 import "./ops/methods.js";
 
+export {
+  type Checkpoint,
+  type CheckpointDescription,
+  loadCheckpoint,
+  loadWeights,
+  readCheckpoint,
+  saveCheckpoint,
+} from "./checkpoints/checkpoint.js";
+export { type InitialWeights, initialWeights } from "./checkpoints/initial-weights.js";
+export type { TrainingState } from "./checkpoints/training-state.js";
 export * as data from "./data/index.js";
-export { type EvaluateOptions, type Evaluation, evaluate, predictDataset } from "./evaluation/evaluate.js";
-export * as metrics from "./evaluation/index.js";
-export { type Classifier, type Prediction, predictImages } from "./evaluation/predict.js";
+export {
+  AddonError,
+  ArgumentError,
+  DataError,
+  type DataProblem,
+  DeviceError,
+  DisposedError,
+  DTypeError,
+  EvaluationError,
+  MedMambaError,
+  type MemoryShortage,
+  OperationError,
+  OutOfMemoryError,
+  ShapeError,
+  StateDictError,
+  type StateDictReport,
+  TrainingError,
+  WeightsError,
+} from "./errors.js";
+export { type EvaluateOptions, type Evaluation, evaluate, predictDataset } from "./inference/evaluate.js";
+export { type Classifier, type Prediction, predictImages } from "./inference/predict.js";
+export * as metrics from "./metrics-of-old.js";
 export { toInput } from "./models/input.js";
 export {
   MedMamba,
@@ -18,20 +47,9 @@ export {
   type Variant,
   variants,
 } from "./models/medmamba.js";
-export {
-  ArgumentError,
-  DeviceError,
-  DisposedError,
-  DTypeError,
-  MedMambaError,
-  type MemoryShortage,
-  OperationError,
-  OutOfMemoryError,
-  ShapeError,
-} from "./native/errors.js";
-export { AddonError } from "./native/load.js";
 export * as nn from "./nn/index.js";
 export * from "./ops/index.js";
+export * as reports from "./reports/index.js";
 export { full, type NestedNumbers, ones, rand, randn, tensor, zeros } from "./tensor/creation.js";
 export {
   type Device,
@@ -52,18 +70,8 @@ export { GraphedFunction, type GraphedFunctionOptions } from "./tensor/graphed-f
 export { type Disposable, keep, tidy } from "./tensor/scope.js";
 export { type BackwardOptions, noGrad } from "./tensor/tape.js";
 export { Tensor, type TensorOptions } from "./tensor/tensor.js";
-export {
-  type Checkpoint,
-  type CheckpointDescription,
-  loadCheckpoint,
-  loadWeights,
-  readCheckpoint,
-  saveCheckpoint,
-  type TrainingState,
-} from "./training/checkpoint.js";
 export { type FitOptions, type FitProgress, type FitResult, fit } from "./training/fit.js";
-export { type EpochRecord, TrainingError, type ValidationRecord } from "./training/history.js";
+export type { EpochRecord, ValidationRecord } from "./training/history.js";
 export * as optim from "./training/optim.js";
 export { type Monitor, type TrainingSettings, trainingSettings } from "./training/settings.js";
-export { WeightsError } from "./weights/errors.js";
 export * as safetensors from "./weights/tensors.js";

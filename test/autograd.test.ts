@@ -1,9 +1,8 @@
 /** The tape: which tensors get gradients, how they add up, and what backward keeps and frees. */
 import { describe, expect, it } from "vitest";
+import { ArgumentError, DisposedError } from "../src/errors.js";
 import {
-  ArgumentError,
   add,
-  DisposedError,
   keep,
   mul,
   noGrad,

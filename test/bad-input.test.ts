@@ -7,7 +7,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import sharp from "sharp";
 import { describe, expect, it } from "vitest";
-import { EvaluationError } from "../src/evaluation/errors.js";
+import { EvaluationError, OperationError, ShapeError, TrainingError } from "../src/errors.js";
 import {
   data,
   evaluate,
@@ -15,10 +15,7 @@ import {
   fit as fitModel,
   loadCheckpoint,
   MedMamba,
-  OperationError,
   openDevice,
-  ShapeError,
-  TrainingError,
 } from "../src/index.js";
 import { failure } from "./support/failure.js";
 import {

@@ -3,6 +3,7 @@ import { copyFile, mkdir, readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
+import { WeightsError } from "../src/errors.js";
 import {
   data,
   evaluate,
@@ -19,7 +20,6 @@ import {
   saveCheckpoint,
   tensor,
   tidy,
-  WeightsError,
 } from "../src/index.js";
 import { expectSameBits } from "./support/closeness.js";
 import { failure } from "./support/failure.js";

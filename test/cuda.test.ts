@@ -4,14 +4,12 @@
  */
 import { existsSync } from "node:fs";
 import { afterEach, describe, expect, it } from "vitest";
+import { DeviceError, OperationError, OutOfMemoryError } from "../src/errors.js";
 import {
   crossEntropy,
   type Device,
-  DeviceError,
   type DeviceOptions,
   layerNorm,
-  OperationError,
-  OutOfMemoryError,
   ones,
   openDevice,
   randn,

@@ -1,8 +1,8 @@
 /** Running a model over a data set. What the metrics mean is in metrics.test.ts. */
 import { describe, expect, it } from "vitest";
-import { EvaluationError } from "../src/evaluation/errors.js";
-import { unlabelled } from "../src/evaluation/evaluate.js";
+import { EvaluationError } from "../src/errors.js";
 import { data, evaluate, metrics, noGrad, predictDataset, softmax, tensor, tidy } from "../src/index.js";
+import { unlabelled } from "../src/inference/evaluate.js";
 import { expectClose } from "./support/closeness.js";
 import { failure } from "./support/failure.js";
 import { side, sides, tinyModel } from "./support/sides.js";

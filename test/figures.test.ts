@@ -1,24 +1,26 @@
 import { describe, expect, it } from "vitest";
-import { reliabilityBins } from "../src/evaluation/calibration.js";
-import { EvaluationError } from "../src/evaluation/errors.js";
-import { confusionMatrixFigure } from "../src/evaluation/figures/confusion-matrix.js";
-import { fitText, grouped, textWidth } from "../src/evaluation/figures/lettering.js";
-import { reliabilityDiagram } from "../src/evaluation/figures/reliability-diagram.js";
-import { rocCurves, rocSeries } from "../src/evaluation/figures/roc-curves.js";
-import { contrast, readableOn, shade } from "../src/evaluation/figures/shade.js";
-import { element, escapeMarkup, ink, palette, text } from "../src/evaluation/figures/svg.js";
-import { type CurveEpoch, trainingCurves } from "../src/evaluation/figures/training-curves.js";
-import { confidenceIntervals } from "../src/evaluation/intervals.js";
-import { classificationMetrics } from "../src/evaluation/metrics.js";
-import { reportHtml } from "../src/evaluation/report.js";
+import { EvaluationError } from "../src/errors.js";
+import { reliabilityBins } from "../src/metrics/calibration.js";
+import { classificationMetrics } from "../src/metrics/classification.js";
+import { confidenceIntervals } from "../src/metrics/intervals.js";
+import { confusionMatrixFigure } from "../src/reports/figures/confusion-matrix.js";
+import { fitText, grouped, textWidth } from "../src/reports/figures/lettering.js";
+import { reliabilityDiagram } from "../src/reports/figures/reliability-diagram.js";
+import { rocCurves, rocSeries } from "../src/reports/figures/roc-curves.js";
+import { contrast, readableOn, shade } from "../src/reports/figures/shade.js";
+import { element, escapeMarkup, ink, palette, text } from "../src/reports/figures/svg.js";
+import { type CurveEpoch, trainingCurves } from "../src/reports/figures/training-curves.js";
+import { reportHtml } from "../src/reports/page.js";
 
 const hostile = `</svg><script>alert("1")</script> & 'x'\u0000\ud800`;
 const history: CurveEpoch[] = Array.from({ length: 30 }, (_, index) => ({
   epoch: index + 1,
   trainLoss: 1 / (index + 1),
-  validationLoss: 1 / (index + 1) + 0.01 * index,
-  validationAccuracy: 0.9 - 0.4 / (index + 1),
-  validationAuc: index === 19 ? 0.97 : 0.95 - 0.3 / (index + 1),
+  validation: {
+    loss: 1 / (index + 1) + 0.01 * index,
+    accuracy: 0.9 - 0.4 / (index + 1),
+    auc: index === 19 ? 0.97 : 0.95 - 0.3 / (index + 1),
+  },
 }));
 
 /** Labels and probabilities of `classes` classes, wrong now and then. */
@@ -167,9 +169,9 @@ describe("training curves", () => {
     const { texts } = parseXml(trainingCurves(history));
     expect(texts.filter((content) => content === "best epoch 20")).toHaveLength(2);
     expect(parseXml(trainingCurves(history, { bestEpoch: 7 })).texts).toContain("best epoch 7");
-    const losses = history.map(({ epoch, validationLoss }) => ({
+    const losses = history.map(({ epoch, validation }) => ({
       epoch,
-      validationLoss: validationLoss ?? null,
+      validation: { loss: validation?.loss ?? null },
     }));
     expect(parseXml(trainingCurves(losses)).texts).toContain("best epoch 10");
   });

@@ -4,13 +4,12 @@
  * stream is captured, and on the CPU, which repeats the calls.
  */
 import { afterAll, afterEach, describe, expect, it } from "vitest";
+import { ArgumentError, DisposedError, OperationError, OutOfMemoryError } from "../src/errors.js";
 import {
-  ArgumentError,
   batchNorm,
   captureGraph,
   crossEntropy,
   type Device,
-  DisposedError,
   data,
   dropout,
   type FitOptions,
@@ -21,8 +20,6 @@ import {
   MedMamba,
   manualSeed,
   noGrad,
-  OperationError,
-  OutOfMemoryError,
   ones,
   openDevice,
   optim,

@@ -8,8 +8,9 @@ import { chmod, copyFile, mkdir, readFile, symlink, writeFile } from "node:fs/pr
 import { dirname, join } from "node:path";
 import { Worker } from "node:worker_threads";
 import { beforeAll, describe, expect, it } from "vitest";
+import { AddonError } from "../src/errors.js";
 import { inspectLibrary, type System, thisSystem } from "../src/native/inspection.js";
-import { AddonError, addonPath, load, loadAddon } from "../src/native/load.js";
+import { addonPath, load, loadAddon } from "../src/native/load.js";
 import { packageRoot } from "../src/native/package-root.js";
 import { root as temporary } from "./temporary-folder.js";
 
@@ -149,6 +150,132 @@ describe("an addon", () => {
     } finally {
       await chmod(folder, 0o755);
     }
+  });
+});
+
+describe("node-gyp-build, which finds the addon,", () => {
+  const inTarget = (name: string) => join("prebuilds", target, name);
+  const clean = Object.fromEntries(
+    Object.entries(process.env).filter(([name]) => !/^(MEDMAMBA_|PREBUILDS_ONLY$|LIBC$)/.test(name)),
+  );
+
+  /** What a program prints that has been started with these variables, which node-gyp-build reads once. */
+  function printed(program: string, variables: Record<string, string> = {}, cwd = packageRoot): string {
+    const { stdout, stderr } = spawnSync(
+      process.execPath,
+      [
+        "--input-type=module",
+        "--eval",
+        `import { addonPath, backendLibrary, load } from ${JSON.stringify(join(packageRoot, "dist/native/load.js"))};
+         ${program}`,
+      ],
+      { encoding: "utf8", env: { ...clean, ...variables }, cwd },
+    );
+    expect(stderr).toBe("");
+    return stdout.trim();
+  }
+
+  /** The file that is loaded of a package, or else what the user is told; with paths relative to the package. */
+  function outcome(root: string, variables: Record<string, string> = {}): string {
+    const program = `try { console.log(load(${JSON.stringify(root)}).path); } catch (error) {
+      console.log(error.message); console.log("tried", error.tried.join(" ")); }`;
+    return printed(program, variables).replaceAll(`${root}/`, "");
+  }
+
+  /** A package that has the addon in each of these places. */
+  const packageWith = (...places: string[]) =>
+    packageOf({
+      "package.json": Buffer.from('{ "name": "medmamba" }'),
+      ...Object.fromEntries(places.map((place) => [place, (path: string) => symlink(addonPath(), path)])),
+    });
+
+  it.each<[what: string, places: string[], variables: Record<string, string>, loaded: string]>([
+    ["a local build first", [local, delivered], {}, local],
+    ["a debugging build, too", ["build/Debug/medmamba.node", delivered], {}, "build/Debug/medmamba.node"],
+    ["no local build with PREBUILDS_ONLY", [local, delivered], { PREBUILDS_ONLY: "1" }, delivered],
+    [
+      "a tagged file before one without tags",
+      [inTarget("medmamba.napi.node"), delivered],
+      {},
+      inTarget("medmamba.napi.node"),
+    ],
+    [
+      "the file of the C library that LIBC names",
+      [inTarget("medmamba.glibc.node"), inTarget("medmamba.musl.node")],
+      { LIBC: "musl" },
+      inTarget("medmamba.musl.node"),
+    ],
+    [
+      "the folder of npm_config_platform and npm_config_arch",
+      [delivered, "prebuilds/plan9-mips/medmamba.node"],
+      { npm_config_platform: "plan9", npm_config_arch: "mips" },
+      "prebuilds/plan9-mips/medmamba.node",
+    ],
+    [
+      "the folder of several processors",
+      [`prebuilds/${target}+mips/medmamba.node`],
+      {},
+      `prebuilds/${target}+mips/medmamba.node`,
+    ],
+  ])("takes %s", async (_, places, variables, loaded) => {
+    expect(outcome(await packageWith(...places), variables)).toBe(loaded);
+  });
+
+  it("takes none but delivered files with PREBUILDS_ONLY, and that is said where none loads", async () => {
+    const told = outcome(await packageWith(local), { PREBUILDS_ONLY: "1" });
+    expect(told).toContain(
+      `Tried:\n  ${delivered}: not there\n` +
+        "  Unset PREBUILDS_ONLY=1 to have the addon looked for in the usual places.\n" +
+        "  This package came without an addon: compile it with `npx medmamba build`",
+    );
+    expect(told).toContain(`tried ${delivered}`);
+  });
+
+  it("looks in the folder of MEDMAMBA_PREBUILD alone, where the CUDA library has to be, too", async () => {
+    const root = await packageWith(delivered);
+    const elsewhere = await packageWith(delivered);
+    const variables = { MEDMAMBA_PREBUILD: elsewhere };
+    const loaded = join(elsewhere, delivered);
+    expect(outcome(root, variables)).toBe(loaded);
+    const library = join(dirname(loaded), "libmedmamba_cuda.so");
+    expect(printed('console.log(backendLibrary("medmamba_cuda"))', variables)).toBe(library);
+    expect(printed("console.log(addonPath())", { MEDMAMBA_PREBUILD: "." }, elsewhere)).toBe(loaded);
+
+    const empty = await packageWith();
+    const told = outcome(root, { MEDMAMBA_PREBUILD: empty });
+    expect(told).toContain(
+      `Tried:\n  ${join(empty, local)}: not there\n  ${join(empty, delivered)}: not there\n` +
+        `  Unset MEDMAMBA_PREBUILD=${empty} to have the addon looked for in the usual places.`,
+    );
+    expect(told).not.toContain("npm install");
+    expect(told).toContain(`tried ${join(empty, local)} ${join(empty, delivered)}`);
+  });
+
+  it("finds the same in a worker", async () => {
+    const elsewhere = await packageWith(delivered);
+    const source = `import(${JSON.stringify(join(packageRoot, "dist/native/load.js"))}).then(({ addonPath }) =>
+      require("node:worker_threads").parentPort.postMessage(addonPath()))`;
+    const program = `const { Worker } = await import("node:worker_threads");
+      const inWorker = new Promise((resolve) => new Worker(${JSON.stringify(source)}, { eval: true, execArgv: [] }).once("message", resolve));
+      console.log(addonPath() === await inWorker, addonPath());`;
+    expect(printed(program, { MEDMAMBA_PREBUILD: elsewhere })).toBe(`true ${join(elsewhere, delivered)}`);
+  });
+
+  it("is named with a file of its choice that does not load, before the usual places", async () => {
+    const tagged = inTarget("medmamba.napi.node");
+    const told = outcome(await packageOf({ [tagged]: Buffer.from("no library") }));
+    expect(told).toContain(`tried ${[tagged, local, delivered].join(" ")}`);
+    expect(told).toContain(`  ${tagged}: the file is damaged: it is no native library\n`);
+  });
+
+  it("is loaded when the addon is first needed, not with the package", () => {
+    const program = `const { createRequire, default: { _cache } } = await import("node:module");
+      const loaded = () => Object.keys(_cache).some((path) => path.includes("node-gyp-build"));
+      await import(${JSON.stringify(join(packageRoot, "dist/index.js"))});
+      const before = loaded();
+      addonPath();
+      console.log(before, loaded());`;
+    expect(printed(program)).toBe("false true");
   });
 });
 

@@ -3,8 +3,8 @@ import { setImmediate } from "node:timers/promises";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { ArgumentError } from "../src/errors.js";
 import {
-  ArgumentError,
   add,
   conv2d,
   crossEntropy,

@@ -1,11 +1,11 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
-import { expectedCalibrationError, reliabilityBins } from "../src/evaluation/calibration.js";
-import { EvaluationError } from "../src/evaluation/errors.js";
-import { confidenceIntervals, wilsonInterval } from "../src/evaluation/intervals.js";
-import { classificationMetrics } from "../src/evaluation/metrics.js";
-import { areaUnderRoc, averagePrecision, rocCurve } from "../src/evaluation/ranking.js";
-import { atThreshold, chooseThreshold } from "../src/evaluation/threshold.js";
+import { EvaluationError } from "../src/errors.js";
+import { expectedCalibrationError, reliabilityBins } from "../src/metrics/calibration.js";
+import { classificationMetrics } from "../src/metrics/classification.js";
+import { confidenceIntervals, wilsonInterval } from "../src/metrics/intervals.js";
+import { areaUnderRoc, averagePrecision, rocCurve } from "../src/metrics/ranking.js";
+import { atThreshold, chooseThreshold } from "../src/metrics/threshold.js";
 
 interface Case {
   labels: number[];

@@ -1,13 +1,12 @@
 /** MedMamba as a module: its settings, sizes, names, what it refuses. Its numbers are in golden.test.ts. */
 import { describe, expect, it } from "vitest";
+import { ArgumentError, ShapeError } from "../src/errors.js";
 import {
-  ArgumentError,
   MedMamba,
   type MedMambaOptions,
   manualSeed,
   noGrad,
   randn,
-  ShapeError,
   tidy,
   type Variant,
 } from "../src/index.js";

@@ -7,13 +7,13 @@ import { afterEach, describe, expect, it } from "vitest";
 import { paces } from "../src/benchmark/measure.js";
 import { modelBenchmarks } from "../src/benchmark/networks.js";
 import { runBenchmark } from "../src/benchmark/suite.js";
+import { OutOfMemoryError } from "../src/errors.js";
 import {
   type Device,
   data,
   evaluate,
   fit as fitModel,
   MedMamba,
-  OutOfMemoryError,
   openDevice,
   predictImages,
   zeros,

@@ -243,6 +243,29 @@ describe.runIf(canInstall)("the packed package", () => {
     await rm(bundle);
   });
 
+  it("finds an addon that node-gyp-build alone knows, bundled or not", async () => {
+    const prebuilt = join(installed, "prebuilds", "linux-x64");
+    const bundle = join(project, "bundle.cjs");
+    await esbuild.build({
+      absWorkingDir: project,
+      entryPoints: ["train.cjs"],
+      bundle: true,
+      platform: "node",
+      mainFields: ["main"],
+      external: ["sharp"],
+      outfile: bundle,
+      logLevel: "error",
+    });
+    await rename(join(prebuilt, "medmamba.node"), join(prebuilt, "medmamba.glibc.node"));
+    try {
+      for (const program of ["train.cjs", "train.mjs", bundle])
+        expect(resultOf(node(program)).losses).toEqual(trained.losses);
+    } finally {
+      await rename(join(prebuilt, "medmamba.glibc.node"), join(prebuilt, "medmamba.node"));
+      await rm(bundle);
+    }
+  });
+
   it("has types in every mode of module resolution", async () => {
     await copyFile(join(project, "types.ts"), join(project, "types.cts"));
     await copyFile(join(project, "types.ts"), join(project, "types.mts"));

@@ -4,10 +4,9 @@
  */
 import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
+import { ArgumentError, DeviceError, TrainingError } from "../src/errors.js";
 import {
-  ArgumentError,
   type Device,
-  DeviceError,
   data,
   fit as fitModel,
   loadCheckpoint,
@@ -16,7 +15,6 @@ import {
   noGrad,
   openDevice,
   type Precision,
-  TrainingError,
 } from "../src/index.js";
 import { hasEmulatedCuda } from "./support/backends.js";
 import { expectClose } from "./support/closeness.js";

@@ -7,6 +7,7 @@ import { spawnSync } from "node:child_process";
 import { copyFile, mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { TrainingError, WeightsError } from "../src/errors.js";
 import {
   data,
   type EpochRecord,
@@ -14,8 +15,6 @@ import {
   type FitResult,
   fit as fitModel,
   openDevice,
-  TrainingError,
-  WeightsError,
 } from "../src/index.js";
 import { readHeader, readTensors } from "../src/weights/safetensors.js";
 import { failure } from "./support/failure.js";

@@ -2,7 +2,7 @@ import { mkdtemp, open, readdir, readFile, rm, stat, symlink, writeFile } from "
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { WeightsError } from "../src/weights/errors.js";
+import { WeightsError } from "../src/errors.js";
 import { readHeader, readTensors, type TensorToStore, writeTensors } from "../src/weights/safetensors.js";
 
 let folder: string;

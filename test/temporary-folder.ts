@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import sharp from "sharp";
 import { afterAll, expect } from "vitest";
-import { DataError } from "../src/data/index.js";
+import { DataError } from "../src/errors.js";
 
 export const root = await mkdtemp(join(tmpdir(), "medmamba-test-"));
 afterAll(() => rm(root, { recursive: true }));

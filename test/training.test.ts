@@ -6,8 +6,8 @@ import { fileURLToPath } from "node:url";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { describe, expect, it } from "vitest";
+import { ArgumentError, TrainingError } from "../src/errors.js";
 import {
-  ArgumentError,
   data,
   evaluate,
   type FitOptions,
@@ -19,7 +19,6 @@ import {
   manualSeed,
   openDevice,
   optim,
-  TrainingError,
   type TrainingSettings,
   tensor,
   trainingSettings,

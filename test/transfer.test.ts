@@ -3,8 +3,8 @@
  * a CPU and a GPU; the emulated GPU is there where it is built.
  */
 import { afterEach, describe, expect, it } from "vitest";
+import { ArgumentError, OperationError, OutOfMemoryError } from "../src/errors.js";
 import {
-  ArgumentError,
   add,
   concat,
   conv2d,
@@ -16,8 +16,6 @@ import {
   mul,
   nn,
   noGrad,
-  OperationError,
-  OutOfMemoryError,
   ones,
   openDevice,
   optim,

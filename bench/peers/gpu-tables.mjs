@@ -1,5 +1,5 @@
 // The results of gpu.mjs as tables: medians over runs.
-import { byteSize } from "../../dist/cli/wording.js";
+import { byteSize } from "../../dist/cli/console/wording.js";
 import { threeDigits } from "../results-files.mjs";
 import { number, over, quantile, spread, times } from "./tables.mjs";
 

@@ -6,8 +6,8 @@
 import { spawnSync } from "node:child_process";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { describeMachine, machineLines } from "../../dist/cli/bench-machine.js";
-import { columns } from "../../dist/cli/wording.js";
+import { describeMachine, machineLines } from "../../dist/benchmark/machine.js";
+import { columns } from "../../dist/cli/console/wording.js";
 import { openDevice } from "../../dist/index.js";
 import { readArguments, wholeNumber } from "../arguments.mjs";
 import { measuredProcess } from "../measured-process.mjs";

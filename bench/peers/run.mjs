@@ -4,8 +4,8 @@
 // so it can be cut into parts of a few minutes, and survives what ends it. Exit code 75: there is more to measure.
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { describeMachine, machineLines } from "../../dist/cli/bench-machine.js";
-import { columns } from "../../dist/cli/wording.js";
+import { describeMachine, machineLines } from "../../dist/benchmark/machine.js";
+import { columns } from "../../dist/cli/console/wording.js";
 import { openDevice } from "../../dist/index.js";
 import { readArguments, wholeNumber } from "../arguments.mjs";
 import { markdownTable, writeResults } from "../results-files.mjs";

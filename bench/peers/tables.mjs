@@ -1,7 +1,7 @@
 // The results of `npm run bench:peers` as tables: medians over runs, and how far the runs lie apart.
 import { leastTime } from "../../dist/benchmark/limits.js";
 import { backwardCost, both, forwardCost } from "../../dist/benchmark/work.js";
-import { byteSize } from "../../dist/cli/wording.js";
+import { byteSize } from "../../dist/cli/console/wording.js";
 import { threeDigits } from "../results-files.mjs";
 
 /** The value below which `share` of the values lie, between neighbours by their distance. */

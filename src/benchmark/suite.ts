@@ -1,5 +1,5 @@
 /** All benchmarks of some networks, and a row of results for each. */
-import { withBatchAdvice } from "../models/batch-memory.js";
+import { withBatchAdvice } from "../inference/batch-memory.js";
 import { medMambaConfig, type Variant } from "../models/medmamba.js";
 import type { Device, Precision } from "../tensor/device.js";
 import { kernelBenchmarks } from "./kernels.js";

@@ -5,16 +5,16 @@
  */
 import { inspect } from "node:util";
 import { Command, CommanderError } from "commander";
-import { addBench } from "./bench.js";
-import { addBuild } from "./build.js";
-import { addDemo } from "./demo.js";
-import { addDoctor } from "./doctor.js";
-import { addEvaluate } from "./evaluate.js";
-import { explain, UsageError } from "./failure.js";
-import { packageVersion } from "./package.js";
-import { addPredict } from "./predict.js";
-import { survivePipes } from "./terminal.js";
-import { addTrain } from "./train.js";
+import { packageVersion } from "../native/package-version.js";
+import { addBench } from "./commands/bench.js";
+import { addBuild } from "./commands/build.js";
+import { addDemo } from "./commands/demo.js";
+import { addDoctor } from "./commands/doctor.js";
+import { addEvaluate } from "./commands/evaluate.js";
+import { addPredict } from "./commands/predict.js";
+import { addTrain } from "./commands/train.js";
+import { explain, UsageError } from "./console/failure.js";
+import { survivePipes } from "./console/terminal.js";
 
 const examples = `
 Examples:

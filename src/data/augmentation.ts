@@ -20,7 +20,7 @@
  * in a batch the sample has. Every draw takes the same numbers from its stream in the same order, so switching one
  * part off leaves the others as they were.
  */
-import { ArgumentError } from "../native/errors.js";
+import { ArgumentError } from "../errors.js";
 import { RandomStream } from "../tensor/random.js";
 import { streams } from "./streams.js";
 

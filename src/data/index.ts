@@ -3,7 +3,8 @@
  *
  * @module
  */
-export { fromArrays, type ImageArrays } from "./arrays.js";
+
+export { DataError } from "../errors.js";
 export {
   type Augmentation,
   augmentations,
@@ -14,10 +15,10 @@ export {
 } from "./augmentation.js";
 export { cached, MemoryBudget } from "./cache.js";
 export { countLabels, type Dataset, describeDataset, type Sample, subset } from "./dataset.js";
-export { type DemoOptions, demoClasses, writeDemoDataset } from "./demo.js";
-export { DataError } from "./errors.js";
-export { imageExtensions, loadImage } from "./image.js";
+export { imageExtensions, loadImage } from "./decoding/raster.js";
+export { type DemoOptions, demoClasses, writeDemoDataset } from "./demo/demo.js";
 export { type Batch, Loader, type LoaderOptions } from "./loader.js";
 export { type OpenDatasetOptions, type OpenedDataset, openDataset } from "./open.js";
 export { definePreprocessing, normalisation, type Preprocessing, type Resize } from "./preprocessing.js";
-export { type SplitName, type SplitOptions, splitNames } from "./split.js";
+export { fromArrays, type ImageArrays } from "./sources/arrays.js";
+export { type SplitName, type SplitOptions, splitNames } from "./splitting/stratified.js";

@@ -10,12 +10,11 @@
  *   make the same steps with equally many images;
  *   otherwise (evaluation), every image comes exactly once, and a rank may have one image or one batch fewer.
  */
-import { ArgumentError } from "../native/errors.js";
+import { ArgumentError, DataError } from "../errors.js";
 import { RandomStream } from "../tensor/random.js";
 import { type Augmentation, augmentations, checkAugmentation, drawAugmentation } from "./augmentation.js";
 import { breathe } from "./concurrency.js";
 import type { Dataset, Sample } from "./dataset.js";
-import { DataError } from "./errors.js";
 import { streams } from "./streams.js";
 
 /** How a `Loader` makes batches. */

@@ -1,24 +1,23 @@
 /** Opening whatever a user has: an archive, folders, a manifest. */
 import { stat } from "node:fs/promises";
 import { extname } from "node:path";
-import { ArgumentError } from "../native/errors.js";
-import { archiveDataset, needsNoDecoding } from "./arrays.js";
+import { ArgumentError, DataError } from "../errors.js";
 import { cached, MemoryBudget } from "./cache.js";
 import { countLabels, type Dataset } from "./dataset.js";
-import { DataError } from "./errors.js";
-import { type ListingOptions, listFolder } from "./folder.js";
-import { readableImages } from "./image-files.js";
-import type { ImageEntry, Listing } from "./listing.js";
-import { listManifest } from "./manifest.js";
-import { readArchive } from "./npz.js";
 import { definePreprocessing, type Preprocessing } from "./preprocessing.js";
+import { readArchive } from "./sources/archive.js";
+import { archiveDataset, needsNoDecoding } from "./sources/arrays.js";
+import { type ListingOptions, listFolder } from "./sources/folder.js";
+import { readableImages } from "./sources/image-files.js";
+import type { ImageEntry, Listing } from "./sources/listing.js";
+import { listManifest } from "./sources/manifest.js";
 import {
   checkSplitOptions,
   type SplitName,
   type SplitOptions,
   splitNames,
   stratifiedSplit,
-} from "./split.js";
+} from "./splitting/stratified.js";
 
 /** How `openDataset` reads and divides images. */
 export interface OpenDatasetOptions extends Partial<SplitOptions> {

@@ -2,7 +2,7 @@
  * How a picture becomes what the network sees. A checkpoint carries this, so that a prediction years later treats an
  * image exactly as training did; hence plain JSON and nothing else.
  */
-import { ArgumentError } from "../native/errors.js";
+import { ArgumentError } from "../errors.js";
 
 /**
  * What to do with an image that is not square: "stretch" ignores its proportions, "cover" fills the square and cuts

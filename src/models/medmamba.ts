@@ -1,5 +1,5 @@
 /** MedMamba: the Vision Mamba for medical image classification (arXiv 2403.03849). */
-import { ArgumentError, ShapeError } from "../native/errors.js";
+import { ArgumentError, ShapeError } from "../errors.js";
 import { Linear, ModuleList } from "../nn/layers.js";
 import { Module } from "../nn/module.js";
 import { PatchEmbed, PatchMerging } from "../nn/patches.js";

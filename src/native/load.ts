@@ -2,14 +2,15 @@
  * Loads the addon, once and only when it is first needed: what does not compute (`--help`, reading a header) works
  * without it.
  *
- * A local build comes before the delivered one: whoever has compiled on this machine (a source checkout, or
- * `npx medmamba build` in an installed package) wants what they have compiled. It is the only thing that could be there
- * besides what npm delivered, and if it does not load, the delivered one is tried.
+ * node-gyp-build finds it, by the rules and environment variables that its users know. A local build comes before the
+ * delivered one: whoever has compiled on this machine (a source checkout, or `npx medmamba build` in an installed
+ * package) wants what they have compiled. If what was found does not load, the usual places are tried; if they do not
+ * load either, the error says of each file why.
  */
 import { existsSync, readdirSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { dirname, join, resolve } from "node:path";
+import { AddonError } from "../errors.js";
 import type { NativeAddon } from "./addon.js";
-import { MedMambaError } from "./errors.js";
 import {
   describeSystem,
   hasOldGlibc,
@@ -19,17 +20,6 @@ import {
   thisSystem,
 } from "./inspection.js";
 import { packageRoot, require } from "./package-root.js";
-
-/** The addon is not there, or the system cannot load it; `tried` lists the files that were looked at. */
-export class AddonError extends MedMambaError {
-  /** Files that were looked at, in their order. */
-  readonly tried: readonly string[];
-
-  constructor(message: string, tried: readonly string[], options?: ErrorOptions) {
-    super("MEDMAMBA_NO_ADDON", message, options);
-    this.tried = tried;
-  }
-}
 
 interface Loaded {
   readonly addon: NativeAddon;
@@ -68,17 +58,13 @@ export function isSourceCheckout(root = packageRoot): boolean {
   return existsSync(join(root, "src"));
 }
 
-/** @internal The addon of the package at `root`. */
+/** @internal The addon of the package at `root`, or of the folder that MEDMAMBA_PREBUILD names. */
 export function load(root: string, describe: () => System = thisSystem): Loaded {
-  const { platform, arch } = process;
-  const tried = [
-    join(root, "build", "Release", "medmamba.node"),
-    join(root, "prebuilds", `${platform}-${arch}`, "medmamba.node"),
-  ];
+  const tried = candidates(resolve(process.env.MEDMAMBA_PREBUILD || root));
   const problems: string[] = [];
   let cause: unknown;
   for (const path of tried) {
-    let problem = inspectLibrary(path, { platform, arch });
+    let problem = inspectLibrary(path, process);
     if (!problem) {
       try {
         return { addon: require(path) as NativeAddon, path };
@@ -98,8 +84,45 @@ export function load(root: string, describe: () => System = thisSystem): Loaded 
   );
 }
 
+/** The files to try, in their order: what node-gyp-build finds, and where the addon usually is. */
+function candidates(directory: string): string[] {
+  const { env, platform, arch } = process;
+  const target = `${env.npm_config_platform || platform}-${env.npm_config_arch || arch}`;
+  const usual = [join(directory, "prebuilds", target, "medmamba.node")];
+  if (!env.PREBUILDS_ONLY) usual.unshift(join(directory, "build", "Release", "medmamba.node"));
+  const found = find(directory);
+  return found === undefined || usual.includes(found) ? usual : [found, ...usual];
+}
+
+/** What node-gyp-build, which is loaded no earlier than this, finds for this machine; undefined if nothing. */
+function find(directory: string): string | undefined {
+  try {
+    const { path } = require("node-gyp-build") as { path(directory: string): string };
+    return resolve(path(directory));
+  } catch {
+    return undefined; // its message names no file, ours does; or a bundle has left it behind
+  }
+}
+
+/** Environment variables that tell node-gyp-build where to look, or for what. */
+const steering = [
+  "MEDMAMBA_PREBUILD",
+  "PREBUILDS_ONLY",
+  "npm_config_platform",
+  "npm_config_arch",
+  "LIBC",
+  "ARM_VERSION",
+];
+
 /** What to do about an addon that does not load. */
 function advice(root: string, system: System): string {
+  const set = steering.filter((name) => process.env[name]).map((name) => `${name}=${process.env[name]}`);
+  if (set.length === 0) return adviceAsUsual(root, system);
+  const unset = `Unset ${set.join(", ")} to have the addon looked for in the usual places.`;
+  return process.env.MEDMAMBA_PREBUILD ? unset : `${unset}\n  ${adviceAsUsual(root, system)}`;
+}
+
+function adviceAsUsual(root: string, system: System): string {
   if (isSourceCheckout(root)) return "In a source checkout, build it with `npm run build`.";
   const compile = "compile it with `npx medmamba build` (CMake 3.22 or newer, a C++17 compiler)";
   if (system.platform === "linux" && !system.glibc)

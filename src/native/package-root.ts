@@ -12,17 +12,17 @@ import { fileURLToPath } from "node:url";
 // Bundlers that turn this into CommonJS leave no `import.meta.url`.
 const thisFile = import.meta.url ? fileURLToPath(import.meta.url) : __filename;
 
-/** Loads CommonJS modules and addons from here. */
-export const require = createRequire(thisFile);
-
 export const packageRoot = findPackageRoot();
+
+/** Loads addons and this package's dependencies, which a bundle elsewhere may not see. */
+export const require = createRequire(join(packageRoot, "package.json"));
 
 function findPackageRoot(): string {
   const here = dirname(thisFile);
   for (let directory = here; directory !== dirname(directory); directory = dirname(directory))
     if (isThisPackage(directory)) return directory;
   try {
-    return dirname(require.resolve("medmamba/package.json"));
+    return dirname(createRequire(thisFile).resolve("medmamba/package.json"));
   } catch {
     return here;
   }

@@ -3,8 +3,10 @@
  *
  * @module
  */
+
+export { StateDictError, type StateDictReport } from "../errors.js";
 export * from "./layers.js";
-export { Module, type StateDict, StateDictError, type StateDictReport } from "./module.js";
+export { Module, type StateDict } from "./module.js";
 export { PatchEmbed, PatchMerging } from "./patches.js";
 export { SSConvSSM, type SSConvSSMOptions } from "./ss-conv-ssm.js";
 export { SS2D } from "./ss2d.js";

@@ -2,46 +2,13 @@
  * A network, or a part of one: parameters, buffers and children by name. Names and order are PyTorch's, so that
  * `stateDict()` has the keys of published checkpoints.
  */
-import { ArgumentError, MedMambaError } from "../native/errors.js";
+import { ArgumentError, StateDictError, type StateDictReport } from "../errors.js";
 import { type DeviceLike, resolveDevice } from "../tensor/device.js";
 import { keep, tidy } from "../tensor/scope.js";
 import type { Tensor } from "../tensor/tensor.js";
 
 /** Tensors by dotted name. */
 export type StateDict = Record<string, Tensor>;
-
-/** What a state dict and a module do not have in common. */
-export interface StateDictReport {
-  /** Names that the module has and the state dict lacks. */
-  readonly missing: readonly string[];
-  /** Names that the state dict has and the module lacks. */
-  readonly unexpected: readonly string[];
-  /** "name: (2, 768) in the state dict, (5, 768) in the model". */
-  readonly mismatched: readonly string[];
-}
-
-/** A state dict does not belong to the module it was loaded into. */
-export class StateDictError extends MedMambaError implements StateDictReport {
-  readonly missing: readonly string[];
-  readonly unexpected: readonly string[];
-  readonly mismatched: readonly string[];
-
-  constructor(report: StateDictReport) {
-    super("MEDMAMBA_STATE_DICT", `loadStateDict: the weights are of another model: ${summary(report)}.`);
-    this.missing = report.missing;
-    this.unexpected = report.unexpected;
-    this.mismatched = report.mismatched;
-  }
-}
-
-function summary({ missing, unexpected, mismatched }: StateDictReport): string {
-  const some = (names: readonly string[]) => names.slice(0, 3).join(", ") + (names.length > 3 ? ", ..." : "");
-  const parts = [];
-  if (missing.length) parts.push(`${missing.length} missing (${some(missing)})`);
-  if (unexpected.length) parts.push(`${unexpected.length} unexpected (${some(unexpected)})`);
-  if (mismatched.length) parts.push(`${mismatched.length} of another shape (${some(mismatched)})`);
-  return parts.join("; ");
-}
 
 /**
  * The base of every network and layer. Extend it: register tensors with `parameter` and `buffer` and parts with `child`, then

@@ -1,5 +1,5 @@
 /** From stored images to the network's input in one pass: augmentation's geometry and light, and normalisation. */
-import { DTypeError } from "../native/errors.js";
+import { DTypeError } from "../errors.js";
 import { codeOf } from "../tensor/dtype.js";
 import { Tensor } from "../tensor/tensor.js";
 import { expectShape, extents } from "./check.js";

@@ -1,7 +1,7 @@
 /** Elementwise arithmetic with broadcasting, as in NumPy: shapes are aligned at their ends, extents of 1 repeat. */
+import { ShapeError } from "../errors.js";
 import type { NativeConstants } from "../native/addon.js";
 import { constants } from "../native/constants.js";
-import { ShapeError } from "../native/errors.js";
 import { noGrad, record } from "../tensor/tape.js";
 import { Tensor } from "../tensor/tensor.js";
 import { denseStrides, expectFloats, padded } from "./check.js";

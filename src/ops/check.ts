@@ -1,6 +1,6 @@
 /** Argument checks shared by the operations: messages name the operation, the argument, and both shapes. */
+import { ArgumentError, DTypeError, ShapeError } from "../errors.js";
 import { constants } from "../native/constants.js";
-import { ArgumentError, DTypeError, ShapeError } from "../native/errors.js";
 import { apart } from "../tensor/device.js";
 import type { Tensor } from "../tensor/tensor.js";
 

@@ -3,7 +3,7 @@
  * forms are what MedMamba is made of, and each has its own path: 1x1 is a matrix product, 3x3 an implicit one, and
  * a kernel as large as its stride a product over patches.
  */
-import { ShapeError } from "../native/errors.js";
+import { ShapeError } from "../errors.js";
 import { tidy } from "../tensor/scope.js";
 import { record } from "../tensor/tape.js";
 import { Tensor } from "../tensor/tensor.js";

@@ -1,5 +1,5 @@
 /** Random omission, for regularisation. The generator is the one that `manualSeed` seeds. */
-import { ArgumentError } from "../native/errors.js";
+import { ArgumentError } from "../errors.js";
 import { random } from "../tensor/creation.js";
 import { currentSeed, nextOffset } from "../tensor/generator.js";
 import { record } from "../tensor/tape.js";

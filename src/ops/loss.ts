@@ -1,5 +1,5 @@
 /** Losses: means over the batch, as scalars. */
-import { ArgumentError, DTypeError } from "../native/errors.js";
+import { ArgumentError, DTypeError } from "../errors.js";
 import { record } from "../tensor/tape.js";
 import { Tensor } from "../tensor/tensor.js";
 import { expectFloats, expectShape, extents } from "./check.js";

@@ -1,5 +1,5 @@
 /** Matrix products. */
-import { ShapeError } from "../native/errors.js";
+import { ShapeError } from "../errors.js";
 import { tidy } from "../tensor/scope.js";
 import { record } from "../tensor/tape.js";
 import { sizeOf, Tensor } from "../tensor/tensor.js";

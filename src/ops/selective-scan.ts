@@ -1,6 +1,6 @@
 /** The selective scan of a sequence, with mamba_ssm's arguments and layouts. */
+import { ShapeError } from "../errors.js";
 import { constants } from "../native/constants.js";
-import { ShapeError } from "../native/errors.js";
 import { isRecorded, record } from "../tensor/tape.js";
 import { Tensor } from "../tensor/tensor.js";
 import { expectFloats, expectShape, extents } from "./check.js";

@@ -1,5 +1,5 @@
 /** Operations that move elements without changing them: reshape, permute, concat, slice, conversion. */
-import { ArgumentError, ShapeError } from "../native/errors.js";
+import { ArgumentError, ShapeError } from "../errors.js";
 import { type DeviceLike, resolveDevice } from "../tensor/device.js";
 import { type DType, dtypes } from "../tensor/dtype.js";
 import { record } from "../tensor/tape.js";

@@ -1,5 +1,5 @@
 /** SS-Conv-SSM, the block of MedMamba: convolutions on one half of the channels, SS2D on the other. */
-import { ShapeError } from "../native/errors.js";
+import { ShapeError } from "../errors.js";
 import { isRecorded, record } from "../tensor/tape.js";
 import { Tensor } from "../tensor/tensor.js";
 import { expectFloats, expectShape, extents } from "./check.js";

@@ -1,7 +1,7 @@
 /** Making tensors from host data, constants and random numbers. */
+import { ArgumentError, DTypeError, ShapeError } from "../errors.js";
 import type { NativeConstants } from "../native/addon.js";
 import { constants } from "../native/constants.js";
-import { ArgumentError, DTypeError, ShapeError } from "../native/errors.js";
 import { type DType, dtypeOf, type HostArray } from "./dtype.js";
 import { currentSeed, nextOffset } from "./generator.js";
 import { sizeOf, Tensor, type TensorOptions } from "./tensor.js";

@@ -5,6 +5,7 @@
  * that works, otherwise the CPU. Builds with tests also have "cuda-emulated": the CUDA library without a GPU, slowly.
  */
 import { existsSync } from "node:fs";
+import { ArgumentError, DeviceError } from "../errors.js";
 import type {
   NativeBuffer,
   NativeGraph,
@@ -14,7 +15,7 @@ import type {
   NativePlan,
   NativeStream,
 } from "../native/addon.js";
-import { ArgumentError, DeviceError, fromNative } from "../native/errors.js";
+import { fromNative } from "../native/from-native.js";
 import { inspectLibrary } from "../native/inspection.js";
 import { backendLibrary, isSourceCheckout, loadAddon } from "../native/load.js";
 import { whyNoGpu } from "../native/probe.js";

@@ -3,7 +3,7 @@
  * random numbers takes the next stretch of counters, so the same program draws the same numbers on every device
  * and for any number of threads.
  */
-import { ArgumentError } from "../native/errors.js";
+import { ArgumentError } from "../errors.js";
 
 /** Where the generator stands: enough to continue it exactly. */
 export interface GeneratorState {

@@ -7,8 +7,9 @@
  * Numbers that are meant to change from step to step do: random numbers go on where the generator stands, an optimiser uses
  * its learning rate of the moment and counts its steps, exactly as if the operations were called again.
  */
+
+import { ArgumentError, DisposedError } from "../errors.js";
 import type { NativeGraph } from "../native/addon.js";
-import { ArgumentError, DisposedError } from "../native/errors.js";
 import {
   type Device,
   type DeviceLike,

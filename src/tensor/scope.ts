@@ -2,7 +2,7 @@
  * Memory scopes. A scope owns the tensors made inside it and disposes at its end those that are not returned.
  * The stack of scopes belongs to this module, and so to one environment: workers do not mix.
  */
-import { ArgumentError } from "../native/errors.js";
+import { ArgumentError } from "../errors.js";
 
 /** What a scope can own. */
 export interface Disposable {

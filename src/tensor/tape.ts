@@ -7,7 +7,7 @@
  * too early, and lets go of it as it walks: memory falls while backward runs. At the end the intermediate results
  * are disposed too; `keep(tensor)` or `retainGraph` prevents it.
  */
-import { ArgumentError } from "../native/errors.js";
+import { ArgumentError } from "../errors.js";
 import { leaveScopes, leaveToTape, tidy } from "./scope.js";
 import { Tensor } from "./tensor.js";
 

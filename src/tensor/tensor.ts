@@ -4,8 +4,9 @@
  * Arithmetic and other operations are methods too (`a.add(b)`), installed by `src/ops/methods.ts`; `backward` is
  * installed by `tape.ts`.
  */
+
+import { ArgumentError, DisposedError, DTypeError, ShapeError } from "../errors.js";
 import type { NativeBuffer } from "../native/addon.js";
-import { ArgumentError, DisposedError, DTypeError, ShapeError } from "../native/errors.js";
 import { apart, type Device, type DeviceLike, resolveDevice } from "./device.js";
 import { codeOf, type DType, dtypes, type HostArray, type HostArrays, hostArray } from "./dtype.js";
 import { enterScope } from "./scope.js";

@@ -1,14 +1,6 @@
 /** What a training run has achieved, epoch by epoch, and which epoch was best. */
-import type { ClassificationMetrics } from "../evaluation/metrics.js";
-import { MedMambaError } from "../native/errors.js";
+import type { ClassificationMetrics } from "../metrics/classification.js";
 import type { Monitor } from "./settings.js";
-
-/** A training that cannot go on. */
-export class TrainingError extends MedMambaError {
-  constructor(message: string, options?: ErrorOptions) {
-    super("MEDMAMBA_TRAINING", message, options);
-  }
-}
 
 /** One epoch of the history, and one line of `metrics.jsonl`. */
 export interface EpochRecord {

@@ -1,5 +1,5 @@
 /** An exponential moving average of a model's weights, which often generalises better than the last ones. */
-import { ArgumentError } from "../native/errors.js";
+import { ArgumentError } from "../errors.js";
 import type { Module } from "../nn/module.js";
 import { keep } from "../tensor/scope.js";
 import type { Tensor } from "../tensor/tensor.js";

@@ -3,7 +3,7 @@
  * place by backward, and its state (momentum, moments) lies in flat buffers of the same layout. A step is one call
  * to the device for all parameters of a group.
  */
-import { ArgumentError, ShapeError } from "../native/errors.js";
+import { ArgumentError, ShapeError } from "../errors.js";
 import { zeros } from "../tensor/creation.js";
 import type { Device } from "../tensor/device.js";
 import { keep } from "../tensor/scope.js";

@@ -3,13 +3,14 @@
  * the optimiser's state, the averages, the position in the data and the history.
  */
 import { crc32 } from "node:zlib";
+import { type CheckpointDescription, loadWeights, saveCheckpoint } from "../checkpoints/checkpoint.js";
 import type { Dataset, Preprocessing } from "../data/index.js";
+import { TrainingError } from "../errors.js";
 import type { MedMamba } from "../models/medmamba.js";
 import { tidy } from "../tensor/scope.js";
 import { Tensor } from "../tensor/tensor.js";
 import { removeAbandoned } from "../weights/atomic-file.js";
-import { type CheckpointDescription, loadWeights, saveCheckpoint } from "./checkpoint.js";
-import { type EpochRecord, TrainingError } from "./history.js";
+import type { EpochRecord } from "./history.js";
 import type { MovingAverage } from "./moving-average.js";
 import type { AdamW } from "./optimizer.js";
 import type { Plateau } from "./schedule.js";

@@ -1,5 +1,5 @@
 /** Learning rates over a training run: pure functions of the step, except for the plateau, which listens. */
-import { ArgumentError } from "../native/errors.js";
+import { ArgumentError } from "../errors.js";
 
 /** Gives the learning rate of a step, counted from 0. */
 export type Schedule = (step: number) => number;

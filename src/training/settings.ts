@@ -1,6 +1,6 @@
 /** What a training run is told: everything that decides its outcome, as plain JSON, with defaults. */
 import { type Augmentation, augmentations, countLabels, type Dataset } from "../data/index.js";
-import { ArgumentError } from "../native/errors.js";
+import { ArgumentError } from "../errors.js";
 import { type Precision, precisions } from "../tensor/device.js";
 import { type Plateau, type Schedule, stepDecay, warmupCosine } from "./schedule.js";
 

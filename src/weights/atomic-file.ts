@@ -5,7 +5,7 @@
 import { randomBytes } from "node:crypto";
 import { type FileHandle, open, readdir, rename, rm, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
-import { weightsError } from "./errors.js";
+import { weightsError } from "./file-errors.js";
 
 /** A write call may be limited to 2 GiB by the system; smaller pieces also let other file work take turns. */
 const pieceBytes = 64 * 2 ** 20;

@@ -9,9 +9,10 @@
  * @see https://github.com/huggingface/safetensors#format
  */
 import { type FileHandle, open, stat } from "node:fs/promises";
+import { WeightsError } from "../errors.js";
 import { readFully, replaceFile, writeFully } from "./atomic-file.js";
 import { dtypeBytes, dtypeCode, dtypeOfCode, dtypeOrder, isStoredDtype, type StoredDtype } from "./dtypes.js";
-import { WeightsError, weightsError } from "./errors.js";
+import { weightsError } from "./file-errors.js";
 import { parseStrictJson, type StrictJson } from "./strict-json.js";
 
 /** What the header says about one tensor. */

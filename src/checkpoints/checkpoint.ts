@@ -1,0 +1,155 @@
+/**
+ * Checkpoints: safetensors files whose metadata holds the architecture, the class names and the preprocessing, so that
+ * the file alone is enough to predict. What only a resumed training needs lies beside the weights; it is in `last`, never in
+ * `best`.
+ */
+import { definePreprocessing, type Preprocessing } from "../data/index.js";
+import { WeightsError } from "../errors.js";
+import { MedMamba, type MedMambaConfig, medMambaConfig } from "../models/medmamba.js";
+import type { DeviceLike, Precision } from "../tensor/device.js";
+import type { Tensor } from "../tensor/tensor.js";
+import { toStored } from "../weights/conversion.js";
+import { readHeader, writeTensors } from "../weights/safetensors.js";
+import { disposeAll, joinState, readState, type TrainingState, takeWeights } from "./training-state.js";
+
+/** What a checkpoint says about its weights. */
+export interface CheckpointDescription {
+  /** The architecture. */
+  readonly config: MedMambaConfig;
+  /** Names of the model's outputs, in their order. */
+  readonly classes: readonly string[];
+  /** How images were prepared in training. */
+  readonly preprocessing: Preprocessing;
+  /** Two classes: probability of the second from which it is called, chosen on the validation split. */
+  readonly threshold?: number | undefined;
+  /** Where the weights come from: epoch, validation metrics, package version. */
+  readonly provenance?: Readonly<Record<string, unknown>> | undefined;
+}
+
+/** A checkpoint as loaded. */
+export interface Checkpoint extends CheckpointDescription {
+  /** The file that it was loaded from. */
+  readonly path: string;
+  /** With the weights, in evaluation mode. */
+  readonly model: MedMamba;
+}
+
+const format = "medmamba-1";
+
+/**
+ * Saves weights with what is needed to use them, and the state of the training if given. The file replaces an older one
+ * only when it is complete on the disk.
+ *
+ * @throws WeightsError naming the file, if it cannot be written; an existing file is left as it was
+ */
+export async function saveCheckpoint(
+  path: string,
+  weights: Readonly<Record<string, Tensor>>,
+  description: CheckpointDescription,
+  training?: TrainingState,
+): Promise<void> {
+  const { config, classes, preprocessing, threshold, provenance } = description;
+  const fields = { config, classes, preprocessing, threshold, provenance, training: training?.progress };
+  const metadata: Record<string, string> = { format };
+  for (const [name, value] of Object.entries(fields)) {
+    if (value !== undefined) metadata[name] = JSON.stringify(value);
+  }
+  await writeTensors(path, await toStored(joinState(weights, training?.tensors)), metadata);
+}
+
+/** The description alone, without reading the weights. @throws WeightsError naming the file */
+export async function readCheckpoint(path: string): Promise<CheckpointDescription> {
+  return describe(path, (await readHeader(path)).metadata);
+}
+
+/**
+ * Loads a model from a checkpoint, in evaluation mode.
+ *
+ * @param device  default "cpu", with precision "float32"; an opened device keeps its own
+ * @throws WeightsError naming the file: not a checkpoint, of another architecture than it says, or damaged weights
+ */
+export async function loadCheckpoint(
+  path: string,
+  {
+    device = "cpu",
+    precision,
+  }: {
+    device?: DeviceLike;
+    /** How the device multiplies; default "float32", or that of an opened device. */
+    precision?: Precision;
+  } = {},
+): Promise<Checkpoint> {
+  const description = await readCheckpoint(path);
+  const model = new MedMamba({ ...description.config, device, precision });
+  try {
+    const training = await loadWeights(path, model);
+    disposeAll(training?.tensors ?? {});
+  } catch (error) {
+    model.dispose();
+    throw error;
+  }
+  return { ...description, path, model: model.eval() };
+}
+
+/**
+ * Copies the weights of a file, a checkpoint or a bare state dict, into a model, and returns the training state.
+ *
+ * @throws WeightsError naming the file, if names or shapes are those of another architecture or a value is not finite
+ */
+export async function loadWeights(path: string, model: MedMamba): Promise<TrainingState | undefined> {
+  const { metadata } = await readHeader(path);
+  const { weights, training } = await readState(path, model.device);
+  try {
+    takeWeights(path, weights, model);
+    if (metadata.training !== undefined)
+      return { progress: parse(path, "training", metadata.training), tensors: training };
+    disposeAll(training);
+    return undefined;
+  } catch (error) {
+    disposeAll(training);
+    throw error;
+  } finally {
+    disposeAll(weights);
+  }
+}
+
+function describe(path: string, metadata: Readonly<Record<string, string>>): CheckpointDescription {
+  if (metadata.format !== format) {
+    throw new WeightsError(
+      `${path}: this is not a medmamba checkpoint (it has no "${format}" metadata); bare weights are loaded with loadStateDict.`,
+    );
+  }
+  const field = (name: string) => parse(path, name, metadata[name]);
+  const classes = field("classes");
+  if (!Array.isArray(classes) || !classes.every((name) => typeof name === "string")) {
+    throw new WeightsError(`${path}: the checkpoint's class names are damaged.`);
+  }
+  try {
+    const config = medMambaConfig(field("config") as MedMambaConfig);
+    const preprocessing = definePreprocessing(field("preprocessing") as Preprocessing);
+    if (classes.length !== config.numClasses) {
+      throw new WeightsError(
+        `${path}: the checkpoint names ${classes.length} classes, but its model has ${config.numClasses}.`,
+      );
+    }
+    const threshold = metadata.threshold === undefined ? undefined : Number(metadata.threshold);
+    if (threshold !== undefined && !(threshold >= 0 && threshold <= 1))
+      throw new WeightsError(`${path}: the checkpoint's "threshold" is damaged.`);
+    const provenance =
+      metadata.provenance === undefined ? undefined : (field("provenance") as Record<string, unknown>);
+    return { config, classes, preprocessing, threshold, provenance };
+  } catch (error) {
+    if (error instanceof WeightsError) throw error;
+    throw new WeightsError(`${path}: the checkpoint's description is damaged: ${(error as Error).message}`, {
+      cause: error,
+    });
+  }
+}
+
+function parse(path: string, name: string, text: string | undefined): unknown {
+  try {
+    return JSON.parse(text ?? "");
+  } catch (error) {
+    throw new WeightsError(`${path}: the checkpoint's "${name}" is damaged.`, { cause: error });
+  }
+}

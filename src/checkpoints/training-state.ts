@@ -1,0 +1,81 @@
+/**
+ * What of a file belongs to the weights, and what only to a training that goes on: the latter has names under `training/`,
+ * where strict loaders of weights alone would trip over it.
+ */
+import { StateDictError, WeightsError } from "../errors.js";
+import type { Module } from "../nn/module.js";
+import type { Device } from "../tensor/device.js";
+import type { Tensor } from "../tensor/tensor.js";
+import { toTensor } from "../weights/conversion.js";
+import { readTensors } from "../weights/safetensors.js";
+
+/** What a training needs to go on exactly where it stopped. */
+export interface TrainingState<Progress = unknown> {
+  /** Plain JSON. */
+  readonly progress: Progress;
+  /** Optimiser state and averages. */
+  readonly tensors: Readonly<Record<string, Tensor>>;
+}
+
+type Tensors = Readonly<Record<string, Tensor>>;
+
+const prefix = "training/";
+
+/** Weights and training state under the names that they have in a file. */
+export function joinState(weights: Tensors, training: Tensors = {}): Tensors {
+  const state = Object.entries(training).map(([name, tensor]) => [prefix + name, tensor] as const);
+  return { ...weights, ...Object.fromEntries(state) };
+}
+
+/**
+ * The tensors of a file on a device, the two kinds apart.
+ *
+ * @throws WeightsError naming the file, if it cannot be read or a weight is not finite
+ */
+export async function readState(
+  path: string,
+  device: Device,
+): Promise<{ weights: Tensors; training: Tensors }> {
+  const weights: Record<string, Tensor> = Object.create(null);
+  const training: Record<string, Tensor> = Object.create(null);
+  try {
+    for (const [name, stored] of await readTensors(path)) {
+      const tensor = toTensor(path, name, stored, device);
+      if (name.startsWith(prefix)) {
+        training[name.slice(prefix.length)] = tensor;
+      } else {
+        weights[name] = tensor;
+        await expectFinite(path, name, tensor);
+      }
+    }
+  } catch (error) {
+    disposeAll(weights);
+    disposeAll(training);
+    throw error;
+  }
+  return { weights, training };
+}
+
+/** Copies weights of a file into a model. @throws WeightsError naming the file, if they are another model's */
+export function takeWeights(path: string, weights: Tensors, model: Module): void {
+  try {
+    model.loadStateDict(weights);
+  } catch (error) {
+    if (!(error instanceof StateDictError)) throw error;
+    throw new WeightsError(`${path}: ${error.reason}.`, { cause: error });
+  }
+}
+
+export function disposeAll(tensors: Tensors): void {
+  for (const tensor of Object.values(tensors)) tensor.dispose();
+}
+
+async function expectFinite(path: string, name: string, tensor: Tensor): Promise<void> {
+  if (tensor.dtype !== "float32" && tensor.dtype !== "bfloat16") return;
+  const values = await tensor.data();
+  const bad = values.find((value) => !Number.isFinite(value));
+  if (bad === undefined) return;
+  throw new WeightsError(
+    `${path}: "${name}" holds ${bad}: these weights are damaged, or come from a training that diverged.`,
+  );
+}

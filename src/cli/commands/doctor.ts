@@ -1,0 +1,133 @@
+/** `medmamba doctor`: what this machine can run, and whether every kernel computes what it should. */
+import { existsSync, readFileSync } from "node:fs";
+import { arch, availableParallelism, cpus, freemem, platform, release, totalmem } from "node:os";
+import type { Command } from "commander";
+import { compare, type KernelVerdict, kernelChecks } from "../../benchmark/kernel-checks.js";
+import { addonPath, loadAddon } from "../../native/load.js";
+import { packageVersion } from "../../native/package-version.js";
+import { type Device, type DeviceDescription, devices, openDevice } from "../../tensor/device.js";
+import { CommandError } from "../console/failure.js";
+import { type CommonOptions, openDeviceOf, precisionOption, withCommonOptions } from "../console/options.js";
+import { Terminal } from "../console/terminal.js";
+import { byteSize, columns, plural, shortPath } from "../console/wording.js";
+
+const examples = `
+Each kernel is run on random inputs, forward and backward, and compared with the
+CPU's portable code on one thread. Exit code 1 if one differs by more than
+rounding.
+
+Examples:
+  $ medmamba doctor
+  $ medmamba doctor --json > machine.json`;
+
+export function addDoctor(program: Command): void {
+  const command = program
+    .command("doctor")
+    .summary("say what this machine can run, and check every kernel")
+    .description("Say what this machine can run and why not, then check every kernel against a reference.")
+    .addOption(precisionOption("float32"));
+  withCommonOptions(command).addHelpText("after", examples).action(run);
+}
+
+async function run(options: CommonOptions): Promise<void> {
+  const terminal = new Terminal(options);
+  const addon = loadAddon();
+  const device = openDeviceOf(options);
+  const machine = describeMachine(addon.simdLevels, device);
+  for (const line of machineLines(machine)) terminal.print(line);
+  terminal.print();
+  const checks = await checkKernels(device, terminal);
+  for (const line of checkLines(checks)) terminal.print(line);
+  const failed = checks.filter(({ ok }) => !ok).length;
+  terminal.result({ ...machine, checks, ok: failed === 0 });
+  if (failed > 0) {
+    const names = checks.filter(({ ok }) => !ok).map(({ name }) => name);
+    throw new CommandError(
+      `${plural(failed, "kernel")} of ${checks.length} computed something else than the reference (${names.join("; ")}): please report this with the output of \`medmamba doctor --json\`.`,
+    );
+  }
+  terminal.print(`\nAll ${checks.length} kernels agree with the reference.`);
+}
+
+interface Machine {
+  readonly medmamba: string;
+  readonly node: string;
+  readonly system: string;
+  readonly addon: string;
+  readonly processor: {
+    readonly model: string;
+    readonly cores: number;
+    readonly simdLevels: readonly string[];
+  };
+  readonly memory: { readonly totalBytes: number; readonly freeBytes: number };
+  readonly cuda: { readonly driver: string | null; readonly devices: readonly DeviceDescription[] };
+  readonly device: DeviceDescription;
+}
+
+function describeMachine(simdLevels: readonly string[], device: Device): Machine {
+  return {
+    medmamba: packageVersion,
+    node: process.version,
+    system: `${platform()} ${release()} ${arch()}`,
+    addon: addonPath(),
+    processor: { model: cpus()[0]?.model.trim() ?? "unknown", cores: availableParallelism(), simdLevels },
+    memory: { totalBytes: totalmem(), freeBytes: freemem() },
+    cuda: { driver: driverVersion(), devices: devices().filter(({ name }) => name !== "cpu") },
+    device: device.describe(),
+  };
+}
+
+/** The NVIDIA kernel driver's version, as Linux tells it. */
+function driverVersion(): string | null {
+  const file = "/proc/driver/nvidia/version";
+  if (!existsSync(file)) return null;
+  return /Kernel Module(?: for \S+)?\s+(\S+)/.exec(readFileSync(file, "utf8"))?.[1] ?? "unknown";
+}
+
+function machineLines({ medmamba, node, system, addon, processor, memory, cuda, device }: Machine): string[] {
+  const { simdLevels, model, cores } = processor;
+  const levels = simdLevels.map((level) => (level === device.simd ? `${level} (in use)` : level)).join(", ");
+  const gpus = cuda.devices.map(({ name, usable, model: gpu, reason = "" }) =>
+    usable ? `${name}: ${gpu}` : `not usable: ${reason}`,
+  );
+  const rows = [
+    ["medmamba", `${medmamba} on Node ${node}, ${system}`],
+    ["addon", shortPath(addon)],
+    ["processor", `${model}, ${plural(cores, "core")} for this process`],
+    ["vector units", levels],
+    ["memory", `${byteSize(memory.totalBytes)}, of which ${byteSize(memory.freeBytes)} are free`],
+    ["NVIDIA driver", cuda.driver ?? "none"],
+    ...gpus.map((text) => ["CUDA", text]),
+    [
+      "device",
+      `${device.name}${device.threads ? ` with ${plural(device.threads, "thread")}` : `: ${device.model}`}`,
+    ],
+  ];
+  return columns(rows, { left: true });
+}
+
+async function checkKernels(device: Device, terminal: Terminal): Promise<KernelVerdict[]> {
+  const reference = openDevice("cpu", { simd: "portable", threads: 1 });
+  try {
+    const verdicts: KernelVerdict[] = [];
+    for (const check of kernelChecks) {
+      terminal.progress(`checking ${check.name}`);
+      verdicts.push(await compare(check, device, reference));
+    }
+    return verdicts;
+  } finally {
+    terminal.clearProgress();
+    reference.close();
+  }
+}
+
+function checkLines(checks: readonly KernelVerdict[]): string[] {
+  const error = (value: number | null) => (value === null ? "" : value === 0 ? "0" : value.toExponential(1));
+  const rows = checks.map(({ name, forward, backward, ok }) => [
+    name,
+    error(forward),
+    error(backward),
+    ok ? "ok" : "FAILED",
+  ]);
+  return columns([["kernel: relative error of", "forward", "backward", ""], ...rows], { longest: 40 });
+}

@@ -1,0 +1,89 @@
+/** `medmamba evaluate`: how good a checkpoint is on labelled images. */
+import { type Command, Option } from "commander";
+import { type SplitName, splitNames } from "../../data/index.js";
+import { evaluate } from "../../inference/evaluate.js";
+import { writeReport } from "../../reports/evaluation-report.js";
+import { scoresOf } from "../../reports/scores.js";
+import { openCheckpoint, openSplit } from "../console/for-checkpoint.js";
+import {
+  type CommonOptions,
+  count,
+  openDeviceOf,
+  precisionOption,
+  withCommonOptions,
+} from "../console/options.js";
+import { expectCheckpoint, expectPath } from "../console/paths.js";
+import { scoreLines } from "../console/score-lines.js";
+import { interruptible, Terminal } from "../console/terminal.js";
+import { shortPath } from "../console/wording.js";
+
+interface EvaluateCommandOptions extends CommonOptions {
+  readonly checkpoint: string;
+  readonly data: string;
+  readonly split: SplitName;
+  readonly batchSize: number;
+  readonly report?: string;
+}
+
+const examples = `
+The checkpoint says how images are prepared; nothing of the training needs
+repeating. A data set that is not divided is divided as \`medmamba train\` does
+it, so that the test images are those that the training left aside.
+
+Examples:
+  $ medmamba evaluate --checkpoint run/best.safetensors --data scans
+  $ medmamba evaluate --checkpoint best.safetensors --data path.npz --json
+  $ medmamba evaluate --checkpoint best.safetensors --data scans --report report`;
+
+export function addEvaluate(program: Command): void {
+  const command = program
+    .command("evaluate")
+    .summary("measure a model on labelled images")
+    .description("Measure a model on labelled images: accuracy, AUC, calibration and more.")
+    .requiredOption("--checkpoint <file>", "the model, as training wrote it")
+    .requiredOption("--data <path>", "labelled images: folder, .npz or .csv")
+    .addOption(
+      new Option("--split <name>", "which part of the data set").choices([...splitNames]).default("test"),
+    )
+    .option("--report <folder>", "also write figures and report.html there")
+    .option("--batch-size <count>", "images computed at once", count, 32)
+    .addOption(precisionOption("float32"));
+  withCommonOptions(command).addHelpText("after", examples).action(run);
+}
+
+async function run(options: EvaluateCommandOptions): Promise<void> {
+  const { checkpoint: path, data, split, batchSize, report } = options;
+  const terminal = new Terminal(options);
+  expectCheckpoint(path);
+  expectPath(data, "data set");
+  await interruptible(terminal, "Stopping.", async (signal) => {
+    const checkpoint = await openCheckpoint(path, openDeviceOf(options));
+    try {
+      const dataset = await openSplit(data, split, checkpoint, { terminal, signal });
+      const evaluation = await evaluate(checkpoint.model, dataset, {
+        batchSize,
+        signal,
+        onProgress: ({ done, total }) => terminal.progress(`evaluating ${done}/${total}`),
+      });
+      const { threshold } = checkpoint;
+      const title = `${evaluation.metrics.samples} ${split} images of ${shortPath(data)}`;
+      terminal.print(`${shortPath(path)} on ${title}\n`);
+      for (const line of scoreLines(evaluation, threshold)) terminal.print(line);
+      if (report !== undefined) {
+        const facts = { Checkpoint: shortPath(path), Data: shortPath(data), Split: split };
+        const description = "Scores of a checkpoint on labelled images.";
+        const files = await writeReport(report, {
+          title: `MedMamba on ${title}`,
+          description,
+          facts,
+          evaluation,
+          threshold,
+        });
+        terminal.print(`\n  ${files.join(", ")} in ${shortPath(report)}`);
+      }
+      terminal.result(scoresOf(evaluation, threshold));
+    } finally {
+      checkpoint.model.dispose();
+    }
+  });
+}

@@ -1,8 +1,0 @@
-/** What this package says about itself. */
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
-import { packageRoot } from "../native/package-root.js";
-
-export const packageVersion = (
-  JSON.parse(readFileSync(join(packageRoot, "package.json"), "utf8")) as { version: string }
-).version;

@@ -1,0 +1,248 @@
+/**
+ * MedMNIST archives: a zip of train, val and test images and labels as .npy arrays.
+ *
+ * The archive is read entry by entry in pieces, decompressed on zlib's threads, straight into the memory it stays in:
+ * the 224-pixel sets run to 13 GB, more than one buffer can hold and far more than should pass through twice. Hence
+ * images lie in blocks of whole images.
+ */
+import { crc32 } from "node:zlib";
+import yauzl, { type Entry, type ZipFile } from "yauzl";
+import { DataError } from "../../errors.js";
+import { breathe } from "../concurrency.js";
+import { type SplitName, splitNames } from "../splitting/stratified.js";
+import { checkLabels, type PixelBlocks } from "./arrays.js";
+import { expectSeveralClasses } from "./listing.js";
+import { type NpyHeader, npyElementSize, parseNpyHeader, readNpyNumbers } from "./npy.js";
+
+const blockBytes = 64 << 20;
+
+export interface ArchiveSplit {
+  readonly pixels: PixelBlocks;
+  readonly labels: Int32Array;
+}
+
+export interface Archive {
+  readonly classes: readonly string[];
+  readonly splits: Partial<Record<SplitName, ArchiveSplit>>;
+}
+
+export interface ArchiveOptions {
+  readonly classes: readonly string[] | undefined;
+  readonly split: SplitName | undefined;
+  readonly signal: AbortSignal | undefined;
+}
+
+const keysOf = (split: SplitName): [images: string, labels: string] => [`${split}_images`, `${split}_labels`];
+
+export async function readArchive(
+  path: string,
+  { classes, split, signal }: ArchiveOptions,
+): Promise<Archive> {
+  const zip = await openZip(path);
+  try {
+    const entries = await listEntries(path, zip);
+    // Labels of all splits are read even if one is wanted: they are small, and together they tell the classes.
+    const labels = new Map<SplitName, Int32Array>();
+    for (const name of splitNames) {
+      const source = new ArraySource(path, zip, keysOf(name)[1], entries, signal);
+      labels.set(name, await readLabels(source, classes?.length));
+    }
+    const names = classes ?? nameClasses(path, labels);
+    expectSeveralClasses(path, names);
+    const splits: Partial<Record<SplitName, ArchiveSplit>> = {};
+    for (const name of split ? [split] : splitNames) {
+      const [imagesKey, labelsKey] = keysOf(name);
+      const pixels = await readPixels(new ArraySource(path, zip, imagesKey, entries, signal));
+      const own = labels.get(name) ?? new Int32Array(0);
+      if (pixels.count !== own.length) {
+        throw new DataError(
+          `${path}: ${imagesKey} has ${pixels.count} images but ${labelsKey} has ${own.length} labels.`,
+        );
+      }
+      splits[name] = { pixels, labels: own };
+    }
+    return { classes: names, splits };
+  } finally {
+    zip.close();
+  }
+}
+
+async function openZip(path: string): Promise<ZipFile> {
+  try {
+    return await yauzl.openPromise(path, { lazyEntries: true, autoClose: false });
+  } catch (error) {
+    throw new DataError(
+      `${path} is not a whole .npz file; it may have been cut off in transfer: get it again.`,
+      {
+        cause: error,
+      },
+    );
+  }
+}
+
+async function listEntries(path: string, zip: ZipFile): Promise<Map<string, Entry>> {
+  const entries = new Map<string, Entry>();
+  try {
+    for await (const entry of zip.eachEntry()) entries.set(entry.fileName.replace(/\.npy$/, ""), entry);
+  } catch (error) {
+    throw new DataError(`${path} is damaged: ${reason(error)}; get it again.`, { cause: error });
+  }
+  const expected = splitNames.flatMap(keysOf);
+  if (!expected.every((key) => entries.has(key))) {
+    const found = entries.size > 0 ? [...entries.keys()].join(", ") : "nothing";
+    throw new DataError(
+      `${path}: found the arrays ${found}; expected ${expected.join(", ")}, as in MedMNIST.`,
+    );
+  }
+  return entries;
+}
+
+const reason = (error: unknown): string =>
+  (error instanceof Error ? error.message : String(error)).replace(/\.$/, "");
+
+/** One array of an archive, on its way in. */
+class ArraySource {
+  constructor(
+    readonly path: string,
+    private readonly zip: ZipFile,
+    readonly key: string,
+    private readonly entries: ReadonlyMap<string, Entry>,
+    private readonly signal: AbortSignal | undefined,
+  ) {}
+
+  error(message: string, cause?: unknown): DataError {
+    return new DataError(`${this.path}: ${this.key} ${message}.`, { cause });
+  }
+
+  /** Streams the array: `allocate` sees the header and returns the memory that the elements fill in turn. */
+  async read(allocate: (header: NpyHeader) => readonly Uint8Array[]): Promise<void> {
+    let target: Target | undefined;
+    let head = new Uint8Array(0);
+    try {
+      for await (const chunk of this.chunks()) {
+        if (target) {
+          target.write(chunk);
+          continue;
+        }
+        head = Buffer.concat([head, chunk]);
+        const header = parseNpyHeader(head);
+        if (!header) continue;
+        target = new Target(allocate(header));
+        target.write(head.subarray(header.length));
+      }
+    } catch (error) {
+      this.signal?.throwIfAborted();
+      if (error instanceof DataError) throw error;
+      throw this.error(`is damaged: ${reason(error)}`, error);
+    }
+    if (!target?.full) throw this.error("is damaged: it ends too early");
+  }
+
+  private async *chunks(): AsyncGenerator<Uint8Array> {
+    const entry = this.entries.get(this.key);
+    if (!entry) return;
+    let sum = 0;
+    for await (const item of await this.zip.openReadStreamPromise(entry)) {
+      this.signal?.throwIfAborted();
+      const chunk = item as Uint8Array;
+      sum = crc32(chunk, sum);
+      yield chunk;
+      await breathe();
+    }
+    if (sum !== entry.crc32) throw new Error("its checksum is wrong");
+  }
+}
+
+/** Memory in several pieces, written from front to back. */
+class Target {
+  private piece = 0;
+  private at = 0;
+
+  constructor(private readonly pieces: readonly Uint8Array[]) {}
+
+  get full(): boolean {
+    return this.piece === this.pieces.length;
+  }
+
+  write(bytes: Uint8Array): void {
+    let rest = bytes;
+    while (rest.length > 0) {
+      const piece = this.pieces[this.piece];
+      if (!piece) throw new Error("it is longer than its header says");
+      const part = rest.subarray(0, piece.length - this.at);
+      piece.set(part, this.at);
+      this.at += part.length;
+      rest = rest.subarray(part.length);
+      if (this.at < piece.length) continue;
+      this.piece += 1;
+      this.at = 0;
+    }
+  }
+}
+
+async function readLabels(source: ArraySource, classCount: number | undefined): Promise<Int32Array> {
+  let dtype = "";
+  let bytes = new Uint8Array(0);
+  await source.read((header) => {
+    const [count = 0, width = 1, ...rest] = header.shape;
+    if (header.shape.length === 0 || width !== 1 || rest.length > 0) {
+      throw source.error(
+        `has shape (${header.shape.join(", ")}), but one label an image is expected, (n) or (n, 1); sets with several labels an image are not supported`,
+      );
+    }
+    const size = npyElementSize(header.dtype);
+    if (size === undefined) throw source.error(`is of type ${header.dtype}; labels must be integers`);
+    if (count === 0) throw source.error("is empty");
+    dtype = header.dtype;
+    bytes = new Uint8Array(count * size);
+    return [bytes];
+  });
+  return checkLabels(readNpyNumbers(dtype, bytes), classCount, (message) => source.error(message));
+}
+
+/** "0", "1", ... up to the largest label of the training images; a label beyond those is a mistake. */
+function nameClasses(path: string, labels: ReadonlyMap<SplitName, Int32Array>): string[] {
+  const largest = (of: Int32Array): number => of.reduce((a, b) => Math.max(a, b), 0);
+  const train = labels.get("train") ?? new Int32Array(0);
+  const last = largest(train);
+  if (last >= train.length) {
+    throw new DataError(
+      `${path}: train_labels is out of range: it holds ${last}, but there are only ${train.length} images.`,
+    );
+  }
+  for (const [split, values] of labels) {
+    const beyond = largest(values);
+    if (beyond <= last) continue;
+    throw new DataError(
+      `${path}: ${split}_labels is out of range: it holds ${beyond}, but train_labels holds only 0 to ${last}.`,
+    );
+  }
+  return Array.from({ length: last + 1 }, (_, label) => String(label));
+}
+
+async function readPixels(source: ArraySource): Promise<PixelBlocks> {
+  let pixels: PixelBlocks | undefined;
+  await source.read((header) => {
+    if (header.dtype !== "|u1")
+      throw source.error(`is of type ${header.dtype}; images must be of type uint8`);
+    const [count = 0, height = 0, width = 0, channels = 1, ...rest] = header.shape;
+    const { shape } = header;
+    if (shape.length < 3 || rest.length > 0 || height * width === 0 || (channels !== 1 && channels !== 3)) {
+      throw source.error(
+        `has shape (${shape.join(", ")}), but images are (n, height, width) or (n, height, width, 3)`,
+      );
+    }
+    if (header.fortranOrder) throw source.error("is in Fortran order; save it with numpy.ascontiguousarray");
+    if (count === 0) throw source.error("is empty");
+    const imageBytes = height * width * channels;
+    const imagesPerBlock = Math.max(1, Math.floor(blockBytes / imageBytes));
+    const blocks: Uint8Array[] = [];
+    for (let first = 0; first < count; first += imagesPerBlock) {
+      blocks.push(new Uint8Array(Math.min(imagesPerBlock, count - first) * imageBytes));
+    }
+    pixels = { count, height, width, channels, imagesPerBlock, blocks };
+    return blocks;
+  });
+  if (!pixels) throw source.error("is damaged: it has no header");
+  return pixels;
+}

@@ -1,0 +1,95 @@
+/** Data sets whose images are files, and finding the ones that cannot be read before training meets them. */
+
+import { DataError } from "../../errors.js";
+import { cached, type MemoryBudget } from "../cache.js";
+import { type Dataset, subset } from "../dataset.js";
+import { decodeImage, unreadable } from "../decoding/raster.js";
+import type { Preprocessing } from "../preprocessing.js";
+import type { SplitName } from "../splitting/stratified.js";
+import type { ImageEntry } from "./listing.js";
+
+/** More than this part of the images unreadable is taken for a broken data set, not for a few broken files. */
+const tolerated = 0.01;
+const namedInError = 5;
+const readAhead = 32;
+
+export interface ReadableOptions {
+  readonly preprocessing: Preprocessing;
+  readonly classes: readonly string[];
+  /** Memory for decoded images, shared by all splits. */
+  readonly budget: MemoryBudget;
+  readonly onWarning: (message: string) => void;
+  readonly onProgress: (progress: { done: number; total: number }) => void;
+  readonly signal: AbortSignal | undefined;
+}
+
+/**
+ * Data sets of those files that can be read.
+ *
+ * Every image is decoded once, now: a file that breaks off in its last rows looks sound until then, and a data set
+ * whose length changed under way would give other batches in every epoch and on every rank. The work is not lost, as
+ * the samples stay in memory while the budget lasts.
+ *
+ * @throws DataError if more than 1 % of the images cannot be read
+ */
+export async function readableImages(
+  path: string,
+  splits: Partial<Record<SplitName, readonly ImageEntry[]>>,
+  options: ReadableOptions,
+): Promise<Partial<Record<SplitName, Dataset>>> {
+  const { onWarning, onProgress, signal } = options;
+  const total = Object.values(splits).reduce((sum, entries) => sum + entries.length, 0);
+  const broken: DataError[] = [];
+  const result: Partial<Record<SplitName, Dataset>> = {};
+  let done = 0;
+  for (const [name, entries] of Object.entries(splits) as [SplitName, readonly ImageEntry[]][]) {
+    const all = imageFiles(entries, options);
+    const sound: number[] = [];
+    for (let start = 0; start < entries.length; start += readAhead) {
+      signal?.throwIfAborted();
+      const group = entries.slice(start, start + readAhead);
+      const outcomes = await Promise.allSettled(group.map((_, i) => all.sample(start + i)));
+      outcomes.forEach((outcome, i) => {
+        if (outcome.status === "fulfilled") sound.push(start + i);
+        else broken.push(outcome.reason as DataError);
+      });
+      done += group.length;
+      onProgress({ done, total });
+    }
+    result[name] = sound.length === entries.length ? all : subset(all, sound);
+  }
+  const sentences = broken.map(({ file, reason }) => `${file} could not be read: ${reason}`);
+  if (broken.length > total * tolerated) {
+    const first = sentences.slice(0, namedInError).join("; ");
+    const more = broken.length > namedInError ? `; and ${broken.length - namedInError} more` : "";
+    throw new DataError(`${path}: ${broken.length} of ${total} images are unreadable: ${first}${more}.`, {
+      file: path,
+    });
+  }
+  for (const sentence of sentences) onWarning(`${sentence}; it is left out.`);
+  if (broken.length > 0)
+    onWarning(`${path}: ${broken.length} of ${total} images are unreadable and left out.`);
+  return result;
+}
+
+function imageFiles(
+  entries: readonly ImageEntry[],
+  { preprocessing, classes, budget }: ReadableOptions,
+): Dataset {
+  const name = (index: number): string => entries[index]?.file ?? `image ${index}`;
+  const files: Dataset = {
+    length: entries.length,
+    classes,
+    labels: Int32Array.from(entries, ({ label }) => label),
+    preprocessing,
+    name,
+    async sample(index) {
+      try {
+        return await decodeImage(name(index), preprocessing);
+      } catch (error) {
+        throw unreadable(name(index), error);
+      }
+    },
+  };
+  return cached(files, budget);
+}

@@ -1,0 +1,74 @@
+/** The three parts of a data set, and dividing images among them where the source does not say. */
+import { ArgumentError } from "../../errors.js";
+import { RandomStream } from "../../tensor/random.js";
+import { streams } from "../streams.js";
+
+/** A part of a data set: to learn from, to choose the best epoch by, to judge by. */
+export type SplitName = "train" | "val" | "test";
+
+/** All splits, in the order in which they are used. */
+export const splitNames: readonly SplitName[] = ["train", "val", "test"];
+
+const spellings: Readonly<Record<string, SplitName>> = {
+  train: "train",
+  val: "val",
+  valid: "val",
+  validation: "val",
+  test: "test",
+};
+
+/** The split that a folder's name or a manifest's entry means, whatever its case. */
+export function parseSplitName(text: string): SplitName | undefined {
+  return Object.hasOwn(spellings, text.toLowerCase()) ? spellings[text.toLowerCase()] : undefined;
+}
+
+/** How images are divided that the source does not divide. */
+export interface SplitOptions {
+  /** Part of the images that goes to `val`; 0.15 unless told. */
+  readonly validationFraction: number;
+  /** Part of the images that goes to `test`; 0.15 unless told. */
+  readonly testFraction: number;
+  /** The same seed divides the same images the same way. */
+  readonly seed: number;
+}
+
+export function checkSplitOptions({ validationFraction, testFraction }: SplitOptions): void {
+  for (const [name, value] of Object.entries({ validationFraction, testFraction })) {
+    if (!(value >= 0 && value <= 1))
+      throw new ArgumentError(`openDataset: ${name} ${value} is not from 0 to 1.`);
+  }
+  if (validationFraction + testFraction > 1) {
+    throw new ArgumentError(
+      `openDataset: validationFraction ${validationFraction} and testFraction ${testFraction} add up to more than 1.`,
+    );
+  }
+}
+
+/**
+ * Divides items so that every class has its share in every split. A fraction above 0 gets at least one image of a
+ * class that has three or more. The order within a split is the order given.
+ */
+export function stratifiedSplit<T extends { readonly label: number }>(
+  items: readonly T[],
+  { validationFraction, testFraction, seed }: SplitOptions,
+): Record<SplitName, T[]> {
+  const byClass = new Map<number, number[]>();
+  items.forEach(({ label }, index) => {
+    const members = byClass.get(label);
+    if (members) members.push(index);
+    else byClass.set(label, [index]);
+  });
+  const assigned = new Array<SplitName>(items.length).fill("train");
+  for (const [label, members] of byClass) {
+    new RandomStream(seed, streams.split, label).shuffle(members);
+    const share = (fraction: number): number =>
+      Math.max(Math.round(members.length * fraction), fraction > 0 && members.length >= 3 ? 1 : 0);
+    const test = share(testFraction);
+    const val = Math.min(share(validationFraction), members.length - test);
+    for (const index of members.slice(0, test)) assigned[index] = "test";
+    for (const index of members.slice(test, test + val)) assigned[index] = "val";
+  }
+  const parts: Record<SplitName, T[]> = { train: [], val: [], test: [] };
+  for (const [index, item] of items.entries()) parts[assigned[index] ?? "train"].push(item);
+  return parts;
+}

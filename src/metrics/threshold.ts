@@ -1,0 +1,151 @@
+/**
+ * The decision threshold of a two-class task: choose it on the validation split, then report the test split at it.
+ * A sample is called positive when the probability of the positive class is at least the threshold.
+ */
+import { EvaluationError } from "../errors.js";
+import { tieGroups } from "./ranking.js";
+import { checkLabels, isProbability, type Labels } from "./samples.js";
+
+/** What makes a threshold the best. */
+export type ThresholdCriterion =
+  /** The greatest sensitivity + specificity - 1 (Youden, Cancer 3 (1950) 32). */
+  | {
+      /** Name of this criterion. */
+      readonly criterion: "youden";
+    }
+  /** The greatest specificity among thresholds of at least this sensitivity, as for screening. */
+  | {
+      /** Name of this criterion. */
+      readonly criterion: "sensitivity";
+      /** The sensitivity to reach, 0 to 1. */
+      readonly atLeast: number;
+    };
+
+/** What a two-class model does at one threshold. */
+export interface ThresholdMetrics {
+  /** Probability of the positive class from which it is called. */
+  readonly threshold: number;
+  /** Positives called positive. */
+  readonly truePositives: number;
+  /** Negatives called positive. */
+  readonly falsePositives: number;
+  /** Negatives called negative. */
+  readonly trueNegatives: number;
+  /** Positives called negative. */
+  readonly falseNegatives: number;
+  /** Fraction called rightly. */
+  readonly accuracy: number;
+  /** Fraction of the positives called positive; NaN if there are none. */
+  readonly sensitivity: number;
+  /** Fraction of the negatives called negative; NaN if there are none. */
+  readonly specificity: number;
+  /** Of the positive calls, the fraction that is right; NaN if there is none. */
+  readonly positivePredictiveValue: number;
+  /** Of the negative calls, the fraction that is right; NaN if there is none. */
+  readonly negativePredictiveValue: number;
+  /** Harmonic mean of positive predictive value and sensitivity. */
+  readonly f1: number;
+  /** sensitivity + specificity - 1 */
+  readonly youden: number;
+}
+
+/**
+ * Chooses the threshold among the observed probabilities; of equally good ones the highest, as scikit-learn's
+ * `roc_curve` with `argmax` would.
+ *
+ * @param labels                 (n) 0 or 1, of the validation split
+ * @param positiveProbabilities  (n) probability of class 1
+ * @param options                default `{ criterion: "youden" }`
+ * @throws EvaluationError if the samples are malformed, or one of the classes is not among the labels
+ */
+export function chooseThreshold(
+  labels: Labels,
+  positiveProbabilities: ArrayLike<number>,
+  options: ThresholdCriterion = { criterion: "youden" },
+): number {
+  const { positive, scores } = checkBinary("chooseThreshold", labels, positiveProbabilities);
+  const positives = positive.reduce((total, value) => total + value, 0);
+  const negatives = positive.length - positives;
+  if (positives === 0 || negatives === 0) {
+    throw new EvaluationError(
+      "chooseThreshold: needs samples of both classes; choose on a larger validation split.",
+    );
+  }
+  const required = options.criterion === "sensitivity" ? options.atLeast : 0;
+  if (!(required >= 0 && required <= 1)) {
+    throw new EvaluationError(
+      `chooseThreshold: a sensitivity of at least ${required} cannot be asked for; use 0 to 1.`,
+    );
+  }
+  let best = { value: Number.NEGATIVE_INFINITY, threshold: Number.NaN };
+  for (const { score, positivesSoFar, negativesSoFar } of tieGroups(positive, scores)) {
+    if (positivesSoFar / positives < required) continue;
+    // Both criteria in whole numbers, so that equally good thresholds compare equal: Youden's index times positives
+    // times negatives; and the false positives first, then the true ones.
+    const value =
+      options.criterion === "youden"
+        ? positivesSoFar * negatives - negativesSoFar * positives
+        : positivesSoFar - negativesSoFar * (positives + 1);
+    if (value > best.value) best = { value, threshold: score };
+  }
+  return best.threshold;
+}
+
+/**
+ * What the threshold does to these samples. Rates that would divide by no samples are NaN.
+ *
+ * @param labels                 (n) 0 or 1
+ * @param positiveProbabilities  (n) probability of class 1
+ * @throws EvaluationError if the samples are malformed or `threshold` is not a number
+ */
+export function atThreshold(
+  labels: Labels,
+  positiveProbabilities: ArrayLike<number>,
+  threshold: number,
+): ThresholdMetrics {
+  const { positive, scores } = checkBinary("atThreshold", labels, positiveProbabilities);
+  if (Number.isNaN(threshold)) throw new EvaluationError("atThreshold: the threshold is not a number.");
+  const counts = [
+    [0, 0],
+    [0, 0],
+  ];
+  positive.forEach((truth, sample) => {
+    counts[truth]![scores[sample]! >= threshold ? 1 : 0]! += 1;
+  });
+  const [[trueNegatives, falsePositives], [falseNegatives, truePositives]] = counts as [
+    [number, number],
+    [number, number],
+  ];
+  const sensitivity = truePositives / (truePositives + falseNegatives);
+  const specificity = trueNegatives / (trueNegatives + falsePositives);
+  return {
+    threshold,
+    truePositives,
+    falsePositives,
+    trueNegatives,
+    falseNegatives,
+    accuracy: (truePositives + trueNegatives) / positive.length,
+    sensitivity,
+    specificity,
+    positivePredictiveValue: truePositives / (truePositives + falsePositives),
+    negativePredictiveValue: trueNegatives / (trueNegatives + falseNegatives),
+    f1: (2 * truePositives) / (2 * truePositives + falsePositives + falseNegatives),
+    youden: sensitivity + specificity - 1,
+  };
+}
+
+function checkBinary(operation: string, labels: Labels, probabilities: ArrayLike<number>) {
+  const positive = Uint8Array.from(checkLabels(operation, labels, 2));
+  if (probabilities.length !== labels.length) {
+    throw new EvaluationError(
+      `${operation}: ${labels.length} labels, but ${probabilities.length} probabilities.`,
+    );
+  }
+  const scores = Float64Array.from(probabilities);
+  scores.forEach((score, sample) => {
+    if (!isProbability(score)) {
+      throw new EvaluationError(`${operation}: sample ${sample} has ${score}, which is no probability.`);
+    }
+  });
+  return { positive, scores };
+}

@@ -1,0 +1,83 @@
+/** Figures and the report page of an evaluation, as files. */
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import type { Evaluation } from "../inference/evaluate.js";
+import { reliabilityBins } from "../metrics/calibration.js";
+import { confidenceIntervals } from "../metrics/intervals.js";
+import type { EpochRecord } from "../training/history.js";
+import { replaceText } from "../weights/atomic-file.js";
+import { confusionMatrixFigure } from "./figures/confusion-matrix.js";
+import { reliabilityDiagram } from "./figures/reliability-diagram.js";
+import { rocCurves, rocSeries } from "./figures/roc-curves.js";
+import { trainingCurves } from "./figures/training-curves.js";
+import { type ReportFigure, reportHtml } from "./page.js";
+import { operatingPoint } from "./scores.js";
+
+/** Names of the files that `writeReport` writes. */
+export const reportFiles = {
+  curves: "curves.svg",
+  confusion: "confusion.svg",
+  roc: "roc.svg",
+  reliability: "reliability.svg",
+  report: "report.html",
+} as const;
+
+/** What a report of an evaluation is made of. */
+export interface EvaluationReport {
+  readonly title: string;
+  readonly description: string;
+  readonly facts: Readonly<Record<string, string>>;
+  readonly evaluation: Evaluation;
+  /** Of a two-class checkpoint that has one. */
+  readonly threshold?: number | undefined;
+  /** Of the training, if the report is about one. */
+  readonly history?: { readonly epochs: readonly EpochRecord[]; readonly best: number | undefined };
+}
+
+/**
+ * Writes the figures and `report.html`, which has them all in it.
+ *
+ * @returns the names of the files
+ */
+export async function writeReport(directory: string, contents: EvaluationReport): Promise<string[]> {
+  const { title, description, facts, evaluation, threshold, history } = contents;
+  const { metrics, labels, probabilities } = evaluation;
+  const { classes } = metrics;
+  const figures: (ReportFigure & { file: string })[] = [];
+  if (history && history.epochs.length > 0) {
+    const caption = "Loss, and validation scores, over the epochs; the best epoch is marked.";
+    figures.push({
+      file: reportFiles.curves,
+      svg: trainingCurves(history.epochs, history.best === undefined ? {} : { bestEpoch: history.best }),
+      caption,
+    });
+  }
+  figures.push(
+    {
+      file: reportFiles.confusion,
+      svg: confusionMatrixFigure(metrics.confusionMatrix, classes),
+      caption: "Confusion matrix: a row is a true class, a column a predicted one.",
+    },
+    {
+      file: reportFiles.roc,
+      svg: rocCurves(
+        rocSeries(labels, probabilities, classes),
+        threshold === undefined ? {} : { operatingPoint: operatingPoint(evaluation, threshold) },
+      ),
+      caption: "ROC curves, each class against the rest.",
+    },
+    {
+      file: reportFiles.reliability,
+      svg: reliabilityDiagram(reliabilityBins(labels, probabilities, classes)),
+      caption: "Reliability: how often predictions of a given confidence are right.",
+    },
+  );
+  const intervals = confidenceIntervals(labels, probabilities, classes);
+  await mkdir(directory, { recursive: true });
+  for (const { file, svg } of figures) await replaceText(join(directory, file), svg);
+  await replaceText(
+    join(directory, reportFiles.report),
+    reportHtml({ title, description, facts, metrics, intervals, figures }),
+  );
+  return [...figures.map(({ file }) => file), reportFiles.report];
+}

@@ -1,0 +1,12 @@
+/**
+ * The namespace `reports`: what came of a training or an evaluation, as figures, pages and plain JSON.
+ *
+ * @module
+ */
+export { type EvaluationReport, reportFiles, writeReport } from "./evaluation-report.js";
+export { confusionMatrixFigure } from "./figures/confusion-matrix.js";
+export { reliabilityDiagram } from "./figures/reliability-diagram.js";
+export { type OperatingPoint, type RocSeries, rocCurves, rocSeries } from "./figures/roc-curves.js";
+export { type CurveEpoch, trainingCurves } from "./figures/training-curves.js";
+export { type PageContents, type ReportFigure, reportHtml } from "./page.js";
+export { operatingPoint, type Scores, scoresOf } from "./scores.js";

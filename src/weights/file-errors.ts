@@ -1,0 +1,25 @@
+/** What the operating system says about a file, in words. */
+import { WeightsError } from "../errors.js";
+
+/** What the operating system's error codes mean to somebody who asked to read or write a file. */
+const reasons: Record<string, string> = {
+  ENOENT: "no such file or directory",
+  ENOTDIR: "a part of the path is not a directory",
+  EACCES: "permission denied",
+  EPERM: "the operation is not permitted",
+  EISDIR: "is a directory, not a file",
+  ENOSPC: "no space is left on the device",
+  EDQUOT: "the disk quota is used up",
+  EFBIG: "the file is larger than the file system or a limit of this process allows",
+  EROFS: "the file system is read-only",
+  EMFILE: "this process has too many open files",
+  ENAMETOOLONG: "the file name is too long",
+  EIO: "the device reported an input/output error",
+};
+
+/** Turns whatever a file operation threw into a WeightsError that names `path`; a WeightsError passes unchanged. */
+export function weightsError(path: string, cause: unknown): WeightsError {
+  if (cause instanceof WeightsError) return cause;
+  const { code, message } = cause as NodeJS.ErrnoException;
+  return new WeightsError(`${path}: ${(code !== undefined && reasons[code]) || message}.`, { cause });
+}

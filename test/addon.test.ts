@@ -102,6 +102,19 @@ describe("call", () => {
       expect(() => stream.call(operation, {})).toThrow(new RegExp(`^${operation}: "\\w+" is missing`));
   });
 
+  it.each(["dtype", "unary", "binary", "distribution"] as const)(
+    "takes every %s of the C interface by its name",
+    async (kind) => {
+      const header = await readFile(join(root, "native/backend/backend.h"), "utf8");
+      const [, body] = header.match(new RegExp(`typedef enum mm_${kind}(?:_op)? \\{([^}]*)\\}`))!;
+      const values = [...body!.replace(/\/\*.*?\*\//gs, "").matchAll(/MM_\w+ = (\d+)/g)].map(([, n]) =>
+        Number(n),
+      );
+      expect(values.length).toBeGreaterThan(3);
+      expect(Object.values(addon.constants[kind]).sort()).toEqual(values);
+    },
+  );
+
   it("reads numbers, booleans, arrays, lists and nested objects", async () => {
     const stream = openStream();
     const x = uploaded(stream, [1, 2, 3, 4, 5, 6]);

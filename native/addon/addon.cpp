@@ -3,6 +3,7 @@
 
 #include "../cpu/backend.h"
 #include "buffer.h"
+#include "constants.h"
 #include "environment.h"
 #include "errors.h"
 #include "graph.h"
@@ -82,6 +83,7 @@ Napi::Object initialise(Napi::Env env, Napi::Object exports) {
     Napi::Array simd_levels = Napi::Array::New(env, levels.size());
     for (size_t i = 0; i < levels.size(); ++i) simd_levels.Set((uint32_t)i, levels[i]);
     exports["abiVersion"] = Napi::Number::New(env, MM_ABI_VERSION);
+    exports["constants"] = constants(env);
     exports["simdLevels"] = simd_levels;
     exports["openStream"] = Napi::Function::New<open_stream>(env, "openStream");
     exports["deviceCount"] = Napi::Function::New<device_count>(env, "deviceCount");

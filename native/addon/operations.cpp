@@ -2,6 +2,7 @@
 //   - each name has to be a member, because its offset and type are taken from the member of that name;
 //   - none can be missing, because a structured binding takes exactly as many names as there are members;
 //   - no operation can be missing, because MM_OPERATIONS asks for the line of each.
+//   - none that tells a dtype can be overlooked by the CPU, because dtype.h has to list it.
 // So a change of the C interface that is not made here does not compile.
 #include "operations.h"
 
@@ -10,6 +11,7 @@
 #include <type_traits>
 
 #include "../backend/block.h"
+#include "../backend/dtype.h"
 
 namespace medmamba::addon {
 
@@ -19,10 +21,27 @@ namespace {
 template <class Struct>
 struct Line;
 
+// Whether a field that tells a dtype by its name is one that dtype.h lists.
+constexpr bool is_listed_dtype(std::string_view field) {
+    constexpr std::string_view ending = "_dtype";
+    if (field.size() < ending.size() || field.substr(field.size() - ending.size()) != ending) return true;
+#define IS_THIS(name) field == #name ||
+    return MM_DTYPE_FIELDS(IS_THIS) false;
+#undef IS_THIS
+}
+
+template <size_t count>
+constexpr bool dtypes_are_listed(const std::array<Field, count>& fields) {
+    for (const Field& field : fields)
+        if (!is_listed_dtype(field.name)) return false;
+    return true;
+}
+
 template <class Struct>
 struct StructureOf {
     static constexpr Structure value{sizeof(Struct), Line<Struct>::fields.data(), Line<Struct>::fields.size()};
     static_assert(Line<Struct>::fields.size() <= most_fields && sizeof(Struct) <= most_parameter_bytes);
+    static_assert(dtypes_are_listed(Line<Struct>::fields), "add the ..._dtype field to MM_DTYPE_FIELDS in dtype.h");
 };
 
 template <class Member>
@@ -103,8 +122,7 @@ OPERATION(layer_norm_forward, rows, channels, x_row, y_row, gate_row, eps, x, we
 OPERATION(layer_norm_backward, rows, channels, x_row, dy_row, dx_row, gate_row, dgate_row, accumulate_dx, x, weight,
           bias, statistics, gate, dy, dx, dweight, dbias, dgate, x_dtype, y_dtype)
 OPERATION(batch_norm_statistics, rows, channels, x_row, eps, momentum, x, weight, bias, running_mean,
-          running_variance,
-          batches_tracked, statistics, scale, shift, x_dtype)
+          running_variance, batches_tracked, statistics, scale, shift, x_dtype)
 OPERATION(batch_norm_fold, channels, eps, weight, bias, running_mean, running_variance, statistics, scale, shift)
 OPERATION(channel_affine, rows, channels, x_row, y_row, relu, x, scale, shift, y, x_dtype, y_dtype)
 OPERATION(batch_norm_backward, rows, channels, x_row, dy_row, dx_row, training, relu, accumulate_dx, x, statistics,
@@ -136,15 +154,13 @@ OPERATION(selective_scan_forward, batch, channels, length, states, groups, delta
 OPERATION(selective_scan_backward, batch, channels, length, states, groups, delta_softplus, u, delta, A, B, C, D, z,
           delta_bias, checkpoints, dy, dlast_state, du, ddelta, dA, dB, dC, dD, dz, ddelta_bias)
 OPERATION(scan4_forward, batch, height, width, channels, states, rank, u, projected, dt_weight, dt_bias, A_log, skip,
-          y,
-          checkpoints, x_dtype)
+          y, checkpoints, x_dtype)
 OPERATION(scan4_backward, batch, height, width, channels, states, rank, u, projected, dt_weight, dt_bias, A_log, skip,
           checkpoints, dy, du, dprojected, ddt_weight, ddt_bias, dA_log, dskip, x_dtype)
 OPERATION(shuffle_residual_forward, batch, pixels, channels, left, right, x, path_scale, y, branch_dtype)
 OPERATION(shuffle_residual_backward, batch, pixels, channels, left, path_scale, dy, dleft, dright, dx, branch_dtype)
 OPERATION(affine_sample, batch, channels, in_height, in_width, out_height, out_width, x_dtype, x, matrix, gain,
-          offset,
-          channel_scale, channel_shift, y)
+          offset, channel_scale, channel_shift, y)
 
 #define SS2D_FIELDS                                                                                                \
     in_proj_weight, conv2d_weight, conv2d_bias, x_proj_weight, dt_projs_weight, dt_projs_bias, A_logs, Ds,         \
@@ -163,8 +179,7 @@ FIELDS(PlanDimensions, batch, height, width, channels, states, rank)
 OPERATION(ss2d_forward, batch, height, width, channels, states, rank, x_row, x, weights, y, saved, workspace, x_dtype,
           y_dtype)
 OPERATION(ss2d_backward, batch, height, width, channels, states, rank, x_row, dx_row, accumulate_dx, x, weights,
-          saved,
-          dy, dx, gradients, workspace, x_dtype, y_dtype)
+          saved, dy, dx, gradients, workspace, x_dtype, y_dtype)
 OPERATION(ss_conv_ssm_forward, batch, height, width, channels, states, rank, training, momentum, x, ln_1_weight,
           ln_1_bias, attention, branch, norm1, norm2, norm3, path_scale, y, saved, workspace)
 OPERATION(ss_conv_ssm_backward, batch, height, width, channels, states, rank, training, x, ln_1_weight, ln_1_bias,

@@ -145,8 +145,8 @@ private:
         const Buffer* buffer = Buffer::of(env_, value);
         if (!buffer) fail_type(prefix, field, "a buffer", value);
         if (buffer->disposed()) {
-            throw coded_error(env_, code::disposed,
-                              operation_ + ": \"" + prefix + std::string(field.name) + "\" has been disposed", operation_);
+            const std::string place = "\"" + prefix + std::string(field.name) + "\"";
+            throw coded_error(env_, code::disposed, operation_ + ": " + place + " has been disposed", operation_);
         }
         if (buffer->memory() != memory_) fail(prefix, field, "is memory of another stream");
         if (used_) used_(buffer->block());

@@ -165,7 +165,8 @@ Napi::Value Stream::allocate(const Napi::CallbackInfo& info) {
     expect_open(env, "allocate");
     const std::optional<int64_t> bytes = whole_number(env, info[0]);
     if (!bytes || *bytes < 0)
-        throw coded_error(env, code::invalid_argument, "allocate: byteLength has to be a whole number from 0", "allocate");
+        throw coded_error(env, code::invalid_argument, "allocate: byteLength has to be a whole number from 0",
+                          "allocate");
     std::string why;
     std::shared_ptr<Block> block = memory_->allocate((size_t)*bytes, &why);
     if (!block) {
@@ -227,7 +228,8 @@ void* Stream::device_bytes(Napi::Env env, const char* operation, napi_value valu
     expect_open(env, operation);
     const std::string prefix = std::string(operation) + ": ";
     const Buffer* buffer = Buffer::of(env, value);
-    if (!buffer) throw coded_error(env, code::invalid_argument, prefix + "the device's side has to be a buffer", operation);
+    if (!buffer)
+        throw coded_error(env, code::invalid_argument, prefix + "the device's side has to be a buffer", operation);
     if (buffer->disposed()) throw coded_error(env, code::disposed, prefix + "the buffer has been disposed", operation);
     if (buffer->memory() != memory_.get())
         throw coded_error(env, code::invalid_argument, prefix + "the buffer is memory of another stream", operation);

@@ -1,8 +1,12 @@
-/* From an mm_dtype to the C++ type of an element. */
+/* Where a parameter struct tells an mm_dtype, and from that to the C++ type of an element. */
 #ifndef MEDMAMBA_DTYPE_H
 #define MEDMAMBA_DTYPE_H
 
 #include "backend.h"
+
+// The fields that tell one: MM_DTYPE_FIELDS(F) expands F(name) for each. The CPU looks through them for activations
+// that it does not have, so a field named ..._dtype that is not among them does not compile (operations.cpp).
+#define MM_DTYPE_FIELDS(F) F(x_dtype) F(y_dtype) F(a_dtype) F(b_dtype) F(c_dtype) F(branch_dtype)
 
 namespace medmamba {
 

@@ -17,6 +17,7 @@
 #include <new>
 #include <system_error>
 
+#include "../backend/dtype.h"
 #include "amx.h"
 #include "kernels/scan.h"
 #include "levels.h"
@@ -70,28 +71,25 @@ struct Stream : mm_stream {
     const Level& level;
 };
 
+// read_<field>(params, 0) is that field, or float32 in a struct that has no such field.
+#define MM_READ_DTYPE(field)                                                                                       \
+    template <class Params>                                                                                        \
+    constexpr auto read_##field(const Params& params, int) -> decltype(params.field) { return params.field; }      \
+    template <class Params>                                                                                        \
+    constexpr int32_t read_##field(const Params&, long) { return MM_FLOAT32; }
+MM_DTYPE_FIELDS(MM_READ_DTYPE)
+#undef MM_READ_DTYPE
+
 // Whether any activation of an operation is kept as something else than float32, which no kernel here reads.
 template <class Params>
-bool keeps_other_than_float32(const Params&) { return false; }
-#define MM_KEEPS(name, ...)                                                             \
-    bool keeps_other_than_float32(const mm_##name##_params& p) { return (__VA_ARGS__) != MM_FLOAT32; }
-MM_KEEPS(reduce, p.x_dtype)
-MM_KEEPS(matmul, p.a_dtype | p.b_dtype | p.c_dtype)
-MM_KEEPS(conv3x3_forward, p.x_dtype | p.y_dtype)
-MM_KEEPS(conv3x3_backward_data, p.x_dtype | p.y_dtype)
-MM_KEEPS(conv3x3_backward_weight, p.x_dtype | p.y_dtype)
-MM_KEEPS(depthwise3x3_forward, p.x_dtype)
-MM_KEEPS(depthwise3x3_backward, p.x_dtype)
-MM_KEEPS(layer_norm_forward, p.x_dtype | p.y_dtype)
-MM_KEEPS(layer_norm_backward, p.x_dtype | p.y_dtype)
-MM_KEEPS(batch_norm_statistics, p.x_dtype)
-MM_KEEPS(channel_affine, p.x_dtype | p.y_dtype)
-MM_KEEPS(batch_norm_backward, p.x_dtype | p.y_dtype)
-MM_KEEPS(scan4_forward, p.x_dtype)
-MM_KEEPS(scan4_backward, p.x_dtype)
-MM_KEEPS(shuffle_residual_forward, p.branch_dtype)
-MM_KEEPS(shuffle_residual_backward, p.branch_dtype)
-#undef MM_KEEPS
+bool keeps_other_than_float32(const Params& params) {
+#define MM_IS_OTHER(field) read_##field(params, 0) != MM_FLOAT32 ||
+    return MM_DTYPE_FIELDS(MM_IS_OTHER) false;
+#undef MM_IS_OTHER
+}
+// These two are for other dtypes.
+bool keeps_other_than_float32(const mm_cast_params&) { return false; }
+bool keeps_other_than_float32(const mm_affine_sample_params&) { return false; }
 
 #define MM_DISPATCH(name)                                                               \
     mm_status name(mm_stream* stream, const mm_##name##_params* params) {               \
@@ -123,8 +121,8 @@ const Level* choose_level(const char* asked, const char** why) {
             return nullptr;
         }
     }
-    *why = reason("this build has no SIMD level \"%s\"; levels are \"portable\" and, on x86-64, \"avx2\" and \"avx512\"",
-                  asked);
+    *why = reason(
+        "this build has no SIMD level \"%s\"; levels are \"portable\" and, on x86-64, \"avx2\" and \"avx512\"", asked);
     return nullptr;
 }
 

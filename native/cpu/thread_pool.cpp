@@ -75,7 +75,8 @@ void ThreadPool::run_erased(int64_t count, Call call, void* context) {
         call_ = call;
         context_ = context;
         next_.store(0, std::memory_order_relaxed);
-        gate_.store((loop_of(gate_.load(std::memory_order_relaxed)) + 1) * one_loop + is_open, std::memory_order_release);
+        const auto next_loop = loop_of(gate_.load(std::memory_order_relaxed)) + 1;
+        gate_.store(next_loop * one_loop + is_open, std::memory_order_release);
     }
     wake_.notify_all();
     drain(0);

@@ -295,11 +295,13 @@ bool expect_device_pointer(const char* what, const void* pointer) {
 bool launchable(const Grid& g) {
     const uint64_t threads = (uint64_t)g.threads.x * g.threads.y * g.threads.z;
     if (threads == 0 || threads > most_threads || g.threads.z > 64) {
-        set_last_error(cudaErrorInvalidConfiguration, "%s: a block of %u x %u x %u threads; 1 to 1024 are possible", g.what,
-                       g.threads.x, g.threads.y, g.threads.z);
-    } else if (!g.blocks.x || !g.blocks.y || !g.blocks.z || g.blocks.x > INT32_MAX || g.blocks.y > 65535 || g.blocks.z > 65535) {
-        set_last_error(cudaErrorInvalidConfiguration, "%s: a grid of %u x %u x %u blocks; 2147483647 x 65535 x 65535 are possible",
-                       g.what, g.blocks.x, g.blocks.y, g.blocks.z);
+        set_last_error(cudaErrorInvalidConfiguration, "%s: a block of %u x %u x %u threads; 1 to 1024 are possible",
+                       g.what, g.threads.x, g.threads.y, g.threads.z);
+    } else if (!g.blocks.x || !g.blocks.y || !g.blocks.z || g.blocks.x > INT32_MAX || g.blocks.y > 65535 ||
+               g.blocks.z > 65535) {
+        set_last_error(cudaErrorInvalidConfiguration,
+                       "%s: a grid of %u x %u x %u blocks; 2147483647 x 65535 x 65535 are possible", g.what,
+                       g.blocks.x, g.blocks.y, g.blocks.z);
     } else if (g.shared_bytes > most_shared_bytes(g.kernel)) {
         set_last_error(cudaErrorInvalidValue, "%s: %zu bytes of shared memory, but the kernel may have %zu", g.what,
                        g.shared_bytes, most_shared_bytes(g.kernel));

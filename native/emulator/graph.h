@@ -5,6 +5,9 @@
 // relaxed mode, cudaMalloc, cudaFree and waiting for anything on the thread that captures. From then on whatever is
 // queued on the stream is an error, and so is the end of the capture. Memory nodes are not emulated:
 // cudaMallocAsync on a stream that is captured is an error too.
+//
+// graph.cpp and runtime.cpp call each other, and are meant to: they are two chapters of one API, CUDA's runtime, in
+// which whatever is queued has to ask whether it is captured, and whatever is captured can fail as calls fail.
 #pragma once
 
 #include <functional>

@@ -48,8 +48,8 @@ cudaError_t failed(cudaError_t error) {
 
 cudaError_t release(void* pointer) {
     if (!pointer || release_device(pointer)) return cudaSuccess;
-    set_last_error(cudaErrorInvalidValue, "memory at %p is freed that was never allocated, or was written behind its end",
-                   pointer);
+    set_last_error(cudaErrorInvalidValue,
+                   "memory at %p is freed that was never allocated, or was written behind its end", pointer);
     return cudaErrorInvalidValue;
 }
 

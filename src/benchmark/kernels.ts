@@ -2,6 +2,7 @@
  * The kernels that a block is made of, each as one call of backend.h with the shapes of one stage. A kernel's bytes
  * are those of its tensors, each read or written once.
  */
+import { constants } from "../native/constants.js";
 import { randn } from "../tensor/creation.js";
 import type { Argument, Device } from "../tensor/device.js";
 import { sizeOf, Tensor } from "../tensor/tensor.js";
@@ -10,9 +11,6 @@ import { type Stage, scanInstructions } from "./work.js";
 
 /** Random normal numbers, or such of another deviation and mean where a kernel's speed or range depends on it. */
 type Input = readonly number[] | { shape: readonly number[]; deviation: number; mean: number };
-
-/** MM_SCAN_CHUNK of backend.h. */
-const scanChunk = 32;
 
 interface Kernel {
   readonly name: string;
@@ -144,7 +142,7 @@ function scans({ height, width, channels, states, rank }: Stage, batch: number):
 function selectiveScans({ height, width, channels, states }: Stage, batch: number): Kernel[] {
   const length = height * width;
   const [sequence, group, vector] = [[batch, channels, length], [batch, 1, states, length], [channels]];
-  const checkpoints = [batch, channels, Math.ceil(length / scanChunk), states];
+  const checkpoints = [batch, channels, Math.ceil(length / constants().scanChunk), states];
   const inputs = {
     ...{ u: sequence, delta: sequence, A: { shape: [channels, states], deviation: 2, mean: -8 } },
     ...{ B: group, C: group, D: vector, delta_bias: { shape: vector, deviation: 0.5, mean: -4 } },

@@ -5,6 +5,7 @@
  * takes many of each number that it loads. Of several samples the fastest counts: whatever else runs on the machine
  * can only hide what it can do.
  */
+import { constants } from "../native/constants.js";
 import { product } from "../ops/matmul.js";
 import { randn } from "../tensor/creation.js";
 import type { Device } from "../tensor/device.js";
@@ -23,9 +24,6 @@ export interface Limits {
 
 /** What a cost is bound by. */
 export type Bound = "product" | "exp" | "memory";
-
-/** MM_EXP of backend.h. */
-const unaryExp = 4;
 
 /** Of the matrices, of the copy in floats, of the exponentials of a thread or GPU, and images of a GPU's scan. */
 interface Sizes {
@@ -117,5 +115,5 @@ function copy(x: Tensor, y: Tensor): void {
 }
 
 function exponential(x: Tensor, y: Tensor): void {
-  x.device.call("unary", { op: unaryExp, count: x.size, x, y });
+  x.device.call("unary", { op: constants().unary.exp, count: x.size, x, y });
 }

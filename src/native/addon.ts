@@ -144,8 +144,27 @@ export interface NativePlan {
   readonly backwardWorkspace: number;
 }
 
+/** Numbers of `native/backend/backend.h` that operations are called with, by the names that they have here. */
+export interface NativeConstants {
+  /** `mm_dtype` */
+  readonly dtype: Readonly<Record<"float32" | "bfloat16" | "int32" | "int64" | "uint8", number>>;
+  /** `mm_unary_op` */
+  readonly unary: Readonly<Record<"relu" | "silu" | "gelu" | "sigmoid" | "exp" | "log", number>>;
+  /** `mm_binary_op` */
+  readonly binary: Readonly<Record<"add" | "sub" | "mul" | "div", number>>;
+  /** `mm_distribution` */
+  readonly distribution: Readonly<
+    Record<"uniform" | "normal" | "truncatedNormal" | "bernoulliScale", number>
+  >;
+  /** The most axes that a strided operation walks. */
+  readonly maxDimensions: number;
+  /** Steps of `selective_scan_*` between two states that forward keeps for backward. */
+  readonly scanChunk: number;
+}
+
 export interface NativeAddon {
   readonly abiVersion: number;
+  readonly constants: NativeConstants;
   /** SIMD levels that this build has and this machine runs, best first. */
   readonly simdLevels: readonly string[];
   /**

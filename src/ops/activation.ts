@@ -1,13 +1,13 @@
 /** Elementwise functions of one tensor. */
+import type { NativeConstants } from "../native/addon.js";
+import { constants } from "../native/constants.js";
 import { record } from "../tensor/tape.js";
 import { Tensor } from "../tensor/tensor.js";
 import { expectFloats } from "./check.js";
 
-const codes = { relu: 0, silu: 1, gelu: 2, sigmoid: 3, exp: 4, log: 5 } as const;
-
-function unary(operation: keyof typeof codes, x: Tensor): Tensor {
+function unary(operation: keyof NativeConstants["unary"], x: Tensor): Tensor {
   expectFloats(operation, { x });
-  const op = codes[operation];
+  const op = constants().unary[operation];
   const y = Tensor.like(x);
   x.device.call("unary", { op, count: x.size, x, y });
   return record(operation, y, { x }, { x }, (dy, saved, into) => {

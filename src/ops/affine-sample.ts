@@ -1,6 +1,6 @@
 /** From stored images to the network's input in one pass: augmentation's geometry and light, and normalisation. */
 import { DTypeError } from "../errors.js";
-import { dtypes } from "../tensor/dtype.js";
+import { codeOf } from "../tensor/dtype.js";
 import { Tensor } from "../tensor/tensor.js";
 import { expectShape, extents } from "./check.js";
 
@@ -47,7 +47,7 @@ export function affineSample(
     in_width: inWidth,
     out_height: height,
     out_width: width,
-    x_dtype: dtypes[x.dtype].code,
+    x_dtype: codeOf(x.dtype),
     x,
     matrix,
     gain,

@@ -1,11 +1,11 @@
 /** Elementwise arithmetic with broadcasting, as in NumPy: shapes are aligned at their ends, extents of 1 repeat. */
 import { ShapeError } from "../errors.js";
+import type { NativeConstants } from "../native/addon.js";
+import { constants } from "../native/constants.js";
 import { noGrad, record } from "../tensor/tape.js";
 import { Tensor } from "../tensor/tensor.js";
 import { denseStrides, expectFloats, padded } from "./check.js";
 import { sumTo } from "./reduction.js";
-
-const codes = { add: 0, sub: 1, mul: 2, div: 3 } as const;
 
 function broadcastShape(operation: string, a: Tensor, b: Tensor): number[] {
   const axes = Math.max(a.shape.length, b.shape.length);
@@ -28,13 +28,13 @@ function broadcastStrides(x: Tensor, shape: readonly number[]): number[] {
   return shape.map((_, i) => (i < missing || x.shape[i - missing] === 1 ? 0 : (strides[i - missing] ?? 0)));
 }
 
-function compute(operation: keyof typeof codes, a: Tensor, b: Tensor): Tensor {
+function compute(operation: keyof NativeConstants["binary"], a: Tensor, b: Tensor): Tensor {
   expectFloats(operation, { a, b });
   const shape = broadcastShape(operation, a, b);
   const extents = padded(operation, shape, 1);
   const y = Tensor.empty(shape, a);
   a.device.call("binary", {
-    op: codes[operation],
+    op: constants().binary[operation],
     dimensions: shape.length,
     shape: extents,
     a_strides: padded(operation, broadcastStrides(a, shape), 0),

@@ -1,5 +1,6 @@
 /** Argument checks shared by the operations: messages name the operation, the argument, and both shapes. */
 import { ArgumentError, DTypeError, ShapeError } from "../errors.js";
+import { constants } from "../native/constants.js";
 import { apart } from "../tensor/device.js";
 import type { Tensor } from "../tensor/tensor.js";
 
@@ -94,16 +95,14 @@ export function denseStrides(shape: readonly number[]): number[] {
   return strides;
 }
 
-/** The most axes that a strided operation walks: `MM_MAX_DIMENSIONS` of backend.h. */
-const mostAxes = 8;
-
 /**
- * Extents or strides as backend.h takes them: filled up to eight axes.
+ * Extents or strides as backend.h takes them: filled up to its `MM_MAX_DIMENSIONS` axes.
  *
  * @throws ShapeError if there are more
  */
 export function padded(operation: string, values: readonly number[], filler: number): number[] {
+  const mostAxes = constants().maxDimensions;
   if (values.length > mostAxes)
-    throw new ShapeError(`${operation}: (${values.join(", ")}) has more than eight axes.`);
+    throw new ShapeError(`${operation}: (${values.join(", ")}) has more than ${mostAxes} axes.`);
   return [...values, ...Array<number>(mostAxes - values.length).fill(filler)];
 }

@@ -1,4 +1,5 @@
 /** Sums and means over axes. */
+import { constants } from "../native/constants.js";
 import { tidy } from "../tensor/scope.js";
 import { record } from "../tensor/tape.js";
 import { Tensor } from "../tensor/tensor.js";
@@ -89,7 +90,7 @@ function spread(
   const factor = Tensor.empty([], dy);
   dy.device.call("fill", { count: 1, value: scale, y: factor });
   dy.device.call("binary", {
-    op: 2,
+    op: constants().binary.mul,
     dimensions: shape.length,
     shape: padded("sum", shape, 1),
     a_strides: padded("sum", strides, 0),

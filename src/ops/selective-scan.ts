@@ -1,5 +1,6 @@
 /** The selective scan of a sequence, with mamba_ssm's arguments and layouts. */
 import { ShapeError } from "../errors.js";
+import { constants } from "../native/constants.js";
 import { isRecorded, record } from "../tensor/tape.js";
 import { Tensor } from "../tensor/tensor.js";
 import { expectFloats, expectShape, extents } from "./check.js";
@@ -32,9 +33,6 @@ export interface SelectiveScanOptions {
   /** Also return the state after the last step; default false. */
   returnLastState?: boolean;
 }
-
-/** Steps between two states that forward keeps for backward: MM_SCAN_CHUNK of backend.h. */
-const chunk = 32;
 
 /**
  * Selective scan (arXiv 2312.00752, section 3): with delta' = softplus(delta + deltaBias),
@@ -81,7 +79,7 @@ export function selectiveScan(
   const lastState = returnLastState ? Tensor.empty([batch, channels, states], u) : undefined;
   const recorded = isRecorded(...Object.values(tensors));
   const checkpoints = recorded
-    ? Tensor.empty([batch, channels, Math.ceil(length / chunk), states], u)
+    ? Tensor.empty([batch, channels, Math.ceil(length / constants().scanChunk), states], u)
     : undefined;
   u.device.call("selective_scan_forward", { ...sizes, ...tensors, y, last_state: lastState, checkpoints });
   const result = record(operation, y, tensors, { ...tensors, checkpoints }, (dy, saved, into) => {

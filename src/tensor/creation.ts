@@ -1,5 +1,7 @@
 /** Making tensors from host data, constants and random numbers. */
 import { ArgumentError, DTypeError, ShapeError } from "../errors.js";
+import type { NativeConstants } from "../native/addon.js";
+import { constants } from "../native/constants.js";
 import { type DType, dtypeOf, type HostArray } from "./dtype.js";
 import { currentSeed, nextOffset } from "./generator.js";
 import { sizeOf, Tensor, type TensorOptions } from "./tensor.js";
@@ -67,15 +69,13 @@ export function randn(shape: readonly number[], options: TensorOptions = {}): Te
   return random(shape, "normal", 0, 1, options);
 }
 
-const distributions = { uniform: 0, normal: 1, truncatedNormal: 2, bernoulliScale: 3 } as const;
-
 /**
  * Random float32 numbers; see `mm_distribution` in backend.h for what `low` and `high` mean to each distribution.
  * @internal
  */
 export function random(
   shape: readonly number[],
-  distribution: keyof typeof distributions,
+  distribution: keyof NativeConstants["distribution"],
   low: number,
   high: number,
   options: TensorOptions = {},
@@ -85,7 +85,8 @@ export function random(
   }
   const y = Tensor.empty(shape, { device: options.device });
   const count = y.size;
-  y.device.call("random", { distribution: distributions[distribution], count, low, high, y }, () => ({
+  const code = constants().distribution[distribution];
+  y.device.call("random", { distribution: code, count, low, high, y }, () => ({
     seed: currentSeed(),
     offset: nextOffset(count),
   }));

@@ -1,3 +1,5 @@
+import { constants } from "../native/constants.js";
+
 /** Element types. Arithmetic is float32; the others store labels, images and half-size copies. */
 export type DType = "float32" | "bfloat16" | "int32" | "int64" | "uint8";
 
@@ -18,14 +20,19 @@ export interface HostArrays {
 /** A typed array that some dtype is read into. */
 export type HostArray = HostArrays[DType];
 
-/** `mm_dtype` of backend.h and the element size in bytes. */
-export const dtypes: Readonly<Record<DType, { readonly code: number; readonly bytes: number }>> = {
-  float32: { code: 0, bytes: 4 },
-  bfloat16: { code: 1, bytes: 2 },
-  int32: { code: 2, bytes: 4 },
-  int64: { code: 3, bytes: 8 },
-  uint8: { code: 4, bytes: 1 },
+/** The element size in bytes. */
+export const dtypes: Readonly<Record<DType, { readonly bytes: number }>> = {
+  float32: { bytes: 4 },
+  bfloat16: { bytes: 2 },
+  int32: { bytes: 4 },
+  int64: { bytes: 8 },
+  uint8: { bytes: 1 },
 };
+
+/** What an operation's field `..._dtype` says of it. */
+export function codeOf(dtype: DType): number {
+  return constants().dtype[dtype];
+}
 
 /** A zeroed host array for `size` elements of `dtype`. */
 export function hostArray(dtype: DType, size: number): HostArray {

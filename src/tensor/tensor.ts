@@ -8,7 +8,7 @@
 import { ArgumentError, DisposedError, DTypeError, ShapeError } from "../errors.js";
 import type { NativeBuffer } from "../native/addon.js";
 import { apart, type Device, type DeviceLike, resolveDevice } from "./device.js";
-import { type DType, dtypes, type HostArray, type HostArrays, hostArray } from "./dtype.js";
+import { codeOf, type DType, dtypes, type HostArray, type HostArrays, hostArray } from "./dtype.js";
 import { enterScope } from "./scope.js";
 import type { Node } from "./tape.js";
 
@@ -151,7 +151,7 @@ export class Tensor {
   /** @internal A copy converted to another dtype, without gradient. */
   cast(dtype: DType): Tensor {
     const y = Tensor.empty(this.shape, { dtype, device: this.device });
-    const codes = { x_dtype: dtypes[this.dtype].code, y_dtype: dtypes[dtype].code };
+    const codes = { x_dtype: codeOf(this.dtype), y_dtype: codeOf(dtype) };
     this.device.call("cast", { count: this.size, ...codes, x: this, y });
     return y;
   }
@@ -186,7 +186,7 @@ export class Tensor {
     if (source.device !== this.device) {
       throw new ArgumentError(`copyFrom: ${apart("the source", source.device, "the target", this.device)}`);
     }
-    const codes = { x_dtype: dtypes[source.dtype].code, y_dtype: dtypes[this.dtype].code };
+    const codes = { x_dtype: codeOf(source.dtype), y_dtype: codeOf(this.dtype) };
     this.device.call("cast", { count: this.size, ...codes, x: source, y: this });
     return this;
   }

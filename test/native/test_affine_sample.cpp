@@ -1,19 +1,10 @@
 // affine_sample against bilinear interpolation in double, and maps whose result is known to the bit.
 #include <algorithm>
 #include <cmath>
-#include <cstdlib>
-#include <string>
-#include <vector>
 
-#include "check.h"
-#include "simd_level.h"
-
-using namespace medmamba::cpu::MM_SIMD;
-using Floats = std::vector<float>;
+#include "support/kernel_case.h"
 
 namespace {
-
-TestStream one_thread(1), two_threads(2);
 
 struct Sample {
     int64_t batch, channels, in_height, in_width, out_height, out_width;
@@ -23,29 +14,27 @@ struct Sample {
     Sample(int64_t batch, int64_t channels, int64_t in_height, int64_t in_width, int64_t out_height,
            int64_t out_width)
         : batch(batch), channels(channels), in_height(in_height), in_width(in_width), out_height(out_height),
-          out_width(out_width), bytes((size_t)(batch * channels * in_height * in_width)), gain((size_t)batch, 1.0f),
-          offset((size_t)batch, 0.0f), channel_scale((size_t)channels, 1.0f), channel_shift((size_t)channels, 0.0f) {
-        for (uint8_t& v : bytes) v = (uint8_t)(std::rand() % 256);
+          out_width(out_width), bytes(uniform_integers<uint8_t>(batch * channels * in_height * in_width, 1, 255)),
+          gain((size_t)batch, 1.0f), offset((size_t)batch, 0.0f), channel_scale((size_t)channels, 1.0f),
+          channel_shift((size_t)channels, 0.0f) {
         for (uint8_t v : bytes) floats.push_back((float)v / 255.0f);
     }
 
     int64_t outputs() const { return batch * channels * out_height * out_width; }
 
-    Floats run(int32_t dtype) const {
-        Floats y((size_t)outputs(), -9.0f), again((size_t)outputs(), -9.0f);
+    Floats run(Kernels& kernels, Recorded& results, int32_t dtype) const {
+        Floats y((size_t)outputs(), -9.0f);
         const void* x = dtype == MM_UINT8 ? (const void*)bytes.data() : (const void*)floats.data();
-        mm_affine_sample_params params = {batch, channels, in_height, in_width, out_height, out_width, dtype, x,
-                                          matrix.data(), gain.data(), offset.data(), channel_scale.data(),
-                                          channel_shift.data(), y.data()};
-        check::that(affine_sample(&one_thread, &params) == MM_OK, "affine_sample");
-        params.y = again.data();
-        check::that(affine_sample(&two_threads, &params) == MM_OK, "affine_sample");
-        check::same_bits("affine_sample on two threads", y.data(), again.data(), outputs() * (int64_t)sizeof(float));
+        const mm_status status = kernels.affine_sample({batch, channels, in_height, in_width, out_height, out_width,
+                                                        dtype, x, matrix.data(), gain.data(), offset.data(),
+                                                        channel_scale.data(), channel_shift.data(), y.data()});
+        that(status == MM_OK, "affine_sample");
+        results.keep("affine_sample", y);
         return y;
     }
 
-    std::vector<double> naive() const {
-        std::vector<double> y;
+    Doubles naive() const {
+        Doubles y;
         for (int64_t n = 0; n < batch; ++n)
             for (int64_t c = 0; c < channels; ++c)
                 for (int64_t i = 0; i < out_height; ++i)
@@ -72,7 +61,7 @@ struct Sample {
     }
 };
 
-void test_rotation(Sample sample) {
+void rotation_case(Kernels& kernels, Recorded& results, Sample sample) {
     for (int64_t n = 0; n < sample.batch; ++n) {
         const double angle = 0.3 + (double)n, zoom = 0.8 + 0.1 * (double)n;
         const float s = (float)(zoom * std::sin(angle)), c = (float)(zoom * std::cos(angle));
@@ -85,12 +74,12 @@ void test_rotation(Sample sample) {
         sample.channel_shift[c] = -2.0f - (float)c;
     }
     const auto expected = sample.naive();
-    check::close("affine_sample of float32", sample.run(MM_FLOAT32).data(), expected.data(), sample.outputs(), 2e-5);
-    check::close("affine_sample of uint8", sample.run(MM_UINT8).data(), expected.data(), sample.outputs(), 2e-5);
+    close("affine_sample of float32", sample.run(kernels, results, MM_FLOAT32), expected, 2e-5);
+    close("affine_sample of uint8", sample.run(kernels, results, MM_UINT8), expected, 2e-5);
 }
 
 // The identity and a flip copy pixels exactly.
-void test_exact_maps(int64_t height, int64_t width) {
+void exact_map_case(Kernels& kernels, Recorded& results, int64_t height, int64_t width) {
     Sample sample(2, 3, height, width, height, width);
     sample.matrix = {1, 0, 0, 0, 1, 0, 1, 0, 0, 0, -1, (float)width};
     Floats expected;
@@ -99,46 +88,47 @@ void test_exact_maps(int64_t height, int64_t width) {
             for (int64_t j = 0; j < width; ++j)
                 expected.push_back(
                     sample.floats[(size_t)((plane * height + i) * width + (plane < 3 ? j : width - 1 - j))]);
-    const int64_t bytes = sample.outputs() * (int64_t)sizeof(float);
-    check::same_bits("identity and flip of float32", sample.run(MM_FLOAT32).data(), expected.data(), bytes);
-    check::same_bits("identity and flip of uint8", sample.run(MM_UINT8).data(), expected.data(), bytes);
+    same_bits("identity and flip of float32", sample.run(kernels, results, MM_FLOAT32), expected);
+    same_bits("identity and flip of uint8", sample.run(kernels, results, MM_UINT8), expected);
 }
 
-void test_numbers_that_are_none() {
+void numbers_that_are_none(Kernels& kernels, Recorded& results) {
     Sample sample(1, 1, 4, 4, 3, 21);
     for (float bad : {NAN, INFINITY, -INFINITY, 1e30f}) {
         sample.matrix = {bad, bad, bad, -bad, 1, 0};
-        for (float v : sample.run(MM_FLOAT32)) check::that(v >= 0.0f && v <= 1.0f, "a place that is none is clamped");
+        for (float v : sample.run(kernels, results, MM_FLOAT32))
+            that(v >= 0.0f && v <= 1.0f, "a place that is none is clamped");
     }
     sample.matrix = {1, 0, 0, 0, 1, 0};
     sample.floats[0] = NAN;
-    check::that(std::isnan(sample.run(MM_FLOAT32)[0]), "a NaN pixel stays NaN");
+    that(std::isnan(sample.run(kernels, results, MM_FLOAT32)[0]), "a NaN pixel stays NaN");
 }
 
-void test_invalid_arguments() {
+void invalid_arguments(Kernels& kernels) {
     float y = 0.0f;
-    mm_affine_sample_params params = {1,       1,       0,       5,       1,       1, MM_FLOAT32, nullptr, nullptr,
-                                      nullptr, nullptr, nullptr, nullptr, &y};
-    check::that(affine_sample(&one_thread, &params) == MM_INVALID_ARGUMENT, "an empty image");
+    mm_affine_sample_params params{};
+    params.batch = params.channels = params.out_height = params.out_width = 1;
+    params.in_width = 5, params.x_dtype = MM_FLOAT32, params.y = &y;
+    that(kernels.affine_sample(params) == MM_INVALID_ARGUMENT, "an empty image");
     params.in_height = params.in_width = 100000;
-    check::that(affine_sample(&one_thread, &params) == MM_UNSUPPORTED, "an image too large");
+    that(kernels.affine_sample(params) == MM_UNSUPPORTED, "an image too large");
     params.x_dtype = MM_INT32;
-    check::that(affine_sample(&one_thread, &params) == MM_INVALID_ARGUMENT, "an image of integers");
+    that(kernels.affine_sample(params) == MM_INVALID_ARGUMENT, "an image of integers");
 }
 
 }  // namespace
 
 int main() {
-    if (!simd_level_runs_here()) return 0;
-    test_rotation(Sample(1, 1, 1, 1, 1, 1));
-    test_rotation(Sample(2, 3, 1, 7, 5, 3));
-    test_rotation(Sample(3, 1, 9, 1, 2, 17));
-    test_rotation(Sample(3, 3, 13, 17, 31, 33));
-    test_rotation(Sample(2, 3, 64, 48, 224, 200));
-    test_exact_maps(1, 1);
-    test_exact_maps(7, 19);
-    test_exact_maps(32, 32);
-    test_numbers_that_are_none();
-    test_invalid_arguments();
-    return check::report();
+    return run_on_one_thread_and_two([](Kernels& kernels, Recorded& results) {
+        rotation_case(kernels, results, Sample(1, 1, 1, 1, 1, 1));
+        rotation_case(kernels, results, Sample(2, 3, 1, 7, 5, 3));
+        rotation_case(kernels, results, Sample(3, 1, 9, 1, 2, 17));
+        rotation_case(kernels, results, Sample(3, 3, 13, 17, 31, 33));
+        rotation_case(kernels, results, Sample(2, 3, 64, 48, 224, 200));
+        exact_map_case(kernels, results, 1, 1);
+        exact_map_case(kernels, results, 7, 19);
+        exact_map_case(kernels, results, 32, 32);
+        numbers_that_are_none(kernels, results);
+        invalid_arguments(kernels);
+    });
 }

@@ -2,7 +2,11 @@
 // up to one rounding of each result. (That the operations are right on float32, the other tests say.)
 #include "../../native/cuda/storage.cuh"
 
-#include "kernel_case.h"
+#include "support/convolution.h"
+#include "support/kernel_case.h"
+#include "support/matrix_product.h"
+#include "support/norms.h"
+#include "support/scan4.h"
 
 namespace {
 
@@ -48,7 +52,7 @@ using Outcome = std::vector<Floats>;
 
 // `run` makes everything anew and answers with all results; sums that an operation takes differ by their order.
 template <class Run>
-void compare(const std::string& name, Bytes& results, Run&& run, double of_sums = 1e-5) {
+void compare(const std::string& name, Recorded& results, Run&& run, double of_sums = 1e-5) {
     const Outcome wanted = run(MM_FLOAT32), actual = run(MM_BFLOAT16);
     for (size_t i = 0; i < wanted.size(); ++i) {
         double largest = 0;
@@ -61,45 +65,40 @@ void compare(const std::string& name, Bytes& results, Run&& run, double of_sums 
                 std::printf("element %zu of result %zu is %g, expected %g\n", j, i, actual[i][j], wanted[i][j]);
         }
         that(right, name);
-        append_bytes(results, actual[i]);
+        results.keep(name, actual[i]);
     }
 }
 
 // ---- products ------------------------------------------------------------------------------------------------
 
-struct Product {
-    int64_t batch, m, n, k, gap;  // gap: elements between the rows of all three
-    bool b_is_kept = false, c_is_kept = true, accumulate = false;
+// Which of b and c are kept as bfloat16; a always is.
+struct Kinds {
+    bool b, c;
 };
 
-void matmul_case(Kernels& kernels, const Product& c, bool transpose_a, bool transpose_b, Bytes& results) {
-    const std::string name = "matmul (" + std::to_string(c.m) + ", " + std::to_string(c.n) + ", " +
-                             std::to_string(c.k) + ")" + (transpose_a ? " A^T" : "") + (transpose_b ? " B^T" : "");
+void matmul_case(Kernels& kernels, const MatrixProduct& shape, Kinds kept, Recorded& results) {
+    const std::string name = shape.name();
     compare(name, results, [&](int32_t dtype) {
-        const int64_t a_rows = transpose_a ? c.k : c.m, b_rows = transpose_b ? c.n : c.k;
-        const int64_t a_row = (transpose_a ? c.m : c.k) + c.gap, b_row = (transpose_b ? c.k : c.n) + c.gap;
-        const int64_t c_row = c.n + c.gap;
-        const int32_t b_dtype = c.b_is_kept ? dtype : MM_FLOAT32, c_dtype = c.c_is_kept ? dtype : MM_FLOAT32;
-        Kept a(dtype, representable(c.batch * a_rows * a_row, 1));
-        Kept b(b_dtype, representable(c.batch * b_rows * b_row, 2));
-        Kept y(c_dtype, representable(c.batch * c.m * c_row, 3));
-        const Floats bias = normal_floats(c.n, 4);
-        mm_matmul_params p{};
-        p.batch = c.batch, p.m = c.m, p.n = c.n, p.k = c.k;
-        p.transpose_a = transpose_a, p.transpose_b = transpose_b, p.accumulate = c.accumulate;
-        p.a_row = a_row, p.b_row = b_row, p.c_row = c_row;
-        p.a_batch = a_rows * a_row, p.b_batch = b_rows * b_row, p.c_batch = c.m * c_row;
-        p.a = a.data(), p.b = b.data(), p.c = y.data();
-        p.bias = c.accumulate ? nullptr : bias.data();
-        p.a_dtype = dtype, p.b_dtype = b_dtype, p.c_dtype = c_dtype;
-        that(kernels.matmul(p) == MM_OK, name);
+        MatrixProduct product = shape;
+        product.a_dtype = dtype;
+        product.b_dtype = kept.b ? dtype : MM_FLOAT32;
+        product.c_dtype = kept.c ? dtype : MM_FLOAT32;
+        Kept a(product.a_dtype, representable(shape.all_a_rows() * shape.a_row(), 1));
+        Kept b(product.b_dtype, representable(shape.all_b_rows() * shape.b_row(), 2));
+        Kept y(product.c_dtype, representable(shape.all_c_rows() * shape.c_row(), 3));
+        const Floats bias = normal_floats(shape.n, 4);
+        that(kernels.matmul(product.parameters(a.data(), b.data(), shape.accumulate ? nullptr : bias.data(),
+                                               y.data())) == MM_OK,
+             name);
         return Outcome{y.values()};
     });
 }
 
 void convolution_case(Kernels& kernels, int64_t in, int64_t out, bool norm_in_front, bool x_is_kept,
-                      Bytes& results) {
-    const int64_t batch = 2, height = 7, width = 5, pixels = batch * height * width, gap = 3;
+                      Recorded& results) {
+    constexpr int64_t gap = 3;
+    const Image image{2, 7, 5};
+    const int64_t pixels = image.pixels();
     const std::string name = "conv3x3 " + std::to_string(in) + " to " + std::to_string(out) + ": ";
     Floats scale = representable(in, 11), shift = representable(in, 12);
     // f(x) is rounded as well: here it is a value that needs no rounding.
@@ -107,53 +106,48 @@ void convolution_case(Kernels& kernels, int64_t in, int64_t out, bool norm_in_fr
     const Floats weight = representable(in * out * 9, 13), bias = normal_floats(out, 14);
     const Floats x_values = representable(pixels * (in + gap), 15);
     const Floats dy_values = representable(pixels * (out + gap), 16);
+
+    Conv3x3 conv{image, in, out, in + gap, out + gap, nullptr, weight.data(), bias.data()};
+    conv.input_relu = norm_in_front;
+    if (norm_in_front) conv.input_scale = scale.data(), conv.input_shift = shift.data();
     compare(name + "forward", results, [&](int32_t dtype) {
-        const int32_t x_dtype = x_is_kept ? dtype : MM_FLOAT32;
-        Kept x(x_dtype, x_values), y(dtype, pixels * (out + gap));
-        mm_conv3x3_forward_params p{};
-        p.batch = batch, p.height = height, p.width = width, p.in_channels = in, p.out_channels = out;
-        p.x_row = in + gap, p.y_row = out + gap, p.input_relu = norm_in_front;
-        p.x = x.data(), p.weight = weight.data(), p.bias = bias.data(), p.y = y.data();
-        if (norm_in_front) p.input_scale = scale.data(), p.input_shift = shift.data();
-        p.x_dtype = x_dtype, p.y_dtype = dtype;
-        that(kernels.conv3x3_forward(p) == MM_OK, name + "status");
+        conv.x_dtype = x_is_kept ? dtype : MM_FLOAT32;
+        conv.y_dtype = dtype;
+        Kept x(conv.x_dtype, x_values), y(dtype, pixels * (out + gap));
+        conv.x = x.data();
+        that(kernels.conv3x3_forward(conv.forward(y.data())) == MM_OK, name + "status");
         return Outcome{y.values()};
     }, x_is_kept ? 1e-5 : 1e-2);  // of float32 x, this stream multiplies float32
     compare(name + "backward data", results, [&](int32_t dtype) {
+        conv.x_dtype = conv.y_dtype = dtype;
         Kept dy(dtype, dy_values), dx(dtype, pixels * (in + gap));
-        mm_conv3x3_backward_data_params p{};
-        p.batch = batch, p.height = height, p.width = width, p.in_channels = in, p.out_channels = out;
-        p.dy_row = out + gap, p.dx_row = in + gap;
-        p.dy = dy.data(), p.weight = weight.data(), p.dx = dx.data();
-        p.x_dtype = p.y_dtype = dtype;
-        that(kernels.conv3x3_backward_data(p) == MM_OK, name + "status");
+        conv.dy = dy.data();
+        that(kernels.conv3x3_backward_data(conv.backward_data(dx.data())) == MM_OK, name + "status");
         return Outcome{dx.values()};
     });
     compare(name + "backward weight", results, [&](int32_t dtype) {
-        const int32_t x_dtype = x_is_kept ? dtype : MM_FLOAT32;
-        Kept x(x_dtype, x_values), dy(dtype, dy_values);
+        conv.x_dtype = x_is_kept ? dtype : MM_FLOAT32;
+        conv.y_dtype = dtype;
+        Kept x(conv.x_dtype, x_values), dy(dtype, dy_values);
         Floats dweight(weight.size()), dbias((size_t)out);
-        mm_conv3x3_backward_weight_params p{};
-        p.batch = batch, p.height = height, p.width = width, p.in_channels = in, p.out_channels = out;
-        p.x_row = in + gap, p.dy_row = out + gap, p.input_relu = norm_in_front;
-        if (norm_in_front) p.input_scale = scale.data(), p.input_shift = shift.data();
-        p.x = x.data(), p.dy = dy.data(), p.dweight = dweight.data(), p.dbias = dbias.data();
-        p.x_dtype = x_dtype, p.y_dtype = dtype;
-        that(kernels.conv3x3_backward_weight(p) == MM_OK, name + "status");
+        conv.x = x.data(), conv.dy = dy.data();
+        that(kernels.conv3x3_backward_weight(conv.backward_weight(dweight.data(), dbias.data())) == MM_OK,
+             name + "status");
         return Outcome{dweight, dbias};
     });
 }
 
-void depthwise_case(Kernels& kernels, int64_t channels, int64_t gap, Bytes& results) {
-    const int64_t batch = 2, height = 5, width = 19, pixels = batch * height * width;
+void depthwise_case(Kernels& kernels, int64_t channels, int64_t gap, Recorded& results) {
+    const Image image{2, 5, 19};
+    const int64_t pixels = image.pixels();
     const std::string name = "depthwise3x3 " + std::to_string(channels);
     const Floats weight = normal_floats(channels * 9, 1), bias = normal_floats(channels, 2);
+    Depthwise3x3 conv{image, channels, channels + gap, 0, nullptr, weight.data(), bias.data()};
+    conv.silu = true;
     compare(name + " forward", results, [&](int32_t dtype) {
         Kept x(dtype, representable(pixels * (channels + gap), 3)), y(dtype, pixels * channels);
-        mm_depthwise3x3_forward_params p{};
-        p.batch = batch, p.height = height, p.width = width, p.channels = channels, p.x_row = channels + gap;
-        p.silu = 1, p.x = x.data(), p.weight = weight.data(), p.bias = bias.data(), p.y = y.data(), p.x_dtype = dtype;
-        that(kernels.depthwise3x3_forward(p) == MM_OK, name);
+        conv.x = x.data(), conv.dtype = dtype;
+        that(kernels.depthwise3x3_forward(conv.forward(y.data())) == MM_OK, name);
         return Outcome{y.values()};
     });
     // The gradient before the SiLU is kept on the way, rounded too.
@@ -161,19 +155,15 @@ void depthwise_case(Kernels& kernels, int64_t channels, int64_t gap, Bytes& resu
         Kept x(dtype, representable(pixels * (channels + gap), 3)), dy(dtype, representable(pixels * channels, 4));
         Kept dx(dtype, pixels * (channels + gap));
         Floats dweight(weight.size()), dbias(bias.size());
-        mm_depthwise3x3_backward_params p{};
-        p.batch = batch, p.height = height, p.width = width, p.channels = channels;
-        p.x_row = p.dx_row = channels + gap, p.silu = 1, p.x_dtype = dtype;
-        p.x = x.data(), p.weight = weight.data(), p.bias = bias.data(), p.dy = dy.data();
-        p.dx = dx.data(), p.dweight = dweight.data(), p.dbias = dbias.data();
-        that(kernels.depthwise3x3_backward(p) == MM_OK, name);
+        conv.x = x.data(), conv.dy = dy.data(), conv.dtype = dtype;
+        that(kernels.depthwise3x3_backward(conv.backward(dx.data(), dweight.data(), dbias.data())) == MM_OK, name);
         return Outcome{dx.values(), dweight, dbias};
     }, 4e-3);
 }
 
 // ---- norms ---------------------------------------------------------------------------------------------------
 
-void layer_norm_case(Kernels& kernels, int64_t channels, bool gated, Bytes& results) {
+void layer_norm_case(Kernels& kernels, int64_t channels, bool gated, Recorded& results) {
     const int64_t rows = 21, row = 2 * channels;
     const std::string name = "layer_norm " + std::to_string(channels) + (gated ? " gated" : "");
     const Floats weight = normal_floats(channels, 1, 1), bias = normal_floats(channels, 2);
@@ -184,25 +174,18 @@ void layer_norm_case(Kernels& kernels, int64_t channels, bool gated, Bytes& resu
         Kept y(dtype, rows * row), dy(dtype, representable(rows * row, 5)), dgate(dtype, rows * row);
         Kept dx(x_dtype, representable(rows * row, 6));
         Floats statistics((size_t)rows * 2), dweight((size_t)channels), dbias((size_t)channels);
-        mm_layer_norm_forward_params f{};
-        f.rows = rows, f.channels = channels, f.x_row = f.y_row = f.gate_row = row, f.eps = 1e-5f;
-        f.x = x.after(channels), f.weight = weight.data(), f.bias = bias.data(), f.y = y.data();
-        f.gate = gated ? gate.after(channels) : nullptr, f.statistics = statistics.data();
-        f.x_dtype = x_dtype, f.y_dtype = dtype;
-        that(kernels.layer_norm_forward(f) == MM_OK, name);
-        mm_layer_norm_backward_params b{};
-        b.rows = rows, b.channels = channels;
-        b.x_row = b.dx_row = b.gate_row = b.dgate_row = b.dy_row = row, b.accumulate_dx = !gated;
-        b.x = x.after(channels), b.weight = weight.data(), b.bias = bias.data(), b.statistics = statistics.data();
-        b.gate = f.gate, b.dgate = gated ? dgate.after(channels) : nullptr, b.dy = dy.data();
-        b.dx = dx.after(channels), b.dweight = dweight.data(), b.dbias = dbias.data();
-        b.x_dtype = x_dtype, b.y_dtype = dtype;
-        that(kernels.layer_norm_backward(b) == MM_OK, name);
+        const LayerNorm norm{rows, channels, row, row, row, row, row, 1e-5f, x.after(channels), weight.data(),
+                             bias.data(), gated ? gate.after(channels) : nullptr, dy.data(), x_dtype, dtype};
+        that(kernels.layer_norm_forward(norm.forward(y.data(), statistics.data())) == MM_OK, name);
+        that(kernels.layer_norm_backward(norm.backward(statistics.data(), dx.after(channels), dweight.data(),
+                                                       dbias.data(), gated ? dgate.after(channels) : nullptr,
+                                                       !gated)) == MM_OK,
+             name);
         return Outcome{y.values(), dx.values(), dgate.values(), statistics, dweight, dbias};
     });
 }
 
-void batch_norm_case(Kernels& kernels, int64_t channels, bool x_is_kept, Bytes& results) {
+void batch_norm_case(Kernels& kernels, int64_t channels, bool x_is_kept, Recorded& results) {
     const int64_t rows = 300, row = channels + (channels % 4 ? 1 : 4);
     const std::string name = "batch_norm " + std::to_string(channels);
     const Floats weight = normal_floats(channels, 1, 1), bias = normal_floats(channels, 2);
@@ -211,26 +194,19 @@ void batch_norm_case(Kernels& kernels, int64_t channels, bool x_is_kept, Bytes& 
         Kept x(x_dtype, representable(rows * row, 3)), y(dtype, rows * channels);
         Kept dy(dtype, representable(rows * channels, 4)), dx(x_dtype, representable(rows * row, 5));
         Floats statistics(2 * (size_t)channels), scale(weight.size()), shift(scale), dweight(scale), dbias(scale);
-        mm_batch_norm_statistics_params s{};
-        s.rows = rows, s.channels = channels, s.x_row = row, s.eps = 1e-5f, s.x = x.data(), s.x_dtype = x_dtype;
-        s.weight = weight.data(), s.bias = bias.data(), s.statistics = statistics.data();
-        s.scale = scale.data(), s.shift = shift.data();
-        that(kernels.batch_norm_statistics(s) == MM_OK, name);
-        mm_channel_affine_params a{};
-        a.rows = rows, a.channels = channels, a.x_row = row, a.relu = 1, a.x = x.data(), a.scale = scale.data();
-        a.shift = shift.data(), a.y = y.data(), a.x_dtype = x_dtype, a.y_dtype = dtype;
-        that(kernels.channel_affine(a) == MM_OK, name);
-        mm_batch_norm_backward_params b{};
-        b.rows = rows, b.channels = channels, b.x_row = b.dx_row = row, b.training = b.relu = 1;
-        b.accumulate_dx = !x_is_kept, b.x = x.data(), b.statistics = statistics.data(), b.scale = scale.data();
-        b.shift = shift.data(), b.dy = dy.data(), b.dx = dx.data(), b.dweight = dweight.data();
-        b.dbias = dbias.data(), b.x_dtype = x_dtype, b.y_dtype = dtype;
-        that(kernels.batch_norm_backward(b) == MM_OK, name);
+        const BatchNorm norm{rows, channels, row, 0, 0, 1e-5f, x.data(), weight.data(), bias.data(), dy.data(),
+                             x_dtype, dtype};
+        that(kernels.batch_norm_statistics(norm.of_batch(statistics.data(), scale.data(), shift.data())) == MM_OK,
+             name);
+        that(kernels.channel_affine(norm.applied(scale.data(), shift.data(), y.data(), true)) == MM_OK, name);
+        that(kernels.batch_norm_backward(norm.backward(statistics.data(), scale.data(), shift.data(), dx.data(),
+                                                       dweight.data(), dbias.data(), true, true, !x_is_kept)) == MM_OK,
+             name);
         return Outcome{statistics, scale, shift, y.values(), dx.values(), dweight, dbias};
     });
 }
 
-void reduce_case(Kernels& kernels, int64_t outer, int64_t reduced, int64_t inner, Bytes& results) {
+void reduce_case(Kernels& kernels, int64_t outer, int64_t reduced, int64_t inner, Recorded& results) {
     compare("reduce", results, [&](int32_t dtype) {
         Kept x(dtype, representable(outer * reduced * inner, 1));
         Floats y((size_t)(outer * inner));
@@ -239,7 +215,7 @@ void reduce_case(Kernels& kernels, int64_t outer, int64_t reduced, int64_t inner
     });
 }
 
-void shuffle_case(Kernels& kernels, int64_t pixels, int64_t half, Bytes& results) {
+void shuffle_case(Kernels& kernels, int64_t pixels, int64_t half, Recorded& results) {
     const int64_t batch = 2, pairs = batch * pixels * half;
     const Floats x = normal_floats(2 * pairs, 1), path_scale = {0.0f, 2.0f};
     compare("shuffle_residual", results, [&](int32_t dtype) {
@@ -258,7 +234,7 @@ void shuffle_case(Kernels& kernels, int64_t pixels, int64_t half, Bytes& results
 // ---- the scan ------------------------------------------------------------------------------------------------
 
 void scan_case(Kernels& kernels, int64_t height, int64_t width, int64_t channels, int64_t states, int64_t rank,
-               Bytes& results) {
+               Recorded& results) {
     const int64_t batch = 2, pixels = height * width, columns = rank + 2 * states;
     const std::string name = "scan4 " + std::to_string(height) + " x " + std::to_string(width) + ", " +
                              std::to_string(channels) + " channels, " + std::to_string(states) + " states";
@@ -273,19 +249,12 @@ void scan_case(Kernels& kernels, int64_t height, int64_t width, int64_t channels
         Kept dprojected(dtype, batch * pixels * 4 * columns);
         Floats checkpoints((size_t)checkpoint_count(batch, height, width, channels, states));
         Floats ddt_weight(dt_weight.size()), ddt_bias(dt_bias.size()), dA_log(A_log.size()), dskip(skip.size());
-        mm_scan4_forward_params f{};
-        f.batch = batch, f.height = height, f.width = width, f.channels = channels, f.states = states, f.rank = rank;
-        f.u = u.data(), f.projected = projected.data(), f.dt_weight = dt_weight.data(), f.dt_bias = dt_bias.data();
-        f.A_log = A_log.data(), f.skip = skip.data(), f.y = y.data(), f.checkpoints = checkpoints.data();
-        f.x_dtype = dtype;
-        that(kernels.scan4_forward(f) == MM_OK, name);
-        mm_scan4_backward_params b{};
-        b.batch = batch, b.height = height, b.width = width, b.channels = channels, b.states = states, b.rank = rank;
-        b.u = u.data(), b.projected = projected.data(), b.dt_weight = dt_weight.data(), b.dt_bias = dt_bias.data();
-        b.A_log = A_log.data(), b.skip = skip.data(), b.checkpoints = checkpoints.data(), b.dy = dy.data();
-        b.du = du.data(), b.dprojected = dprojected.data(), b.ddt_weight = ddt_weight.data();
-        b.ddt_bias = ddt_bias.data(), b.dA_log = dA_log.data(), b.dskip = dskip.data(), b.x_dtype = dtype;
-        that(kernels.scan4_backward(b) == MM_OK, name);
+        const Scan4 scan{batch, height, width, channels, states, rank, u.data(), projected.data(), dt_weight.data(),
+                         dt_bias.data(), A_log.data(), skip.data(), dy.data(), dtype};
+        that(kernels.scan4_forward(scan.forward(y.data(), checkpoints.data())) == MM_OK, name);
+        that(kernels.scan4_backward(scan.backward(checkpoints.data(), du.data(), dprojected.data(), ddt_weight.data(),
+                                                  ddt_bias.data(), dA_log.data(), dskip.data())) == MM_OK,
+             name);
         return Outcome{y.values(),  du.values(), dprojected.values(), checkpoints,
                        ddt_weight,  ddt_bias,    dA_log,              dskip};
     }, 4e-3);
@@ -294,19 +263,24 @@ void scan_case(Kernels& kernels, int64_t height, int64_t width, int64_t channels
 }  // namespace
 
 int main() {
-    return run_on_one_thread_and_two([](Kernels& kernels, Bytes& results) {
+    return run_on_one_thread_and_two([](Kernels& kernels, Recorded& results) {
         for (const bool transpose_a : {false, true}) {
             for (const bool transpose_b : {false, true}) {
+                // In this layout.
+                const auto product = [&](int64_t batch, int64_t m, int64_t n, int64_t k, int64_t gap = 0) {
+                    return MatrixProduct{batch, m, n, k, transpose_a, transpose_b, gap};
+                };
+                const auto accumulating = [](MatrixProduct c) { return c.accumulate = true, c; };
                 // Rows at multiples of 16, 8, 4 and 2 bytes; one and several tiles and steps of k; the sum in ranges.
-                matmul_case(kernels, {1, 70, 96, 48, 0}, transpose_a, transpose_b, results);
-                matmul_case(kernels, {1, 140, 72, 140, 0, true, false}, transpose_a, transpose_b, results);
-                matmul_case(kernels, {2, 34, 22, 38, 0, true, true, true}, transpose_a, transpose_b, results);
-                matmul_case(kernels, {2, 33, 67, 75, 4, false, true, true}, transpose_a, transpose_b, results);
-                matmul_case(kernels, {1, 9, 21, 1500, 1, true}, transpose_a, transpose_b, results);
+                matmul_case(kernels, product(1, 70, 96, 48), {false, true}, results);
+                matmul_case(kernels, product(1, 140, 72, 140), {true, false}, results);
+                matmul_case(kernels, accumulating(product(2, 34, 22, 38)), {true, true}, results);
+                matmul_case(kernels, accumulating(product(2, 33, 67, 75, 4)), {false, true}, results);
+                matmul_case(kernels, product(1, 9, 21, 1500, 1), {true, true}, results);
             }
         }
-        matmul_case(kernels, {1, 2200, 500, 24, 0, false}, false, true, results);  // tiles of 128 rows
-        matmul_case(kernels, {1, 3, 5, 0, 0}, false, false, results);
+        matmul_case(kernels, {1, 2200, 500, 24, false, true}, {false, true}, results);  // tiles of 128 rows
+        matmul_case(kernels, {1, 3, 5, 0}, {false, true}, results);
         for (const bool norm_in_front : {false, true}) {
             convolution_case(kernels, 16, 24, norm_in_front, true, results);
             convolution_case(kernels, 11, 7, norm_in_front, true, results);

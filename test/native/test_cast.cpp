@@ -1,8 +1,7 @@
 // Conversions between all pairs of dtypes, value by value.
 #include <limits>
 
-#include "kernel_case.h"
-#include "simd_level.h"
+#include "support/kernel_case.h"
 
 namespace {
 
@@ -26,15 +25,15 @@ Integer nearest_below(float x) {
 }
 
 template <class From, class To, class Convert>
-void pair_case(Kernels& kernels, Bytes& results, const char* name, int from, int to, const std::vector<From>& x,
+void pair_case(Kernels& kernels, Recorded& results, const char* name, int from, int to, const std::vector<From>& x,
                Convert convert) {
     for (size_t count : {(size_t)0, (size_t)1, (size_t)7, (size_t)33, x.size()}) {
         std::vector<To> y(count + 1, To{3}), want;
         for (size_t i = 0; i < count; ++i) want.push_back(convert(x[i]));
         want.push_back(To{3});
         that(kernels.cast({(int64_t)count, from, to, x.data(), y.data()}) == MM_OK, name);
-        check::same_bits(name, y.data(), want.data(), (int64_t)(want.size() * sizeof(To)));
-        append_bytes(results, y);
+        same_bits(name, y, want);
+        results.keep(name, y);
     }
 }
 
@@ -61,7 +60,7 @@ uint16_t rounded(float x) {
 }
 
 template <class From>
-void from_integers(Kernels& kernels, Bytes& results, const char* name, int from, const std::vector<From>& x) {
+void from_integers(Kernels& kernels, Recorded& results, const char* name, int from, const std::vector<From>& x) {
     pair_case<From, float>(kernels, results, name, from, MM_FLOAT32, x, [](From v) { return (float)v; });
     pair_case<From, uint16_t>(kernels, results, name, from, MM_BFLOAT16, x, [](From v) { return rounded((float)v); });
     pair_case<From, int32_t>(kernels, results, name, from, MM_INT32, x, [](From v) { return (int32_t)v; });
@@ -72,7 +71,7 @@ void from_integers(Kernels& kernels, Bytes& results, const char* name, int from,
 }  // namespace
 
 int main() {
-    return run_on_one_thread_and_two([](Kernels& kernels, Bytes& results) {
+    return run_on_one_thread_and_two([](Kernels& kernels, Recorded& results) {
         const Floats x = interesting_floats();
         pair_case<float, float>(kernels, results, "float32 to float32", MM_FLOAT32, MM_FLOAT32, x,
                                 [](float v) { return v; });

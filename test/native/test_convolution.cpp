@@ -2,324 +2,172 @@
 // sizes, channel counts that fill no register, rows wider than the channels, with NaN behind these and in scratch
 // memory; the same bits from one thread and two. Where the level has products in bfloat16, the full ones once more with
 // those, and by AMX.
-#include <algorithm>
-#include <cmath>
-#include <limits>
-#include <random>
-#include <string>
-#include <vector>
-
-#include "check.h"
-#include "simd_level.h"
-
-using namespace medmamba::cpu::MM_SIMD;
-using Floats = std::vector<float>;
-using Doubles = std::vector<double>;
+#include "support/convolution.h"
+#include "support/kernel_case.h"
+#include "support/naive.h"
 
 namespace {
 
-constexpr float untouched = 77.0f;  // behind the channels of a row, where nothing may be written
-
-TestStream one_thread(1), two_threads(2);
-bool bfloat16 = false, amx = false;
-std::mt19937 generator(7);
-
 struct Case {
-    int64_t batch, height, width, in_channels, out_channels;
+    Image image;
+    int64_t in_channels, out_channels;
     int64_t gap;     // floats between the channels of one pixel and those of the next
     bool prologue;   // normalisation and ReLU in front, where there is one
     bool last_relu;  // or SiLU, for depthwise
 };
 
-// What a product makes of an element before it multiplies.
-double factor(float x) { return bfloat16 ? to_bfloat16(x) : x; }
-
-int64_t pixels_of(const Case& c) { return c.batch * c.height * c.width; }
-
-std::string name_of(const char* operation, const Case& c) {
-    return std::string(amx ? "AMX " : bfloat16 ? "bfloat16 " : "") + operation + " " + std::to_string(c.batch) + "x" +
-           std::to_string(c.height) + "x" + std::to_string(c.width) + " " + std::to_string(c.in_channels) + "->" +
-           std::to_string(c.out_channels);
+std::string shape_text(const Case& c) {
+    return std::to_string(c.image.batch) + "x" + std::to_string(c.image.height) + "x" + std::to_string(c.image.width) +
+           " " + std::to_string(c.in_channels) + "->" + std::to_string(c.out_channels);
 }
 
-Floats random_floats(int64_t count) {
-    std::uniform_real_distribution<float> uniform(-1.0f, 1.0f);
-    Floats values((size_t)count);
-    for (float& v : values) v = uniform(generator);
-    return values;
+// The rows that `run` writes, `row` apart, are the expected ones.
+template <class Run>
+void expect_rows(Kernels& kernels, Recorded& results, const std::string& name, const Doubles& expected, int64_t rows,
+                 int64_t row, Run run) {
+    Floats wide((size_t)(rows * row), untouched);
+    kernels.fill_scratch_with_nan();
+    that(run(wide.data()) == MM_OK, name);
+    results.keep(name, wide);
+    const Floats actual = dense_of_untouched(name, wide, row, (int64_t)expected.size() / rows);
+    that(actual.size() == expected.size(), name);
+    close(name, actual, expected, 2e-6);
 }
 
-// Rows wider than the channels, and NaN behind these.
-Floats random_rows(int64_t rows, int64_t channels, int64_t row) {
-    Floats values = random_floats(rows * row);
-    for (int64_t i = 0; i < rows; ++i)
-        std::fill_n(values.data() + i * row + channels, row - channels, std::numeric_limits<float>::quiet_NaN());
-    return values;
-}
-
-// Dense rows out of a matrix whose rows are `row` apart, checking that what lies between was left alone.
-Floats dense(const std::string& name, const Floats& wide, int64_t row, int64_t channels) {
-    Floats values;
-    bool kept = true;
-    for (size_t i = 0; i < wide.size(); ++i) {
-        if ((int64_t)i % row < channels)
-            values.push_back(wide[i]);
-        else
-            kept &= wide[i] == untouched;
-    }
-    check::that(kept, (name + ": floats between the rows are left alone").c_str());
-    return values;
-}
-
-// Calls visit(output pixel, input pixel, tap) for every pair of pixels inside the same image.
-template <class Visit>
-void each_tap(const Case& c, Visit visit) {
-    for (int64_t image = 0; image < c.batch; ++image)
-        for (int64_t y = 0; y < c.height; ++y)
-            for (int64_t x = 0; x < c.width; ++x)
-                for (int64_t tap = 0; tap < 9; ++tap) {
-                    const int64_t sy = y + tap / 3 - 1, sx = x + tap % 3 - 1;
-                    if (sy < 0 || sy >= c.height || sx < 0 || sx >= c.width) continue;
-                    visit((image * c.height + y) * c.width + x, (image * c.height + sy) * c.width + sx, tap);
-                }
-}
-
-// Runs an operation on one thread and on two and returns the rows it wrote, which must be the same bits.
-template <class Params>
-Floats run(const std::string& name, mm_status (*operation)(mm_stream*, const Params*), Params p, float* Params::*output,
-           int64_t rows, int64_t row, int64_t channels) {
-    Floats one((size_t)(rows * row), untouched), two = one;
-    for (TestStream* stream : {&one_thread, &two_threads}) fill_scratch_with_nan(*stream);
-    p.*output = one.data();
-    check::that(operation(&one_thread, &p) == MM_OK, name.c_str());
-    p.*output = two.data();
-    check::that(operation(&two_threads, &p) == MM_OK, name.c_str());
-    check::same_bits(name.c_str(), one.data(), two.data(), (int64_t)(one.size() * sizeof(float)));
-    return dense(name, one, row, channels);
-}
-
-void compare(const std::string& name, const Floats& actual, const Doubles& expected, double tolerance) {
-    check::that(actual.size() == expected.size(), name.c_str());
-    check::close(name.c_str(), actual.data(), expected.data(), (int64_t)expected.size(), tolerance);
-}
-
-void test_conv3x3(const Case& c) {
-    const int64_t pixels = pixels_of(c), in = c.in_channels, out = c.out_channels;
+void conv3x3_case(Kernels& kernels, Recorded& results, const Case& c) {
+    const int64_t pixels = c.image.pixels(), in = c.in_channels, out = c.out_channels;
     const int64_t x_row = in + c.gap, y_row = out + c.gap;
-    const Floats x = random_rows(pixels, in, x_row), dy = random_rows(pixels, out, y_row);
-    const Floats weight = random_floats(out * in * 9), bias = random_floats(out);
-    const Floats scale = random_floats(in), shift = random_floats(in);
+    const Floats x = rows_beside_nan(pixels, in, x_row, 1), dy = rows_beside_nan(pixels, out, y_row, 2);
+    const Floats weight = uniform_floats(out * in * 9, 3), bias = uniform_floats(out, 4);
+    const Floats scale = uniform_floats(in, 5), shift = uniform_floats(in, 6);
     const auto f = [&](int64_t pixel, int64_t i) -> double {
         const float value = x[(size_t)(pixel * x_row + i)];
-        if (!c.prologue) return factor(value);
-        if (bfloat16) return factor(std::fmax(0.0f, std::fma(value, scale[(size_t)i], shift[(size_t)i])));
+        if (!c.prologue) return kernels.factor(value);
+        if (kernels.multiplies_in_bfloat16())
+            return kernels.factor(std::fmax(0.0f, std::fma(value, scale[(size_t)i], shift[(size_t)i])));
         return std::fmax(0.0, (double)value * scale[(size_t)i] + shift[(size_t)i]);
     };
-
-    Doubles y((size_t)(pixels * out)), dx((size_t)(pixels * in)), dweight(weight.size()), dbias((size_t)out);
+    const auto d = [&](int64_t pixel, int64_t o) { return kernels.factor(dy[(size_t)(pixel * y_row + o)]); };
+    NaiveConv3x3 expected(c.image, in, out, f, [&](int64_t w) { return kernels.factor(weight[(size_t)w]); }, d);
+    for (size_t i = 0; i < expected.y.size(); ++i) {
+        if (!c.prologue) expected.y[i] += bias[i % (size_t)out];
+        if (c.last_relu) expected.y[i] = std::fmax(0.0, expected.y[i]);
+    }
+    Doubles expected_dbias((size_t)out);
     for (int64_t pixel = 0; pixel < pixels; ++pixel)
-        for (int64_t o = 0; o < out; ++o) {
-            y[(size_t)(pixel * out + o)] = c.prologue ? 0.0 : bias[(size_t)o];
-            dbias[(size_t)o] += dy[(size_t)(pixel * y_row + o)];
-        }
-    each_tap(c, [&](int64_t to, int64_t from, int64_t tap) {
-        for (int64_t i = 0; i < in; ++i) {
-            const double value = f(from, i);
-            for (int64_t o = 0; o < out; ++o) {
-                const size_t w = (size_t)((o * in + i) * 9 + tap);
-                const double d = factor(dy[(size_t)(to * y_row + o)]), of_weight = factor(weight[w]);
-                y[(size_t)(to * out + o)] += value * of_weight;
-                dx[(size_t)(from * in + i)] += d * of_weight;
-                dweight[w] += d * value;
-            }
-        }
+        for (int64_t o = 0; o < out; ++o) expected_dbias[(size_t)o] += dy[(size_t)(pixel * y_row + o)];
+
+    Conv3x3 conv{c.image, in, out, x_row, y_row, x.data(), weight.data()};
+    conv.dy = dy.data();
+    conv.bias = c.prologue ? nullptr : bias.data();
+    conv.input_scale = c.prologue ? scale.data() : nullptr;
+    conv.input_shift = c.prologue ? shift.data() : nullptr;
+    conv.input_relu = c.prologue;
+    conv.relu = c.last_relu;
+    const std::string name = kernels.products() + "conv3x3 " + shape_text(c) + " ";
+    expect_rows(kernels, results, name + "forward", expected.y, pixels, y_row,
+                [&](float* y) { return kernels.conv3x3_forward(conv.forward(y)); });
+    expect_rows(kernels, results, name + "backward data", expected.dx, pixels, x_row,
+                [&](float* dx) { return kernels.conv3x3_backward_data(conv.backward_data(dx)); });
+    Floats dbias((size_t)out, untouched);
+    float* wanted_dbias = c.last_relu ? nullptr : dbias.data();
+    expect_rows(kernels, results, name + "backward weight", expected.dweight, out * in, 9, [&](float* dweight) {
+        return kernels.conv3x3_backward_weight(conv.backward_weight(dweight, wanted_dbias));
     });
-    if (c.last_relu)
-        for (double& value : y) value = std::fmax(0.0, value);
-
-    mm_conv3x3_forward_params forward{};
-    forward.batch = c.batch;
-    forward.height = c.height;
-    forward.width = c.width;
-    forward.in_channels = in;
-    forward.out_channels = out;
-    forward.x_row = x_row;
-    forward.y_row = y_row;
-    forward.input_relu = c.prologue;
-    forward.relu = c.last_relu;
-    forward.x = x.data();
-    forward.input_scale = c.prologue ? scale.data() : nullptr;
-    forward.input_shift = c.prologue ? shift.data() : nullptr;
-    forward.weight = weight.data();
-    forward.bias = c.prologue ? nullptr : bias.data();
-    const std::string forward_name = name_of("conv3x3_forward", c);
-    compare(forward_name, run(forward_name, conv3x3_forward, forward, &mm_conv3x3_forward_params::y, pixels, y_row, out),
-            y, 2e-6);
-
-    mm_conv3x3_backward_data_params data{};
-    data.batch = c.batch;
-    data.height = c.height;
-    data.width = c.width;
-    data.in_channels = in;
-    data.out_channels = out;
-    data.dy_row = y_row;
-    data.dx_row = x_row;
-    data.dy = dy.data();
-    data.weight = weight.data();
-    const std::string data_name = name_of("conv3x3_backward_data", c);
-    compare(data_name,
-            run(data_name, conv3x3_backward_data, data, &mm_conv3x3_backward_data_params::dx, pixels, x_row, in), dx,
-            2e-6);
-
-    Floats dbias_one((size_t)out, untouched);
-    mm_conv3x3_backward_weight_params gradient{};
-    gradient.batch = c.batch;
-    gradient.height = c.height;
-    gradient.width = c.width;
-    gradient.in_channels = in;
-    gradient.out_channels = out;
-    gradient.x_row = x_row;
-    gradient.dy_row = y_row;
-    gradient.input_relu = c.prologue;
-    gradient.x = x.data();
-    gradient.input_scale = forward.input_scale;
-    gradient.input_shift = forward.input_shift;
-    gradient.dy = dy.data();
-    gradient.dbias = c.last_relu ? nullptr : dbias_one.data();
-    const std::string gradient_name = name_of("conv3x3_backward_weight", c);
-    compare(gradient_name,
-            run(gradient_name, conv3x3_backward_weight, gradient, &mm_conv3x3_backward_weight_params::dweight, out * in,
-                9, 9),
-            dweight, 2e-6);
-    if (gradient.dbias) compare(gradient_name + " dbias", dbias_one, dbias, 2e-6);
+    if (wanted_dbias) close(name + "dbias", dbias, expected_dbias, 2e-6);
+    results.keep(name + "dbias", dbias);
 }
 
-void test_depthwise3x3(const Case& c) {
-    const int64_t pixels = pixels_of(c), channels = c.in_channels;
+void depthwise3x3_case(Kernels& kernels, Recorded& results, const Case& c) {
+    const int64_t pixels = c.image.pixels(), channels = c.in_channels;
     const int64_t x_row = channels + c.gap, y_row = channels + 2 * c.gap;
-    const Floats x = random_rows(pixels, channels, x_row), dy = random_rows(pixels, channels, y_row);
-    const Floats weight = random_floats(channels * 9), bias = random_floats(channels);
-    const auto silu = [](double v) { return v / (1.0 + std::exp(-v)); };
-    const auto slope = [](double v) {
-        const double s = 1.0 / (1.0 + std::exp(-v));
-        return s * (1.0 + v * (1.0 - s));
-    };
+    const Floats x = rows_beside_nan(pixels, channels, x_row, 1), dy = rows_beside_nan(pixels, channels, y_row, 2);
+    const Floats weight = uniform_floats(channels * 9, 3), bias = uniform_floats(channels, 4);
 
     Doubles y((size_t)(pixels * channels)), d(y.size()), dx(y.size()), dweight(weight.size()), dbias((size_t)channels);
     for (size_t i = 0; i < y.size(); ++i) y[i] = c.prologue ? 0.0 : bias[i % (size_t)channels];
-    each_tap(c, [&](int64_t to, int64_t from, int64_t tap) {
+    each_tap(c.image, [&](int64_t to, int64_t from, int64_t tap) {
         for (int64_t i = 0; i < channels; ++i)
             y[(size_t)(to * channels + i)] += (double)x[(size_t)(from * x_row + i)] * weight[(size_t)(i * 9 + tap)];
     });
     for (int64_t pixel = 0; pixel < pixels; ++pixel)
         for (int64_t i = 0; i < channels; ++i) {
             const size_t at = (size_t)(pixel * channels + i);
-            d[at] = dy[(size_t)(pixel * y_row + i)] * (c.last_relu ? slope(y[at]) : 1.0);
+            d[at] = dy[(size_t)(pixel * y_row + i)] * (c.last_relu ? naive_silu_slope(y[at]) : 1.0);
             dbias[(size_t)i] += d[at];
-            if (c.last_relu) y[at] = silu(y[at]);
+            if (c.last_relu) y[at] = naive_silu(y[at]);
         }
-    each_tap(c, [&](int64_t to, int64_t from, int64_t tap) {
+    each_tap(c.image, [&](int64_t to, int64_t from, int64_t tap) {
         for (int64_t i = 0; i < channels; ++i) {
             dx[(size_t)(from * channels + i)] += d[(size_t)(to * channels + i)] * weight[(size_t)(i * 9 + tap)];
             dweight[(size_t)(i * 9 + tap)] += d[(size_t)(to * channels + i)] * x[(size_t)(from * x_row + i)];
         }
     });
 
-    mm_depthwise3x3_forward_params forward{};
-    forward.batch = c.batch;
-    forward.height = c.height;
-    forward.width = c.width;
-    forward.channels = channels;
-    forward.x_row = x_row;
-    forward.y_row = y_row;
-    forward.silu = c.last_relu;
-    forward.x = x.data();
-    forward.weight = weight.data();
-    forward.bias = c.prologue ? nullptr : bias.data();
-    const std::string forward_name = name_of("depthwise3x3_forward", c);
-    compare(forward_name,
-            run(forward_name, depthwise3x3_forward, forward, &mm_depthwise3x3_forward_params::y, pixels, y_row,
-                channels),
-            y, 2e-6);
+    Depthwise3x3 conv{c.image, channels, x_row, y_row, x.data(), weight.data()};
+    conv.bias = c.prologue ? nullptr : bias.data();
+    conv.dy = dy.data();
+    conv.silu = c.last_relu;
+    const std::string name = kernels.products() + "depthwise3x3 " + shape_text(c) + " ";
+    expect_rows(kernels, results, name + "forward", y, pixels, y_row,
+                [&](float* to) { return kernels.depthwise3x3_forward(conv.forward(to)); });
+    Floats dweight_beside_dx(weight.size(), untouched), dbias_beside_dx((size_t)channels, untouched);
+    expect_rows(kernels, results, name + "backward", dx, pixels, x_row, [&](float* to) {
+        return kernels.depthwise3x3_backward(conv.backward(to, dweight_beside_dx.data(), dbias_beside_dx.data()));
+    });
+    close(name + "dweight", dweight_beside_dx, dweight, 2e-6);
+    close(name + "dbias", dbias_beside_dx, dbias, 2e-6);
+    results.keep(name + "sums", dweight_beside_dx, dbias_beside_dx);
 
-    Floats dweight_one(weight.size(), untouched), dbias_one((size_t)channels, untouched);
-    mm_depthwise3x3_backward_params backward{};
-    backward.batch = c.batch;
-    backward.height = c.height;
-    backward.width = c.width;
-    backward.channels = channels;
-    backward.x_row = x_row;
-    backward.dy_row = y_row;
-    backward.dx_row = x_row;
-    backward.silu = c.last_relu;
-    backward.x = x.data();
-    backward.weight = weight.data();
-    backward.bias = forward.bias;
-    backward.dy = dy.data();
-    backward.dbias = dbias_one.data();
-    backward.dweight = dweight_one.data();
-    const std::string name = name_of("depthwise3x3_backward", c);
-    compare(name, run(name, depthwise3x3_backward, backward, &mm_depthwise3x3_backward_params::dx, pixels, x_row,
-                      channels),
-            dx, 2e-6);
-    compare(name + " dweight", dweight_one, dweight, 2e-6);
-    compare(name + " dbias", dbias_one, dbias, 2e-6);
-
-    // Without dx, the sums alone, and these from both numbers of threads.
-    backward.dx = nullptr;
-    backward.dbias = nullptr;
-    const Floats alone = run(name + " dweight", depthwise3x3_backward, backward,
-                             &mm_depthwise3x3_backward_params::dweight, channels, 9, 9);
-    check::same_bits((name + " dweight alone").c_str(), alone.data(), dweight_one.data(),
-                     (int64_t)(alone.size() * sizeof(float)));
+    // Without dx, the sums alone.
+    Floats alone(weight.size(), untouched);
+    expect_rows(kernels, results, name + "dweight alone", dweight, channels, 9, [&](float* to) {
+        const mm_status status = kernels.depthwise3x3_backward(conv.backward(nullptr, to, nullptr));
+        alone.assign(to, to + alone.size());
+        return status;
+    });
+    same_bits(name + "dweight alone", alone, dweight_beside_dx);
 }
 
 // Gradients of no image are zero.
-void test_nothing() {
-    Floats dweight(4 * 3 * 9, untouched), dbias(4, untouched), zeros(dweight.size());
-    mm_conv3x3_backward_weight_params full{};
-    full.height = full.width = 5;
-    full.in_channels = 3;
-    full.out_channels = 4;
-    full.dweight = dweight.data();
-    full.dbias = dbias.data();
-    check::that(conv3x3_backward_weight(&two_threads, &full) == MM_OK, "conv3x3 of no image");
-    check::same_bits("conv3x3 dweight of no image", dweight.data(), zeros.data(), 4 * 3 * 9 * 4);
-    check::same_bits("conv3x3 dbias of no image", dbias.data(), zeros.data(), 4 * 4);
-    mm_depthwise3x3_backward_params depthwise{};
-    depthwise.height = depthwise.width = 5;
-    depthwise.channels = 12;
+void no_image_case(Kernels& kernels) {
+    Floats dweight(4 * 3 * 9, untouched), dbias(4, untouched);
+    const Image none{0, 5, 5};
+    that(kernels.conv3x3_backward_weight(Conv3x3{none, 3, 4}.backward_weight(dweight.data(), dbias.data())) == MM_OK,
+         "conv3x3 of no image");
+    same_bits("conv3x3 dweight of no image", dweight, Floats(4 * 3 * 9));
+    same_bits("conv3x3 dbias of no image", dbias, Floats(4));
+    const Floats weight = uniform_floats(12 * 9, 1);
     dweight.assign(12 * 9, untouched);
-    const Floats weight = random_floats(12 * 9);
-    depthwise.weight = weight.data();
-    depthwise.dweight = dweight.data();
-    check::that(depthwise3x3_backward(&two_threads, &depthwise) == MM_OK, "depthwise3x3 of no image");
-    check::same_bits("depthwise3x3 dweight of no image", dweight.data(), zeros.data(), 12 * 9 * 4);
-    const mm_conv3x3_forward_params forward{};
-    check::that(conv3x3_forward(&two_threads, &forward) == MM_OK, "conv3x3 of nothing");
+    const Depthwise3x3 depthwise{none, 12, 0, 0, nullptr, weight.data()};
+    that(kernels.depthwise3x3_backward(depthwise.backward(nullptr, dweight.data(), nullptr)) == MM_OK,
+         "depthwise3x3 of no image");
+    same_bits("depthwise3x3 dweight of no image", dweight, Floats(12 * 9));
+    that(kernels.conv3x3_forward({}) == MM_OK, "conv3x3 of nothing");
 }
+
+const Case cases[] = {
+    {{1, 1, 1}, 1, 1, 0, false, false}, {{2, 1, 3}, 3, 5, 2, true, true},
+    {{1, 5, 1}, 17, 9, 0, false, true}, {{3, 2, 2}, 24, 31, 1, true, false},
+    {{2, 7, 7}, 48, 48, 48, true, false}, {{8, 7, 7}, 20, 53, 0, false, true},
+    {{1, 14, 14}, 50, 97, 3, true, true}, {{2, 16, 16}, 8, 8, 8, true, false},
+    {{1, 9, 11}, 130, 7, 0, false, false}, {{1, 28, 30}, 16, 12, 16, true, false},
+    {{1, 2, 470}, 4, 6, 0, true, true}, {{1, 40, 40}, 33, 3, 1, false, false},
+    {{5, 3, 4}, 193, 40, 0, true, false}, {{3, 14, 13}, 33, 65, 7, false, false},
+    {{1, 24, 56}, 96, 80, 0, false, true},
+};
 
 }  // namespace
 
 int main() {
-    if (!simd_level_runs_here()) return 0;
-    const Case cases[] = {
-        {1, 1, 1, 1, 1, 0, false, false},     {2, 1, 3, 3, 5, 2, true, true},   {1, 5, 1, 17, 9, 0, false, true},
-        {3, 2, 2, 24, 31, 1, true, false},    {2, 7, 7, 48, 48, 48, true, false}, {8, 7, 7, 20, 53, 0, false, true},
-        {1, 14, 14, 50, 97, 3, true, true},   {2, 16, 16, 8, 8, 8, true, false}, {1, 9, 11, 130, 7, 0, false, false},
-        {1, 28, 30, 16, 12, 16, true, false}, {1, 2, 470, 4, 6, 0, true, true},  {1, 40, 40, 33, 3, 1, false, false},
-        {5, 3, 4, 193, 40, 0, true, false},   {3, 14, 13, 33, 65, 7, false, false}, {1, 24, 56, 96, 80, 0, false, true},
-    };
-    for (const Case& c : cases) {
-        test_conv3x3(c);
-        test_depthwise3x3(c);
-    }
-    test_nothing();
-    bfloat16 = multiply_in_bfloat16(one_thread) && multiply_in_bfloat16(two_threads);
-    for (const Case& c : cases)
-        if (bfloat16) test_conv3x3(c);
-    amx = multiply_by_amx(one_thread) && multiply_by_amx(two_threads);
-    for (const Case& c : cases)
-        if (amx) test_conv3x3(c);
-    return check::report();
+    return run_on_one_thread_and_two([](Kernels& kernels, Recorded& results) {
+        const auto all_full = [&] {
+            for (const Case& c : cases) conv3x3_case(kernels, results, c);
+        };
+        all_full();
+        for (const Case& c : cases) depthwise3x3_case(kernels, results, c);
+        no_image_case(kernels);
+        if (kernels.multiply_in_bfloat16()) all_full();
+        if (kernels.multiply_by_amx()) all_full();
+    });
 }

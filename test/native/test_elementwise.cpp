@@ -2,32 +2,31 @@
 #include <algorithm>
 #include <limits>
 
-#include "kernel_case.h"
-#include "simd_level.h"
+#include "support/kernel_case.h"
+#include "support/naive.h"
 
 namespace {
 
 const std::vector<int64_t> counts = {0, 1, 3, 4, 7, 8, 15, 16, 17, 31, 100, 16384, 40001};
 
 double normal_below(double x) { return 0.5 * std::erfc(-x / std::sqrt(2.0)); }
-double sigmoid(double x) { return 1 / (1 + std::exp(-x)); }
 
 double unary_of(int op, double x) {
     switch (op) {
         case MM_RELU: return x > 0 ? x : 0;
-        case MM_SILU: return x * sigmoid(x);
+        case MM_SILU: return naive_silu(x);
         case MM_GELU: return x * normal_below(x);
-        case MM_SIGMOID: return sigmoid(x);
+        case MM_SIGMOID: return naive_sigmoid(x);
         case MM_EXP: return std::exp(x);
         default: return std::log(x);
     }
 }
 
 double slope_of(int op, double x) {
-    const double s = sigmoid(x);
+    const double s = naive_sigmoid(x);
     switch (op) {
         case MM_RELU: return x > 0 ? 1 : 0;
-        case MM_SILU: return s + x * s * (1 - s);
+        case MM_SILU: return naive_silu_slope(x);
         case MM_GELU: return normal_below(x) + x * std::exp(-x * x / 2) / std::sqrt(2 * M_PI);
         case MM_SIGMOID: return s * (1 - s);
         case MM_EXP: return std::exp(x);
@@ -35,7 +34,7 @@ double slope_of(int op, double x) {
     }
 }
 
-void maps(Kernels& kernels, Bytes& results) {
+void maps(Kernels& kernels, Recorded& results) {
     for (int64_t count : counts) {
         const std::string text = " of " + std::to_string(count);
         const Floats x = normal_floats(count, 1, 0, 3), dy = normal_floats(count, 2);
@@ -50,7 +49,7 @@ void maps(Kernels& kernels, Bytes& results) {
         for (size_t i = 0; i < x.size(); ++i) want[i] = dy[i] + 0.3f * (double)x[i];
         kernels.accumulate({count, 0.3f, x.data(), total.data()});
         close("accumulate" + text, total, want, 1e-7);
-        append_bytes(results, y, total);
+        results.keep("fill, affine and accumulate" + text, y, total);
 
         for (int op = MM_RELU; op <= MM_LOG; ++op) {
             const std::string name = "unary " + std::to_string(op) + text;
@@ -67,7 +66,7 @@ void maps(Kernels& kernels, Bytes& results) {
             kernels.unary({op, count, input.data(), input.data()});
             close(name, input, want, 4e-7);
             close(name + " backward", slope, want_slope, 6e-7);
-            append_bytes(results, input, slope);
+            results.keep(name, input, slope);
         }
     }
     that(kernels.unary({99, 0, nullptr, nullptr}) == MM_INVALID_ARGUMENT, "unary refuses an unknown operation");
@@ -94,11 +93,26 @@ void extremes(Kernels& kernels) {
     }
 }
 
+using Axes = std::vector<int64_t>;
+
+int64_t count_of(const Axes& shape) {
+    int64_t count = 1;
+    for (int64_t extent : shape) count *= extent;
+    return count;
+}
+
+// Where the element lies that is number `index` of a dense tensor.
+int64_t place_of(int64_t index, const Axes& shape, const Axes& strides) {
+    int64_t place = 0;
+    for (size_t axis = shape.size(); axis-- > 0; index /= shape[axis]) place += index % shape[axis] * strides[axis];
+    return place;
+}
+
 // y is dense; operands lie in memory of their own size, with the strides of a case.
-void broadcasts(Kernels& kernels, Bytes& results) {
+void broadcasts(Kernels& kernels, Recorded& results) {
     struct Case {
         const char* name;
-        std::vector<int64_t> shape, a_strides, b_strides;
+        Axes shape, a_strides, b_strides;
     };
     const std::vector<Case> cases = {
         {"no axes", {}, {}, {}},
@@ -119,13 +133,10 @@ void broadcasts(Kernels& kernels, Bytes& results) {
     for (const Case& c : cases) {
         mm_binary_params params{};
         params.dimensions = (int64_t)c.shape.size();
-        int64_t count = 1;
-        for (size_t axis = 0; axis < c.shape.size(); ++axis) {
-            params.shape[axis] = c.shape[axis];
-            params.a_strides[axis] = c.a_strides[axis];
-            params.b_strides[axis] = c.b_strides[axis];
-            count *= c.shape[axis];
-        }
+        std::copy(c.shape.begin(), c.shape.end(), params.shape);
+        std::copy(c.a_strides.begin(), c.a_strides.end(), params.a_strides);
+        std::copy(c.b_strides.begin(), c.b_strides.end(), params.b_strides);
+        const int64_t count = count_of(c.shape);
         const Floats a = normal_floats(40000, 1, 3), b = normal_floats(40000, 2, 3, 0.3f);
         Floats y((size_t)count);
         params.a = a.data(), params.b = b.data(), params.y = y.data();
@@ -134,26 +145,22 @@ void broadcasts(Kernels& kernels, Bytes& results) {
             that(kernels.binary(params) == MM_OK, "binary");
             Doubles want;
             for (int64_t i = 0; i < count; ++i) {
-                int64_t rest = i, at = 0, bt = 0;
-                for (int64_t axis = params.dimensions - 1; axis >= 0; --axis) {
-                    at += rest % params.shape[axis] * params.a_strides[axis];
-                    bt += rest % params.shape[axis] * params.b_strides[axis];
-                    rest /= params.shape[axis];
-                }
-                const double p = a[(size_t)at], q = b[(size_t)bt];
+                const double p = a[(size_t)place_of(i, c.shape, c.a_strides)];
+                const double q = b[(size_t)place_of(i, c.shape, c.b_strides)];
                 want.push_back(op == MM_ADD ? p + q : op == MM_SUBTRACT ? p - q : op == MM_MULTIPLY ? p * q : p / q);
             }
-            close(std::string("binary ") + std::to_string(op) + ", " + c.name, y, want, 1e-7);
-            append_bytes(results, y);
+            const std::string name = "binary " + std::to_string(op) + ", " + c.name;
+            close(name, y, want, 1e-7);
+            results.keep(name, y);
         }
     }
 }
 
 template <class Element>
-void copies(Kernels& kernels, Bytes& results) {
+void copies(Kernels& kernels, Recorded& results) {
     struct Case {
         const char* name;
-        std::vector<int64_t> shape, x_strides, y_strides;
+        Axes shape, x_strides, y_strides;
         int64_t x_offset, y_offset;
     };
     const std::vector<Case> cases = {
@@ -180,31 +187,24 @@ void copies(Kernels& kernels, Bytes& results) {
         mm_copy_params params{};
         params.dimensions = (int64_t)c.shape.size(), params.element_size = sizeof(Element);
         params.x_offset = c.x_offset, params.y_offset = c.y_offset;
-        int64_t count = 1;
-        for (size_t axis = 0; axis < c.shape.size(); ++axis) {
-            params.shape[axis] = c.shape[axis];
-            params.x_strides[axis] = c.x_strides[axis];
-            params.y_strides[axis] = c.y_strides[axis];
-            count *= c.shape[axis];
-        }
+        std::copy(c.shape.begin(), c.shape.end(), params.shape);
+        std::copy(c.x_strides.begin(), c.x_strides.end(), params.x_strides);
+        std::copy(c.y_strides.begin(), c.y_strides.end(), params.y_strides);
+        const int64_t count = count_of(c.shape);
         std::vector<Element> y(40000, 1), want = y;
         params.x = x.data(), params.y = y.data();
         for (int64_t i = 0; i < count; ++i) {
-            int64_t rest = i, from = c.x_offset, to = c.y_offset;
-            for (int64_t axis = params.dimensions - 1; axis >= 0; --axis) {
-                from += rest % params.shape[axis] * params.x_strides[axis];
-                to += rest % params.shape[axis] * params.y_strides[axis];
-                rest /= params.shape[axis];
-            }
-            want[(size_t)to] = x[(size_t)from];
+            const int64_t from = c.x_offset + place_of(i, c.shape, c.x_strides);
+            want[(size_t)(c.y_offset + place_of(i, c.shape, c.y_strides))] = x[(size_t)from];
         }
         that(kernels.copy(params) == MM_OK, "copy");
-        that(y == want, std::string("copy, ") + c.name + ", " + std::to_string(sizeof(Element)) + " bytes");
-        append_bytes(results, y);
+        const std::string name = std::string("copy, ") + c.name + ", " + std::to_string(sizeof(Element)) + " bytes";
+        that(y == want, name);
+        results.keep(name, y);
     }
 }
 
-void reductions(Kernels& kernels, Bytes& results) {
+void reductions(Kernels& kernels, Recorded& results) {
     const int64_t shapes[][3] = {{1, 1, 1}, {1, 0, 3}, {3, 0, 1}, {1, 100000, 1}, {7, 33, 1}, {5000, 10, 1},
                                  {2, 20001, 1}, {1, 5000, 48}, {3, 49, 96}, {2, 7, 1030}, {4, 9, 5}, {1, 40000, 3},
                                  {2, 1, 2000}};
@@ -226,9 +226,10 @@ void reductions(Kernels& kernels, Bytes& results) {
                     largest = std::fmax(largest, 0.5 * size);
                 }
             }
-            close_beside("reduce " + std::to_string(outer) + " x " + std::to_string(reduced) + " x " +
-                         std::to_string(inner), y, want, largest, 2e-7);
-            append_bytes(results, y);
+            const std::string name = "reduce " + std::to_string(outer) + " x " + std::to_string(reduced) + " x " +
+                                     std::to_string(inner);
+            close_beside(name, y, want, largest, 2e-7);
+            results.keep(name, y);
         }
     }
 }
@@ -236,7 +237,7 @@ void reductions(Kernels& kernels, Bytes& results) {
 }  // namespace
 
 int main() {
-    return run_on_one_thread_and_two([](Kernels& kernels, Bytes& results) {
+    return run_on_one_thread_and_two([](Kernels& kernels, Recorded& results) {
         maps(kernels, results);
         extremes(kernels);
         broadcasts(kernels, results);

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "../../native/cuda/device.cuh"
-#include "check.h"
+#include "support/check.h"
 
 using namespace medmamba::cuda;
 
@@ -124,7 +124,8 @@ __global__ void misaligned(const float* x, float* y) {
 __global__ void tiles(const float* x, float* y) {
     const int group = (int)threadIdx.x / 4, index = (int)threadIdx.x % 4;
     const float* b = x + 16 * 16;
-    const auto pair_of_a = [&](int row, int column) { return pack_bf16(x[row * 16 + column], x[row * 16 + column + 1]); };
+    const auto a = [&](int row, int column) { return x[row * 16 + column]; };
+    const auto pair_of_a = [&](int row, int column) { return pack_bf16(a(row, column), a(row, column + 1)); };
     const auto pair_of_b = [&](int row) { return pack_bf16(b[row * 8 + group], b[(row + 1) * 8 + group]); };
     const uint32_t fragment_a[4] = {pair_of_a(group, 2 * index), pair_of_a(group + 8, 2 * index),
                                     pair_of_a(group, 2 * index + 8), pair_of_a(group + 8, 2 * index + 8)};
@@ -133,8 +134,8 @@ __global__ void tiles(const float* x, float* y) {
     mma_bf16_16x8x16(d, fragment_a, fragment_b);
     float e[4] = {};
     for (int k = 0; k < 16; k += 8) {
-        const uint32_t quarter_a[4] = {to_tf32(x[group * 16 + k + index]), to_tf32(x[(group + 8) * 16 + k + index]),
-                                       to_tf32(x[group * 16 + k + index + 4]), to_tf32(x[(group + 8) * 16 + k + index + 4])};
+        const uint32_t quarter_a[4] = {to_tf32(a(group, k + index)), to_tf32(a(group + 8, k + index)),
+                                       to_tf32(a(group, k + index + 4)), to_tf32(a(group + 8, k + index + 4))};
         const uint32_t quarter_b[2] = {to_tf32(b[(k + index) * 8 + group]), to_tf32(b[(k + index + 4) * 8 + group])};
         mma_tf32_16x8x8(e, quarter_a, quarter_b);
     }
@@ -179,7 +180,8 @@ struct Run {
     cudaStream_t stream;
     cudaError_t error;
 
-    explicit Run(Kernel kernel, int seed = 1, int count = threads, int block = threads, size_t shared = sizeof(Values)) {
+    explicit Run(Kernel kernel, int seed = 1, int count = threads, int block = threads,
+                 size_t shared = sizeof(Values)) {
         emulator::set_seed((uint64_t)seed);
         cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking);
         cudaMalloc(&x, (size_t)count * sizeof(float));
@@ -212,7 +214,7 @@ void refuses(const char* what, Kernel kernel, const char* reason) {
     check::that(run.error == cudaErrorLaunchFailure, what);
     const std::string sentence = cudaGetErrorString(run.error);
     check::that(sentence.find("block (0, 0, 0) of a test: ") == 0 && sentence.find(reason) != std::string::npos,
-                (what + (": " + sentence)).c_str());
+                what + (": " + sentence));
 }
 
 // Ends the process, which is a child of this one, with a message.
@@ -234,8 +236,8 @@ void aborts(const char* what, Kernel kernel, const char* reason) {
     int status = 0;
     waitpid(child, &status, 0);
     check::that(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT, what);
-    check::that(said.find("medmamba emulator: a test, block (0, 0, 0), thread (") == 0 && said.find(reason) != std::string::npos,
-                (what + (": " + said)).c_str());
+    const bool named = said.find("medmamba emulator: a test, block (0, 0, 0), thread (") == 0;
+    check::that(named && said.find(reason) != std::string::npos, what + (": " + said));
 }
 
 void test_tiles() {
@@ -247,7 +249,8 @@ void test_tiles() {
             for (int k = 0; k < 16; ++k) expected[(size_t)(i * 8 + j)] += run.x[i * 16 + k] * run.x[256 + k * 8 + j];
     check::same_bits("bf16 tile", run.y, expected.data(), 512);
     check::same_bits("tf32 tile", run.y + 128, expected.data(), 512);
-    check::that(pack_bf16(1.00390625f, -2.0f) == 0xc0003f80u && pack_bf16(1.01171875f, NAN) == 0x7fff3f82u, "bf16 rounds to even");
+    check::that(pack_bf16(1.00390625f, -2.0f) == 0xc0003f80u && pack_bf16(1.01171875f, NAN) == 0x7fff3f82u,
+                "bf16 rounds to even");
     check::that(to_tf32(__uint_as_float(0x3f801000u)) == 0x3f802000u, "tf32 rounds away from zero");
 }
 
@@ -319,7 +322,8 @@ int main() {
     refuses("a matrix row behind shared memory", matrices_elsewhere<1024>, "outside of the block's shared memory");
     refuses("more shared memory than at launch", too_much_shared_memory, "was launched with 512");
     check::that(Run(neighbours<true>, 1, threads, 1025).error == cudaErrorInvalidConfiguration, "1025 threads");
-    check::that(Run(neighbours<true>, 1, threads, 128, 50000).error == cudaErrorInvalidValue, "50000 bytes without asking");
+    check::that(Run(neighbours<true>, 1, threads, 128, 50000).error == cudaErrorInvalidValue,
+                "50000 bytes without asking");
 
     aborts("a read behind the end", reads_behind, "0 bytes behind the end of an allocation of 512");
     aborts("a write behind shared memory", writes_behind_shared, "thread (127, 0, 0)");

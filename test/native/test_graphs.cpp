@@ -6,7 +6,7 @@
 #include "../../native/cuda/device.cuh"
 #include "../../native/cuda/stream.cuh"
 #include "../../native/emulator/memory.h"
-#include "check.h"
+#include "support/check.h"
 
 using namespace medmamba::cuda;
 
@@ -81,12 +81,12 @@ void invalidates(const char* what, cudaError_t expected, Misuse&& misuse) {
     e.begin();
     e.launch(1);
     check::that(misuse(e) == expected, what);
-    check::that(e.launch(1) == cudaErrorStreamCaptureInvalidated, (std::string(what) + ", then a launch").c_str());
+    check::that(e.launch(1) == cudaErrorStreamCaptureInvalidated, std::string(what) + ", then a launch");
     cudaGraph_t graph;
     check::that(cudaStreamEndCapture(e.stream, &graph) == cudaErrorStreamCaptureInvalidated && !graph,
-                (std::string(what) + ", then the end").c_str());
+                std::string(what) + ", then the end");
     cudaGetLastError();
-    check::that(e.launch(5) == cudaSuccess && e.y[1] == 10, (std::string(what) + ", and after it").c_str());
+    check::that(e.launch(5) == cudaSuccess && e.y[1] == 10, std::string(what) + ", and after it");
 }
 
 void test_misuse() {

@@ -2,131 +2,44 @@
 // batches, the cut of a long sum into ranges; and the same bits from one thread and two. NaN is in scratch memory and
 // between the rows of the factors. Where the level has products in bfloat16, all of it once more with those, and by
 // AMX, whose tiles no task may leave in use.
-#include <algorithm>
-#include <cmath>
-#include <limits>
-#include <random>
-#include <string>
-#include <vector>
-
-#include "check.h"
-#include "simd_level.h"
-
-using namespace medmamba::cpu::MM_SIMD;
-using Floats = std::vector<float>;
-using Doubles = std::vector<double>;
+#include "support/kernel_case.h"
+#include "support/matrix_product.h"
 
 namespace {
 
-constexpr float untouched = 77.0f;  // between the rows of C, where nothing may be written
-
-TestStream one_thread(1), two_threads(2);
-bool bfloat16 = false, amx = false;
-std::mt19937 generator(7);
-
-Floats random_floats(int64_t count) {
-    std::uniform_real_distribution<float> uniform(-1.0f, 1.0f);
-    Floats values((size_t)count);
-    for (float& v : values) v = uniform(generator);
-    return values;
-}
-
-// What a product makes of an element before it multiplies.
-double factor(float x) { return bfloat16 ? to_bfloat16(x) : x; }
-
-// A matrix of rows wider than their elements, and NaN behind these.
-Floats random_rows(int64_t rows, int64_t elements, int64_t row) {
-    Floats values = random_floats(rows * row);
-    for (int64_t i = 0; i < rows; ++i)
-        std::fill_n(values.data() + i * row + elements, row - elements, std::numeric_limits<float>::quiet_NaN());
-    return values;
-}
-
-struct Case {
-    int64_t batch, m, n, k;
-    bool transpose_a = false, transpose_b = false, accumulate = false, relu = false, bias = false;
-    int64_t gap = 0;  // floats between the rows of all three matrices
-    bool share_b = false;
-};
-
-std::string name_of(const Case& c) {
-    return std::string(amx ? "AMX " : bfloat16 ? "bfloat16 " : "") + "matmul " + std::to_string(c.batch) + "x(" +
-           std::to_string(c.m) + ", " + std::to_string(c.n) + ", " + std::to_string(c.k) + ")" +
-           (c.transpose_a ? " A^T" : "") + (c.transpose_b ? " B^T" : "") + (c.accumulate ? " accumulate" : "") +
-           (c.relu ? " relu" : "") + (c.bias ? " bias" : "");
-}
-
-void test(const Case& c) {
-    mm_matmul_params p{};
-    p.batch = c.batch;
-    p.m = c.m;
-    p.n = c.n;
-    p.k = c.k;
-    p.transpose_a = c.transpose_a;
-    p.transpose_b = c.transpose_b;
-    p.accumulate = c.accumulate;
-    p.relu = c.relu;
-    const int64_t a_rows = c.transpose_a ? c.k : c.m, a_row = (c.transpose_a ? c.m : c.k) + c.gap;
-    const int64_t b_rows = c.transpose_b ? c.n : c.k, b_row = (c.transpose_b ? c.k : c.n) + c.gap;
-    const int64_t c_row = c.n + c.gap;
-    if (c.gap) {
-        p.a_row = a_row;
-        p.b_row = b_row;
-        p.c_row = c_row;
+void matmul_case(Kernels& kernels, Recorded& results, const MatrixProduct& c, bool with_bias) {
+    const Floats a = rows_beside_nan(c.all_a_rows(), c.a_row() - c.gap, c.a_row(), 1);
+    const Floats b = rows_beside_nan(c.all_b_rows(), c.b_row() - c.gap, c.b_row(), 2);
+    const Floats bias = uniform_floats(c.n, 3), before = uniform_floats(c.all_c_rows() * c.n, 4);
+    Doubles expected = c.naive(a, b, [&](float x) { return kernels.factor(x); });
+    for (size_t i = 0; i < expected.size(); ++i) {
+        if (c.accumulate) expected[i] += before[i];
+        if (with_bias) expected[i] += bias[i % (size_t)c.n];
+        if (c.relu) expected[i] = std::fmax(expected[i], 0.0);
     }
-    p.a_batch = a_rows * a_row;
-    p.b_batch = c.share_b ? 0 : b_rows * b_row;
-    p.c_batch = c.m * c_row;
-    const Floats a = random_rows(c.batch * a_rows, a_row - c.gap, a_row);
-    const Floats b = random_rows((c.share_b ? 1 : c.batch) * b_rows, b_row - c.gap, b_row);
-    const Floats bias = random_floats(c.n);
-    p.a = a.data();
-    p.b = b.data();
-    p.bias = c.bias ? bias.data() : nullptr;
 
-    Floats before = random_floats(c.batch * p.c_batch);
-    for (int64_t i = 0; i < c.batch * c.m; ++i)
-        for (int64_t j = c.n; j < c_row; ++j) before[(size_t)(i * c_row + j)] = untouched;
-    Doubles expected(before.begin(), before.end());
-    for (int64_t i = 0; i < c.batch; ++i) {
-        for (int64_t row = 0; row < c.m; ++row) {
-            for (int64_t column = 0; column < c.n; ++column) {
-                double& y = expected[(size_t)(i * p.c_batch + row * c_row + column)];
-                double sum = (c.accumulate ? y : 0.0) + (c.bias ? bias[(size_t)column] : 0.0);
-                for (int64_t k = 0; k < c.k; ++k)
-                    sum += factor(a[(size_t)(i * p.a_batch + (c.transpose_a ? k * a_row + row : row * a_row + k))]) *
-                           factor(b[(size_t)(i * p.b_batch + (c.transpose_b ? column * b_row + k : k * b_row + column))]);
-                y = c.relu ? std::fmax(sum, 0.0) : sum;
-            }
-        }
-    }
-    const std::string name = name_of(c);
-    Floats y = before, again = before;
-    for (TestStream* stream : {&one_thread, &two_threads}) fill_scratch_with_nan(*stream);
-    p.c = y.data();
-    check::that(matmul(&one_thread, &p) == MM_OK, name.c_str());
-    p.c = again.data();
-    check::that(matmul(&two_threads, &p) == MM_OK, name.c_str());
-    check::same_bits(name.c_str(), y.data(), again.data(), (int64_t)(y.size() * sizeof(float)));
-    check::close(name.c_str(), y.data(), expected.data(), (int64_t)y.size(), 2e-6);
+    const std::string name = kernels.products() + c.name() + (with_bias ? " bias" : "");
+    Floats y((size_t)(c.all_c_rows() * c.c_row()), untouched);
+    for (int64_t row = 0; row < c.all_c_rows(); ++row)
+        std::copy_n(before.data() + row * c.n, c.n, y.data() + row * c.c_row());
+    kernels.fill_scratch_with_nan();
+    mm_matmul_params params = c.parameters(a.data(), b.data(), with_bias ? bias.data() : nullptr, y.data());
+    if (!c.gap) params.a_row = params.b_row = params.c_row = 0;  // dense
+    that(kernels.matmul(params) == MM_OK, name);
+    results.keep(name, y);
+    close(name, dense_of_untouched(name, y, c.c_row(), c.n), expected, 2e-6);
 }
 
 // NaN and infinity come through where the arithmetic says so, and nowhere else.
-void test_not_finite() {
+void not_finite_case(Kernels& kernels, Recorded& results) {
     const int64_t m = 11, n = 50, k = 20;
-    Floats a = random_floats(m * k), b = random_floats(k * n), y((size_t)(m * n));
+    Floats a = uniform_floats(m * k, 1), b = uniform_floats(k * n, 2), y((size_t)(m * n));
     a[(size_t)(3 * k + 5)] = std::numeric_limits<float>::quiet_NaN();
     b[(size_t)(2 * n + 49)] = std::numeric_limits<float>::infinity();
-    mm_matmul_params p{};
-    p.batch = 1;
-    p.m = m;
-    p.n = n;
-    p.k = k;
-    p.relu = 1;
-    p.a = a.data();
-    p.b = b.data();
-    p.c = y.data();
-    check::that(matmul(&two_threads, &p) == MM_OK, "not finite");
+    MatrixProduct product{1, m, n, k};
+    product.relu = true;
+    that(kernels.matmul(product.parameters(a.data(), b.data(), nullptr, y.data())) == MM_OK, "not finite");
+    results.keep("not finite", y);
     bool right = true;
     for (int64_t i = 0; i < m; ++i)
         for (int64_t j = 0; j < n; ++j) {
@@ -138,7 +51,7 @@ void test_not_finite() {
             else
                 right &= std::isfinite(value);
         }
-    check::that(right, "NaN stays in its row and infinity in its column");
+    that(right, "NaN stays in its row and infinity in its column");
 }
 
 // Whether the calling thread has tiles of AMX that the system would have to save.
@@ -153,46 +66,46 @@ bool tiles_are_in_use() {
     return in_use;
 }
 
-void test_all() {
+void all_cases(Kernels& kernels, Recorded& results) {
     for (const bool transpose_a : {false, true}) {
         for (const bool transpose_b : {false, true}) {
-            const auto with_layout = [&](Case c) {
-                c.transpose_a = transpose_a;
-                c.transpose_b = transpose_b;
-                test(c);
+            // In this layout, with gap and sharing as given.
+            const auto product = [&](int64_t batch, int64_t m, int64_t n, int64_t k, int64_t gap = 0,
+                                     bool share_b = false) {
+                return MatrixProduct{batch, m, n, k, transpose_a, transpose_b, gap, share_b};
             };
+            const auto accumulating = [](MatrixProduct c) { return c.accumulate = true, c; };
+            const auto with_relu = [](MatrixProduct c) { return c.relu = true, c; };
+            const auto plain = [&](const MatrixProduct& c) { matmul_case(kernels, results, c, false); };
+            const auto biased = [&](const MatrixProduct& c) { matmul_case(kernels, results, c, true); };
             for (int64_t m : {1, 2, 5, 9, 13, 16, 17, 33})
                 for (int64_t n : {1, 7, 16, 33, 48, 53})
-                    for (int64_t k : {1, 6, 17, 32, 45})
-                        with_layout({1, m, n, k, false, false, false, false, false, m % 4});
-            with_layout({1, 8, 7, 768, false, false, false, false, true});
-            with_layout({3, 10, 20, 30, false, false, true, true, true, 5});
-            with_layout({2, 65, 70, 401, false, false, true, false, true, 3, true});
-            with_layout({1, 520, 200, 40, false, false, false, true, true});
-            with_layout({1, 30, 50, 3000, false, false, true, true, true, 2});  // in ranges
-            with_layout({2, 19, 21, 1500, false, false, false, false, true, 1, true});
-            with_layout({1, 20, 512, 512, false, false, false, false, false});  // strides of a power of two
-            with_layout({1, 250, 130, 90, false, false, true});
-            with_layout({1, 12, 34, 0, false, false, false, true, true});  // no sum: the bias
-            with_layout({1, 12, 34, 0, false, false, true, false, false});
+                    for (int64_t k : {1, 6, 17, 32, 45}) plain(product(1, m, n, k, m % 4));
+            biased(product(1, 8, 7, 768));
+            biased(accumulating(with_relu(product(3, 10, 20, 30, 5))));
+            biased(accumulating(product(2, 65, 70, 401, 3, true)));
+            biased(with_relu(product(1, 520, 200, 40)));
+            biased(accumulating(with_relu(product(1, 30, 50, 3000, 2))));  // in ranges
+            biased(product(2, 19, 21, 1500, 1, true));
+            plain(product(1, 20, 512, 512));  // strides of a power of two
+            plain(accumulating(product(1, 250, 130, 90)));
+            biased(with_relu(product(1, 12, 34, 0)));  // no sum: the bias
+            plain(accumulating(product(1, 12, 34, 0)));
         }
     }
-    const mm_matmul_params nothing{};
-    check::that(matmul(&two_threads, &nothing) == MM_OK, "empty product");
-    test_not_finite();
+    that(kernels.matmul({}) == MM_OK, "empty product");
+    not_finite_case(kernels, results);
 }
 
 }  // namespace
 
 int main() {
-    if (!simd_level_runs_here()) return 0;
-    test_all();
-    bfloat16 = multiply_in_bfloat16(one_thread) && multiply_in_bfloat16(two_threads);
-    if (bfloat16) test_all();
-    amx = multiply_by_amx(one_thread) && multiply_by_amx(two_threads);
-    if (amx) {
-        test_all();
-        check::that(!tiles_are_in_use(), "tiles are released");
-    }
-    return check::report();
+    return run_on_one_thread_and_two([](Kernels& kernels, Recorded& results) {
+        all_cases(kernels, results);
+        if (kernels.multiply_in_bfloat16()) all_cases(kernels, results);
+        if (kernels.multiply_by_amx()) {
+            all_cases(kernels, results);
+            that(!tiles_are_in_use(), "tiles are released");
+        }
+    });
 }

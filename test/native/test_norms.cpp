@@ -1,12 +1,11 @@
 // Normalisation and the end of the block against their definitions in double, on odd shapes.
-#include "kernel_case.h"
-#include "simd_level.h"
+#include "support/kernel_case.h"
+#include "support/naive.h"
+#include "support/norms.h"
 
 namespace {
 
 constexpr double eps = 1e-5;
-
-double sigmoid(double x) { return 1 / (1 + std::exp(-x)); }
 
 std::string shape_text(int64_t rows, int64_t channels) {
     return std::to_string(rows) + " x " + std::to_string(channels);
@@ -21,17 +20,11 @@ struct Rows {
         : row(channels + padding), values(normal_floats(rows * row, seed, mean)) {}
     double at(int64_t r, int64_t c) const { return values[(size_t)(r * row + c)]; }
     float* data() { return values.data(); }
-    Floats dense(int64_t rows, int64_t channels) const {
-        Floats out;
-        for (int64_t r = 0; r < rows; ++r) {
-            for (int64_t c = 0; c < channels; ++c) out.push_back(values[(size_t)(r * row + c)]);
-        }
-        return out;
-    }
+    Floats dense(int64_t channels) const { return ::dense(values, row, channels); }
 };
 
 void layer_norm_case(Kernels& kernels, int64_t rows, int64_t channels, int64_t padding, bool gated, float mean,
-                     Bytes& results) {
+                     Recorded& results) {
     const std::string name = "layer_norm " + shape_text(rows, channels) + (gated ? " gated" : "") +
                              (mean != 0 ? " far from zero" : "") + ": ";
     Rows x(rows, channels, padding, 1, mean), gate(rows, channels, padding + 1, 2), dy(rows, channels, 0, 3);
@@ -54,7 +47,7 @@ void layer_norm_case(Kernels& kernels, int64_t rows, int64_t channels, int64_t p
         double along_bias = 0, along_weight = 0;
         for (int64_t c = 0; c < channels; ++c) {
             const double w = weight[(size_t)c], b = bias[(size_t)c], z = gated ? gate.at(r, c) : 0;
-            const double s = sigmoid(z), factor = gated ? z * s : 1;
+            const double s = naive_sigmoid(z), factor = gated ? z * s : 1;
             n.push_back((x.at(r, c) - m) * inverse);
             g.push_back(dy.at(r, c) * factor);
             want_y.push_back((n.back() * w + b) * factor);
@@ -73,11 +66,10 @@ void layer_norm_case(Kernels& kernels, int64_t rows, int64_t channels, int64_t p
         }
     }
 
-    mm_layer_norm_forward_params forward{rows, channels, x.row, y.row, gate.row, (float)eps, x.data(), weight.data(),
-                                         bias.data(), gated ? gate.data() : nullptr, y.data(), statistics.data(),
-                                         MM_FLOAT32, MM_FLOAT32};
-    that(kernels.layer_norm_forward(forward) == MM_OK, name + "status");
-    close(name + "y", y.dense(rows, channels), want_y, 2e-6);
+    const LayerNorm norm{rows, channels, x.row, y.row, gate.row, dy.row, dgate.row, (float)eps, x.data(),
+                         weight.data(), bias.data(), gated ? gate.data() : nullptr, dy.data()};
+    that(kernels.layer_norm_forward(norm.forward(y.data(), statistics.data())) == MM_OK, name + "status");
+    close(name + "y", y.dense(channels), want_y, 2e-6);
     Floats means, inverses;
     for (size_t r = 0; r < (size_t)rows; ++r) {
         means.push_back(statistics[2 * r]), inverses.push_back(statistics[2 * r + 1]);
@@ -85,32 +77,28 @@ void layer_norm_case(Kernels& kernels, int64_t rows, int64_t channels, int64_t p
     close_beside(name + "mean", means, want_means, largest, 1e-6);
     close(name + "inverse_std", inverses, want_inverses, 1e-6);
     if (padding > 0) that(y.values[(size_t)channels] == y_before.values[(size_t)channels], name + "padding");
-    forward.statistics = nullptr;
-    kernels.layer_norm_forward(forward);
+    kernels.layer_norm_forward(norm.forward(y.data(), nullptr));
 
-    mm_layer_norm_backward_params backward{rows, channels, x.row, dy.row, dx.row, gate.row, dgate.row, 1, x.data(),
-                                           weight.data(), bias.data(), statistics.data(),
-                                           gated ? gate.data() : nullptr, dy.data(), dx.data(), dweight.data(),
-                                           dbias.data(), gated ? dgate.data() : nullptr, MM_FLOAT32, MM_FLOAT32};
-    that(kernels.layer_norm_backward(backward) == MM_OK, name + "status");
+    that(kernels.layer_norm_backward(norm.backward(statistics.data(), dx.data(), dweight.data(), dbias.data(),
+                                                   gated ? dgate.data() : nullptr, true)) == MM_OK,
+         name + "status");
     // Backward is given the mean rounded to float: at a mean of 1000 that is 3e-5 of a spread of 1.
     const double tolerance = mean != 0 ? 1e-4 : 3e-6;
-    close_beside(name + "dx", dx.dense(rows, channels), want_dx, largest_term, tolerance);
-    if (gated) close_beside(name + "dgate", dgate.dense(rows, channels), want_dgate, largest_dgate, tolerance);
+    close_beside(name + "dx", dx.dense(channels), want_dx, largest_term, tolerance);
+    if (gated) close_beside(name + "dgate", dgate.dense(channels), want_dgate, largest_dgate, tolerance);
     close(name + "dweight", dweight, want_dweight, tolerance);
     close(name + "dbias", dbias, want_dbias, 2e-6);
-    append_bytes(results, y.values, statistics, dx.values, dgate.values, dweight, dbias);
+    results.keep(name, y.values, statistics, dx.values, dgate.values, dweight, dbias);
 
-    backward.dweight = backward.dbias = nullptr;
-    backward.accumulate_dx = 0;
-    kernels.layer_norm_backward(backward);
+    kernels.layer_norm_backward(
+        norm.backward(statistics.data(), dx.data(), nullptr, nullptr, gated ? dgate.data() : nullptr, false));
     for (int64_t r = 0, i = 0; r < rows; ++r) {
         for (int64_t c = 0; c < channels; ++c, ++i) want_dx[(size_t)i] -= dx_before.at(r, c);
     }
-    close_beside(name + "dx alone", dx.dense(rows, channels), want_dx, largest_term, tolerance);
+    close_beside(name + "dx alone", dx.dense(channels), want_dx, largest_term, tolerance);
 }
 
-void batch_norm_case(Kernels& kernels, int64_t rows, int64_t channels, int64_t padding, float mean, Bytes& results) {
+void batch_norm_case(Kernels& kernels, int64_t rows, int64_t channels, int64_t padding, float mean, Recorded& results) {
     const std::string name = "batch_norm " + shape_text(rows, channels) + (mean != 0 ? " far from zero" : "") + ": ";
     Rows x(rows, channels, padding, 1, mean), dy(rows, channels, padding + 2, 2);
     const size_t count = (size_t)channels;
@@ -119,9 +107,12 @@ void batch_norm_case(Kernels& kernels, int64_t rows, int64_t channels, int64_t p
     const Floats mean_before = running_mean;
     Floats statistics(2 * count), scale(count), shift(count);
     int64_t batches = 41;
-    mm_batch_norm_statistics_params params{rows, channels, x.row, (float)eps, 0.1f, x.data(), weight.data(),
-                                           bias.data(), running_mean.data(), running_variance.data(), &batches,
-                                           statistics.data(), scale.data(), shift.data(), MM_FLOAT32};
+    const BatchNorm norm{rows, channels, x.row, x.row, dy.row, (float)eps, x.data(), weight.data(), bias.data(),
+                         dy.data()};
+    mm_batch_norm_statistics_params params = norm.of_batch(statistics.data(), scale.data(), shift.data());
+    params.running_mean = running_mean.data();
+    params.running_variance = running_variance.data();
+    params.batches_tracked = &batches;
     that(kernels.batch_norm_statistics(params) == MM_OK && batches == 42, name + "status");
 
     Doubles means(count), inverses(count), variances(count), scales, shifts, want_mean, want_variance;
@@ -145,13 +136,12 @@ void batch_norm_case(Kernels& kernels, int64_t rows, int64_t channels, int64_t p
     close(name + "running mean", running_mean, want_mean, 1e-6);
     close(name + "running variance", running_variance, want_variance, 1e-6);
 
-    append_bytes(results, statistics, scale, shift, running_mean, running_variance);
+    results.keep(name, statistics, scale, shift, running_mean, running_variance);
     for (int relu : {0, 1}) {
         // ReLU's mask is a matter of rounding at its edge: what follows takes the float statistics as given.
         Rows y(rows, channels, padding, 7);
-        mm_channel_affine_params apply{rows, channels, x.row, y.row, relu, x.data(), scale.data(), shift.data(),
-                                       y.data(), MM_FLOAT32, MM_FLOAT32};
-        that(kernels.channel_affine(apply) == MM_OK, name + "status");
+        that(kernels.channel_affine(norm.applied(scale.data(), shift.data(), y.data(), relu)) == MM_OK,
+             name + "status");
         Doubles want_y, along_weight(count), along_bias(count), g;
         double largest = 0;
         for (int64_t r = 0; r < rows; ++r) {
@@ -164,7 +154,7 @@ void batch_norm_case(Kernels& kernels, int64_t rows, int64_t channels, int64_t p
                 along_weight[c] += g.back() * (x.at(r, (int64_t)c) - (double)statistics[c]);
             }
         }
-        const Floats dense = y.dense(rows, channels);
+        const Floats dense = y.dense(channels);
         double worst = 0;
         for (size_t i = 0; i < dense.size(); ++i) worst = std::fmax(worst, std::fabs(dense[i] - want_y[i]));
         that(worst <= 2e-7 * largest, name + "channel_affine");
@@ -173,10 +163,10 @@ void batch_norm_case(Kernels& kernels, int64_t rows, int64_t channels, int64_t p
             const Rows before = dx;
             const int accumulate = relu;
             Floats dweight(count), dbias(count);
-            mm_batch_norm_backward_params backward{rows, channels, x.row, dy.row, dx.row, training, relu, accumulate,
-                                                   x.data(), statistics.data(), scale.data(), shift.data(), dy.data(),
-                                                   dx.data(), dweight.data(), dbias.data(), MM_FLOAT32, MM_FLOAT32};
-            that(kernels.batch_norm_backward(backward) == MM_OK, name + "status");
+            that(kernels.batch_norm_backward(norm.backward(statistics.data(), scale.data(), shift.data(), dx.data(),
+                                                           dweight.data(), dbias.data(), training, relu,
+                                                           accumulate)) == MM_OK,
+                 name + "status");
             Doubles want_dx, want_dweight;
             double largest_term = 1;
             for (int64_t r = 0, i = 0; r < rows; ++r) {
@@ -191,10 +181,10 @@ void batch_norm_case(Kernels& kernels, int64_t rows, int64_t channels, int64_t p
             }
             for (size_t c = 0; c < count; ++c) want_dweight.push_back(along_weight[c] * statistics[count + c]);
             const std::string mode = name + (relu ? "relu " : "") + (training ? "training " : "");
-            close_beside(mode + "dx", dx.dense(rows, channels), want_dx, largest_term, 1e-6);
+            close_beside(mode + "dx", dx.dense(channels), want_dx, largest_term, 1e-6);
             close(mode + "dweight", dweight, want_dweight, 1e-6);
             close(mode + "dbias", dbias, along_bias, 1e-6);
-            append_bytes(results, y.values, dx.values, dweight, dbias);
+            results.keep(mode, y.values, dx.values, dweight, dbias);
         }
     }
 }
@@ -215,7 +205,7 @@ void fold_case(Kernels& kernels, int64_t channels) {
     close("batch_norm_fold: shift", shift, shifts, 1e-6);
 }
 
-void shuffle_case(Kernels& kernels, int64_t batch, int64_t pixels, int64_t half, bool drop_path, Bytes& results) {
+void shuffle_case(Kernels& kernels, int64_t batch, int64_t pixels, int64_t half, bool drop_path, Recorded& results) {
     const std::string name =
         "shuffle_residual " + std::to_string(batch) + " x " + shape_text(pixels, 2 * half) + ": ";
     const int64_t pairs = batch * pixels * half;
@@ -240,8 +230,8 @@ void shuffle_case(Kernels& kernels, int64_t batch, int64_t pixels, int64_t half,
     close(name + "y", y, want_y, 2e-7);
     close(name + "dleft", dleft, want_dleft, 0);
     close(name + "dright", dright, want_dright, 1e-7);
-    check::same_bits((name + "dx").c_str(), dx.data(), dy.data(), (int64_t)(dx.size() * sizeof(float)));
-    append_bytes(results, y, dleft, dright, dx);
+    same_bits(name + "dx", dx, dy);
+    results.keep(name, y, dleft, dright, dx);
 }
 
 // Infinities and NaN go through: they spoil their row or channel, and nothing else.
@@ -272,7 +262,7 @@ void not_a_number_case(Kernels& kernels) {
 }  // namespace
 
 int main() {
-    return run_on_one_thread_and_two([](Kernels& kernels, Bytes& results) {
+    return run_on_one_thread_and_two([](Kernels& kernels, Recorded& results) {
         for (int64_t channels : {1, 2, 3, 7, 16, 17, 48, 63, 96, 100, 130, 300, 1000, 1027, 3072, 5000}) {
             for (int64_t rows : {1, 2, 5, 49, 301}) {
                 if (rows * channels > 200000) continue;

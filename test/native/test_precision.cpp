@@ -4,16 +4,11 @@
 // Inputs that the precision holds exactly must give the product in double to the rounding of float32 sums: that finds
 // any element which meets a wrong partner. Inputs of all bits must give it to the precision's own rounding, and must
 // not give it better than that, or something else was computed.
-#include <random>
-#include <string>
-
-#include "../../native/cuda/stream.cuh"
-#include "check.h"
-#include "emulated_cuda.h"
+#include "support/convolution.h"
+#include "support/kernel_case.h"
+#include "support/matrix_product.h"
 
 namespace emulated = medmamba::cuda;
-using Floats = std::vector<float>;
-using Doubles = std::vector<double>;
 
 namespace {
 
@@ -24,14 +19,10 @@ struct PrecisionCase {
     double tolerance;
 };
 
-std::mt19937 generator(11);
-
 // Uniform in -1..1, of so many bits of fraction.
-Floats random_floats(int64_t count, int bits) {
-    std::uniform_real_distribution<float> uniform(-1.0f, 1.0f);
-    Floats values((size_t)count);
+Floats floats_of_bits(int64_t count, uint32_t seed, int bits) {
+    Floats values = uniform_floats(count, seed);
     for (float& v : values) {
-        v = uniform(generator);
         int exponent;
         const float fraction = std::frexp(v, &exponent);
         v = std::ldexp(std::nearbyint(std::ldexp(fraction, bits + 1)), exponent - bits - 1);
@@ -45,104 +36,87 @@ struct Product {
     Doubles expected;
 };
 
-Product matrix_product(TestStream& stream, int bits, bool transpose_a, bool transpose_b, int64_t m, int64_t n,
-                       int64_t k) {
-    const Floats a = random_floats(m * k, bits), b = random_floats(k * n, bits);
-    Product product{std::string("matmul") + (transpose_a ? " A^T" : "") + (transpose_b ? " B^T" : ""),
-                    Floats((size_t)(m * n)), Doubles((size_t)(m * n))};
-    for (int64_t i = 0; i < m; ++i)
-        for (int64_t l = 0; l < k; ++l)
-            for (int64_t j = 0; j < n; ++j)
-                product.expected[(size_t)(i * n + j)] += (double)a[(size_t)(transpose_a ? l * m + i : i * k + l)] *
-                                                         b[(size_t)(transpose_b ? j * k + l : l * n + j)];
-    mm_matmul_params p{};
-    p.batch = 1, p.m = m, p.n = n, p.k = k, p.transpose_a = transpose_a, p.transpose_b = transpose_b;
-    p.a = a.data(), p.b = b.data(), p.c = product.y.data();
-    check::that(finished(stream, emulated::matmul(&stream, &p)) == MM_OK, product.name.c_str());
+Product matrix_product(Kernels& kernels, int bits, const MatrixProduct& shape) {
+    const Floats a = floats_of_bits(shape.m * shape.k, 1, bits), b = floats_of_bits(shape.k * shape.n, 2, bits);
+    Product product{shape.name(), Floats((size_t)(shape.m * shape.n)), shape.naive(a, b, [](float x) { return x; })};
+    that(kernels.matmul(shape.parameters(a.data(), b.data(), nullptr, product.y.data())) == MM_OK, product.name);
     return product;
 }
 
 enum class Convolution { forward, data, weight };
 
-// Output channel o of pixel (r, c) meets input channel i of its neighbour by tap `tap`: one of the three is the result.
-Product convolution(TestStream& stream, int bits, Convolution which, int64_t batch, int64_t height, int64_t width,
-                    int64_t in, int64_t out) {
-    const int64_t pixels = batch * height * width;
-    const bool forward = which == Convolution::forward, data = which == Convolution::data;
-    const Floats x = random_floats(pixels * in, bits), dy = random_floats(pixels * out, bits);
-    const Floats w = random_floats(out * in * 9, bits);
-    const size_t count = forward ? dy.size() : data ? x.size() : w.size();
-    Product product{std::string("conv3x3 ") + (forward ? "forward" : data ? "backward data" : "backward weight"),
-                    Floats(count), Doubles(count)};
-    for (int64_t pixel = 0; pixel < pixels; ++pixel)
-        for (int64_t tap = 0; tap < 9; ++tap) {
-            const int64_t row = pixel / width % height + tap / 3 - 1, column = pixel % width + tap % 3 - 1;
-            if (row < 0 || row >= height || column < 0 || column >= width) continue;
-            const int64_t from = pixel + (tap / 3 - 1) * width + tap % 3 - 1;
-            for (int64_t o = 0; o < out; ++o)
-                for (int64_t i = 0; i < in; ++i) {
-                    const size_t of_x = (size_t)(from * in + i), of_y = (size_t)(pixel * out + o);
-                    const size_t of_w = (size_t)((o * in + i) * 9 + tap);
-                    if (forward) product.expected[of_y] += (double)x[of_x] * w[of_w];
-                    else if (data) product.expected[of_x] += (double)dy[of_y] * w[of_w];
-                    else product.expected[of_w] += (double)dy[of_y] * x[of_x];
-                }
-        }
-    mm_status status;
-    if (forward) {
-        const mm_conv3x3_forward_params p{batch, height, width, in, out, 0, 0, 0, 0, x.data(), nullptr, nullptr,
-                                          w.data(), nullptr, product.y.data(), MM_FLOAT32, MM_FLOAT32};
-        status = emulated::conv3x3_forward(&stream, &p);
-    } else if (data) {
-        const mm_conv3x3_backward_data_params p{batch, height, width, in, out, 0, 0, dy.data(), w.data(),
-                                                product.y.data(), MM_FLOAT32, MM_FLOAT32};
-        status = emulated::conv3x3_backward_data(&stream, &p);
-    } else {
-        const mm_conv3x3_backward_weight_params p{batch, height, width, in, out, 0, 0, 0, x.data(), nullptr, nullptr,
-                                                  dy.data(), product.y.data(), nullptr, MM_FLOAT32, MM_FLOAT32};
-        status = emulated::conv3x3_backward_weight(&stream, &p);
+Product convolution(Kernels& kernels, int bits, Convolution which, const Image& image, int64_t in, int64_t out) {
+    const Floats x = floats_of_bits(image.pixels() * in, 1, bits), dy = floats_of_bits(image.pixels() * out, 2, bits);
+    const Floats w = floats_of_bits(out * in * 9, 3, bits);
+    NaiveConv3x3 naive(
+        image, in, out, [&](int64_t pixel, int64_t i) { return x[(size_t)(pixel * in + i)]; },
+        [&](int64_t index) { return w[(size_t)index]; },
+        [&](int64_t pixel, int64_t o) { return dy[(size_t)(pixel * out + o)]; });
+    Conv3x3 conv{image, in, out, 0, 0, x.data(), w.data()};
+    conv.dy = dy.data();
+    Product product;
+    mm_status status = MM_INTERNAL;
+    switch (which) {
+        case Convolution::forward:
+            product = {"conv3x3 forward", Floats(dy.size()), naive.y};
+            status = kernels.conv3x3_forward(conv.forward(product.y.data()));
+            break;
+        case Convolution::data:
+            product = {"conv3x3 backward data", Floats(x.size()), naive.dx};
+            status = kernels.conv3x3_backward_data(conv.backward_data(product.y.data()));
+            break;
+        case Convolution::weight:
+            product = {"conv3x3 backward weight", Floats(w.size()), naive.dweight};
+            status = kernels.conv3x3_backward_weight(conv.backward_weight(product.y.data(), nullptr));
+            break;
     }
-    check::that(finished(stream, status) == MM_OK, product.name.c_str());
+    that(status == MM_OK, product.name);
     return product;
 }
 
 // run(bits) computes a product of inputs with so many bits of fraction.
 template <class Run>
-void test(const PrecisionCase& c, Run&& run) {
+void rounding_case(const PrecisionCase& c, Recorded& results, Run&& run) {
     const Product exact = run(c.kept_bits);
     const std::string name = std::string(c.name) + " " + exact.name;
-    const auto count = (int64_t)exact.y.size();
-    check::close((name + " of inputs that it holds").c_str(), exact.y.data(), exact.expected.data(), count, 2e-6);
+    close(name + " of inputs that it holds", exact.y, exact.expected, 2e-6);
     const Product rounded = run(23);
-    check::close(name.c_str(), rounded.y.data(), rounded.expected.data(), count, c.tolerance);
+    close(name, rounded.y, rounded.expected, c.tolerance);
+    results.keep(name, exact.y, rounded.y);
     double largest = 0, worst = 0;
-    for (int64_t i = 0; i < count; ++i) {
-        largest = std::fmax(largest, std::fabs(rounded.expected[(size_t)i]));
-        worst = std::fmax(worst, std::fabs(rounded.y[(size_t)i] - rounded.expected[(size_t)i]));
+    for (size_t i = 0; i < rounded.y.size(); ++i) {
+        largest = std::fmax(largest, std::fabs(rounded.expected[i]));
+        worst = std::fmax(worst, std::fabs(rounded.y[i] - rounded.expected[i]));
     }
-    check::that(worst > largest * c.tolerance * 1e-2, (name + " rounds its inputs").c_str());
+    that(worst > largest * c.tolerance * 1e-2, name + " rounds its inputs");
+}
+
+void all_cases(Kernels& kernels, Recorded& results, const PrecisionCase& c) {
+    kernels.stream().precision = c.precision;
+    const auto product = [&](const MatrixProduct& shape) {
+        rounding_case(c, results, [&](int bits) { return matrix_product(kernels, bits, shape); });
+    };
+    for (const bool transpose_a : {false, true})
+        for (const bool transpose_b : {false, true})
+            for (const auto& [m, n, k] : {std::tuple{1, 1, 1}, {37, 53, 19}, {65, 70, 129}, {130, 65, 700}})
+                product({1, m, n, k, transpose_a, transpose_b});
+    // Enough of k, in ranges, for tiles of 128 rows.
+    product({1, 260, 130, 1500, false, true});
+    for (const Convolution which : {Convolution::forward, Convolution::data, Convolution::weight}) {
+        const auto convolved = [&](const Image& image, int64_t in, int64_t out) {
+            rounding_case(c, results, [&](int bits) { return convolution(kernels, bits, which, image, in, out); });
+        };
+        convolved({1, 1, 3}, 1, 2);
+        convolved({2, 9, 7}, 24, 40);
+        convolved({3, 5, 6}, 19, 33);
+    }
 }
 
 }  // namespace
 
 int main() {
-    for (const PrecisionCase& c : {PrecisionCase{"tf32", emulated::Precision::tf32, 10, 2e-3},
-                                   PrecisionCase{"bf16", emulated::Precision::bf16, 7, 2e-2}}) {
-        TestStream stream(1);
-        stream.precision = c.precision;
-        for (const bool transpose_a : {false, true})
-            for (const bool transpose_b : {false, true})
-                for (const auto& [m, n, k] : {std::tuple{1, 1, 1}, {37, 53, 19}, {65, 70, 129}, {130, 65, 700}})
-                    test(c, [&, m = m, n = n, k = k](int bits) {
-                        return matrix_product(stream, bits, transpose_a, transpose_b, m, n, k);
-                    });
-        // Enough of k, in ranges, for tiles of 128 rows.
-        test(c, [&](int bits) { return matrix_product(stream, bits, false, true, 260, 130, 1500); });
-        for (const Convolution which : {Convolution::forward, Convolution::data, Convolution::weight}) {
-            test(c, [&](int bits) { return convolution(stream, bits, which, 1, 1, 3, 1, 2); });
-            test(c, [&](int bits) { return convolution(stream, bits, which, 2, 9, 7, 24, 40); });
-            test(c, [&](int bits) { return convolution(stream, bits, which, 3, 5, 6, 19, 33); });
-        }
-    }
-    return check::report();
+    return run_on_one_thread_and_two([](Kernels& kernels, Recorded& results) {
+        all_cases(kernels, results, {"tf32", emulated::Precision::tf32, 10, 2e-3});
+        all_cases(kernels, results, {"bf16", emulated::Precision::bf16, 7, 2e-2});
+    });
 }

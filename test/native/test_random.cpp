@@ -1,19 +1,10 @@
 // Philox against its published vectors and a plain implementation, the distributions against their formulas in
 // double, and dropout.
 #include <cmath>
-#include <string>
-#include <vector>
 
-#include "check.h"
-#include "simd_level.h"
-
-using namespace medmamba::cpu::MM_SIMD;
-using Floats = std::vector<float>;
-using Doubles = std::vector<double>;
+#include "support/kernel_case.h"
 
 namespace {
-
-TestStream one_thread(1), two_threads(2);
 
 // Philox4x32-10 as in the paper, one counter of four words at a time.
 struct Counter {
@@ -41,7 +32,7 @@ double naive_unit(int64_t seed, int64_t offset, int64_t element) {
 }
 
 // Known-answer vectors of Random123 (kat_vectors, philox4x32 10).
-void test_published_vectors() {
+void published_vectors() {
     const struct {
         Counter counter;
         uint32_t key0, key1;
@@ -59,46 +50,44 @@ void test_published_vectors() {
     }
 }
 
-Floats random_values(int32_t distribution, int64_t count, int64_t seed, int64_t offset, float low, float high) {
-    Floats y((size_t)count + 1, -77.0f), again((size_t)count + 1, -77.0f);
-    mm_random_params params = {distribution, count, seed, offset, low, high, y.data()};
-    check::that(random(&one_thread, &params) == MM_OK, "random");
-    params.y = again.data();
-    check::that(random(&two_threads, &params) == MM_OK, "random");
-    check::same_bits("random on two threads", y.data(), again.data(), (count + 1) * (int64_t)sizeof(float));
-    check::that(y.back() == -77.0f, "nothing is written behind the end");
+Floats drawn(Kernels& kernels, Recorded& results, int32_t distribution, int64_t count, int64_t seed, int64_t offset,
+             float low, float high) {
+    Floats y((size_t)count + 1, untouched);
+    that(kernels.random({distribution, count, seed, offset, low, high, y.data()}) == MM_OK, "random");
+    results.keep("random", y);
+    that(y.back() == untouched, "nothing is written behind the end");
     y.pop_back();
     return y;
 }
 
 // The uniforms are words shifted and scaled by powers of two, so they hold Philox to the bit.
-void test_uniform(int64_t count, int64_t seed, int64_t offset) {
-    const Floats y = random_values(MM_UNIFORM, count, seed, offset, 0.0f, 1.0f);
+void uniform_case(Kernels& kernels, Recorded& results, int64_t count, int64_t seed, int64_t offset) {
+    const Floats y = drawn(kernels, results, MM_UNIFORM, count, seed, offset, 0.0f, 1.0f);
     Floats expected((size_t)count);
     for (int64_t i = 0; i < count; ++i) expected[i] = (float)naive_unit(seed, offset, i);
-    check::same_bits("uniform", y.data(), expected.data(), count * (int64_t)sizeof(float));
-    const Floats scaled = random_values(MM_UNIFORM, count, seed, offset, -3.0f, 5.0f);
+    same_bits("uniform", y, expected);
+    const Floats scaled = drawn(kernels, results, MM_UNIFORM, count, seed, offset, -3.0f, 5.0f);
     Doubles expected_scaled((size_t)count);
     for (int64_t i = 0; i < count; ++i) expected_scaled[i] = -3.0 + 8.0 * naive_unit(seed, offset, i);
-    check::close("uniform -3..5", scaled.data(), expected_scaled.data(), count, 1e-6);
+    close("uniform -3..5", scaled, expected_scaled, 1e-6);
 }
 
-void test_normal(int64_t count, int64_t seed, int64_t offset) {
-    const Floats y = random_values(MM_NORMAL, count, seed, offset, 0.5f, 2.0f);
+void normal_case(Kernels& kernels, Recorded& results, int64_t count, int64_t seed, int64_t offset) {
+    const Floats y = drawn(kernels, results, MM_NORMAL, count, seed, offset, 0.5f, 2.0f);
     Doubles expected((size_t)count);
     for (int64_t i = 0; i < count; ++i) {
         const double radius = std::sqrt(-2.0 * std::log(1.0 - naive_unit(seed, offset, i & ~1)));
         const double angle = 2.0 * M_PI * naive_unit(seed, offset, i | 1);
         expected[i] = 0.5 + 2.0 * radius * (i % 2 ? std::sin(angle) : std::cos(angle));
     }
-    check::close("normal", y.data(), expected.data(), count, 1e-6);
+    close("normal", y, expected, 1e-6);
 }
 
 double normal_distribution(double z) { return 0.5 * std::erfc(-z * std::sqrt(0.5)); }
 
 // The defining equation instead of another inverse: Phi((y - mean) / std) must be the uniform it came from.
-void test_truncated_normal(int64_t count, float mean, float deviation) {
-    const Floats y = random_values(MM_TRUNCATED_NORMAL, count, 11, 3, mean, deviation);
+void truncated_normal_case(Kernels& kernels, Recorded& results, int64_t count, float mean, float deviation) {
+    const Floats y = drawn(kernels, results, MM_TRUNCATED_NORMAL, count, 11, 3, mean, deviation);
     const double low = normal_distribution((-2.0 - mean) / deviation);
     const double high = normal_distribution((2.0 - mean) / deviation);
     double total = 0.0, squares = 0.0;
@@ -114,64 +103,57 @@ void test_truncated_normal(int64_t count, float mean, float deviation) {
         total += y[i];
         squares += (double)y[i] * y[i];
     }
-    check::that(wrong == 0, "truncated normal inverts the distribution function");
-    check::that(outside == 0, "truncated normal stays within two units");
+    that(wrong == 0, "truncated normal inverts the distribution function");
+    that(outside == 0, "truncated normal stays within two units");
     if (deviation == 0.02f && count > 100000) {
         const double average = total / (double)count;
-        check::that(std::fabs(average - mean) < 2e-4, "mean of the truncated normal");
-        check::that(std::fabs(std::sqrt(squares / (double)count - average * average) - 0.02) < 1e-4,
+        that(std::fabs(average - mean) < 2e-4, "mean of the truncated normal");
+        that(std::fabs(std::sqrt(squares / (double)count - average * average) - 0.02) < 1e-4,
                     "standard deviation of the truncated normal");
     }
 }
 
-void test_dropout(int64_t count, float rate) {
-    Floats x((size_t)count), y((size_t)count), again((size_t)count), expected((size_t)count);
+void dropout_case(Kernels& kernels, Recorded& results, int64_t count, float rate) {
+    Floats x((size_t)count), y((size_t)count), expected((size_t)count);
     for (int64_t i = 0; i < count; ++i) x[i] = (float)i - 3.5f;
-    mm_dropout_params params = {count, 42, 1000, rate, x.data(), y.data()};
-    check::that(dropout(&one_thread, &params) == MM_OK, "dropout");
-    params.y = again.data();
-    check::that(dropout(&two_threads, &params) == MM_OK, "dropout");
-    check::same_bits("dropout on two threads", y.data(), again.data(), count * (int64_t)sizeof(float));
+    that(kernels.dropout({count, 42, 1000, rate, x.data(), y.data()}) == MM_OK, "dropout");
+    results.keep("dropout", y);
     const float scale = rate < 1.0f ? 1.0f / (1.0f - rate) : 0.0f;
     for (int64_t i = 0; i < count; ++i)
         expected[i] = x[i] * ((float)naive_unit(42, 1000, i) < rate ? 0.0f : scale);
-    check::same_bits("dropout", y.data(), expected.data(), count * (int64_t)sizeof(float));
+    same_bits("dropout", y, expected);
 
-    const Floats factors = random_values(MM_BERNOULLI_SCALE, count, 42, 1000, rate, 0.0f);
+    const Floats factors = drawn(kernels, results, MM_BERNOULLI_SCALE, count, 42, 1000, rate, 0.0f);
     for (int64_t i = 0; i < count; ++i) expected[i] = x[i] * factors[i];
-    check::same_bits("dropout is the factor of BERNOULLI_SCALE", y.data(), expected.data(),
-                     count * (int64_t)sizeof(float));
+    same_bits("dropout is the factor of BERNOULLI_SCALE", y, expected);
 }
 
-void test_invalid_arguments() {
+void invalid_arguments(Kernels& kernels) {
     float y = 5.0f;
-    const mm_random_params negative = {MM_NORMAL, 1, 0, 0, 0.0f, -1.0f, &y}, unknown = {9, 1, 0, 0, 0.0f, 1.0f, &y};
-    const mm_random_params rate = {MM_BERNOULLI_SCALE, 1, 0, 0, 1.5f, 0.0f, &y};
-    const mm_dropout_params dropped = {1, 0, 0, NAN, &y, &y};
-    check::that(random(&one_thread, &negative) == MM_INVALID_ARGUMENT, "a negative deviation");
-    check::that(random(&one_thread, &unknown) == MM_INVALID_ARGUMENT, "an unknown distribution");
-    check::that(random(&one_thread, &rate) == MM_INVALID_ARGUMENT, "a rate above one");
-    check::that(dropout(&one_thread, &dropped) == MM_INVALID_ARGUMENT, "a rate that is no number");
-    check::that(y == 5.0f, "outputs are untouched");
+    that(kernels.random({MM_NORMAL, 1, 0, 0, 0.0f, -1.0f, &y}) == MM_INVALID_ARGUMENT, "a negative deviation");
+    that(kernels.random({9, 1, 0, 0, 0.0f, 1.0f, &y}) == MM_INVALID_ARGUMENT, "an unknown distribution");
+    that(kernels.random({MM_BERNOULLI_SCALE, 1, 0, 0, 1.5f, 0.0f, &y}) == MM_INVALID_ARGUMENT, "a rate above one");
+    that(kernels.dropout({1, 0, 0, NAN, &y, &y}) == MM_INVALID_ARGUMENT, "a rate that is no number");
+    that(y == 5.0f, "outputs are untouched");
 }
 
 }  // namespace
 
 int main() {
-    if (!simd_level_runs_here()) return 0;
-    test_published_vectors();
-    for (int64_t count : {1, 2, 3, 4, 5, 15, 63, 64, 65, 257, 40003}) {
-        test_uniform(count, 0, 0);
-        test_uniform(count, 0x123456789abcdLL, 0xfffffffeLL);  // the counter's low word overflows
-        test_uniform(count, -5, -2);
-        test_normal(count, 7, 123456789012LL);
-        for (float rate : {0.0f, 0.1f, 0.5f, 1.0f}) test_dropout(count, rate);
-    }
-    test_truncated_normal(300007, 0.0f, 0.02f);
-    test_truncated_normal(5, 0.0f, 0.02f);
-    test_truncated_normal(100003, 0.0f, 1.0f);
-    test_truncated_normal(10007, 0.25f, 1.5f);
-    test_truncated_normal(10007, 0.0f, 30.0f);
-    test_invalid_arguments();
-    return check::report();
+    return run_on_one_thread_and_two([](Kernels& kernels, Recorded& results) {
+        published_vectors();
+        for (int64_t count : {1, 2, 3, 4, 5, 15, 63, 64, 65, 257, 40003}) {
+            uniform_case(kernels, results, count, 0, 0);
+            uniform_case(kernels, results, count, 0x123456789abcdLL, 0xfffffffeLL);  // the counter's low word overflows
+            uniform_case(kernels, results, count, -5, -2);
+            normal_case(kernels, results, count, 7, 123456789012LL);
+            for (float rate : {0.0f, 0.1f, 0.5f, 1.0f}) dropout_case(kernels, results, count, rate);
+        }
+        truncated_normal_case(kernels, results, 300007, 0.0f, 0.02f);
+        truncated_normal_case(kernels, results, 5, 0.0f, 0.02f);
+        truncated_normal_case(kernels, results, 100003, 0.0f, 1.0f);
+        truncated_normal_case(kernels, results, 10007, 0.25f, 1.5f);
+        truncated_normal_case(kernels, results, 10007, 0.0f, 30.0f);
+        invalid_arguments(kernels);
+    });
 }

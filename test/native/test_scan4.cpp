@@ -1,7 +1,7 @@
 // The four-direction scan and its gradient against the scan of each channel in double.
-#include "kernel_case.h"
-#include "naive_scan.h"
-#include "simd_level.h"
+#include "support/kernel_case.h"
+#include "support/naive_scan.h"
+#include "support/scan4.h"
 
 namespace {
 
@@ -16,6 +16,11 @@ struct Case {
           dt_weight(normal_floats(4 * channels * rank, 3, 0, 0.5f)), dt_bias(normal_floats(4 * channels, 4, -4, 1)),
           A_log(normal_floats(4 * channels * states, 5, 1, 1)), skip(normal_floats(4 * channels, 6)),
           dy(normal_floats(batch * pixels * channels, 7)) {}
+
+    Scan4 operation() const {
+        return {batch, height, width, channels, states, rank, u.data(), projected.data(), dt_weight.data(),
+                dt_bias.data(), A_log.data(), skip.data(), dy.data()};
+    }
 
     int64_t visited(int64_t direction, int64_t step) const {
         if (direction >= 2) step = pixels - 1 - step;
@@ -85,25 +90,20 @@ struct Results {
           checkpoints(unwritten((size_t)checkpoint_count(c.batch, c.height, c.width, c.channels, c.states))),
           du(y), dprojected(unwritten(c.projected.size())), ddt_weight(unwritten(c.dt_weight.size())),
           ddt_bias(unwritten(c.dt_bias.size())), dA_log(unwritten(c.A_log.size())), dskip(unwritten(c.skip.size())) {
-        mm_scan4_forward_params forward = {c.batch, c.height, c.width, c.channels, c.states, c.rank, c.u.data(),
-                                           c.projected.data(), c.dt_weight.data(), c.dt_bias.data(), c.A_log.data(),
-                                           c.skip.data(), y.data(), nullptr, MM_FLOAT32};
-        that(kernels.scan4_forward(forward) == MM_OK, "scan4_forward");
+        const Scan4 scan = c.operation();
+        that(kernels.scan4_forward(scan.forward(y.data(), nullptr)) == MM_OK, "scan4_forward");
         const Floats inference = y;
-        forward.checkpoints = checkpoints.data();
-        that(kernels.scan4_forward(forward) == MM_OK, "scan4_forward");
+        that(kernels.scan4_forward(scan.forward(y.data(), checkpoints.data())) == MM_OK, "scan4_forward");
         that(std::memcmp(y.data(), inference.data(), y.size() * sizeof(float)) == 0, "checkpoints do not change y");
-        that(kernels.scan4_backward({c.batch, c.height, c.width, c.channels, c.states, c.rank, c.u.data(),
-                                     c.projected.data(), c.dt_weight.data(), c.dt_bias.data(), c.A_log.data(),
-                                     c.skip.data(), checkpoints.data(), c.dy.data(), du.data(), dprojected.data(),
-                                     ddt_weight.data(), ddt_bias.data(), dA_log.data(), dskip.data(), MM_FLOAT32}) == MM_OK,
+        that(kernels.scan4_backward(scan.backward(checkpoints.data(), du.data(), dprojected.data(), ddt_weight.data(),
+                                                  ddt_bias.data(), dA_log.data(), dskip.data())) == MM_OK,
              "scan4_backward");
         for (const Floats* result : {&y, &checkpoints, &du, &dprojected, &ddt_weight, &ddt_bias, &dA_log, &dskip})
             that(result->back() == 7.0f, "nothing is written behind a result");
     }
 };
 
-void compare(Kernels& kernels, Bytes& bytes, const Case& c) {
+void compare(Kernels& kernels, Recorded& results, const Case& c) {
     const Results got(kernels, c);
     const Expected want(c);
     const std::string name = "scan4 " + std::to_string(c.batch) + "x" + std::to_string(c.height) + "x" +
@@ -116,11 +116,12 @@ void compare(Kernels& kernels, Bytes& bytes, const Case& c) {
     close(name + "ddt_bias", got.ddt_bias, want.ddt_bias, 5e-6);
     close(name + "dA_log", got.dA_log, want.dA_log, 5e-6);
     close(name + "dskip", got.dskip, want.dskip, 5e-6);
-    append_bytes(bytes, got.y, got.du, got.dprojected, got.ddt_weight, got.ddt_bias, got.dA_log, got.dskip);
+    results.keep(name + "results", got.y, got.du, got.dprojected, got.ddt_weight, got.ddt_bias, got.dA_log,
+                 got.dskip);
 }
 
 // A step that is not a number spoils what comes after it in its own image, and nothing else.
-void not_a_number(Kernels& kernels, Bytes&) {
+void not_a_number(Kernels& kernels, Recorded&) {
     Case c(2, 3, 3, 20, 16, 2);
     c.u[4 * c.channels] = NAN;
     const Results got(kernels, c);
@@ -143,24 +144,25 @@ Case with_fast_decays(Case c) {
 }  // namespace
 
 int main() {
-    return run_on_one_thread_and_two([](Kernels& kernels, Bytes& bytes) {
-        compare(kernels, bytes, Case(1, 1, 1, 1, 16, 1));
-        compare(kernels, bytes, Case(2, 1, 7, 5, 16, 1));
-        compare(kernels, bytes, Case(1, 7, 7, 16, 16, 2));
-        compare(kernels, bytes, Case(1, 5, 11, 24, 16, 3));
-        compare(kernels, bytes, Case(3, 1, 31, 33, 16, 17));
-        compare(kernels, bytes, Case(1, 32, 1, 40, 4, 1));
-        compare(kernels, bytes, Case(9, 3, 11, 17, 5, 2));
-        compare(kernels, bytes, Case(2, 2, 3, 5, 1, 1));
-        compare(kernels, bytes, Case(1, 13, 10, 33, 33, 6));
-        compare(kernels, bytes, Case(1, 14, 17, 33, 16, 3));  // long enough for a GPU to cut it into segments
-        compare(kernels, bytes, Case(1, 16, 14, 48, 16, 3));
-        compare(kernels, bytes, Case(1, 12, 19, 80, 16, 5));
-        compare(kernels, bytes, Case(1, 15, 15, 96, 16, 6));
-        compare(kernels, bytes, Case(86, 5, 7, 96, 16, 6));  // enough channels for a GPU to give a thread more of them
-        compare(kernels, bytes, Case(128, 3, 3, 64, 20, 4));
-        compare(kernels, bytes, Case(0, 3, 3, 4, 16, 1));
-        compare(kernels, bytes, with_fast_decays(Case(1, 9, 8, 40, 16, 2)));
-        not_a_number(kernels, bytes);
+    return run_on_one_thread_and_two([](Kernels& kernels, Recorded& results) {
+        compare(kernels, results, Case(1, 1, 1, 1, 16, 1));
+        compare(kernels, results, Case(2, 1, 7, 5, 16, 1));
+        compare(kernels, results, Case(1, 7, 7, 16, 16, 2));
+        compare(kernels, results, Case(1, 5, 11, 24, 16, 3));
+        compare(kernels, results, Case(3, 1, 31, 33, 16, 17));
+        compare(kernels, results, Case(1, 32, 1, 40, 4, 1));
+        compare(kernels, results, Case(9, 3, 11, 17, 5, 2));
+        compare(kernels, results, Case(2, 2, 3, 5, 1, 1));
+        compare(kernels, results, Case(1, 13, 10, 33, 33, 6));
+        compare(kernels, results, Case(1, 14, 17, 33, 16, 3));  // long enough for a GPU to cut it into segments
+        compare(kernels, results, Case(1, 16, 14, 48, 16, 3));
+        compare(kernels, results, Case(1, 12, 19, 80, 16, 5));
+        compare(kernels, results, Case(1, 15, 15, 96, 16, 6));
+        // Enough channels for a GPU to give a thread more of them.
+        compare(kernels, results, Case(86, 5, 7, 96, 16, 6));
+        compare(kernels, results, Case(128, 3, 3, 64, 20, 4));
+        compare(kernels, results, Case(0, 3, 3, 4, 16, 1));
+        compare(kernels, results, with_fast_decays(Case(1, 9, 8, 40, 16, 2)));
+        not_a_number(kernels, results);
     });
 }

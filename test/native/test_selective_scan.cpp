@@ -1,7 +1,6 @@
 // The general selective scan and its gradient against the scan of each channel in double.
-#include "kernel_case.h"
-#include "naive_scan.h"
-#include "simd_level.h"
+#include "support/kernel_case.h"
+#include "support/naive_scan.h"
 
 namespace {
 
@@ -33,9 +32,10 @@ struct Expected {
     Doubles y, last_state, checkpoints, du, ddelta, dA, dB, dC, dD, dz, ddelta_bias;
 
     explicit Expected(const Case& c)
-        : y(c.u.size()), last_state(c.dlast_state.size()), checkpoints((size_t)(c.batch * c.channels * c.chunks * c.states)),
-          du(c.u.size()), ddelta(c.u.size()), dA(c.A.size()), dB(c.B.size()), dC(c.C.size()), dD(c.D.size()),
-          dz(c.z.size()), ddelta_bias(c.delta_bias.size()) {
+        : y(c.u.size()), last_state(c.dlast_state.size()),
+          checkpoints((size_t)(c.batch * c.channels * c.chunks * c.states)), du(c.u.size()), ddelta(c.u.size()),
+          dA(c.A.size()), dB(c.B.size()), dC(c.C.size()), dD(c.D.size()), dz(c.z.size()),
+          ddelta_bias(c.delta_bias.size()) {
         for (int64_t image = 0; image < c.batch; ++image)
             for (int64_t channel = 0; channel < c.channels; ++channel) add(c, image, channel);
     }
@@ -87,7 +87,7 @@ struct Expected {
     }
 };
 
-void compare(Kernels& kernels, Bytes& bytes, const Case& c) {
+void compare(Kernels& kernels, Recorded& results, const Case& c) {
     const Expected want(c);
     const auto unwritten = [](const Doubles& like) { return Floats(like.size() + 1, 7.0f); };
     Floats y = unwritten(want.y), last_state = unwritten(want.last_state), checkpoints = unwritten(want.checkpoints);
@@ -96,16 +96,17 @@ void compare(Kernels& kernels, Bytes& bytes, const Case& c) {
     Floats ddelta_bias = unwritten(want.ddelta_bias);
     const float *D = c.with.D ? c.D.data() : nullptr, *z = c.with.z ? c.z.data() : nullptr;
     const float* delta_bias = c.with.delta_bias ? c.delta_bias.data() : nullptr;
-    that(kernels.selective_scan_forward({c.batch, c.channels, c.length, c.states, c.groups, c.with.softplus, c.u.data(),
-                                         c.delta.data(), c.A.data(), c.B.data(), c.C.data(), D, z, delta_bias, y.data(),
-                                         c.with.last_state ? last_state.data() : nullptr, checkpoints.data()}) == MM_OK,
+    float* wanted_last_state = c.with.last_state ? last_state.data() : nullptr;
+    const float* dlast_state = c.with.last_state ? c.dlast_state.data() : nullptr;
+    that(kernels.selective_scan_forward({c.batch, c.channels, c.length, c.states, c.groups, c.with.softplus,
+                                         c.u.data(), c.delta.data(), c.A.data(), c.B.data(), c.C.data(), D, z,
+                                         delta_bias, y.data(), wanted_last_state, checkpoints.data()}) == MM_OK,
          "selective_scan_forward");
-    that(kernels.selective_scan_backward({c.batch, c.channels, c.length, c.states, c.groups, c.with.softplus, c.u.data(),
-                                          c.delta.data(), c.A.data(), c.B.data(), c.C.data(), D, z, delta_bias,
-                                          checkpoints.data(), c.dy.data(),
-                                          c.with.last_state ? c.dlast_state.data() : nullptr, du.data(), ddelta.data(),
-                                          dA.data(), dB.data(), dC.data(), D ? dD.data() : nullptr,
-                                          z ? dz.data() : nullptr, delta_bias ? ddelta_bias.data() : nullptr}) == MM_OK,
+    that(kernels.selective_scan_backward(
+             {c.batch, c.channels, c.length, c.states, c.groups, c.with.softplus, c.u.data(), c.delta.data(),
+              c.A.data(), c.B.data(), c.C.data(), D, z, delta_bias, checkpoints.data(), c.dy.data(), dlast_state,
+              du.data(), ddelta.data(), dA.data(), dB.data(), dC.data(), D ? dD.data() : nullptr,
+              z ? dz.data() : nullptr, delta_bias ? ddelta_bias.data() : nullptr}) == MM_OK,
          "selective_scan_backward");
 
     const std::string name = "selective scan " + std::to_string(c.batch) + "x" + std::to_string(c.channels) + "x" +
@@ -114,7 +115,7 @@ void compare(Kernels& kernels, Bytes& bytes, const Case& c) {
     const auto result = [&](const char* what, const Floats& actual, const Doubles& expected, bool present) {
         if (present) close(name + what, actual, expected, 5e-6);
         that((present ? actual.back() : actual[0]) == 7.0f, name + what + " is written outside its bounds");
-        append_bytes(bytes, actual);
+        results.keep(name + what, actual);
     };
     result("y", y, want.y, true);
     result("last_state", last_state, want.last_state, c.with.last_state);
@@ -132,16 +133,16 @@ void compare(Kernels& kernels, Bytes& bytes, const Case& c) {
 }  // namespace
 
 int main() {
-    return run_on_one_thread_and_two([](Kernels& kernels, Bytes& bytes) {
+    return run_on_one_thread_and_two([](Kernels& kernels, Recorded& results) {
         const Options all = {true, true, true, true, true}, none = {false, false, false, false, false};
-        compare(kernels, bytes, Case(1, 1, 1, 1, 1, all));
-        compare(kernels, bytes, Case(2, 5, 31, 4, 1, none));
-        compare(kernels, bytes, Case(1, 16, 32, 16, 2, all));
-        compare(kernels, bytes, Case(2, 24, 33, 16, 4, {true, false, true, true, false}));
-        compare(kernels, bytes, Case(9, 33, 130, 16, 3, {false, true, false, true, true}));
-        compare(kernels, bytes, Case(1, 40, 65, 20, 1, {true, false, true, false, true}));
-        compare(kernels, bytes, Case(1, 66, 49, 33, 2, all));
-        compare(kernels, bytes, Case(1, 5, 130, 16, 5, none));
-        compare(kernels, bytes, Case(1, 20, 250, 16, 2, all));  // long enough for a GPU to cut it into segments
+        compare(kernels, results, Case(1, 1, 1, 1, 1, all));
+        compare(kernels, results, Case(2, 5, 31, 4, 1, none));
+        compare(kernels, results, Case(1, 16, 32, 16, 2, all));
+        compare(kernels, results, Case(2, 24, 33, 16, 4, {true, false, true, true, false}));
+        compare(kernels, results, Case(9, 33, 130, 16, 3, {false, true, false, true, true}));
+        compare(kernels, results, Case(1, 40, 65, 20, 1, {true, false, true, false, true}));
+        compare(kernels, results, Case(1, 66, 49, 33, 2, all));
+        compare(kernels, results, Case(1, 5, 130, 16, 5, none));
+        compare(kernels, results, Case(1, 20, 250, 16, 2, all));  // long enough for a GPU to cut it into segments
     });
 }

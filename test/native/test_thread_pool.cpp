@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "../../native/cpu/thread_pool.h"
-#include "check.h"
+#include "support/check.h"
 
 using medmamba::cpu::ThreadPool;
 

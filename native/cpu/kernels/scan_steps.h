@@ -55,9 +55,11 @@ constexpr float log2e = 1.44269504f, ln2 = 0.69314718f;
 void add_copy(mm_stream* stream, float* y, const float* x, int64_t count);
 
 // 2^x for x clamped to [-126, 126], where it neither underflows nor overflows; relative error 1.5e-7 at most, and
-// exact at zero, so that a slow decay does not drift. Who knows that x lies in between may leave the clamping out. It differs from exp2 of simd.h in what bounds the scan,
-// instructions on the multiply ports: 2^n comes by integer arithmetic, and where a register can be permuted by
-// another, x = n + j / lanes + f takes 2^(j / lanes) from a register and leaves a cubic polynomial for 2^f.
+// exact at zero, so that a slow decay does not drift. Who knows that x lies in between may leave the clamping out.
+//
+// It differs from exp2 of simd.h in what bounds the scan, instructions on the multiply ports: 2^n comes by integer
+// arithmetic, and where a register can be permuted by another, x = n + j / lanes + f takes 2^(j / lanes) from a
+// register and leaves a cubic polynomial for 2^f.
 constexpr float most_decay = 126.0f;
 #if defined(__AVX2__)
 template <bool clamped = true>

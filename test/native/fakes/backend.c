@@ -1,5 +1,5 @@
-/* A backend that cannot be used, in the way that the environment variable FAKE_BACKEND names. It notes each time that it
- * is asked for devices as a line of the file FAKE_BACKEND_LOG. */
+/* A backend that cannot be used, in the way that the environment variable FAKE_BACKEND names. It notes each time that
+ * it is asked for devices as a line of the file FAKE_BACKEND_LOG. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

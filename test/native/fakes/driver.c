@@ -15,7 +15,8 @@ EXPORT int cuDriverGetVersion(int *version) {
     return 0;
 }
 
-EXPORT int cuGetProcAddress_v2(const char *symbol, void **function, int version, unsigned long long flags, int *status) {
+EXPORT int cuGetProcAddress_v2(const char *symbol, void **function, int version, unsigned long long flags,
+                               int *status) {
     (void)symbol, (void)version, (void)flags;
     *function = (void *)cuInit;
     if (status) *status = 0;

@@ -18,9 +18,9 @@ inline void fill_scratch_with_nan(TestStream&) {}
 
 #else
 
-#include "../../native/cpu/amx.h"
-#include "../../native/cpu/kernels/kernels.h"
-#include "../../native/cpu/kernels/scan.h"
+#include "../../../native/cpu/amx.h"
+#include "../../../native/cpu/kernels/kernels.h"
+#include "../../../native/cpu/kernels/scan.h"
 
 #define MM_NAME_OF(level) MM_NAME_OF_EXPANDED(level)
 #define MM_NAME_OF_EXPANDED(level) #level

@@ -2,7 +2,10 @@
 #pragma once
 
 #include <cmath>
+#include <cstdint>
 #include <vector>
+
+#include "naive.h"
 
 struct NaiveScan {
     int64_t length, states;
@@ -22,9 +25,10 @@ struct NaiveScan {
     void forward() {
         for (int64_t t = 0; t < length; ++t)
             for (int64_t n = 0; n < states; ++n) {
-                const double state = std::exp(delta[t] * A[n]) * h[t * states + n] + delta[t] * u[t] * B[t * states + n];
-                h[(t + 1) * states + n] = state;
-                y[t] += C[t * states + n] * state;
+                const int64_t i = t * states + n;
+                const double state = std::exp(delta[t] * A[n]) * h[i] + delta[t] * u[t] * B[i];
+                h[i + states] = state;
+                y[t] += C[i] * state;
             }
     }
 
@@ -43,6 +47,3 @@ struct NaiveScan {
             }
     }
 };
-
-inline double naive_softplus(double x) { return std::log1p(std::exp(x)); }
-inline double naive_sigmoid(double x) { return 1.0 / (1.0 + std::exp(-x)); }

@@ -8,10 +8,10 @@
 #include <cstdlib>
 #include <new>
 
-#include "../../native/cuda/scan.cuh"
-#include "../../native/cuda/stream.cuh"
-#include "../../native/emulator/memory.h"
-#include "../../native/emulator/stream.h"
+#include "../../../native/cuda/scan.cuh"
+#include "../../../native/cuda/stream.cuh"
+#include "../../../native/emulator/memory.h"
+#include "../../../native/emulator/stream.h"
 
 namespace medmamba::cpu {
 namespace emulated = medmamba::cuda;

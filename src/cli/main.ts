@@ -2,19 +2,40 @@
 /**
  * The command line. Exit codes: 0 done, 1 failed, 2 wrong usage. An error is one sentence on stderr, with a stack trace
  * only if `--verbose` asks for it; stdout carries results alone.
+ *
+ * Of a command only its name and summary are here: what else there is to it is loaded when it is the one that was called.
  */
 import { inspect } from "node:util";
 import { Command, CommanderError } from "commander";
 import { packageVersion } from "../native/package-version.js";
-import { addBench } from "./commands/bench.js";
-import { addBuild } from "./commands/build.js";
-import { addDemo } from "./commands/demo.js";
-import { addDoctor } from "./commands/doctor.js";
-import { addEvaluate } from "./commands/evaluate.js";
-import { addPredict } from "./commands/predict.js";
-import { addTrain } from "./commands/train.js";
 import { explain, isUsage } from "./console/failure.js";
 import { survivePipes } from "./console/terminal.js";
+
+interface CommandEntry {
+  readonly summary: string;
+  /** Beside options, in the list of commands. */
+  readonly takes?: string;
+  readonly load: () => Promise<{ define(command: Command): void }>;
+}
+
+const commands: Readonly<Record<string, CommandEntry>> = {
+  demo: {
+    summary: "draw images, train on them, evaluate, predict: in about a minute",
+    load: () => import("./commands/demo.js"),
+  },
+  train: { summary: "train a model on labelled images", load: () => import("./commands/train.js") },
+  evaluate: { summary: "measure a model on labelled images", load: () => import("./commands/evaluate.js") },
+  predict: { summary: "classify images", takes: "<image...>", load: () => import("./commands/predict.js") },
+  bench: {
+    summary: "measure kernels, training and inference against this machine's limits",
+    load: () => import("./commands/bench.js"),
+  },
+  doctor: {
+    summary: "say what this machine can run, and check every kernel",
+    load: () => import("./commands/doctor.js"),
+  },
+  build: { summary: "compile the native addon for this machine", load: () => import("./commands/build.js") },
+};
 
 const examples = `
 Examples:
@@ -27,7 +48,8 @@ Examples:
 \`medmamba COMMAND --help\` explains a command; in a project of yours, write \`npx\`
 before it. Exit codes: 0 done, 1 failed, 2 wrong usage.`;
 
-function buildProgram(): Command {
+/** The program, with the options of one command. */
+async function buildProgram(called: string | undefined): Promise<Command> {
   const program = new Command("medmamba")
     .description("Train, evaluate and use MedMamba, the Vision Mamba for medical image classification.")
     .version(packageVersion, "--version", "print the version")
@@ -37,18 +59,37 @@ function buildProgram(): Command {
     .configureOutput({
       outputError: (text, write) => write(`medmamba: ${text.replace(/^error: /, "").replace("\n(", " (")}`),
     })
+    .configureHelp({
+      subcommandTerm: (command) =>
+        `${command.name()} [options] ${commands[command.name()]?.takes ?? ""}`.trim(),
+    })
     .showHelpAfterError("  `medmamba --help` lists the commands.")
     .addHelpText("after", examples);
-  for (const add of [addDemo, addTrain, addEvaluate, addPredict, addBench, addDoctor, addBuild]) add(program);
-  for (const command of program.commands) {
-    command.showHelpAfterError(`  \`medmamba ${command.name()} --help\` lists what can be given.`);
+  for (const [name, { summary, load }] of Object.entries(commands)) {
+    const command = program.command(name).summary(summary);
+    if (name !== called) continue;
+    (await load()).define(command);
+    command
+      .option("--config <file>", "take options from a YAML or JSON file, by their names; flags win")
+      .showHelpAfterError(`  \`medmamba ${name} --help\` lists what can be given.`);
   }
   return program;
 }
 
+/** The arguments, with those of a config file before the command's own. */
+async function completed(args: readonly string[], program: Command): Promise<readonly string[]> {
+  const [name, ...own] = args;
+  const command = program.commands.find((candidate) => candidate.name() === name);
+  if (!name || !command || !own.some((argument) => /^--config(=|$)/.test(argument))) return args;
+  const { argumentsOfConfig } = await import("./console/config.js");
+  return [name, ...(await argumentsOfConfig(command, own)), ...own];
+}
+
 survivePipes();
 try {
-  await buildProgram().parseAsync();
+  const args = process.argv.slice(2);
+  const program = await buildProgram(args[0]);
+  await program.parseAsync(await completed(args, program), { from: "user" });
 } catch (error) {
   // Commander has said what was wrong already, or has printed what was asked for.
   if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? 0 : 2;

@@ -86,14 +86,18 @@ export function expectKnown(where: string, given: object, rows: Rows, besides: r
 
 /** "learningRate is no setting; did you mean lr?" */
 export function unknownName(name: string, known: readonly string[], rows: Rows = {}): string {
-  const aliases = Object.entries(rows).flatMap(([own, { alsoKnownAs = [] }]) =>
-    alsoKnownAs.map((alias) => [alias, own] as const),
-  );
+  const meant = meantBy(name, known, rows);
+  return `${name} is no setting; ${meant === undefined ? `settings are ${known.join(", ")}.` : `did you mean ${meant}?`}`;
+}
+
+/** The name that was meant by one that there is not: one that looks like it, or that others call so. */
+export function meantBy(name: string, known: readonly string[], rows: Rows = {}): string | undefined {
+  const aliases = Object.entries(rows)
+    .filter(([own]) => known.includes(own))
+    .flatMap(([own, { alsoKnownAs = [] }]) => alsoKnownAs.map((alias) => [alias, own] as const));
   const meant = new Map([...aliases, ...known.map((own) => [own, own] as const)]);
   const similar = nearest(name, meant.keys());
-  const advice =
-    similar === undefined ? `settings are ${known.join(", ")}.` : `did you mean ${meant.get(similar)}?`;
-  return `${name} is no setting; ${advice}`;
+  return similar === undefined ? undefined : meant.get(similar);
 }
 
 const shown = (value: unknown): string =>

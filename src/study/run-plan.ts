@@ -11,7 +11,7 @@ import { ArgumentError } from "../errors.js";
 import { type MedMambaConfig, medMambaConfig, modelRows, variantFlag } from "../models/config.js";
 import { type Flag, flagName, flagsOf, isNegative } from "../settings/flags.js";
 import { countOrZero, fraction, numbers, type Settings } from "../settings/kind.js";
-import { complete, setting, unknownName } from "../settings/table.js";
+import { complete, type Rows, setting, unknownName } from "../settings/table.js";
 import {
   type ExecutionSettings,
   executionRows,
@@ -74,6 +74,9 @@ const preprocessingFlags = flagsOf(preprocessingRows).map((flag): Flag => {
     settings.channels === channels ? settings : { ...settings, channels, mean: undefined, std: undefined };
   return { ...flag, change };
 });
+
+/** Every setting that a run has. */
+export const settingTables: Rows = { ...modelRows, ...preprocessingRows, ...trainingRows, ...executionRows };
 
 /** Flags by the section of the plan that they change. */
 export const runFlags = {

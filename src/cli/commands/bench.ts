@@ -70,10 +70,8 @@ Examples:
   $ medmamba bench --compare before.json
   $ medmamba bench --profile --variant base`;
 
-export function addBench(program: Command): void {
-  const command = program
-    .command("bench")
-    .summary("measure kernels, training and inference against this machine's limits")
+export function define(command: Command): void {
+  command
     .description("Measure kernels and whole steps, and what part of this machine's limit they reach.")
     .option(
       "--variant <list>",

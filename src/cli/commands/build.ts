@@ -21,10 +21,8 @@ interface BuildOptions {
   readonly json?: boolean;
 }
 
-export function addBuild(program: Command): void {
-  program
-    .command("build")
-    .summary("compile the native addon for this machine")
+export function define(command: Command): void {
+  command
     .description("Compile the native addon for this machine, for systems that npm delivers none for.")
     .option("--cuda", "the CUDA library, too")
     .option("--json", "print one JSON object on stdout and nothing else there")

@@ -48,10 +48,8 @@ Examples:
   $ medmamba demo
   $ medmamba demo --out /tmp/demo --seed 1`;
 
-export function addDemo(program: Command): void {
-  const command = program
-    .command("demo")
-    .summary("draw images, train on them, evaluate, predict: in about a minute")
+export function define(command: Command): void {
+  command
     .description("Draw ultrasound-like images, train a small MedMamba on them, evaluate it and predict.")
     .option("--out <folder>", "where images, model and report go", "medmamba-demo")
     .option("--seed <number>", "of images and training", countOrZero, 0)

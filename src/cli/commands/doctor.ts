@@ -20,10 +20,8 @@ Examples:
   $ medmamba doctor
   $ medmamba doctor --json > machine.json`;
 
-export function addDoctor(program: Command): void {
-  const command = program
-    .command("doctor")
-    .summary("say what this machine can run, and check every kernel")
+export function define(command: Command): void {
+  command
     .description("Say what this machine can run and why not, then check every kernel against a reference.")
     .addOption(precisionOption("float32"));
   withCommonOptions(command).addHelpText("after", examples).action(run);

@@ -35,10 +35,8 @@ Examples:
   $ medmamba evaluate --checkpoint best.safetensors --data path.npz --json
   $ medmamba evaluate --checkpoint best.safetensors --data scans --report report`;
 
-export function addEvaluate(program: Command): void {
-  const command = program
-    .command("evaluate")
-    .summary("measure a model on labelled images")
+export function define(command: Command): void {
+  command
     .description("Measure a model on labelled images: accuracy, AUC, calibration and more.")
     .requiredOption("--checkpoint <file>", "the model, as training wrote it")
     .requiredOption("--data <path>", "labelled images: folder, .npz or .csv")

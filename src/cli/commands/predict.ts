@@ -36,10 +36,8 @@ Examples:
   $ medmamba predict --checkpoint run/best.safetensors scan.png
   $ medmamba predict --checkpoint best.safetensors --json scans > result.json`;
 
-export function addPredict(program: Command): void {
-  const command = program
-    .command("predict")
-    .summary("classify images")
+export function define(command: Command): void {
+  command
     .description("Classify images: the class of each and its probability.")
     .argument("<image...>", "image files, or folders of them")
     .requiredOption("--checkpoint <file>", "the model, as training wrote it")

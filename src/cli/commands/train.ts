@@ -40,11 +40,8 @@ Examples:
 
 Ctrl-C finishes the step and saves; --resume goes on to the same outcome.`;
 
-export function addTrain(program: Command): void {
-  const command = program
-    .command("train")
-    .summary("train a model on labelled images")
-    .description("Train a model on labelled images.");
+export function define(command: Command): void {
+  command.description("Train a model on labelled images.");
   command
     .option("--data <path>", "images: folder, .npz or .csv (not needed with --resume)")
     .requiredOption("--out <folder>", "where checkpoints, history and report go")

@@ -9,7 +9,7 @@ import { summary } from "../src/benchmark/measure.js";
 import { profileTraining } from "../src/benchmark/profile.js";
 import { allBenchmarks, type Row } from "../src/benchmark/suite.js";
 import { backwardCost, forwardCost, modelWork, stagesOf } from "../src/benchmark/work.js";
-import { addBench } from "../src/cli/commands/bench.js";
+import { define as defineBench } from "../src/cli/commands/bench.js";
 import { BenchTable } from "../src/cli/console/bench-table.js";
 import { DeviceError } from "../src/errors.js";
 import { crossEntropy, type Device, ones, openDevice, tensor } from "../src/index.js";
@@ -264,7 +264,7 @@ async function bench(...options: string[]) {
   vi.spyOn(process.stdout, "write").mockImplementation(keep);
   vi.spyOn(process.stderr, "write").mockReturnValue(true);
   const program = new Command().exitOverride();
-  addBench(program);
+  defineBench(program.command("bench"));
   for (const command of program.commands) command.exitOverride();
   const device = options.includes("--device") ? [] : ["--device", "cpu"];
   await program.parseAsync(["bench", "--json", ...device, ...options], { from: "user" });

@@ -1,23 +1,21 @@
 /**
- * A head and a loss of your own on MedMamba's features, trained by a loop of your own. Gradients come from the operations
- * that are called: nothing has to be derived by hand.
+ * A head and a loss of your own on MedMamba's features, trained by `fit`. Gradients come from the operations that are called:
+ * nothing has to be derived by hand.
  *
  *   node examples/custom-head.ts
  */
 import {
   crossEntropy,
   data,
+  evaluate,
+  fit,
   logSoftmax,
   MedMamba,
   manualSeed,
   nn,
-  noGrad,
-  optim,
   softmax,
   type Tensor,
-  tensor,
-  tidy,
-  toInput,
+  tasks,
 } from "medmamba";
 
 /** Pools by attention: each pixel of the feature map gets a weight that is learned, instead of all the same. */
@@ -40,19 +38,25 @@ class AttentionHead extends nn.Module {
   }
 }
 
-/** Backbone and head, so that parameters and training mode are those of both. */
+/** Backbone and head. A module that gives logits and says its classes and its device is all that `fit` asks for. */
 class AttentiveMedMamba extends nn.Module {
+  readonly config: { readonly numClasses: number };
   readonly #backbone: MedMamba;
   readonly #head: AttentionHead;
 
-  constructor(classes: number) {
+  constructor(numClasses: number) {
     super();
     const dims = [16, 32, 64];
+    this.config = { numClasses };
     this.#backbone = this.child(
       "backbone",
       new MedMamba({ depths: [1, 1, 1], dims, inChannels: 1, dropPathRate: 0 }),
     );
-    this.#head = this.child("head", new AttentionHead(dims.at(-1) ?? 0, classes));
+    this.#head = this.child("head", new AttentionHead(dims.at(-1) ?? 0, numClasses));
+  }
+
+  get device() {
+    return this.#backbone.device;
   }
 
   override forward(images: Tensor): Tensor {
@@ -74,48 +78,24 @@ const { train, test, classes } = await data.openDataset("example-data", {
 
 manualSeed(0);
 const model = new AttentiveMedMamba(classes.length);
-const optimizer = new optim.AdamW(model.parameters(), { lr: 2e-3 });
-const loader = new data.Loader(train, {
-  batchSize: 16,
-  shuffle: true,
-  augmentation: data.augmentations.standard,
-});
-
 console.log(`accuracy ${(await accuracy(test)).toFixed(3)} before`);
-for (let epoch = 0; epoch < 4; ++epoch) {
-  let sum = 0;
-  model.train();
-  for await (const batch of loader.epoch(epoch)) {
-    // tidy gives back what the step made, except the loss that it returns.
-    const loss = tidy(() => {
-      optimizer.zeroGrad();
-      const labels = tensor(batch.labels, [batch.labels.length], { dtype: "int64" });
-      const penalty = confidencePenalty(model.forward(toInput(batch, train.preprocessing)), labels);
-      penalty.backward();
-      optimizer.step();
-      return penalty;
-    });
-    sum += await loss.item();
-    loss.dispose();
-  }
-  console.log(`epoch ${epoch + 1}: loss ${(sum / loader.batchCount).toFixed(3)}`);
-}
+await fit(model, {
+  train,
+  epochs: 4,
+  batchSize: 16,
+  lr: 2e-3,
+  // A task is one object: this one is several classes, with another loss.
+  task: { ...tasks.multiClass, loss: (logits, labels) => confidencePenalty(logits, labels) },
+  onProgress: (progress) => {
+    if (progress.type !== "epoch") return;
+    console.log(`epoch ${progress.record.epoch}: loss ${progress.record.trainLoss.toFixed(3)}`);
+  },
+});
 console.log(`accuracy ${(await accuracy(test)).toFixed(3)} after`);
-optimizer.dispose();
 model.dispose();
 
 /** Fraction of a data set that is called rightly. */
 async function accuracy(dataset: data.Dataset): Promise<number> {
-  model.eval();
-  let right = 0;
-  for await (const batch of new data.Loader(dataset, { batchSize: 32 }).epoch(0)) {
-    const logits = noGrad(() => tidy(() => model.forward(toInput(batch, dataset.preprocessing))));
-    const values = await logits.data();
-    logits.dispose();
-    for (const [i, label] of batch.labels.entries()) {
-      const row = Array.from(values.subarray(i * classes.length, (i + 1) * classes.length));
-      right += Number(row.indexOf(Math.max(...row)) === label);
-    }
-  }
-  return right / dataset.length;
+  const { metrics } = await evaluate(model, dataset);
+  return metrics.accuracy;
 }

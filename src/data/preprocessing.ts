@@ -73,7 +73,7 @@ export const preprocessingRows = {
 };
 
 /** How a picture becomes what the network sees; checkpoints carry it. */
-export type Preprocessing = Readonly<ValuesOf<typeof preprocessingRows>>;
+export interface Preprocessing extends Readonly<ValuesOf<typeof preprocessingRows>> {}
 
 /**
  * Preprocessing with its defaults filled in: 224 pixels, 3 channels, mean 0.5 and std 0.5 in each, stretched.

@@ -14,6 +14,8 @@ export {
   type Interval,
   wilsonInterval,
 } from "./intervals.js";
+export { chooseThresholds, type MultiLabelMetrics, multiLabelMetrics } from "./multi-label.js";
+export { type OrdinalAgreement, ordinalAgreement } from "./ordinal.js";
 export type { RocCurve } from "./ranking.js";
 export type { Classes, Labels, Probabilities } from "./samples.js";
 export { atThreshold, chooseThreshold, type ThresholdCriterion, type ThresholdMetrics } from "./threshold.js";

@@ -70,7 +70,7 @@ export const modelRows = {
 };
 
 /** Architecture of one MedMamba: plain JSON, kept in checkpoints. */
-export type MedMambaConfig = ValuesOf<typeof modelRows>;
+export interface MedMambaConfig extends ValuesOf<typeof modelRows> {}
 
 /** Name of a variant. */
 export type Variant = "tiny" | "small" | "base" | "small-paper" | "base-paper";

@@ -100,6 +100,7 @@ export class MedMamba extends Module implements ImageClassifier {
     return this.#blocks().some((block) => block.recompute);
   }
 
+  /** Sets it for all blocks. */
   set recompute(recompute: boolean) {
     for (const block of this.#blocks()) block.recompute = recompute;
   }
@@ -113,6 +114,7 @@ export class MedMamba extends Module implements ImageClassifier {
     return this.recompute;
   }
 
+  /** @deprecated `recompute` */
   set checkpointing(recompute: boolean) {
     this.recompute = recompute;
   }

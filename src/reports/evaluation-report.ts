@@ -15,23 +15,37 @@ import { operatingPoint } from "./scores.js";
 
 /** Names of the files that `writeReport` writes. */
 export const reportFiles = {
+  /** Of a training. */
   curves: "curves.svg",
+  /** What was taken for what. */
   confusion: "confusion.svg",
+  /** Sensitivity against 1 - specificity. */
   roc: "roc.svg",
+  /** How often predictions of a confidence are right. */
   reliability: "reliability.svg",
+  /** The page with all of them. */
   report: "report.html",
 } as const;
 
 /** What a report of an evaluation is made of. */
 export interface EvaluationReport {
+  /** Heading of the page. */
   readonly title: string;
+  /** A sentence or two under the title. */
   readonly description: string;
+  /** Facts for the record, such as the checkpoint's file name, in order. */
   readonly facts: Readonly<Record<string, string>>;
+  /** What `evaluate` gave. */
   readonly evaluation: Evaluation;
   /** Of a two-class checkpoint that has one. */
   readonly threshold?: number | undefined;
   /** Of the training, if the report is about one. */
-  readonly history?: { readonly epochs: readonly EpochRecord[]; readonly best: number | undefined };
+  readonly history?: {
+    /** All epochs. */
+    readonly epochs: readonly EpochRecord[];
+    /** Number of the best epoch. */
+    readonly best: number | undefined;
+  };
 }
 
 /**

@@ -7,6 +7,6 @@ export { type EvaluationReport, reportFiles, writeReport } from "./evaluation-re
 export { confusionMatrixFigure } from "./figures/confusion-matrix.js";
 export { reliabilityDiagram } from "./figures/reliability-diagram.js";
 export { type OperatingPoint, type RocSeries, rocCurves, rocSeries } from "./figures/roc-curves.js";
-export { type CurveEpoch, trainingCurves } from "./figures/training-curves.js";
+export { type CurveEpoch, type CurveScores, trainingCurves } from "./figures/training-curves.js";
 export { type PageContents, type ReportFigure, reportHtml } from "./page.js";
 export { operatingPoint, type Scores, scoresOf } from "./scores.js";

@@ -6,6 +6,7 @@ import { atThreshold, type ThresholdMetrics } from "../metrics/threshold.js";
 
 /** What `scoresOf` gives. */
 export interface Scores extends Pick<ClassificationMetrics, "accuracy" | "auc" | "classes" | "samples"> {
+  /** Of accuracy and AUC. */
   readonly intervals: ConfidenceIntervals;
   readonly [name: string]: unknown;
 }

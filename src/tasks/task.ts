@@ -27,6 +27,7 @@ export interface LossOptions {
 
 /** The same, where the class weights are on the device already. */
 export interface DeviceLossOptions {
+  /** Share of the target that is spread evenly, in [0, 1). */
   readonly labelSmoothing: number;
   /** (classes) */
   readonly classWeights?: Tensor | undefined;
@@ -36,14 +37,19 @@ export interface DeviceLossOptions {
 export interface TaskScores {
   /** The loss in nats, without smoothing and weights. */
   readonly crossEntropy: number;
+  /** 0 to 1. */
   readonly accuracy: number;
+  /** 0 to 1. */
   readonly balancedAccuracy: number;
+  /** 0 to 1; NaN where it is undefined. */
   readonly auc: number;
+  /** 0 to 1. */
   readonly macroF1: number;
 }
 
 /** A task. */
 export interface Task<Metrics extends TaskScores = TaskScores> {
+  /** What checkpoints and data sets call it. */
   readonly name: TaskName;
   /** Integers that `labels` holds for each image, of so many classes. */
   labelsPerImage(classes: number): number;

@@ -224,7 +224,7 @@ export const trainingRows = {
 };
 
 /** Everything that decides the outcome of a training, apart from model and data. */
-export type TrainingSettings = ValuesOf<typeof trainingRows>;
+export interface TrainingSettings extends ValuesOf<typeof trainingRows> {}
 
 /** How a training is carried out: with the same bits, whatever these say. */
 export const executionRows = {
@@ -257,7 +257,7 @@ export const executionRows = {
 };
 
 /** How a training is carried out. */
-export type ExecutionSettings = ValuesOf<typeof executionRows>;
+export interface ExecutionSettings extends ValuesOf<typeof executionRows> {}
 
 /**
  * Settings with their defaults.

@@ -9,6 +9,16 @@ import { type Axis, axes, axis, horizontal, type PlotArea, vertical } from "./ax
 import { textWidth } from "./lettering.js";
 import { element, figure, ink, line, type Markup, palette, text } from "./svg.js";
 
+/** The scores of a validation that are drawn. */
+export interface CurveScores {
+  /** Cross-entropy in nats. */
+  readonly loss?: ValidationRecord["loss"] | null;
+  /** 0 to 1. */
+  readonly accuracy?: ValidationRecord["accuracy"] | null;
+  /** 0 to 1. */
+  readonly auc?: ValidationRecord["auc"] | null;
+}
+
 /**
  * An epoch of the history, or the part of it that there is. What was not measured is left out or null, and the curve passes
  * over it; NaN or infinity, a loss that diverged, breaks it.
@@ -17,9 +27,7 @@ export interface CurveEpoch extends Pick<EpochRecord, "epoch"> {
   /** Mean over the epoch's steps. */
   readonly trainLoss?: EpochRecord["trainLoss"] | null;
   /** Scores on the validation split. */
-  readonly validation?:
-    | { readonly [Score in "loss" | "accuracy" | "auc"]?: ValidationRecord[Score] | null }
-    | null;
+  readonly validation?: CurveScores | null;
 }
 
 type Quantity = (record: CurveEpoch) => number | null | undefined;

@@ -3,6 +3,7 @@ import type { EpochRecord } from "../history.js";
 
 /** After each step. */
 export interface StepProgress {
+  /** Tells it from the others. */
   readonly type: "step";
   /** Counted from 1. */
   readonly epoch: number;
@@ -22,6 +23,7 @@ export interface StepProgress {
 
 /** After each batch of validation images. */
 export interface ValidationProgress {
+  /** Tells it from the others. */
   readonly type: "validation";
   /** Images done. */
   readonly done: number;
@@ -31,6 +33,7 @@ export interface ValidationProgress {
 
 /** After each epoch. */
 export interface EpochProgress {
+  /** Tells it from the others. */
   readonly type: "epoch";
   /** The epoch's line of the history. */
   readonly record: EpochRecord;

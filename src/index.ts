@@ -40,6 +40,7 @@ export { type EvaluateOptions, type Evaluation, evaluate, predictDataset } from 
 export {
   type Classifier,
   type ImageSource,
+  type PredictedImage,
   type Prediction,
   type PredictStreamOptions,
   predictImages,

@@ -63,8 +63,8 @@ describe("a stream of predictions", () => {
     const options = { batchSize: 16 };
     const { probabilities } = await evaluate(model, dataset, options);
     expect(await predictDataset(model, dataset, options)).toEqual(probabilities);
-    for (const sources of [files, encoded]) {
-      const results = await collect<ImageSource>(predictStream(classifier, sources, options));
+    for (const sources of [files, encoded] as ImageSource[][]) {
+      const results = await collect(predictStream(classifier, sources, options));
       expect(results.map(({ index }) => index)).toEqual(files.map((_, i) => i));
       expect(results.map(({ source }) => source)).toEqual(sources);
       const own = results.flatMap((result) => (result.error ? [] : Object.values(result.probabilities)));

@@ -56,10 +56,14 @@ export interface UnreadableImage<S extends ImageSource = ImageSource> extends St
   readonly error: DataError;
 }
 
+/** An image in a stream with what the model makes of it. */
+export interface PredictedImage<S extends ImageSource = ImageSource> extends StreamedImage<S>, Prediction {
+  /** Never there: an image has a prediction or an error. */
+  readonly error?: undefined;
+}
+
 /** What a stream has in the place of an image: a prediction, or why there is none. */
-export type StreamedPrediction<S extends ImageSource = ImageSource> =
-  | (StreamedImage<S> & Prediction & { readonly error?: undefined })
-  | UnreadableImage<S>;
+export type StreamedPrediction<S extends ImageSource = ImageSource> = PredictedImage<S> | UnreadableImage<S>;
 
 /** How a stream of images is predicted. */
 export interface PredictStreamOptions extends PredictOptions {
@@ -153,8 +157,8 @@ class Reader<S extends ImageSource> {
   readonly #sources: Iterator<S> | AsyncIterator<S>;
   readonly #preprocessing: Preprocessing;
   readonly #signal: AbortSignal | undefined;
-  /** Few at a time go to the decoders, so that soon none does any more once the stream is left. */
-  readonly #gate = new Gate(16);
+  /** More than decode at once, yet few enough that soon none is decoded any more once the stream is left. */
+  readonly #gate = new Gate(64);
   #asked = 0;
   #ended = false;
   #left = false;

@@ -24,7 +24,7 @@ interface BatchOptions<T> extends PredictOptions {
 /** A batch with what the model makes of it. */
 export interface PredictedBatch<T> {
   readonly batch: T;
-  /** (b, classes), each row's sum is 1. */
+  /** (b, classes) */
   readonly probabilities: Float32Array;
 }
 

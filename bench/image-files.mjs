@@ -72,8 +72,8 @@ async function drawStructure(word, { width, height, channels }) {
 
 /** At most `most` training images of an archive, evenly from all, as PNG files in class folders; what they are. */
 export async function writeArchiveImages(root, path, most) {
-  const { classes, splits } = await readArchive(path, { split: "train" });
-  const { pixels, labels } = splits.train;
+  const { classes, arrays } = await readArchive(path, { split: "train" });
+  const { pixels, labels } = arrays.train;
   const { width, height, channels, imagesPerBlock, blocks } = pixels;
   for (const label of classes) await mkdir(join(root, label), { recursive: true });
   const size = width * height * channels;

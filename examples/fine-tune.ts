@@ -38,14 +38,13 @@ console.log(`AUC ${untrained.metrics.auc.toFixed(3)} before, ${metrics.auc.toFix
 console.log(`${history.length} epochs of ${train.length} images`);
 model.dispose();
 
-/** The same images under another question. A data set is a plain object: what is not changed is passed on. */
+/** The same images under another question: what is not changed is passed on. */
 function onlyLesions(dataset: data.Dataset): data.Dataset {
   const normal = dataset.classes.indexOf("normal");
-  return {
-    ...dataset,
+  return data.derive(dataset, {
     classes: ["normal", "lesion"],
     labels: dataset.labels.map((label) => Number(label !== normal)),
-  };
+  });
 }
 
 function everyNth(count: number, n: number): number[] {

@@ -37,7 +37,18 @@ export {
   WeightsError,
 } from "./errors.js";
 export { type EvaluateOptions, type Evaluation, evaluate, predictDataset } from "./inference/evaluate.js";
-export { type Classifier, type Prediction, predictImages } from "./inference/predict.js";
+export {
+  type Classifier,
+  type ImageSource,
+  type PredictedImage,
+  type Prediction,
+  type PredictStreamOptions,
+  predictImages,
+  predictStream,
+  type StreamedImage,
+  type StreamedPrediction,
+  type UnreadableImage,
+} from "./inference/predict.js";
 export * as metrics from "./metrics-of-old.js";
 export { type MedMambaConfig, type MedMambaOptions, type Variant, variants } from "./models/config.js";
 export type { Activation, ImageClassifier, PredictOptions } from "./models/image-classifier.js";

@@ -1,8 +1,7 @@
 /** Running a model over a data set. What the metrics mean is in metrics.test.ts. */
 import { describe, expect, it } from "vitest";
 import { EvaluationError } from "../src/errors.js";
-import { data, evaluate, metrics, noGrad, predictDataset, softmax, tensor, tidy } from "../src/index.js";
-import { unlabelled } from "../src/inference/evaluate.js";
+import { data, evaluate, metrics, noGrad, softmax, tensor, tidy } from "../src/index.js";
 import { expectClose } from "./support/closeness.js";
 import { failure } from "./support/failure.js";
 import { side, sides, tinyModel } from "./support/sides.js";
@@ -73,13 +72,5 @@ describe("evaluate", () => {
     expect(await failure(EvaluationError, evaluate(model, three))).toBe(
       "evaluate: the model has 2 classes, the data set 3 (0, 1, 2).",
     );
-  });
-
-  it("predicts images without labels by the same path", async () => {
-    const samples = [await dataset.sample(3), await dataset.sample(4)];
-    const images = unlabelled(samples, ["three.png"], dataset);
-    expect([images.name(0), images.name(1)]).toEqual(["three.png", "image 1"]);
-    const { probabilities } = await evaluate(model, dataset);
-    await expectClose(await predictDataset(model, images), probabilities.subarray(6, 10), { absolute: 1e-6 });
   });
 });

@@ -2,7 +2,8 @@
 import { join } from "node:path";
 import sharp from "sharp";
 import { describe, expect, it } from "vitest";
-import { definePreprocessing, loadImage, normalisation, type Sample } from "../src/data/index.js";
+import { definePreprocessing, loadImage, type Sample } from "../src/data/index.js";
+import { normalization } from "../src/data/preprocessing.js";
 import { message, png, root, write } from "./temporary-folder.js";
 
 const preprocessing = { imageSize: 8, channels: 1 } as const;
@@ -118,7 +119,7 @@ describe("decoding", () => {
       /mean \[0, 0, 0\] is not 1 numbers/,
     );
     expect(() => definePreprocessing({ channels: 1, std: [0] })).toThrow(/must be positive/);
-    const { scale, shift } = normalisation(definePreprocessing({ channels: 1, mean: [0.25], std: [0.5] }));
+    const { scale, shift } = normalization(definePreprocessing({ channels: 1, mean: [0.25], std: [0.5] }));
     expect((scale[0] ?? 0) * 0.25 + (shift[0] ?? 0)).toBeCloseTo(0);
     const complete = definePreprocessing();
     expect(JSON.parse(JSON.stringify(complete))).toEqual(complete);

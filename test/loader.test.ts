@@ -1,17 +1,15 @@
 /** Batches and augmentation: order, shards, resuming, and where every pixel comes from. */
 import { describe, expect, it } from "vitest";
+import { composeAffine, drawAugmentation } from "../src/data/augmentation.js";
+import { cached, MemoryBudget } from "../src/data/cache.js";
 import {
   type Augmentation,
   augmentations,
   type Batch,
-  cached,
-  composeAffine,
   type Dataset,
-  drawAugmentation,
   fromArrays,
   Loader,
   type LoaderOptions,
-  MemoryBudget,
 } from "../src/data/index.js";
 
 /** `count` images of 2 x 2 that hold their own index. */

@@ -1,4 +1,7 @@
-/** Two ways of being a good neighbour on one event loop: not too much at once, and not too long at a stretch. */
+/**
+ * Work on one event loop beside other work: not too much at once, not too long at a stretch, and some of it ahead of
+ * whoever waits for it.
+ */
 
 /** Lets at most `limit` tasks run at a time; the others wait in the order they came. */
 export class Gate {
@@ -41,5 +44,26 @@ export async function breathe(): Promise<void> {
       }),
     );
     await nextTurn;
+  }
+}
+
+/**
+ * What `start` promises, call after call and in that order, until it promises undefined: `depth` calls are under way
+ * while whoever takes the results is busy with one, so never are there more than `depth` + 1 results.
+ */
+export async function* readAhead<T>(
+  start: () => Promise<T | undefined>,
+  depth: number,
+): AsyncGenerator<T, void, undefined> {
+  const ready: Promise<T | undefined>[] = [];
+  for (;;) {
+    while (ready.length <= depth) {
+      const started = start();
+      started.catch(() => {}); // Whoever awaits it below gets the error; if nobody does, nobody wants it.
+      ready.push(started);
+    }
+    const result = await ready.shift();
+    if (result === undefined) return;
+    yield result;
   }
 }

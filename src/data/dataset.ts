@@ -1,4 +1,11 @@
-/** What a data set is to the rest of the package: labelled images that can be had one at a time. */
+/**
+ * What a data set is to the rest of the package: labelled images that can be had one at a time.
+ *
+ * Whatever is made of a data set (a part of it, the same with a cache, the same with other classes) is made by `derive`,
+ * which keeps all that it is not told to change. So a field that is added here, or in a class of the caller's own, is
+ * lost nowhere.
+ */
+import { DataError } from "../errors.js";
 import type { Preprocessing } from "./preprocessing.js";
 
 /** One image at its working size, planar: `data` is (channels, height, width). */
@@ -21,12 +28,107 @@ export interface Dataset {
   readonly classes: readonly string[];
   /** The class of each image, an index into `classes`. */
   readonly labels: Int32Array;
+  /** Whom each image is of, so that one person's images are kept together; undefined where it is not known. Never printed. */
+  readonly patients?: readonly (string | undefined)[];
+  /** Factor of each image in the loss, above 0; all count the same unless given. */
+  readonly weights?: Float32Array;
   /** Every sample is `imageSize` square and has `channels`; normalisation is left to the device. */
   readonly preprocessing: Preprocessing;
   /** @throws DataError if the image cannot be read */
   sample(index: number): Promise<Sample>;
   /** Where an image comes from, such as `scans/train/mass/0012.png`. */
   name(index: number): string;
+}
+
+/** How an array of a data set that tells something of each image is made anew: its kind, and its values an image. */
+interface PerImageArray {
+  readonly kind: { from(size: { length: number }, value: (_: unknown, i: number) => never): unknown };
+  width(dataset: Dataset): number;
+}
+
+/**
+ * What a data set knows of each image beside its picture. Checks, subsets and batches go by this table: one more array
+ * is a line here.
+ */
+const perImage = {
+  labels: { kind: Int32Array, width: () => 1 },
+  patients: { kind: Array, width: () => 1 },
+  weights: { kind: Float32Array, width: () => 1 },
+} as const satisfies Partial<Record<keyof Dataset, PerImageArray>>;
+
+/** The arrays of a data set that have an entry, or a row, for each image. */
+export type PerImage = Pick<Dataset, keyof typeof perImage>;
+
+const perImageArrays = Object.entries(perImage) as [keyof PerImage, PerImageArray][];
+
+/** What is known of some images beside their pictures, in the order of `indices`; what the data set lacks is left out. */
+export function pickPerImage(dataset: Dataset, indices: ArrayLike<number>): PerImage {
+  const picked: Record<string, unknown> = {};
+  for (const [field, { kind, width: widthOf }] of perImageArrays) {
+    const values = dataset[field];
+    if (!values) continue;
+    const width = widthOf(dataset);
+    const value = (i: number) => values[(indices[Math.floor(i / width)] ?? 0) * width + (i % width)];
+    picked[field] = kind.from({ length: indices.length * width }, (_, i) => value(i) as never);
+  }
+  return picked as unknown as PerImage;
+}
+
+/** Whether the loss can take a number as an image's factor: above 0 and finite, as float32 too. */
+export function isWeight(value: number): boolean {
+  const stored = Math.fround(value);
+  return stored > 0 && stored < Infinity;
+}
+
+/**
+ * To be asked before the arrays are gone by.
+ *
+ * @throws DataError if one has not an entry for each image, or a weight is not above 0 and finite
+ */
+export function expectPerImage(operation: string, dataset: Dataset): void {
+  const { length, weights } = dataset;
+  for (const [field, { width }] of perImageArrays) {
+    const found = dataset[field]?.length;
+    if (found === undefined || found === length * width(dataset)) continue;
+    throw new DataError(`${operation}: there are ${length} images but ${found} ${field}.`);
+  }
+  const wrong = weights?.findIndex((weight) => !isWeight(weight)) ?? -1;
+  if (wrong < 0) return;
+  throw new DataError(
+    `${operation}: weights holds ${weights?.[wrong]} for image ${wrong}; weights are finite numbers above 0.`,
+  );
+}
+
+/**
+ * The same data set but for `changes`.
+ *
+ * All else is kept, also what only a class of the caller's own has: its methods and getters go on working on the data
+ * set that they belong to, private fields included. Hence a changed field is not seen by them: change `sample` as well
+ * where it depends on it.
+ *
+ * @throws DataError if what there is of each image does not fit the number of images
+ */
+export function derive(dataset: Dataset, changes: Partial<Dataset>): Dataset {
+  const derived = Object.defineProperties({}, descriptorsOf(dataset));
+  for (const [field, value] of Object.entries(changes))
+    Object.defineProperty(derived, field, { value, enumerable: true, configurable: true, writable: true });
+  expectPerImage("derive", derived as Dataset);
+  return derived as Dataset;
+}
+
+/** Everything that can be read of an object, as if it were its own: spreading it, too, loses nothing. */
+function descriptorsOf(object: object): PropertyDescriptorMap {
+  const found: PropertyDescriptorMap = {};
+  for (let owner = object; owner && owner !== Object.prototype; owner = Object.getPrototypeOf(owner)) {
+    for (const key of Reflect.ownKeys(owner)) {
+      if (key === "constructor" || Object.hasOwn(found, key)) continue;
+      const { get, value } = Object.getOwnPropertyDescriptor(owner, key) as PropertyDescriptor;
+      const kept = typeof value === "function" ? value.bind(object) : value;
+      const read = get ? { get: () => get.call(object) as unknown } : { value: kept, writable: true };
+      found[key as string] = { ...read, enumerable: true, configurable: true };
+    }
+  }
+  return found;
 }
 
 /** Number of images of each class, in the order of `classes`. */
@@ -46,13 +148,15 @@ export function describeDataset(dataset: Dataset): string {
 
 /** Some images of a data set, in the order given. */
 export function subset(dataset: Dataset, indices: readonly number[]): Dataset {
-  const original = (index: number): number => indices[index] ?? -1;
-  return {
-    length: indices.length,
-    classes: dataset.classes,
-    labels: Int32Array.from(indices, (index) => dataset.labels[index] ?? 0),
-    preprocessing: dataset.preprocessing,
-    name: (index) => dataset.name(original(index)),
-    sample: (index) => dataset.sample(original(index)),
+  const original = (index: number): number => {
+    const found = indices[index];
+    if (found === undefined) throw new DataError(`There is no image ${index} among ${indices.length}.`);
+    return found;
   };
+  return derive(dataset, {
+    length: indices.length,
+    ...pickPerImage(dataset, indices),
+    name: (index) => dataset.name(original(index)),
+    sample: async (index) => dataset.sample(original(index)),
+  });
 }

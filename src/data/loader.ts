@@ -12,9 +12,10 @@
  */
 import { ArgumentError, DataError } from "../errors.js";
 import { RandomStream } from "../tensor/random.js";
-import { type Augmentation, augmentations, checkAugmentation, drawAugmentation } from "./augmentation.js";
-import { breathe } from "./concurrency.js";
-import type { Dataset, Sample } from "./dataset.js";
+import { type Augmentation, augmentations, checkAugmentation } from "./augmentation.js";
+import { type Batch, drawBatch, expectSample, stackSamples } from "./batch.js";
+import { breathe, readAhead } from "./concurrency.js";
+import { type Dataset, expectPerImage, pickPerImage, type Sample } from "./dataset.js";
 import { streams } from "./streams.js";
 
 /** How a `Loader` makes batches. */
@@ -42,28 +43,6 @@ export interface LoaderOptions {
   readonly signal?: AbortSignal;
 }
 
-/** Host arrays: the device applies affine, gain and offset, and normalises, while it takes the images in. */
-export interface Batch {
-  /** Counted from 0. */
-  readonly epoch: number;
-  /** Position of the batch in its epoch. */
-  readonly position: number;
-  /** (b, channels, height, width) */
-  readonly shape: readonly [number, number, number, number];
-  /** 0..255, or 0..1 as floats if any image of the batch is deeper than 8 bits. */
-  readonly images: Uint8Array | Float32Array;
-  /** (b) class numbers. */
-  readonly labels: Int32Array;
-  /** Which images of the data set these are. */
-  readonly indices: Int32Array;
-  /** (b, 2, 3), see augmentation.ts */
-  readonly affine: Float32Array;
-  /** (b) factor of the values, which run from 0 to 1. */
-  readonly gain: Float32Array;
-  /** (b) added after the factor. */
-  readonly offset: Float32Array;
-}
-
 /** Makes batches of a data set, epoch after epoch: `for await (const batch of loader)` runs the next one. */
 export class Loader implements AsyncIterable<Batch> {
   /** Where the images come from. */
@@ -73,7 +52,7 @@ export class Loader implements AsyncIterable<Batch> {
   readonly #options: Required<Omit<LoaderOptions, "signal">> & { readonly signal: AbortSignal | undefined };
   #nextEpoch = 0;
 
-  /** @throws ArgumentError for an option out of range; DataError if there are no images */
+  /** @throws ArgumentError for an option out of range; DataError if there are no images, or not a label for each */
   constructor(dataset: Dataset, options: LoaderOptions) {
     const { shuffle = false, seed = 0, dropLast = false, prefetch = 2, signal } = options;
     const { batchSize, shard = { rank: 0, worldSize: 1 }, augmentation = augmentations.none } = options;
@@ -88,6 +67,7 @@ export class Loader implements AsyncIterable<Batch> {
     }
     checkAugmentation(augmentation);
     if (dataset.length === 0) throw new DataError("Loader: the data set has no images.");
+    expectPerImage("Loader", dataset);
     this.dataset = dataset;
     this.#options = { batchSize, shuffle, seed, dropLast, prefetch, shard, augmentation, signal };
     this.batchCount = this.#countBatches();
@@ -119,21 +99,16 @@ export class Loader implements AsyncIterable<Batch> {
       signal?.throwIfAborted();
       if (left) throw new Error("The epoch was left.");
     };
-    const ready: Promise<Batch>[] = [];
     let next = startBatch;
+    const start = async (): Promise<Batch | undefined> => {
+      if (next >= this.batchCount) return undefined;
+      const position = next++;
+      return this.#assemble(epoch, position, this.#positions(order, position), expectWanted);
+    };
     try {
-      for (;;) {
-        while (ready.length <= prefetch && next < this.batchCount) {
-          const batch = this.#assemble(epoch, next, this.#positions(order, next), expectWanted);
-          batch.catch(() => {}); // Whoever awaits it below gets the error; if nobody does, nobody wants it.
-          ready.push(batch);
-          next += 1;
-        }
-        const batch = ready.shift();
-        if (!batch) return;
-        const complete = await batch;
+      for await (const batch of readAhead(start, prefetch)) {
         signal?.throwIfAborted();
-        yield complete;
+        yield batch;
       }
     } finally {
       left = true;
@@ -183,60 +158,20 @@ export class Loader implements AsyncIterable<Batch> {
       await breathe();
     }
     expectWanted();
-    const { imageSize, channels } = this.dataset.preprocessing;
-    const size = channels * imageSize * imageSize;
-    const deep = samples.some(({ data }) => data instanceof Float32Array);
-    const images = deep ? new Float32Array(indices.length * size) : new Uint8Array(indices.length * size);
-    for (const [i, { data }] of samples.entries()) {
-      if (data.length !== size) {
-        throw new DataError(
-          `${this.dataset.name(indices[i] ?? 0)} has ${data.length} values where ${size} are expected.`,
-        );
-      }
-      if (data instanceof Float32Array) this.#expectUnitRange(data, indices[i] ?? 0);
-      images.set(data, i * size);
-      if (deep && data instanceof Uint8Array) {
-        const image = images.subarray(i * size, (i + 1) * size);
-        for (let k = 0; k < size; ++k) image[k] = (data[k] ?? 0) / 255;
-      }
+    const { dataset } = this;
+    const { augmentation, seed } = this.#options;
+    for (const [i, sample] of samples.entries()) {
+      expectSample(sample, dataset.name(indices[i] ?? 0), dataset.preprocessing);
       await breathe();
     }
     return {
       epoch,
       position,
-      shape: [indices.length, channels, imageSize, imageSize],
-      images,
-      labels: indices.map((index) => this.dataset.labels[index] ?? 0),
+      ...(await stackSamples(samples, dataset.preprocessing)),
+      ...pickPerImage(dataset, indices),
       indices,
-      ...this.#augment(epoch, indices),
+      ...drawBatch(augmentation, { seed, epoch, indices }, dataset.preprocessing),
     };
-  }
-
-  /** The device would clamp what lies outside, and let NaN pass into the weights: neither must happen unnoticed. */
-  #expectUnitRange(values: Float32Array, index: number): void {
-    for (const value of values) {
-      if (value >= 0 && value <= 1) continue;
-      throw new DataError(`${this.dataset.name(index)} holds the value ${value}; floats must lie in 0..1.`);
-    }
-  }
-
-  #augment(epoch: number, indices: Int32Array): Pick<Batch, "affine" | "gain" | "offset"> {
-    const { augmentation, seed } = this.#options;
-    const { imageSize } = this.dataset.preprocessing;
-    const affine = new Float32Array(indices.length * 6);
-    const gain = new Float32Array(indices.length);
-    const offset = new Float32Array(indices.length);
-    indices.forEach((index, i) => {
-      const drawn = drawAugmentation(
-        augmentation,
-        { seed, epoch, index },
-        { height: imageSize, width: imageSize },
-      );
-      affine.set(drawn.affine, i * 6);
-      gain[i] = drawn.gain;
-      offset[i] = drawn.offset;
-    });
-    return { affine, gain, offset };
   }
 }
 

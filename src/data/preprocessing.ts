@@ -102,7 +102,7 @@ export function definePreprocessing(options: Partial<Preprocessing> = {}): Prepr
 }
 
 /** Normalisation as one multiply-add, `value * scale + shift`, which is how the device applies it. */
-export function normalisation({ mean, std }: Preprocessing): {
+export function normalization({ mean, std }: Preprocessing): {
   /** (channels) 1 / std */
   scale: Float32Array;
   /** (channels) -mean / std */

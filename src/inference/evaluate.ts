@@ -1,14 +1,10 @@
 /** Running a model over a data set: probabilities and metrics. */
-import { type Dataset, Loader, type Sample } from "../data/index.js";
+import { type Dataset, Loader } from "../data/index.js";
 import { EvaluationError } from "../errors.js";
 import { type ClassificationMetrics, classificationMetrics } from "../metrics/classification.js";
 import type { ImageClassifier, PredictOptions } from "../models/image-classifier.js";
-import { toInput } from "../models/input.js";
 import { type Task, taskOf } from "../tasks/index.js";
-import { tidy } from "../tensor/scope.js";
-import { noGrad } from "../tensor/tape.js";
-import type { Tensor } from "../tensor/tensor.js";
-import { withBatchAdvice } from "./batch-memory.js";
+import { predictBatches } from "./probabilities.js";
 
 /** How a data set is run through a model. */
 export interface EvaluateOptions extends PredictOptions {
@@ -67,63 +63,21 @@ export async function predictDataset(
 ): Promise<Float32Array> {
   const { numClasses } = model.config;
   const probabilities = new Float32Array(dataset.length * numClasses);
-  const wasTraining = model.training;
-  model.eval();
-  try {
-    const loader = new Loader(dataset, { batchSize, ...(signal ? { signal } : {}) });
-    for await (const batch of loader.epoch(0)) {
-      const output = tidy(() =>
-        probabilitiesOf(model, toInput(batch, dataset.preprocessing, model.device), task, graphs),
-      );
-      const rows = await output.data().finally(() => output.dispose());
-      for (const [i, index] of batch.indices.entries()) {
-        probabilities.set(rows.subarray(i * numClasses, (i + 1) * numClasses), index * numClasses);
-      }
-      onProgress?.({
-        done: Math.min(dataset.length, (batch.position + 1) * batchSize),
-        total: dataset.length,
-      });
+  const loader = new Loader(dataset, { batchSize, ...(signal ? { signal } : {}) });
+  const predicted = predictBatches(model, loader.epoch(0), {
+    preprocessing: dataset.preprocessing,
+    nameOf: ({ indices }, i) => dataset.name(indices[i] ?? 0),
+    task,
+    graphs,
+  });
+  for await (const { batch, probabilities: rows } of predicted) {
+    for (const [i, index] of batch.indices.entries()) {
+      probabilities.set(rows.subarray(i * numClasses, (i + 1) * numClasses), index * numClasses);
     }
-  } catch (error) {
-    model.releaseGraphs?.();
-    const { device } = model;
-    throw withBatchAdvice(error, { device, batchSize: Math.min(batchSize, dataset.length) });
-  } finally {
-    model.train(wasTraining);
-  }
-  const broken = probabilities.findIndex((value) => !Number.isFinite(value));
-  if (broken >= 0) {
-    const image = dataset.name(Math.floor(broken / numClasses));
-    throw new EvaluationError(
-      `the model's output for ${image} is not finite: its weights are damaged or its input is.`,
-    );
+    onProgress?.({
+      done: Math.min(dataset.length, (batch.position + 1) * batchSize),
+      total: dataset.length,
+    });
   }
   return probabilities;
-}
-
-/** (batch, classes), without gradient. */
-export function probabilitiesOf(
-  model: ImageClassifier,
-  images: Tensor,
-  { activation }: Task,
-  graphs?: boolean | undefined,
-): Tensor {
-  if (model.predict) return model.predict(images, { graphs, activation });
-  return noGrad(() => tidy(() => activation(model.forward(images))));
-}
-
-/** A data set of images without labels, so that prediction takes the same path as evaluation. */
-export function unlabelled(
-  samples: readonly Sample[],
-  names: readonly string[],
-  like: Pick<Dataset, "classes" | "preprocessing">,
-): Dataset {
-  return {
-    length: samples.length,
-    classes: like.classes,
-    preprocessing: like.preprocessing,
-    labels: new Int32Array(samples.length),
-    name: (index) => names[index] ?? `image ${index}`,
-    sample: async (index) => samples[index] as Sample,
-  };
 }

@@ -40,7 +40,7 @@ export function checkSamples(
   const names = typeof classes === "number" ? numbered(operation, classes) : [...classes];
   if (names.length < 2)
     throw new EvaluationError(`${operation}: needs at least 2 classes, got ${names.length}.`);
-  const checkedLabels = checkLabels(operation, labels, names.length);
+  const checkedLabels = evaluatedLabels(operation, labels, names.length);
   const flat = flatten(operation, probabilities, names.length);
   if (flat.length !== labels.length * names.length) {
     throw new EvaluationError(
@@ -53,7 +53,7 @@ export function checkSamples(
 }
 
 /** @throws EvaluationError if there are no labels, or one is not an integer in 0 ..< classes */
-export function checkLabels(operation: string, labels: Labels, classes: number): Int32Array {
+export function evaluatedLabels(operation: string, labels: Labels, classes: number): Int32Array {
   if (labels.length === 0) throw new EvaluationError(`${operation}: needs at least one sample.`);
   return Int32Array.from({ length: labels.length }, (_, sample) => {
     const label = Number(labels[sample]);

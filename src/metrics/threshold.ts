@@ -4,7 +4,7 @@
  */
 import { EvaluationError } from "../errors.js";
 import { tieGroups } from "./ranking.js";
-import { checkLabels, isProbability, type Labels } from "./samples.js";
+import { evaluatedLabels, isProbability, type Labels } from "./samples.js";
 
 /** What makes a threshold the best. */
 export type ThresholdCriterion =
@@ -135,7 +135,7 @@ export function atThreshold(
 }
 
 function checkBinary(operation: string, labels: Labels, probabilities: ArrayLike<number>) {
-  const positive = Uint8Array.from(checkLabels(operation, labels, 2));
+  const positive = Uint8Array.from(evaluatedLabels(operation, labels, 2));
   if (probabilities.length !== labels.length) {
     throw new EvaluationError(
       `${operation}: ${labels.length} labels, but ${probabilities.length} probabilities.`,

@@ -1,5 +1,6 @@
 /** From a batch of stored images to what the network takes: sampling, augmentation and normalisation in one pass. */
-import { type Batch, normalisation, type Preprocessing } from "../data/index.js";
+import type { BatchImages } from "../data/batch.js";
+import { normalization, type Preprocessing } from "../data/preprocessing.js";
 import { affineSample } from "../ops/affine-sample.js";
 import { tensor } from "../tensor/creation.js";
 import { type DeviceLike, resolveDevice } from "../tensor/device.js";
@@ -14,14 +15,10 @@ import type { Tensor } from "../tensor/tensor.js";
  * @param device         default "cpu"
  * @returns              (batch, channels, imageSize, imageSize) float32
  */
-export function toInput(
-  batch: Omit<Batch, "epoch" | "position" | "labels" | "indices">,
-  preprocessing: Preprocessing,
-  device?: DeviceLike,
-): Tensor {
+export function toInput(batch: BatchImages, preprocessing: Preprocessing, device?: DeviceLike): Tensor {
   return tidy(() => {
     const [count, , height, width] = batch.shape;
-    const { scale, shift } = normalisation(preprocessing);
+    const { scale, shift } = normalization(preprocessing);
     const on = { device: resolveDevice(device) };
     return affineSample(tensor(batch.images, batch.shape, on), [height, width], {
       matrix: tensor(batch.affine, [count, 2, 3], on),

@@ -4,6 +4,7 @@ import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { Command } from "commander";
 import { demoClasses, writeDemoDataset } from "../../data/index.js";
+import { predictImages } from "../../inference/predict.js";
 import { scoresOf } from "../../reports/scores.js";
 import { carryOut } from "../../study/carry-out.js";
 import { planStart, runFiles } from "../../study/run-directory.js";
@@ -17,11 +18,11 @@ import {
   openTrainingDevice,
   withCommonOptions,
 } from "../console/options.js";
+import { filePrediction, predictionLines } from "../console/prediction-lines.js";
 import { scoreLines } from "../console/score-lines.js";
 import { tellProgress } from "../console/study-progress.js";
 import { interruptible, Terminal } from "../console/terminal.js";
 import { columns, duration, shortPath } from "../console/wording.js";
-import { predictFiles, predictionLines } from "./predict.js";
 
 interface DemoOptions extends CommonOptions {
   readonly out: string;
@@ -85,9 +86,10 @@ async function run(options: DemoOptions): Promise<void> {
     for (const line of scoreLines(evaluation, threshold)) terminal.print(line);
 
     const file = join(data, "test", demoClasses[1], `${demoClasses[1]}-0000.png`);
-    const { model, ...rest } = await openCheckpoint(checkpoint, device);
-    const predictions = await predictFiles({ model, ...rest }, [file]);
-    model.dispose();
+    const classifier = await openCheckpoint(checkpoint, device);
+    const [prediction] = await predictImages(classifier, [file]);
+    classifier.model.dispose();
+    const predictions = prediction ? [{ source: file, index: 0, ...prediction }] : [];
     terminal.print(`\nAsked about one image, a ${demoClasses[1]}:\n`);
     for (const line of predictionLines(predictions)) terminal.print(`  ${line}`);
 
@@ -103,7 +105,7 @@ async function run(options: DemoOptions): Promise<void> {
       bestEpoch: result.best?.epoch ?? null,
       history: result.history,
       test: scoresOf(evaluation, threshold),
-      predictions,
+      predictions: predictions.map(filePrediction),
     });
   });
 }

@@ -1,7 +1,7 @@
 /** Opening a checkpoint, and data sets in the way that its training saw images. */
 import { extname } from "node:path";
 import { type Checkpoint, loadCheckpoint } from "../../checkpoints/checkpoint.js";
-import { type Dataset, openDataset, type SplitName, type SplitOptions } from "../../data/index.js";
+import { type Dataset, derive, openDataset, type SplitName, type SplitOptions } from "../../data/index.js";
 import { DataError } from "../../errors.js";
 import type { Device } from "../../tensor/device.js";
 import { CommandError } from "./failure.js";
@@ -48,5 +48,5 @@ export async function openSplit(
       `${data} has ${opened.classes.length} classes, but ${path} was trained on ${classes.length} (${classes.join(", ")}).`,
     );
   }
-  return { ...opened[split], classes };
+  return derive(opened[split], { classes });
 }

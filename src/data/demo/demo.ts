@@ -8,10 +8,9 @@
  */
 import { mkdir, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
-import sharp from "sharp";
 import { ArgumentError } from "../../errors.js";
 import { RandomStream } from "../../tensor/random.js";
-import { type SplitName, splitNames } from "../splitting/stratified.js";
+import { type SplitName, splitNames } from "../splitting/split-names.js";
 import { streams } from "../streams.js";
 import { scan, type TissueMap } from "./speckle.js";
 
@@ -42,6 +41,7 @@ export async function writeDemoDataset(folder: string, options: DemoOptions = {}
   if (!Number.isInteger(size) || size < 16 || size > 1024) {
     throw new ArgumentError(`writeDemoDataset: size ${size} is not an integer from 16 to 1024.`);
   }
+  const { default: sharp } = await import("sharp"); // as decoding does, only where images are made
   const counts = { train: 80, val: 20, test: 30, ...perClass };
   for (const [part, split] of splitNames.entries()) {
     for (const [label, name] of demoClasses.entries()) {
@@ -120,7 +120,7 @@ function drawLayers(tissue: TissueMap, size: number, between: Between, random: R
 }
 
 function drawCyst(tissue: TissueMap, size: number, between: Between): void {
-  const centre = { row: between(0.3, 0.6), column: between(0.28, 0.72) };
+  const center = { row: between(0.3, 0.6), column: between(0.28, 0.72) };
   const radius = between(0.1, 0.2);
   const flattening = between(0.7, 1);
   const tilt = between(-0.4, 0.4);
@@ -128,20 +128,20 @@ function drawCyst(tissue: TissueMap, size: number, between: Between): void {
   const enhancement = between(5, 9);
   const wall = between(2, 7);
   paint(tissue, size, (level, row, column) => {
-    const x = (column - centre.column) * Math.cos(tilt) + (row - centre.row) * Math.sin(tilt);
-    const y = (row - centre.row) * Math.cos(tilt) - (column - centre.column) * Math.sin(tilt);
+    const x = (column - center.column) * Math.cos(tilt) + (row - center.row) * Math.sin(tilt);
+    const y = (row - center.row) * Math.cos(tilt) - (column - center.column) * Math.sin(tilt);
     const distance = Math.hypot(x, y / flattening) - radius;
     const inside = ramp(-distance, 0.03);
     const behind =
-      ramp(radius * 0.85 - Math.abs(column - centre.column), 0.08) *
-      ramp(row - centre.row - radius * 0.5, 0.1);
-    const backWall = wall * Math.exp(-((distance / 0.02) ** 2)) * ramp(row - centre.row, 0.1);
+      ramp(radius * 0.85 - Math.abs(column - center.column), 0.08) *
+      ramp(row - center.row - radius * 0.5, 0.1);
+    const backWall = wall * Math.exp(-((distance / 0.02) ** 2)) * ramp(row - center.row, 0.1);
     return level + (1 - inside) * (enhancement * behind + backWall) + inside * (fluid - level);
   });
 }
 
 function drawMass(tissue: TissueMap, size: number, between: Between): void {
-  const centre = { row: between(0.28, 0.55), column: between(0.28, 0.72) };
+  const center = { row: between(0.28, 0.55), column: between(0.28, 0.72) };
   const radius = between(0.11, 0.19);
   const height = between(1, 1.35); // taller than wide: it grows across the layers
   const lobes = [2, 3, 5].map((count) => ({ count, size: between(0.02, 0.12), phase: between(0, 6.28) }));
@@ -150,15 +150,15 @@ function drawMass(tissue: TissueMap, size: number, between: Between): void {
   const halo = between(0, 4);
   const shadow = between(8, 16);
   paint(tissue, size, (level, row, column) => {
-    const x = column - centre.column;
-    const y = (row - centre.row) / height;
+    const x = column - center.column;
+    const y = (row - center.row) / height;
     const angle = Math.atan2(y, x);
     let edge = 1;
     for (const { count, size: part, phase } of lobes) edge += part * Math.sin(count * angle + phase);
     edge += spicules.size * Math.max(0, Math.sin(spicules.count * angle + spicules.phase)) ** 3;
     const distance = Math.hypot(x, y) - radius * edge;
     const inside = ramp(-distance, 0.05);
-    const behind = ramp(radius * 0.9 - Math.abs(x), 0.12) * ramp(row - centre.row - radius * 0.6, 0.15);
+    const behind = ramp(radius * 0.9 - Math.abs(x), 0.12) * ramp(row - center.row - radius * 0.6, 0.15);
     const rim = halo * Math.exp(-(((distance - 0.03) / 0.03) ** 2));
     return (
       level +

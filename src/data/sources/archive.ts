@@ -9,34 +9,18 @@ import { crc32 } from "node:zlib";
 import yauzl, { type Entry, type ZipFile } from "yauzl";
 import { DataError } from "../../errors.js";
 import { breathe } from "../concurrency.js";
-import { type SplitName, splitNames } from "../splitting/stratified.js";
-import { checkLabels, type PixelBlocks } from "./arrays.js";
-import { expectSeveralClasses } from "./listing.js";
+import { type SplitName, splitNames } from "../splitting/split-names.js";
+import { classNumbers, type PixelBlocks } from "./arrays.js";
 import { type NpyHeader, npyElementSize, parseNpyHeader, readNpyNumbers } from "./npy.js";
+import { type Archive, expectSeveralClasses, type LabelledPixels, type SourceOptions } from "./source.js";
 
 const blockBytes = 64 << 20;
-
-export interface ArchiveSplit {
-  readonly pixels: PixelBlocks;
-  readonly labels: Int32Array;
-}
-
-export interface Archive {
-  readonly classes: readonly string[];
-  readonly splits: Partial<Record<SplitName, ArchiveSplit>>;
-}
-
-export interface ArchiveOptions {
-  readonly classes: readonly string[] | undefined;
-  readonly split: SplitName | undefined;
-  readonly signal: AbortSignal | undefined;
-}
 
 const keysOf = (split: SplitName): [images: string, labels: string] => [`${split}_images`, `${split}_labels`];
 
 export async function readArchive(
   path: string,
-  { classes, split, signal }: ArchiveOptions,
+  { classes, split, signal }: Pick<SourceOptions, "classes" | "split" | "signal">,
 ): Promise<Archive> {
   const zip = await openZip(path);
   try {
@@ -49,7 +33,7 @@ export async function readArchive(
     }
     const names = classes ?? nameClasses(path, labels);
     expectSeveralClasses(path, names);
-    const splits: Partial<Record<SplitName, ArchiveSplit>> = {};
+    const arrays: Partial<Record<SplitName, LabelledPixels>> = {};
     for (const name of split ? [split] : splitNames) {
       const [imagesKey, labelsKey] = keysOf(name);
       const pixels = await readPixels(new ArraySource(path, zip, imagesKey, entries, signal));
@@ -59,9 +43,9 @@ export async function readArchive(
           `${path}: ${imagesKey} has ${pixels.count} images but ${labelsKey} has ${own.length} labels.`,
         );
       }
-      splits[name] = { pixels, labels: own };
+      arrays[name] = { pixels, labels: own };
     }
-    return { classes: names, splits };
+    return { classes: names, arrays };
   } finally {
     zip.close();
   }
@@ -197,7 +181,7 @@ async function readLabels(source: ArraySource, classCount: number | undefined): 
     bytes = new Uint8Array(count * size);
     return [bytes];
   });
-  return checkLabels(readNpyNumbers(dtype, bytes), classCount, (message) => source.error(message));
+  return classNumbers(readNpyNumbers(dtype, bytes), classCount, (message) => source.error(message));
 }
 
 /** "0", "1", ... up to the largest label of the training images; a label beyond those is a mistake. */

@@ -1,8 +1,8 @@
 /** Data sets whose images are in memory: MedMNIST archives, and arrays of the caller's own. */
-
 import { DataError } from "../../errors.js";
-import type { Dataset, Sample } from "../dataset.js";
-import { planarSample, resizePixels } from "../decoding/raster.js";
+import { type Dataset, expectPerImage, type Sample } from "../dataset.js";
+import { planarSample } from "../decoding/planar-sample.js";
+import { resizePixels } from "../decoding/sample.js";
 import { definePreprocessing, type Preprocessing } from "../preprocessing.js";
 
 /** Images of one size, interleaved (n, height, width, channels), the first `imagesPerBlock` in the first block. */
@@ -23,6 +23,10 @@ export interface ImageArrays {
   readonly shape: readonly number[];
   /** One class number an image. */
   readonly labels: ArrayLike<number>;
+  /** Whom each image is of, if images of one person are to be kept together. */
+  readonly patients?: readonly (string | undefined)[];
+  /** Factor of each image in the loss, above 0; 1 unless given. */
+  readonly weights?: ArrayLike<number>;
   /** "0", "1", ... up to the largest label unless given. */
   readonly classes?: readonly string[];
   /** The images' own size and channels unless given. Floats that must be resized go through 16 bits. */
@@ -32,9 +36,10 @@ export interface ImageArrays {
 /**
  * A data set of images that the caller holds as an array. The array is not copied.
  *
- * @throws DataError if shape, images and labels do not fit together
+ * @throws DataError if shape, images, labels, patients and weights do not fit together, or a weight is not above 0
  */
-export function fromArrays({ images, shape, labels, classes, preprocessing }: ImageArrays): Dataset {
+export function fromArrays(arrays: ImageArrays): Dataset {
+  const { images, shape, labels, classes, patients, weights, preprocessing } = arrays;
   const [count = 0, height = 0, width = 0, channels = 1] = shape;
   if (shape.length < 3 || shape.length > 4 || (channels !== 1 && channels !== 3)) {
     throw new DataError(
@@ -49,7 +54,7 @@ export function fromArrays({ images, shape, labels, classes, preprocessing }: Im
   if (labels.length !== count) {
     throw new DataError(`fromArrays: there are ${count} images but ${labels.length} labels.`);
   }
-  const checked = checkLabels(
+  const checked = classNumbers(
     labels,
     classes?.length,
     (message) => new DataError(`fromArrays: labels ${message}.`),
@@ -59,17 +64,23 @@ export function fromArrays({ images, shape, labels, classes, preprocessing }: Im
   const size = height === width ? { imageSize: height } : {};
   const complete = definePreprocessing({ ...size, channels, ...preprocessing });
   const area = height * width * channels;
-  return arrayDataset(
+  const dataset = arrayDataset(
     { count, height, width, channels, pixelsOf: (i) => images.subarray(i * area, (i + 1) * area) },
-    { labels: checked, classes: known, preprocessing: complete, name: (i) => `images[${i}]` },
+    {
+      labels: checked,
+      classes: known,
+      preprocessing: complete,
+      name: (i) => `images[${i}]`,
+      ...(patients && { patients }),
+      ...(weights && { weights: Float32Array.from(weights) }),
+    },
   );
+  expectPerImage("fromArrays", dataset);
+  return dataset;
 }
 
 /** One split of an archive as a data set. */
-export function archiveDataset(
-  { blocks, imagesPerBlock, ...size }: PixelBlocks,
-  about: Pick<Dataset, "labels" | "classes" | "preprocessing" | "name">,
-): Dataset {
+export function archiveDataset({ blocks, imagesPerBlock, ...size }: PixelBlocks, about: About): Dataset {
   const area = size.height * size.width * size.channels;
   const pixelsOf = (index: number): Uint8Array => {
     const start = (index % imagesPerBlock) * area;
@@ -88,14 +99,14 @@ export function needsNoDecoding(
   );
 }
 
-interface Pixels extends Pick<PixelBlocks, "count" | "height" | "width" | "channels"> {
+/** All of a data set but its pixels. */
+type About = Omit<Dataset, "length" | "sample">;
+
+interface ArrayPixels extends Pick<PixelBlocks, "count" | "height" | "width" | "channels"> {
   pixelsOf(index: number): Uint8Array | Float32Array;
 }
 
-function arrayDataset(
-  { pixelsOf, count, ...size }: Pixels,
-  about: Pick<Dataset, "labels" | "classes" | "preprocessing" | "name">,
-): Dataset {
+function arrayDataset({ pixelsOf, count, ...size }: ArrayPixels, about: About): Dataset {
   const { preprocessing } = about;
   const asItIs = needsNoDecoding(size, preprocessing);
   return {
@@ -106,7 +117,10 @@ function arrayDataset(
         throw new DataError(`${about.name(index)} is not one of ${count} images.`);
       const pixels = pixelsOf(index);
       if (asItIs) return planarSample(pixels, size, preprocessing.channels);
-      return resizePixels(pixels instanceof Uint8Array ? pixels : sixteenBits(pixels), size, preprocessing);
+      const data = pixels instanceof Uint8Array ? pixels : sixteenBits(pixels);
+      const bitDepth = 8 * data.BYTES_PER_ELEMENT;
+      const photometric = size.channels === 1 ? "grey" : "rgb";
+      return resizePixels({ ...size, bitDepth, photometric, data }, preprocessing);
     },
   };
 }
@@ -116,7 +130,7 @@ function sixteenBits(values: Float32Array): Uint16Array {
 }
 
 /** Labels as class numbers. `problem` makes the error of a sentence that goes on from the array's name. */
-export function checkLabels(
+export function classNumbers(
   values: ArrayLike<number>,
   classCount: number | undefined,
   problem: (message: string) => DataError,

@@ -7,26 +7,24 @@
  *
  * Class folders may have folders of their own (one a patient, say). Classes are numbered in the order of their names.
  */
-import { readdir, stat } from "node:fs/promises";
 import { extname, join } from "node:path";
 import { DataError } from "../../errors.js";
-import { imageExtensions } from "../decoding/raster.js";
-import { parseSplitName, type SplitName } from "../splitting/stratified.js";
-import { expectSeveralClasses, type ImageEntry, type Listing, sortedNames, unknownLabel } from "./listing.js";
-
-export interface ListingOptions {
-  /** The classes to expect, in order; found out from the source unless given. */
-  readonly classes: readonly string[] | undefined;
-  /** The only split that is going to be used, if there is one: then a missing train is no error. */
-  readonly split: SplitName | undefined;
-  readonly onWarning: (message: string) => void;
-}
+import { imageExtensions } from "../decoding/decoder.js";
+import { parseSplitName, type SplitName } from "../splitting/split-names.js";
+import {
+  expectSeveralClasses,
+  type ImageEntry,
+  type Listing,
+  type SourceOptions,
+  unknownLabel,
+} from "./source.js";
+import { filesBelow, foldersIn, isImageFile, sortedNames } from "./walk.js";
 
 const layouts =
   "expected a folder for each class (path/CLASS/image.png), or train, val and test folders with a folder for each class";
 
-export async function listFolder(path: string, options: ListingOptions): Promise<Listing> {
-  const folders = await subfolders(path);
+export async function listFolder(path: string, options: SourceOptions): Promise<Listing> {
+  const folders = await foldersIn(path);
   const splitFolders = findSplitFolders(path, folders, options.onWarning);
   if (splitFolders.size === 0) {
     if (folders.length === 0) throw new DataError(`${path} has no folders in it; ${layouts}.`);
@@ -42,7 +40,7 @@ export async function listFolder(path: string, options: ListingOptions): Promise
     );
   }
   const classFolders = new Map<SplitName, string[]>();
-  for (const [split, folder] of splitFolders) classFolders.set(split, await subfolders(join(path, folder)));
+  for (const [split, folder] of splitFolders) classFolders.set(split, await foldersIn(join(path, folder)));
   const classes =
     options.classes ?? sortedNames(classFolders.get("train") ?? [...classFolders.values()].flat());
   expectSeveralClasses(join(path, splitFolders.get("train") ?? ""), classes);
@@ -81,14 +79,16 @@ async function listClasses(
   path: string,
   folders: readonly string[],
   classes: readonly string[],
-  { onWarning }: ListingOptions,
+  { onWarning }: SourceOptions,
 ): Promise<ImageEntry[]> {
   if (folders.length === 0) throw new DataError(`${path} has no class folders in it; ${layouts}.`);
   const entries: ImageEntry[] = [];
   for (const folder of folders) {
     const label = classes.indexOf(folder);
     if (label < 0) throw unknownLabel({ file: join(path, folder), label: folder, classes });
-    const { images, others } = await imagesBelow(join(path, folder));
+    const files = await filesBelow(join(path, folder));
+    const images = files.filter(isImageFile);
+    const others = files.filter((file) => !isImageFile(file));
     if (images.length === 0) {
       const instead = others.length > 0 ? ` (it has files ending in ${endings(others)})` : "";
       throw new DataError(
@@ -106,26 +106,5 @@ async function listClasses(
   return entries;
 }
 
-async function imagesBelow(path: string): Promise<{ images: string[]; others: string[] }> {
-  const images: string[] = [];
-  const others: string[] = [];
-  for (const entry of await readdir(path, { recursive: true, withFileTypes: true })) {
-    if (entry.isDirectory() || entry.name.startsWith(".") || entry.name === "Thumbs.db") continue;
-    const isImage = imageExtensions.includes(extname(entry.name).toLowerCase());
-    (isImage ? images : others).push(join(entry.parentPath, entry.name));
-  }
-  return { images: sortedNames(images), others };
-}
-
 const endings = (files: readonly string[]): string =>
   sortedNames(files.map((file) => extname(file) || "nothing")).join(" ");
-
-async function subfolders(path: string): Promise<string[]> {
-  const names: string[] = [];
-  for (const entry of await readdir(path, { withFileTypes: true })) {
-    if (entry.name.startsWith(".") || entry.name === "__MACOSX") continue;
-    const target = entry.isSymbolicLink() ? await stat(join(path, entry.name)).catch(() => entry) : entry;
-    if (target.isDirectory()) names.push(entry.name);
-  }
-  return sortedNames(names);
-}

@@ -3,10 +3,10 @@
 import { DataError } from "../../errors.js";
 import { cached, type MemoryBudget } from "../cache.js";
 import { type Dataset, subset } from "../dataset.js";
-import { decodeImage, unreadable } from "../decoding/raster.js";
+import { decodeImage } from "../decoding/sample.js";
 import type { Preprocessing } from "../preprocessing.js";
-import type { SplitName } from "../splitting/stratified.js";
-import type { ImageEntry } from "./listing.js";
+import type { SplitName } from "../splitting/split-names.js";
+import type { ImageEntry } from "./source.js";
 
 /** More than this part of the images unreadable is taken for a broken data set, not for a few broken files. */
 const tolerated = 0.01;
@@ -51,7 +51,8 @@ export async function readableImages(
       const outcomes = await Promise.allSettled(group.map((_, i) => all.sample(start + i)));
       outcomes.forEach((outcome, i) => {
         if (outcome.status === "fulfilled") sound.push(start + i);
-        else broken.push(outcome.reason as DataError);
+        else if (outcome.reason instanceof DataError) broken.push(outcome.reason);
+        else throw outcome.reason; // no fault of the image
       });
       done += group.length;
       onProgress({ done, total });
@@ -76,20 +77,18 @@ function imageFiles(
   entries: readonly ImageEntry[],
   { preprocessing, classes, budget }: ReadableOptions,
 ): Dataset {
+  const patients = entries.map(({ patient }) => patient);
+  const weights = Float32Array.from(entries, ({ weight = 1 }) => weight);
   const name = (index: number): string => entries[index]?.file ?? `image ${index}`;
   const files: Dataset = {
     length: entries.length,
     classes,
     labels: Int32Array.from(entries, ({ label }) => label),
+    ...(patients.some((patient) => patient !== undefined) && { patients }),
+    ...(entries.some(({ weight }) => weight !== undefined) && { weights }),
     preprocessing,
     name,
-    async sample(index) {
-      try {
-        return await decodeImage(name(index), preprocessing);
-      } catch (error) {
-        throw unreadable(name(index), error);
-      }
-    },
+    sample: (index) => decodeImage(name(index), preprocessing, { frame: entries[index]?.frame }),
   };
   return cached(files, budget);
 }

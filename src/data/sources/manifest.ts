@@ -1,40 +1,71 @@
 /**
- * CSV manifests: a header with the columns `path` and `label`, and `split` if the images are divided already.
+ * CSV manifests: a header with the columns `path` and `label`, `split` if the images are divided already, and `patient`
+ * and `weight` if there is something to say of each image.
  *
- *     path,label,split
- *     images/0001.png,benign,train
+ *     path,label,split,patient,weight
+ *     images/0001.png,benign,train,p17,1.5
  *
- * Paths are relative to the manifest. Other columns are ignored.
+ * Paths are relative to the manifest. Columns that are not in the table below are ignored.
  */
 import { createReadStream } from "node:fs";
 import { dirname, isAbsolute, join } from "node:path";
 import { CsvError, parse } from "csv-parse";
 import { DataError } from "../../errors.js";
-import { parseSplitName, type SplitName } from "../splitting/stratified.js";
-import type { ListingOptions } from "./folder.js";
-import { expectSeveralClasses, type ImageEntry, type Listing, sortedNames, unknownLabel } from "./listing.js";
+import { isWeight } from "../dataset.js";
+import { parseSplitName, type SplitName } from "../splitting/split-names.js";
+import {
+  expectSeveralClasses,
+  type ImageEntry,
+  type Listing,
+  listed,
+  type SourceOptions,
+  unknownLabel,
+} from "./source.js";
+import { sortedNames } from "./walk.js";
 
-interface Row {
-  readonly line: number;
-  readonly file: string;
-  readonly label: string;
-  readonly split: SplitName | undefined;
-}
+/** What a column's words mean; `refuse` ends the reading with a sentence about the line. */
+type Column<T> = (text: string, refuse: (reason: string) => never) => T;
 
-export async function listManifest(path: string, options: ListingOptions): Promise<Listing> {
+const text =
+  (name: string): Column<string> =>
+  (value, refuse) =>
+    value === "" ? refuse(`the ${name} is empty`) : value;
+
+const split: Column<SplitName> = (value, refuse) =>
+  parseSplitName(value) ?? refuse(`split "${value}" is not one of train, val, test`);
+
+const weight: Column<number> = (value, refuse) =>
+  value !== "" && isWeight(Number(value))
+    ? Number(value)
+    : refuse(`weight "${value}" is not a number above 0`);
+
+/** Columns that have to be there. */
+const needed = { path: text("path"), label: text("label") };
+/** Columns that may be there. Of an image whose patient is not known, that is left empty. */
+const optional = { split, patient: ((value) => value || undefined) as Column<string | undefined>, weight };
+const columns = { ...needed, ...optional };
+
+type Columns = typeof columns;
+type ColumnName = keyof Columns;
+type Cells<Names extends ColumnName> = { [Name in Names]: ReturnType<Columns[Name]> };
+
+/** A line of the manifest, its path resolved. */
+type Row = Cells<keyof typeof needed> & Partial<Cells<keyof typeof optional>> & { readonly line: number };
+
+export async function listManifest(path: string, options: SourceOptions): Promise<Listing> {
   const rows = await readRows(path);
   const classes = options.classes ?? findClasses(rows);
   const numbers = new Map(classes.map((name, label) => [name, label]));
   const splits: Partial<Record<SplitName, ImageEntry[]>> = {};
   const undivided: ImageEntry[] = [];
-  for (const { line, file, label: name, split } of rows) {
+  for (const { line, path: file, label: name, split, patient, weight } of rows) {
     const label = numbers.get(name);
     if (label === undefined) {
       const advice = options.classes ? "" : " If it is a class of its own, list all classes explicitly.";
       throw unknownLabel({ file: path, line, label: name, classes }, advice);
     }
     if (split) splits[split] ??= [];
-    (split ? splits[split] : undivided)?.push({ file, label });
+    (split ? splits[split] : undivided)?.push({ file, label, patient, weight });
   }
   expectSeveralClasses(path, classes);
   if (undivided.length > 0) return { classes, splits: {}, undivided };
@@ -47,7 +78,7 @@ export async function listManifest(path: string, options: ListingOptions): Promi
 async function readRows(path: string): Promise<Row[]> {
   const rows: Row[] = [];
   const seen = new Map<string, number>();
-  let columns: Columns | undefined;
+  let positions: Positions | undefined;
   const parser = parse({ bom: true, trim: true, skip_empty_lines: true, info: true });
   createReadStream(path)
     .on("error", (error) => parser.destroy(error))
@@ -55,25 +86,23 @@ async function readRows(path: string): Promise<Row[]> {
   try {
     for await (const item of parser) {
       const { record, info } = item as { record: string[]; info: { lines: number } };
-      if (columns === undefined) {
-        columns = findColumns(path, record);
+      if (positions === undefined) {
+        positions = findColumns(path, record);
         continue;
       }
-      const row = readRow(path, info.lines, record, columns);
-      const twin = seen.get(row.file);
-      if (twin !== undefined) {
-        throw new DataError(`${path} line ${row.line}: ${record[columns.path]} is on line ${twin} already.`);
-      }
-      seen.set(row.file, row.line);
+      const row = readRow(path, info.lines, record, positions);
+      const twin = seen.get(row.path);
+      if (twin !== undefined)
+        throw lineError(path, row.line, `${record[positions.get("path") ?? 0]} is on line ${twin} already`);
+      seen.set(row.path, row.line);
       rows.push(row);
     }
   } catch (error) {
     if (error instanceof CsvError && error.code.startsWith("CSV_RECORD_INCONSISTENT")) {
       const line = /on line (\d+)/.exec(error.message)?.[1];
-      throw new DataError(
-        `${path} line ${line}: it has more or fewer columns than the first line; a comma within a value needs quotes around it.`,
-        { cause: error },
-      );
+      const reason = "it has more or fewer columns than the first line";
+      const advice = "a comma within a value needs quotes around it";
+      throw lineError(path, Number(line), `${reason}; ${advice}`, error);
     }
     if (error instanceof CsvError) throw new DataError(`${path}: ${error.message}.`, { cause: error });
     throw error;
@@ -82,34 +111,38 @@ async function readRows(path: string): Promise<Row[]> {
   return rows;
 }
 
-interface Columns {
-  readonly path: number;
-  readonly label: number;
-  readonly split: number;
-}
+/** Where the columns are that there are. */
+type Positions = ReadonlyMap<ColumnName, number>;
 
-function findColumns(path: string, header: readonly string[]): Columns {
-  const position = (name: string): number => header.findIndex((title) => title.toLowerCase() === name);
-  const columns = { path: position("path"), label: position("label"), split: position("split") };
-  if (columns.path < 0 || columns.label < 0) {
-    throw new DataError(
-      `${path} line 1: found the columns ${header.join(", ")}; path and label are needed, split may be there.`,
+function findColumns(path: string, header: readonly string[]): Positions {
+  const titles = header.map((title) => title.toLowerCase());
+  const names = Object.keys(columns) as ColumnName[];
+  const positions = new Map(
+    names.map((name) => [name, titles.indexOf(name)] as const).filter(([, at]) => at >= 0),
+  );
+  if (!Object.keys(needed).every((name) => positions.has(name as ColumnName))) {
+    const [must, may] = [needed, optional].map((group) => listed(Object.keys(group), "and"));
+    throw lineError(
+      path,
+      1,
+      `found the columns ${header.join(", ")}; ${must} are needed, ${may} may be there`,
     );
   }
-  return columns;
+  return positions;
 }
 
-function readRow(path: string, line: number, record: readonly string[], columns: Columns): Row {
-  const file = record[columns.path] ?? "";
-  const label = record[columns.label] ?? "";
-  if (file === "") throw new DataError(`${path} line ${line}: the path is empty.`);
-  if (label === "") throw new DataError(`${path} line ${line}: the label is empty.`);
-  const word = columns.split < 0 ? undefined : (record[columns.split] ?? "");
-  const split = word === undefined ? undefined : parseSplitName(word);
-  if (word !== undefined && split === undefined) {
-    throw new DataError(`${path} line ${line}: split "${word}" is not one of train, val, test.`);
-  }
-  return { line, file: isAbsolute(file) ? file : join(dirname(path), file), label, split };
+function readRow(path: string, line: number, record: readonly string[], positions: Positions): Row {
+  const refuse = (reason: string): never => {
+    throw lineError(path, line, reason);
+  };
+  const cells: Record<string, unknown> = {};
+  for (const [name, position] of positions) cells[name] = columns[name](record[position] ?? "", refuse);
+  const row = cells as unknown as Omit<Row, "line">;
+  return { ...row, line, path: isAbsolute(row.path) ? row.path : join(dirname(path), row.path) };
+}
+
+function lineError(file: string, line: number, reason: string, cause?: unknown): DataError {
+  return new DataError(`${file} line ${line}: ${reason}.`, { file, line, reason, cause });
 }
 
 /**

@@ -1,26 +1,8 @@
-/** The three parts of a data set, and dividing images among them where the source does not say. */
+/** Dividing images among the three parts of a data set where the source does not say, each class by itself. */
 import { ArgumentError } from "../../errors.js";
 import { RandomStream } from "../../tensor/random.js";
 import { streams } from "../streams.js";
-
-/** A part of a data set: to learn from, to choose the best epoch by, to judge by. */
-export type SplitName = "train" | "val" | "test";
-
-/** All splits, in the order in which they are used. */
-export const splitNames: readonly SplitName[] = ["train", "val", "test"];
-
-const spellings: Readonly<Record<string, SplitName>> = {
-  train: "train",
-  val: "val",
-  valid: "val",
-  validation: "val",
-  test: "test",
-};
-
-/** The split that a folder's name or a manifest's entry means, whatever its case. */
-export function parseSplitName(text: string): SplitName | undefined {
-  return Object.hasOwn(spellings, text.toLowerCase()) ? spellings[text.toLowerCase()] : undefined;
-}
+import type { SplitName } from "./split-names.js";
 
 /** How images are divided that the source does not divide. */
 export interface SplitOptions {

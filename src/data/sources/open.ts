@@ -1,23 +1,47 @@
-/** Opening whatever a user has: an archive, folders, a manifest. */
+/**
+ * Opening whatever a user has: the first source in the list that recognises it does. Each is imported when it is needed,
+ * for the sake of those who bring data sets of their own, or none.
+ */
+import type { Stats } from "node:fs";
 import { stat } from "node:fs/promises";
 import { extname } from "node:path";
-import { ArgumentError, DataError } from "../errors.js";
-import { cached, MemoryBudget } from "./cache.js";
-import { countLabels, type Dataset } from "./dataset.js";
-import { definePreprocessing, type Preprocessing } from "./preprocessing.js";
-import { readArchive } from "./sources/archive.js";
-import { archiveDataset, needsNoDecoding } from "./sources/arrays.js";
-import { type ListingOptions, listFolder } from "./sources/folder.js";
-import { readableImages } from "./sources/image-files.js";
-import type { ImageEntry, Listing } from "./sources/listing.js";
-import { listManifest } from "./sources/manifest.js";
+import { ArgumentError, DataError } from "../../errors.js";
+import { cached, MemoryBudget } from "../cache.js";
+import { countLabels, type Dataset, subset } from "../dataset.js";
+import { definePreprocessing, type Preprocessing } from "../preprocessing.js";
+import { type SplitName, splitNames } from "../splitting/split-names.js";
+import { checkSplitOptions, type SplitOptions, stratifiedSplit } from "../splitting/stratified.js";
+import { archiveDataset, needsNoDecoding } from "./arrays.js";
+import { readableImages } from "./image-files.js";
 import {
-  checkSplitOptions,
-  type SplitName,
-  type SplitOptions,
-  splitNames,
-  stratifiedSplit,
-} from "./splitting/stratified.js";
+  type Archive,
+  type ImageEntry,
+  type Listing,
+  listed,
+  type Source,
+  type SourceOptions,
+} from "./source.js";
+
+const isFile = (found: Stats, path: string, ending: string): boolean =>
+  !found.isDirectory() && extname(path).toLowerCase() === ending;
+
+const sources: readonly Source[] = [
+  {
+    name: "a MedMNIST .npz file",
+    recognizes: (path, found) => isFile(found, path, ".npz"),
+    open: async (path, options) => (await import("./archive.js")).readArchive(path, options),
+  },
+  {
+    name: "a folder of class folders",
+    recognizes: (_, found) => found.isDirectory(),
+    open: async (path, options) => (await import("./folder.js")).listFolder(path, options),
+  },
+  {
+    name: "a .csv file",
+    recognizes: (path, found) => isFile(found, path, ".csv"),
+    open: async (path, options) => (await import("./manifest.js")).listManifest(path, options),
+  },
+];
 
 /** How `openDataset` reads and divides images. */
 export interface OpenDatasetOptions extends Partial<SplitOptions> {
@@ -70,47 +94,49 @@ export async function openDataset(path: string, options: OpenDatasetOptions = {}
   }
   const preprocessing = definePreprocessing(options.preprocessing);
   const budget = new MemoryBudget(cacheBytes);
-  const form = await recognise(path);
-  const listingOptions = { classes: options.classes, split, onWarning };
-
-  const parts: Partial<Record<SplitName, Dataset>> = {};
-  let classes: readonly string[];
-  if (form === "archive") {
-    const archive = await readArchive(path, { classes: options.classes, split, signal });
-    classes = archive.classes;
-    for (const [name, { pixels, labels }] of Object.entries(archive.splits)) {
-      const place = (index: number): string => `${path} ${name}_images[${index}]`;
-      const dataset = archiveDataset(pixels, { labels, classes, preprocessing, name: place });
-      parts[name as SplitName] = needsNoDecoding(pixels, preprocessing) ? dataset : cached(dataset, budget);
-    }
+  const source = await sourceOf(path);
+  const opened = await source.open(path, { classes: options.classes, split, onWarning, signal });
+  const { classes } = opened;
+  let parts: Partial<Record<SplitName, Dataset>>;
+  if ("arrays" in opened) {
+    parts = archiveSplits(path, opened, preprocessing, budget);
   } else {
-    const list: (path: string, options: ListingOptions) => Promise<Listing> =
-      form === "folder" ? listFolder : listManifest;
-    const listing = await list(path, listingOptions);
-    classes = listing.classes;
-    const entries = divide(path, listing, division, listingOptions);
-    Object.assign(
-      parts,
-      await readableImages(path, entries, { preprocessing, classes, budget, onWarning, onProgress, signal }),
-    );
+    const entries = divide(path, opened, division, { split, onWarning });
+    const reading = { preprocessing, classes, budget, onWarning, onProgress, signal };
+    parts = await readableImages(path, entries, reading);
   }
   for (const name of splitNames) warnOfMissingClasses(path, name, parts[name], onWarning);
-  const empty = emptyDataset(classes, preprocessing);
+  const some = parts.train ?? parts.val ?? parts.test;
+  if (!some) throw new DataError(`${path} has no images.`);
+  const empty = subset(some, []);
   return { train: parts.train ?? empty, val: parts.val ?? empty, test: parts.test ?? empty, classes };
 }
 
-async function recognise(path: string): Promise<"archive" | "folder" | "manifest"> {
+async function sourceOf(path: string): Promise<Source> {
   const found = await stat(path).catch((error: NodeJS.ErrnoException) => {
     const problem = error.code === "ENOENT" ? "does not exist" : `cannot be opened: ${error.message}`;
     throw new DataError(`${path} ${problem}.`, { cause: error });
   });
-  if (found.isDirectory()) return "folder";
-  const extension = extname(path).toLowerCase();
-  if (extension === ".npz") return "archive";
-  if (extension === ".csv") return "manifest";
-  throw new DataError(
-    `${path} is not a data set: expected a MedMNIST .npz file, a folder of class folders or a .csv file.`,
-  );
+  const source = sources.find(({ recognizes }) => recognizes(path, found));
+  if (source) return source;
+  const names = sources.map(({ name }) => name);
+  throw new DataError(`${path} is not a data set: expected ${listed(names, "or")}.`);
+}
+
+/** The splits of an archive as data sets. Samples are remembered where they are more than a copy of the array. */
+function archiveSplits(
+  path: string,
+  { classes, arrays }: Archive,
+  preprocessing: Preprocessing,
+  budget: MemoryBudget,
+): Partial<Record<SplitName, Dataset>> {
+  const parts: Partial<Record<SplitName, Dataset>> = {};
+  for (const [split, { pixels, labels }] of Object.entries(arrays)) {
+    const name = (index: number): string => `${path} ${split}_images[${index}]`;
+    const dataset = archiveDataset(pixels, { labels, classes, preprocessing, name });
+    parts[split as SplitName] = needsNoDecoding(pixels, preprocessing) ? dataset : cached(dataset, budget);
+  }
+  return parts;
 }
 
 /** The entries of the splits that are wanted, missing ones drawn from train. */
@@ -118,7 +144,7 @@ function divide(
   path: string,
   { splits, undivided }: Listing,
   division: SplitOptions,
-  { split, onWarning }: ListingOptions,
+  { split, onWarning }: Pick<SourceOptions, "split" | "onWarning">,
 ): Partial<Record<SplitName, ImageEntry[]>> {
   const wanted = split ? [split] : splitNames;
   let parts: Partial<Record<SplitName, ImageEntry[]>> = splits;
@@ -155,15 +181,4 @@ function warnOfMissingClasses(
   if (!dataset) return;
   const missing = dataset.classes.filter((_, label) => countLabels(dataset)[label] === 0);
   if (missing.length > 0) onWarning(`${path}: ${split} has no images of ${missing.join(", ")}.`);
-}
-
-function emptyDataset(classes: readonly string[], preprocessing: Preprocessing): Dataset {
-  return {
-    length: 0,
-    classes,
-    labels: new Int32Array(0),
-    preprocessing,
-    name: (index) => `image ${index}`,
-    sample: (index) => Promise.reject(new DataError(`There is no image ${index} in an empty data set.`)),
-  };
 }

@@ -1,0 +1,107 @@
+/**
+ * What a decoder has to offer, which ones there are, and which of them a file is for.
+ *
+ * That is decided by how a file begins, not by its name: many DICOM files have no ending, and endings lie. The table here
+ * is light. What does a decoder's work is imported when the first file of its kind is met, and never before.
+ */
+import { DataError, MedMambaError } from "../../errors.js";
+import type { Sample } from "../dataset.js";
+import type { Preprocessing } from "../preprocessing.js";
+
+/** One picture as it lies in its file, at its own size and depth. */
+export interface Pixels {
+  /** In pixels. */
+  readonly width: number;
+  /** In pixels. */
+  readonly height: number;
+  /** Values of a pixel. */
+  readonly channels: 1 | 3;
+  /** Values run from 0 to 2 ** bitDepth - 1: 8 bits in a Uint8Array, 9 to 16 in a Uint16Array. */
+  readonly bitDepth: number;
+  /** What the values mean; 0 is black in both. A decoder makes one of the two of whatever else its files hold. */
+  readonly photometric: "grey" | "rgb";
+  /** Millimetres from one pixel's centre to the next, downwards and to the right, where the file says. */
+  readonly spacing?: { readonly rows: number; readonly columns: number };
+  /** (height, width, channels) */
+  readonly data: Uint8Array | Uint16Array;
+}
+
+/** The pictures of an opened file, the upright way round. */
+export interface Frames {
+  /** How many there are, at least 1. */
+  readonly count: number;
+  /** @throws DataError if the picture is damaged */
+  frame(index: number): Promise<Pixels>;
+  /**
+   * A frame at working size, for a decoder that gets there faster than by `frame` and a resize of its result: libvips
+   * shrinks while it decodes, and never holds the whole picture. Where it is missing, the frame is resized.
+   *
+   * @throws DataError if the picture is damaged
+   */
+  sample?(index: number, preprocessing: Preprocessing): Promise<Sample>;
+}
+
+/** An image file that has been read. Its name is known unless it came as bytes. */
+export interface EncodedImage {
+  readonly bytes: Uint8Array;
+  readonly file: string | undefined;
+}
+
+/** A way to read image files of some formats. */
+export interface Decoder {
+  readonly name: string;
+  /** Endings of the names by which a folder's images are found, in small letters, such as ".png". */
+  readonly endings: readonly string[];
+  /** @param start  the first bytes of the file, `recognizedBytes` of them unless it is shorter */
+  recognizes(start: Uint8Array, file: string | undefined): boolean;
+  /** @throws DataError whose reason ends "scan.png could not be read: " */
+  open(image: EncodedImage): Promise<Frames>;
+}
+
+/** What a decoder sees of a file to recognise it: enough for DICOM, whose magic word comes after 128 bytes of anything. */
+export const recognizedBytes = 512;
+
+type Raster = typeof import("./raster.js");
+let raster: Promise<Raster> | undefined;
+
+/**
+ * sharp, and what is made of it.
+ *
+ * @throws MedMambaError if it cannot be loaded, which is no fault of the image
+ */
+export function loadRaster(): Promise<Raster> {
+  raster ??= import("./raster.js").catch((cause: Error) => {
+    throw new MedMambaError("MEDMAMBA_NO_DECODER", `sharp, which decodes images: ${cause.message}`, {
+      cause,
+    });
+  });
+  return raster;
+}
+
+/** The first that recognises a file gets it. */
+const decoders: readonly Decoder[] = [
+  {
+    name: "raster",
+    endings: [".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".gif", ".avif"],
+    // Last, and for everything that nobody else wants: libvips tells its formats apart by itself.
+    recognizes: () => true,
+    open: async (image) => (await loadRaster()).openRaster(image),
+  },
+];
+
+/** Endings of the names of files that are taken for images. */
+export const imageExtensions: readonly string[] = decoders.flatMap(({ endings }) => endings);
+
+/**
+ * The pictures of a file.
+ *
+ * @param known  the decoders to choose from, those of this package unless told
+ * @throws DataError whose reason ends "scan.png could not be read: "
+ */
+export async function openFrames(image: EncodedImage, known = decoders): Promise<Frames> {
+  const { bytes, file } = image;
+  if (bytes.length === 0) throw new DataError("the file is empty");
+  const decoder = known.find(({ recognizes }) => recognizes(bytes.subarray(0, recognizedBytes), file));
+  if (!decoder) throw new DataError("it is not an image of a known format");
+  return decoder.open(image);
+}

@@ -1,0 +1,79 @@
+/**
+ * From image files to samples at working size: whichever decoder a file is for, this is the way that training, evaluation
+ * and prediction take, so that a network sees one image the same in all three.
+ */
+import { readFile } from "node:fs/promises";
+import { DataError, MedMambaError } from "../../errors.js";
+import { Gate } from "../concurrency.js";
+import type { Sample } from "../dataset.js";
+import { definePreprocessing, type Preprocessing } from "../preprocessing.js";
+import { type Decoder, loadRaster, openFrames, type Pixels } from "./decoder.js";
+
+// libuv's pool runs the decodes; more at once than it has threads would only hold memory and starve file access.
+const decoding = new Gate(Number(process.env.UV_THREADPOOL_SIZE) || 4);
+
+/** What of a file is decoded, and by whom. */
+export interface DecodeOptions {
+  /** Which picture of a file that has several, from 0; the first unless told. */
+  readonly frame?: number | undefined;
+  /** The decoders to choose from; all unless told. */
+  readonly decoders?: readonly Decoder[];
+}
+
+/**
+ * Reads one image for prediction, exactly as a data set reads its images.
+ *
+ * @param source  a path, or the bytes of an image file
+ * @throws DataError naming the file and what is wrong with it
+ */
+export async function loadImage(
+  source: string | Uint8Array,
+  preprocessing: Partial<Preprocessing> = {},
+): Promise<Sample> {
+  return decodeImage(source, definePreprocessing(preprocessing));
+}
+
+/**
+ * As `loadImage`, with preprocessing that is complete.
+ *
+ * @throws DataError naming the file and what is wrong with it; another error if it is not the image's fault
+ */
+export async function decodeImage(
+  source: string | Uint8Array,
+  preprocessing: Preprocessing,
+  { frame = 0, decoders }: DecodeOptions = {},
+): Promise<Sample> {
+  const file = typeof source === "string" ? source : undefined;
+  try {
+    return await decoding.run(async () => {
+      const bytes = typeof source === "string" ? await readFile(source) : source;
+      const frames = await openFrames({ bytes, file }, decoders);
+      if (!(frame >= 0 && frame < frames.count)) {
+        throw new DataError(`there is no frame ${frame}, frames are 0 to ${frames.count - 1}`);
+      }
+      if (frames.sample) return await frames.sample(frame, preprocessing);
+      return await (await loadRaster()).resizePixels(await frames.frame(frame), preprocessing);
+    });
+  } catch (error) {
+    throw unreadable(file, error);
+  }
+}
+
+/** Pixels that are in memory already, as `decodeImage` treats those of a file. */
+export function resizePixels(pixels: Pixels, preprocessing: Preprocessing): Promise<Sample> {
+  return decoding.run(async () => (await loadRaster()).resizePixels(pixels, preprocessing));
+}
+
+/** An image that cannot be read, by its name. What is wrong with the installation instead stays what it is. */
+function unreadable(file: string | undefined, cause: unknown): Error {
+  if (cause instanceof MedMambaError && !(cause instanceof DataError)) return cause;
+  const reason = reasonOf(cause);
+  return new DataError(`${file ?? "The image"} could not be read: ${reason}.`, { file, reason, cause });
+}
+
+/** Why an image cannot be read, as the end of a sentence. */
+function reasonOf(cause: unknown): string {
+  if (!(cause instanceof Error)) return String(cause);
+  if ("code" in cause && cause.code === "ENOENT") return "there is no such file";
+  return cause instanceof DataError ? cause.reason : cause.message;
+}

@@ -1,0 +1,80 @@
+/**
+ * What a data set is opened from. Whatever the form, a source gives its classes, and either files with labels (a listing)
+ * or pixels that are in memory then, divided into splits as far as the source divides them.
+ */
+import type { Stats } from "node:fs";
+import { DataError } from "../../errors.js";
+import type { SplitName } from "../splitting/split-names.js";
+import type { PixelBlocks } from "./arrays.js";
+
+/** One image of a listing. */
+export interface ImageEntry {
+  readonly file: string;
+  /** Which picture of a file that has several; the first unless told. */
+  readonly frame?: number;
+  readonly label: number;
+  /** Whom the image is of, where it is known. */
+  readonly patient?: string | undefined;
+  /** Factor in the loss, above 0; 1 unless told. */
+  readonly weight?: number | undefined;
+}
+
+/** Files with labels, before any of them is opened. */
+export interface Listing {
+  readonly classes: readonly string[];
+  /** By split as far as the source divides; `undivided` otherwise. */
+  readonly splits: Partial<Record<SplitName, ImageEntry[]>>;
+  readonly undivided?: ImageEntry[];
+}
+
+/** Images of one size with their labels, in memory. */
+export interface LabelledPixels {
+  readonly pixels: PixelBlocks;
+  readonly labels: Int32Array;
+}
+
+/** Splits that are in memory. */
+export interface Archive {
+  readonly classes: readonly string[];
+  readonly arrays: Partial<Record<SplitName, LabelledPixels>>;
+}
+
+/** What a source is asked for. */
+export interface SourceOptions {
+  /** The classes to expect, in order; found out from the source unless given. */
+  readonly classes: readonly string[] | undefined;
+  /** The only split that is going to be used, if there is one: then a missing train is no error. */
+  readonly split: SplitName | undefined;
+  readonly onWarning: (message: string) => void;
+  readonly signal: AbortSignal | undefined;
+}
+
+/** A form in which data sets come. */
+export interface Source {
+  /** With its article, as in "expected a .csv file". */
+  readonly name: string;
+  recognizes(path: string, found: Stats): boolean;
+  /** @throws DataError naming the file, and the line where it has one */
+  open(path: string, options: SourceOptions): Promise<Listing | Archive>;
+}
+
+/** A class that is not one of those expected. */
+export function unknownLabel(
+  { file, line, label, classes }: { file: string; line?: number; label: string; classes: readonly string[] },
+  advice = "",
+): DataError {
+  const [place, what] = line === undefined ? [file, ""] : [`${file} line ${line}`, "label "];
+  const reason = `${what}"${label}" is not one of ${classes.join(", ")}`;
+  return new DataError(`${place}: ${reason}.${advice}`, { file, line, label, reason });
+}
+
+export function expectSeveralClasses(path: string, classes: readonly string[]): void {
+  if (classes.length > 1) return;
+  const found = classes.length === 1 ? `only one class, "${classes[0]}"` : "no classes";
+  throw new DataError(`${path} has ${found}; a classifier needs at least two.`);
+}
+
+/** "a, b or c", for sentences about what can be given. */
+export function listed(words: readonly string[], conjunction: "and" | "or"): string {
+  return words.length < 2 ? words.join() : `${words.slice(0, -1).join(", ")} ${conjunction} ${words.at(-1)}`;
+}

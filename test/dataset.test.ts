@@ -103,7 +103,7 @@ describe("patients and weights", () => {
 describe("a data set of the caller's own class", () => {
   it("keeps its methods, getters and private fields when derived", async () => {
     const original = new Archive();
-    const derived = derive(original, { classes: ["benign", "malignant"] });
+    const derived = derive<Dataset>(original, { classes: ["benign", "malignant"] });
     expect(derived).toMatchObject({ length: 3, classes: ["benign", "malignant"], weights: original.weights });
     expect((await derived.sample(1)).data[0]).toBe(20);
     expect(derived.name(2)).toBe("S1/2");

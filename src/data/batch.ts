@@ -18,7 +18,7 @@ export interface Batch {
   readonly shape: readonly [number, number, number, number];
   /** 0..255, or 0..1 as floats if any image of the batch is deeper than 8 bits. */
   readonly images: Uint8Array | Float32Array;
-  /** (b) class numbers. */
+  /** (b) class numbers; of several labels an image (b, classes), 0 or 1 each. */
   readonly labels: Int32Array;
   /** (b) whom each image is of, if the data set says. */
   readonly patients?: readonly (string | undefined)[];

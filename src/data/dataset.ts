@@ -6,6 +6,7 @@
  * lost nowhere.
  */
 import { DataError } from "../errors.js";
+import { labelsPerImage, type TaskName } from "./labels.js";
 import type { Preprocessing } from "./preprocessing.js";
 
 /** One image at its working size, planar: `data` is (channels, height, width). */
@@ -20,14 +21,12 @@ export interface Sample {
   readonly data: Uint8Array | Float32Array;
 }
 
-/** Labelled images that can be had one at a time: implement it to train on whatever you have. */
-export interface Dataset {
+/** Images that can be had one at a time, labelled in some way. */
+interface Images {
   /** Number of images. */
   readonly length: number;
-  /** Names of the classes; a label is an index into them. */
+  /** Names of the classes. */
   readonly classes: readonly string[];
-  /** The class of each image, an index into `classes`. */
-  readonly labels: Int32Array;
   /** Whom each image is of, so that one person's images are kept together; undefined where it is not known. Never printed. */
   readonly patients?: readonly (string | undefined)[];
   /** Factor of each image in the loss, above 0; all count the same unless given. */
@@ -40,10 +39,29 @@ export interface Dataset {
   name(index: number): string;
 }
 
+/** Images of one class each: implement it to train on whatever you have. */
+export interface Dataset extends Images {
+  /** What is asked; "binary" for two classes and "multi-class" for more unless told. "ordinal": classes are in order. */
+  readonly task?: Exclude<TaskName, "multi-label"> | undefined;
+  /** The class of each image, an index into `classes`. */
+  readonly labels: Int32Array;
+}
+
+/** Images with any number of classes each. */
+export interface MultiLabelDataset extends Images {
+  /** Tells it from a `Dataset`. */
+  readonly task: "multi-label";
+  /** (length, classes) row-major: 1 for the classes that an image has, 0 for the others. */
+  readonly labels: Int32Array;
+}
+
+/** Images with labels of either kind. */
+export type LabelledImages = Dataset | MultiLabelDataset;
+
 /** How an array of a data set that tells something of each image is made anew: its kind, and its values an image. */
 interface PerImageArray {
   readonly kind: { from(size: { length: number }, value: (_: unknown, i: number) => never): unknown };
-  width(dataset: Dataset): number;
+  width(dataset: LabelledImages): number;
 }
 
 /**
@@ -51,18 +69,18 @@ interface PerImageArray {
  * is a line here.
  */
 const perImage = {
-  labels: { kind: Int32Array, width: () => 1 },
+  labels: { kind: Int32Array, width: ({ task, classes }) => labelsPerImage(task, classes.length) },
   patients: { kind: Array, width: () => 1 },
   weights: { kind: Float32Array, width: () => 1 },
-} as const satisfies Partial<Record<keyof Dataset, PerImageArray>>;
+} as const satisfies Partial<Record<keyof LabelledImages, PerImageArray>>;
 
 /** The arrays of a data set that have an entry, or a row, for each image. */
-export type PerImage = Pick<Dataset, keyof typeof perImage>;
+export type PerImage = Pick<LabelledImages, keyof typeof perImage>;
 
 const perImageArrays = Object.entries(perImage) as [keyof PerImage, PerImageArray][];
 
 /** What is known of some images beside their pictures, in the order of `indices`; what the data set lacks is left out. */
-export function pickPerImage(dataset: Dataset, indices: ArrayLike<number>): PerImage {
+export function pickPerImage(dataset: LabelledImages, indices: ArrayLike<number>): PerImage {
   const picked: Record<string, unknown> = {};
   for (const [field, { kind, width: widthOf }] of perImageArrays) {
     const values = dataset[field];
@@ -85,7 +103,7 @@ export function isWeight(value: number): boolean {
  *
  * @throws DataError if one has not an entry for each image, or a weight is not above 0 and finite
  */
-export function expectPerImage(operation: string, dataset: Dataset): void {
+export function expectPerImage(operation: string, dataset: LabelledImages): void {
   const { length, weights } = dataset;
   for (const [field, { width }] of perImageArrays) {
     const found = dataset[field]?.length;
@@ -108,12 +126,12 @@ export function expectPerImage(operation: string, dataset: Dataset): void {
  *
  * @throws DataError if what there is of each image does not fit the number of images
  */
-export function derive(dataset: Dataset, changes: Partial<Dataset>): Dataset {
+export function derive<D extends LabelledImages>(dataset: D, changes: Partial<NoInfer<D>>): D {
   const derived = Object.defineProperties({}, descriptorsOf(dataset));
   for (const [field, value] of Object.entries(changes))
     Object.defineProperty(derived, field, { value, enumerable: true, configurable: true, writable: true });
-  expectPerImage("derive", derived as Dataset);
-  return derived as Dataset;
+  expectPerImage("derive", derived as D);
+  return derived as D;
 }
 
 /** Everything that can be read of an object, as if it were its own: spreading it, too, loses nothing. */
@@ -132,14 +150,22 @@ function descriptorsOf(object: object): PropertyDescriptorMap {
 }
 
 /** Number of images of each class, in the order of `classes`. */
-export function countLabels({ classes, labels }: Pick<Dataset, "classes" | "labels">): number[] {
+export function countLabels({
+  classes,
+  labels,
+  task,
+}: Pick<LabelledImages, "classes" | "labels" | "task">): number[] {
   const counts = new Array<number>(classes.length).fill(0);
+  if (task === "multi-label") {
+    for (const [at, label] of labels.entries()) counts[at % classes.length]! += label;
+    return counts;
+  }
   for (const label of labels) counts[label] = (counts[label] ?? 0) + 1;
   return counts;
 }
 
 /** One line for people, such as `240 images of 64 x 64, 1 channel: cyst 80, mass 80, normal 80`. */
-export function describeDataset(dataset: Dataset): string {
+export function describeDataset(dataset: LabelledImages): string {
   const { imageSize, channels } = dataset.preprocessing;
   const counts = countLabels(dataset).map((count, label) => `${dataset.classes[label]} ${count}`);
   const unit = channels === 1 ? "channel" : "channels";
@@ -147,7 +173,7 @@ export function describeDataset(dataset: Dataset): string {
 }
 
 /** Some images of a data set, in the order given. */
-export function subset(dataset: Dataset, indices: readonly number[]): Dataset {
+export function subset<D extends LabelledImages>(dataset: D, indices: readonly number[]): D {
   const original = (index: number): number => {
     const found = indices[index];
     if (found === undefined) throw new DataError(`There is no image ${index} among ${indices.length}.`);
@@ -156,7 +182,7 @@ export function subset(dataset: Dataset, indices: readonly number[]): Dataset {
   return derive(dataset, {
     length: indices.length,
     ...pickPerImage(dataset, indices),
-    name: (index) => dataset.name(original(index)),
-    sample: async (index) => dataset.sample(original(index)),
-  });
+    name: (index: number) => dataset.name(original(index)),
+    sample: async (index: number) => dataset.sample(original(index)),
+  } satisfies Partial<LabelledImages> as unknown as Partial<D>);
 }

@@ -7,10 +7,20 @@
 export { DataError } from "../errors.js";
 export { type Augmentation, augmentations } from "./augmentation.js";
 export type { Batch, BatchImages } from "./batch.js";
-export { countLabels, type Dataset, derive, describeDataset, type Sample, subset } from "./dataset.js";
+export {
+  countLabels,
+  type Dataset,
+  derive,
+  describeDataset,
+  type LabelledImages,
+  type MultiLabelDataset,
+  type Sample,
+  subset,
+} from "./dataset.js";
 export { imageExtensions } from "./decoding/decoder.js";
 export { loadImage } from "./decoding/sample.js";
 export { type DemoOptions, demoClasses, writeDemoDataset } from "./demo/demo.js";
+export type { TaskName } from "./labels.js";
 export { Loader, type LoaderOptions } from "./loader.js";
 export { definePreprocessing, type Preprocessing, type Resize } from "./preprocessing.js";
 export { fromArrays, type ImageArrays } from "./sources/arrays.js";

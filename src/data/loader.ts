@@ -15,7 +15,7 @@ import { RandomStream } from "../tensor/random.js";
 import { type Augmentation, augmentations, checkAugmentation } from "./augmentation.js";
 import { type Batch, drawBatch, expectSample, stackSamples } from "./batch.js";
 import { breathe, readAhead } from "./concurrency.js";
-import { type Dataset, expectPerImage, pickPerImage, type Sample } from "./dataset.js";
+import { expectPerImage, type LabelledImages, pickPerImage, type Sample } from "./dataset.js";
 import { streams } from "./streams.js";
 
 /** How a `Loader` makes batches. */
@@ -46,14 +46,14 @@ export interface LoaderOptions {
 /** Makes batches of a data set, epoch after epoch: `for await (const batch of loader)` runs the next one. */
 export class Loader implements AsyncIterable<Batch> {
   /** Where the images come from. */
-  readonly dataset: Dataset;
+  readonly dataset: LabelledImages;
   /** Batches that this rank has in an epoch. */
   readonly batchCount: number;
   readonly #options: Required<Omit<LoaderOptions, "signal">> & { readonly signal: AbortSignal | undefined };
   #nextEpoch = 0;
 
   /** @throws ArgumentError for an option out of range; DataError if there are no images, or not a label for each */
-  constructor(dataset: Dataset, options: LoaderOptions) {
+  constructor(dataset: LabelledImages, options: LoaderOptions) {
     const { shuffle = false, seed = 0, dropLast = false, prefetch = 2, signal } = options;
     const { batchSize, shard = { rank: 0, worldSize: 1 }, augmentation = augmentations.none } = options;
     expectInteger("batchSize", batchSize, 1);

@@ -1,9 +1,10 @@
 /** Running a model over a data set: probabilities and metrics. */
-import { type Dataset, Loader } from "../data/index.js";
+import { type Dataset, type LabelledImages, Loader, type MultiLabelDataset } from "../data/index.js";
 import { EvaluationError } from "../errors.js";
-import { type ClassificationMetrics, classificationMetrics } from "../metrics/classification.js";
+import type { ClassificationMetrics } from "../metrics/classification.js";
+import type { MultiLabelMetrics } from "../metrics/multi-label.js";
 import type { ImageClassifier, PredictOptions } from "../models/image-classifier.js";
-import { type Task, taskOf } from "../tasks/index.js";
+import { type Task, type TaskScores, taskOf } from "../tasks/index.js";
 import { predictBatches } from "./probabilities.js";
 
 /** How a data set is run through a model. */
@@ -19,13 +20,19 @@ export interface EvaluateOptions extends PredictOptions {
 }
 
 /** What a model makes of a data set. */
-export interface Evaluation {
+export interface Evaluation<Metrics extends TaskScores = ClassificationMetrics> {
   /** All scores. */
-  readonly metrics: ClassificationMetrics;
+  readonly metrics: Metrics;
   /** (samples, classes), in the data set's order. */
   readonly probabilities: Float32Array;
-  /** (samples), the truth, in the data set's order. */
+  /** The truth, as the data set has it. */
   readonly labels: Int32Array;
+}
+
+/** Options of `evaluate` where images may have several labels. */
+export interface EvaluateLabelsOptions extends EvaluateOptions {
+  /** Probability from which each label is called, such as a checkpoint's; default 0.5. */
+  thresholds?: readonly number[] | undefined;
 }
 
 /**
@@ -33,20 +40,38 @@ export interface Evaluation {
  *
  * @throws EvaluationError if the model has another number of classes, or its probabilities are not finite
  */
-export async function evaluate(
+export function evaluate(
   model: ImageClassifier,
   dataset: Dataset,
-  options: EvaluateOptions = {},
-): Promise<Evaluation> {
+  options?: EvaluateOptions,
+): Promise<Evaluation>;
+/** The same where images may have several labels. */
+export function evaluate(
+  model: ImageClassifier,
+  dataset: MultiLabelDataset,
+  options?: EvaluateLabelsOptions,
+): Promise<Evaluation<MultiLabelMetrics>>;
+/** The same, whatever the task: the scores that all tasks have. */
+export function evaluate(
+  model: ImageClassifier,
+  dataset: LabelledImages,
+  options?: EvaluateLabelsOptions,
+): Promise<Evaluation<TaskScores>>;
+export async function evaluate(
+  model: ImageClassifier,
+  dataset: LabelledImages,
+  options: EvaluateLabelsOptions = {},
+): Promise<Evaluation<TaskScores>> {
+  const { classes, labels } = dataset;
   const { numClasses } = model.config;
-  if (dataset.classes.length !== numClasses) {
+  if (classes.length !== numClasses) {
     throw new EvaluationError(
-      `evaluate: the model has ${numClasses} classes, the data set ${dataset.classes.length} (${dataset.classes.join(", ")}).`,
+      `evaluate: the model has ${numClasses} classes, the data set ${classes.length} (${classes.join(", ")}).`,
     );
   }
-  const probabilities = await predictDataset(model, dataset, options);
-  const metrics = classificationMetrics(dataset.labels, probabilities, dataset.classes);
-  return { metrics, probabilities, labels: dataset.labels };
+  const { task = taskOf(dataset), thresholds } = options;
+  const probabilities = await predictDataset(model, dataset, { ...options, task });
+  return { metrics: task.metrics(labels, probabilities, classes, thresholds), probabilities, labels };
 }
 
 /**
@@ -58,7 +83,7 @@ export async function evaluate(
  */
 export async function predictDataset(
   model: ImageClassifier,
-  dataset: Dataset,
+  dataset: LabelledImages,
   { batchSize = 32, signal, onProgress, graphs, task = taskOf(dataset) }: EvaluateOptions = {},
 ): Promise<Float32Array> {
   const { numClasses } = model.config;

@@ -27,14 +27,18 @@ export interface Classifier {
   readonly task?: TaskName | undefined;
   /** Two classes: probability of the second from which it is called; otherwise the more probable class is. */
   readonly threshold?: number | undefined;
+  /** The same of each label, where there may be several; default 0.5. */
+  readonly thresholds?: readonly number[] | undefined;
 }
 
 /** What a model makes of one image. */
 export interface Prediction {
-  /** Name of the class that the image is called. */
+  /** Name of the class that the image is called; where there may be several, all with commas between, "" for none. */
   readonly label: string;
-  /** Of `label`. */
+  /** Of `label`; NaN where there may be several: `probabilities` has that of each. */
   readonly probability: number;
+  /** Names of the classes that the image is called: one, or where there may be several, any number. */
+  readonly labels: readonly string[];
   /** Of every class. */
   readonly probabilities: Readonly<Record<string, number>>;
 }
@@ -111,7 +115,7 @@ export async function* predictStream<S extends ImageSource>(
     for await (const { batch, probabilities } of predicted) {
       const rows = batch.readable.map((asked, i) => ({
         ...asked,
-        ...predictionOf(classifier, probabilities, i),
+        ...predictionOf(classifier, task, probabilities, i),
       }));
       for (const result of [...rows, ...batch.unreadable].sort((a, b) => a.index - b.index)) {
         signal?.throwIfAborted();
@@ -253,16 +257,18 @@ function nameOfImage({ source, index }: StreamedImage): string {
 
 /** What the probabilities of one image of a batch, (b, classes), come to. */
 function predictionOf(
-  { classes, threshold }: Classifier,
+  { classes, threshold, thresholds = threshold === undefined ? undefined : [threshold] }: Classifier,
+  task: Task,
   probabilities: Float32Array,
   image: number,
 ): Prediction {
-  const own = Array.from(probabilities.subarray(image * classes.length, (image + 1) * classes.length));
-  const byThreshold = threshold !== undefined && classes.length === 2;
-  const chosen = byThreshold ? Number((own[1] ?? 0) >= threshold) : own.indexOf(Math.max(...own));
+  const own = probabilities.subarray(image * classes.length, (image + 1) * classes.length);
+  const called = task.decide(own, thresholds);
+  const labels = called.map((label) => classes[label] as string);
   return {
-    label: classes[chosen] as string,
-    probability: own[chosen] as number,
+    label: labels.join(", "),
+    probability: task.name === "multi-label" ? Number.NaN : (own[called[0] ?? 0] as number),
+    labels,
     probabilities: Object.fromEntries(classes.map((name, label) => [name, own[label] as number])),
   };
 }

@@ -1,4 +1,4 @@
-/** What tasks have in common whose images are each of one class: a class number an image, softmax, the most probable class. */
+/** What tasks have in common whose images are each of one class: cross-entropy of softmax, and the most probable class. */
 import { classificationMetrics } from "../metrics/classification.js";
 import { crossEntropy } from "../ops/loss.js";
 import { sum } from "../ops/reduction.js";
@@ -11,20 +11,6 @@ type ClassTask = Omit<Task, "name" | "metrics" | "chooseThresholds">;
 
 /** A class number an image. */
 export const classLabels: ClassTask & { metrics: typeof classificationMetrics } = {
-  labelsPerImage: () => 1,
-
-  problemOf(labels, classes) {
-    for (let i = 0; i < labels.length; ++i) {
-      const value = labels[i] ?? Number.NaN;
-      const place = `holds ${value} for image ${i}`;
-      if (!Number.isInteger(value)) return `${place}; labels must be integers`;
-      if (value < 0) return `${place}; labels must not be negative`;
-      if (value >= classes)
-        return `${place}; there are ${classes} classes, so labels run from 0 to ${classes - 1}`;
-    }
-    return undefined;
-  },
-
   targets(truth, classes, options, device) {
     const images = truth.labels.length;
     if (!truth.weights) return tensor(truth.labels, [images], { dtype: "int64", device });
@@ -41,6 +27,13 @@ export const classLabels: ClassTask & { metrics: typeof classificationMetrics } 
 
   mass({ labels, weights }, _, { classWeights }) {
     return labels.reduce((total, label, i) => total + (weights?.[i] ?? 1) * (classWeights?.[label] ?? 1), 0);
+  },
+
+  /** Inverse to frequency, with mean 1 over the training images; "auto": only where the largest class is 1.5 times the smallest. */
+  classWeights(how, counts, images) {
+    const unequal = Math.max(...counts) > 1.5 * Math.min(...counts);
+    if (how === "auto" && !unequal) return undefined;
+    return Float32Array.from(counts, (count) => images / (counts.length * Math.max(1, count)));
   },
 
   activation: softmax,

@@ -15,14 +15,6 @@ import type { Task } from "./task.js";
 export const multiLabel: Task<MultiLabelMetrics> = {
   name: "multi-label",
 
-  labelsPerImage: (classes) => classes,
-
-  problemOf(labels, classes) {
-    const wrong = Array.from(labels).findIndex((value) => value !== 0 && value !== 1);
-    if (wrong < 0) return undefined;
-    return `holds ${labels[wrong]} for image ${Math.floor(wrong / classes)}; each of the ${classes} labels is 0 or 1`;
-  },
-
   targets({ labels, weights }, classes, { labelSmoothing, classWeights }, device) {
     const images = labels.length / classes;
     const smoothed = Float32Array.from(labels, (label) => label * (1 - labelSmoothing) + labelSmoothing / 2);
@@ -48,6 +40,14 @@ export const multiLabel: Task<MultiLabelMetrics> = {
 
   mass({ labels, weights }, classes) {
     return classes * (weights?.reduce((total, weight) => total + weight, 0) ?? labels.length / classes);
+  },
+
+  /** "balanced": what makes an image with a label count as much as those without together; "auto": none. */
+  classWeights(how, counts, images) {
+    if (how === "auto") return undefined;
+    return Float32Array.from(counts, (count) =>
+      count === 0 || count === images ? 1 : (images - count) / count,
+    );
   },
 
   activation: sigmoid,

@@ -1,17 +1,17 @@
 /**
- * What a task is: how labels lie in memory, what is compared with the network's logits, what probabilities are, how they are
+ * What a task is: what is compared with the network's logits, what probabilities are, how they are
  * scored and when an image is called something. Data sets, training, inference and checkpoints go through such an object
  * and know no more.
  */
+import type { TaskName } from "../data/labels.js";
 import type { Device } from "../tensor/device.js";
 import type { Tensor } from "../tensor/tensor.js";
 
-/** Names of the tasks; checkpoints and data sets carry them. */
-export type TaskName = "multi-class" | "binary" | "multi-label" | "ordinal";
+export type { TaskName } from "../data/labels.js";
 
 /** The truth about some images. */
 export interface Truth {
-  /** `labelsPerImage` integers an image, row after row. */
+  /** A class number an image, or a 0 or 1 for each class of each. */
   readonly labels: Int32Array;
   /** Factor of each image in the loss; each 1 unless given. */
   readonly weights?: Float32Array | undefined;
@@ -51,14 +51,6 @@ export interface TaskScores {
 export interface Task<Metrics extends TaskScores = TaskScores> {
   /** What checkpoints and data sets call it. */
   readonly name: TaskName;
-  /** Integers that `labels` holds for each image, of so many classes. */
-  labelsPerImage(classes: number): number;
-  /**
-   * Why labels cannot be, as the end of a sentence that begins with what they are called; undefined if they can.
-   *
-   * @param labels  `labelsPerImage` an image
-   */
-  problemOf(labels: ArrayLike<number>, classes: number): string | undefined;
   /**
    * What `loss` compares logits with: a tensor whose first axis is the images.
    *
@@ -80,7 +72,7 @@ export interface Task<Metrics extends TaskScores = TaskScores> {
   /**
    * All scores.
    *
-   * @param labels         `labelsPerImage` an image
+   * @param labels         as of `Truth`
    * @param probabilities  (images, classes)
    * @param thresholds     of `chooseThresholds`; the task's own default unless given
    * @throws EvaluationError if the samples are malformed
@@ -91,6 +83,13 @@ export interface Task<Metrics extends TaskScores = TaskScores> {
     classes: readonly string[],
     thresholds?: readonly number[],
   ): Metrics;
+  /**
+   * Factors of the classes in the loss where the setting is in words; undefined where all are 1.
+   *
+   * @param counts  training images that have each class
+   * @param images  training images in all
+   */
+  classWeights(how: "auto" | "balanced", counts: readonly number[], images: number): Float32Array | undefined;
   /** Thresholds of the decision, found on validation images; undefined for a task without, or where they say nothing. */
   chooseThresholds(
     labels: Int32Array,

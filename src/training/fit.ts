@@ -11,7 +11,7 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { CheckpointDescription } from "../checkpoints/checkpoint.js";
-import { type Dataset, Loader } from "../data/index.js";
+import { type LabelledImages, Loader } from "../data/index.js";
 import { ArgumentError, EvaluationError, TrainingError } from "../errors.js";
 import { withBatchAdvice } from "../inference/batch-memory.js";
 import { evaluate } from "../inference/evaluate.js";
@@ -39,9 +39,9 @@ import { TrainingStep } from "./step.js";
 /** What to train on, and every setting that differs from its default. */
 export interface FitOptions extends Partial<TrainingSettings>, Partial<ExecutionSettings> {
   /** Images to learn from. */
-  train: Dataset;
+  train: LabelledImages;
   /** Images that decide which epoch is best, and when to stop early; none unless given. */
-  validation?: Dataset | undefined;
+  validation?: LabelledImages | undefined;
   /** What is learned; default: what the data set says, or the number of its classes. */
   task?: Task | undefined;
   /** Where `best.safetensors`, `last.safetensors` and `metrics.jsonl` go; nothing is written without it. */
@@ -130,12 +130,13 @@ class Run {
         `fit: the model has ${model.config.numClasses} classes, the data set ${train.classes.length}.`,
       );
     }
-    const classWeights = resolveClassWeights(settings.classWeights, train);
+    const task = options.task ?? taskOf(train);
+    const classWeights = resolveClassWeights(settings.classWeights, train, task);
     this.#model = model;
     this.#options = options;
     this.#settings = settings;
     this.#execution = complete("fit", executionRows, pick(executionRows, options));
-    this.#task = options.task ?? taskOf(train);
+    this.#task = task;
     setRecompute(model, this.#execution.recompute || (checkpointing ?? false));
     const dropLast = train.length >= batchSize;
     this.#loader = new Loader(train, { batchSize, shuffle: true, seed, augmentation, dropLast });
@@ -161,7 +162,7 @@ class Run {
     this.#step = new TrainingStep({
       model,
       dataset: train,
-      task: this.#task,
+      task,
       settings,
       classWeights,
       graphs,
@@ -277,7 +278,7 @@ class Run {
   }
 
   async #validate(
-    validation: Dataset,
+    validation: LabelledImages,
   ): Promise<{ scores: TaskScores; thresholds: readonly number[] | undefined }> {
     const { metrics, probabilities, labels } = await evaluate(this.#model, validation, {
       batchSize: this.#imagesAtOnce,

@@ -4,7 +4,7 @@
  */
 import { crc32 } from "node:zlib";
 import { type CheckpointDescription, loadWeights, saveCheckpoint } from "../checkpoints/checkpoint.js";
-import { type Dataset, definePreprocessing, type Preprocessing } from "../data/index.js";
+import { definePreprocessing, type LabelledImages, type Preprocessing } from "../data/index.js";
 import { ArgumentError, TrainingError } from "../errors.js";
 import type { ImageClassifier } from "../models/image-classifier.js";
 import { tidy } from "../tensor/scope.js";
@@ -23,6 +23,8 @@ export interface DataIdentity {
   /** CRC-32 of the labels in their order. */
   labelsChecksum: number;
   preprocessing: Preprocessing;
+  /** CRC-32 of the images' weights, if they have some. */
+  weightsChecksum?: number;
 }
 
 /** Where a run stands; plain JSON. */
@@ -52,9 +54,14 @@ export interface RunParts {
   readonly progress: Progress;
 }
 
-export function identityOf({ length, classes, labels, preprocessing }: Dataset): DataIdentity {
-  const bytes = new Uint8Array(labels.buffer, labels.byteOffset, labels.byteLength);
-  return { images: length, classes, labelsChecksum: crc32(bytes), preprocessing };
+export function identityOf(dataset: LabelledImages): DataIdentity {
+  const { length, classes, labels, weights, preprocessing } = dataset;
+  const identity = { images: length, classes, labelsChecksum: checksum(labels), preprocessing };
+  return weights ? { ...identity, weightsChecksum: checksum(weights) } : identity;
+}
+
+function checksum({ buffer, byteOffset, byteLength }: ArrayBufferView): number {
+  return crc32(new Uint8Array(buffer, byteOffset, byteLength));
 }
 
 /** Whether all weights and running statistics are finite numbers: the device adds up their squares. */
@@ -139,7 +146,8 @@ function completed<T>(path: string, complete: () => T): T {
 
 /** "lr 0.002, now 0.001" for each field that differs. */
 function differences<T extends object>(saved: T, now: T): string[] {
-  return (Object.keys(now) as (keyof T & string)[]).flatMap((name) => {
+  const names = new Set([...Object.keys(now), ...Object.keys(saved)]);
+  return ([...names] as (keyof T & string)[]).flatMap((name) => {
     const [before, after] = [JSON.stringify(saved[name]), JSON.stringify(now[name])];
     return before === after ? [] : [`${name} ${before}, now ${after}`];
   });

@@ -3,7 +3,7 @@
  * no bit of it. A row of these tables is all that a new option needs beside its use.
  */
 import { type Augmentation, augmentations, checkAugmentation } from "../data/augmentation.js";
-import { countLabels, type Dataset } from "../data/dataset.js";
+import { countLabels, type LabelledImages } from "../data/dataset.js";
 import { ArgumentError } from "../errors.js";
 import {
   count,
@@ -20,6 +20,7 @@ import {
   toggle,
 } from "../settings/kind.js";
 import { complete, setting, type ValuesOf } from "../settings/table.js";
+import { type Task, taskOf } from "../tasks/index.js";
 import { precisions } from "../tensor/device.js";
 import { type Plateau, type Schedule, stepDecay, warmupCosine } from "./schedule.js";
 
@@ -131,7 +132,8 @@ export const trainingRows = {
   }),
   /**
    * Factor of each class in the loss. "balanced": inverse to its frequency; "none"; default "auto": balanced where the
-   * largest class has more than 1.5 times the images of the smallest.
+   * largest class has more than 1.5 times the images of the smallest. Of several labels an image, the factor of having one:
+   * "balanced" is images without it by images with it, "auto" is none.
    */
   classWeights: setting({
     kind: classWeights,
@@ -269,26 +271,25 @@ export function trainingSettings(given: Partial<TrainingSettings> = {}): Trainin
 }
 
 /**
- * Factors of the classes in the loss, with mean 1 over the training images; undefined where all are 1.
+ * Factors of the classes in the loss; undefined where all are 1.
  *
+ * @param task  what the words mean to; default: the data set's
  * @throws ArgumentError if there is not one positive factor for each class
  */
 export function resolveClassWeights(
-  setting: TrainingSettings["classWeights"],
-  train: Dataset,
+  setting: ClassWeights,
+  train: LabelledImages,
+  task: Task = taskOf(train),
 ): Float32Array | undefined {
   const counts = countLabels(train);
-  if (typeof setting !== "string") {
-    if (setting.length !== counts.length || !setting.every((weight) => weight > 0)) {
-      throw new ArgumentError(
-        `training: classWeights [${setting.join(", ")}] are not ${counts.length} positive factors, one for each class.`,
-      );
-    }
-    return Float32Array.from(setting);
+  if (typeof setting === "string")
+    return setting === "none" ? undefined : task.classWeights(setting, counts, train.length);
+  if (setting.length !== counts.length || !setting.every((weight) => weight > 0)) {
+    throw new ArgumentError(
+      `training: classWeights [${setting.join(", ")}] are not ${counts.length} positive factors, one for each class.`,
+    );
   }
-  const unequal = Math.max(...counts) > 1.5 * Math.min(...counts);
-  if (setting === "none" || (setting === "auto" && !unequal)) return undefined;
-  return Float32Array.from(counts, (count) => train.length / (counts.length * Math.max(1, count)));
+  return Float32Array.from(setting);
 }
 
 /** The learning rate of each step that the settings ask for; `plateau` decides it where they ask for one. */

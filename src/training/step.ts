@@ -2,7 +2,7 @@
  * One step: forward, loss, backward, clipping, the optimiser, the average of weights. Where a step is a graph, all of it is;
  * where the batch is divided (`accumulate`), each part goes forward and backward by itself and the gradients add up.
  */
-import type { Batch, Dataset } from "../data/index.js";
+import type { Batch, LabelledImages } from "../data/index.js";
 import type { ImageClassifier } from "../models/image-classifier.js";
 import { toInput } from "../models/input.js";
 import { slice } from "../ops/shape.js";
@@ -20,7 +20,7 @@ import type { TrainingSettings } from "./settings.js";
 /** What a step is made of. */
 export interface StepOptions {
   readonly model: ImageClassifier;
-  readonly dataset: Dataset;
+  readonly dataset: LabelledImages;
   readonly task: Task;
   readonly settings: TrainingSettings;
   /** Factor of each class in the loss; each 1 unless given. */
@@ -83,7 +83,7 @@ export class TrainingStep {
     const { numClasses } = model.config;
     const targets = (truth: Truth) => task.targets(truth, numClasses, this.#loss, model.device);
     if (settings.accumulate === 1) return [targets(batch)];
-    const parts = divided(batch, task.labelsPerImage(numClasses), settings.accumulate);
+    const parts = divided(batch, batch.shape[0], settings.accumulate);
     const masses = parts.map((part) => task.mass(part, numClasses, this.#loss));
     const total = masses.reduce((sum, mass) => sum + mass, 0);
     const shares = Float32Array.from(masses, (mass) => mass / total);
@@ -134,9 +134,9 @@ export class TrainingStep {
 }
 
 /** A batch's truth in as many parts, as equal as can be; fewer where there are fewer images. */
-function divided({ labels, weights }: Truth, labelsPerImage: number, parts: number): Truth[] {
-  const images = labels.length / labelsPerImage;
+function divided({ labels, weights }: Truth, images: number, parts: number): Truth[] {
   const count = Math.min(parts, images);
+  const labelsPerImage = labels.length / images;
   const edge = (part: number) => Math.floor((part * images) / count);
   return Array.from({ length: count }, (_, part) => ({
     labels: labels.subarray(edge(part) * labelsPerImage, edge(part + 1) * labelsPerImage),

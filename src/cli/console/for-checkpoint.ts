@@ -23,9 +23,14 @@ export async function openCheckpoint(path: string, device: Device): Promise<Chec
 export async function openSplit(
   data: string,
   split: SplitName,
-  { path, classes, preprocessing, provenance }: Checkpoint,
+  { path, task, classes, preprocessing, provenance }: Checkpoint,
   { terminal, signal }: { terminal: Terminal; signal: AbortSignal },
 ): Promise<Dataset> {
+  if (task === "multi-label") {
+    throw new CommandError(
+      `${path} was trained on several labels an image, and ${data} has one class an image: use the program's \`evaluate\` with such labels.`,
+    );
+  }
   // An archive has numbers for classes: it is opened by itself, and how many it has is compared.
   const archive = extname(data).toLowerCase() === ".npz";
   const opened = await openDataset(data, {
@@ -48,5 +53,5 @@ export async function openSplit(
       `${data} has ${opened.classes.length} classes, but ${path} was trained on ${classes.length} (${classes.join(", ")}).`,
     );
   }
-  return derive(opened[split], { classes });
+  return derive(opened[split], { classes, ...(task && { task }) });
 }

@@ -17,7 +17,11 @@ export function predictionLines(predictions: readonly StreamedPrediction<string>
   const rows = predictions.map((prediction): string[] => {
     const file = shortPath(prediction.source);
     if (prediction.error) return [file];
-    const { label, probability, probabilities } = prediction;
+    const { label, labels, probability, probabilities } = prediction;
+    if (Number.isNaN(probability)) {
+      const called = labels.map((name) => `${name} ${percent(probabilities[name] as number)}`);
+      return [file, called.join(", ") || "nothing called"];
+    }
     const [second] = Object.entries(probabilities)
       .filter(([name]) => name !== label)
       .sort(([, a], [, b]) => b - a);

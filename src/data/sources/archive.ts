@@ -9,8 +9,9 @@ import { crc32 } from "node:zlib";
 import yauzl, { type Entry, type ZipFile } from "yauzl";
 import { DataError } from "../../errors.js";
 import { breathe } from "../concurrency.js";
+import { classNumbers } from "../labels.js";
 import { type SplitName, splitNames } from "../splitting/split-names.js";
-import { classNumbers, type PixelBlocks } from "./arrays.js";
+import type { PixelBlocks } from "./arrays.js";
 import { type NpyHeader, npyElementSize, parseNpyHeader, readNpyNumbers } from "./npy.js";
 import { type Archive, expectSeveralClasses, type LabelledPixels, type SourceOptions } from "./source.js";
 

@@ -1,8 +1,15 @@
 /** Data sets whose images are in memory: MedMNIST archives, and arrays of the caller's own. */
 import { DataError } from "../../errors.js";
-import { type Dataset, expectPerImage, type Sample } from "../dataset.js";
+import {
+  type Dataset,
+  expectPerImage,
+  type LabelledImages,
+  type MultiLabelDataset,
+  type Sample,
+} from "../dataset.js";
 import { planarSample } from "../decoding/planar-sample.js";
 import { resizePixels } from "../decoding/sample.js";
+import { classNumbers, type TaskName, zerosAndOnes } from "../labels.js";
 import { definePreprocessing, type Preprocessing } from "../preprocessing.js";
 
 /** Images of one size, interleaved (n, height, width, channels), the first `imagesPerBlock` in the first block. */
@@ -21,13 +28,15 @@ export interface ImageArrays {
   readonly images: Uint8Array | Float32Array;
   /** Of `images`: three axes if they are grey, four otherwise. */
   readonly shape: readonly number[];
-  /** One class number an image. */
+  /** One class number an image; for the task "multi-label" a 0 or 1 for each class, image after image. */
   readonly labels: ArrayLike<number>;
+  /** What is asked; "binary" for two classes and "multi-class" for more unless told. */
+  readonly task?: TaskName | undefined;
   /** Whom each image is of, if images of one person are to be kept together. */
   readonly patients?: readonly (string | undefined)[];
   /** Factor of each image in the loss, above 0; 1 unless given. */
   readonly weights?: ArrayLike<number>;
-  /** "0", "1", ... up to the largest label unless given. */
+  /** "0", "1", ... up to the largest label, or as many as labels an image, unless given. */
   readonly classes?: readonly string[];
   /** The images' own size and channels unless given. Floats that must be resized go through 16 bits. */
   readonly preprocessing?: Partial<Preprocessing>;
@@ -38,8 +47,12 @@ export interface ImageArrays {
  *
  * @throws DataError if shape, images, labels, patients and weights do not fit together, or a weight is not above 0
  */
-export function fromArrays(arrays: ImageArrays): Dataset {
-  const { images, shape, labels, classes, patients, weights, preprocessing } = arrays;
+export function fromArrays(arrays: ImageArrays & { readonly task: "multi-label" }): MultiLabelDataset;
+export function fromArrays(
+  arrays: ImageArrays & { readonly task?: Exclude<TaskName, "multi-label"> | undefined },
+): Dataset;
+export function fromArrays(arrays: ImageArrays): LabelledImages {
+  const { images, shape, patients, weights, preprocessing, task } = arrays;
   const [count = 0, height = 0, width = 0, channels = 1] = shape;
   if (shape.length < 3 || shape.length > 4 || (channels !== 1 && channels !== 3)) {
     throw new DataError(
@@ -51,24 +64,16 @@ export function fromArrays(arrays: ImageArrays): Dataset {
       `fromArrays: ${images.length} values do not make images of shape (${shape.join(", ")}).`,
     );
   }
-  if (labels.length !== count) {
-    throw new DataError(`fromArrays: there are ${count} images but ${labels.length} labels.`);
-  }
-  const checked = classNumbers(
-    labels,
-    classes?.length,
-    (message) => new DataError(`fromArrays: labels ${message}.`),
-  );
-  const known =
-    classes ?? Array.from({ length: checked.reduce((a, b) => Math.max(a, b), 0) + 1 }, (_, i) => String(i));
+  const { labels, classes } = labelsOf(arrays, count);
   const size = height === width ? { imageSize: height } : {};
   const complete = definePreprocessing({ ...size, channels, ...preprocessing });
   const area = height * width * channels;
   const dataset = arrayDataset(
     { count, height, width, channels, pixelsOf: (i) => images.subarray(i * area, (i + 1) * area) },
     {
-      labels: checked,
-      classes: known,
+      labels,
+      classes,
+      ...(task && { task }),
       preprocessing: complete,
       name: (i) => `images[${i}]`,
       ...(patients && { patients }),
@@ -79,14 +84,37 @@ export function fromArrays(arrays: ImageArrays): Dataset {
   return dataset;
 }
 
+/** Labels and the names of their classes, checked. */
+function labelsOf(
+  { labels: given, classes, task }: ImageArrays,
+  count: number,
+): { labels: Int32Array; classes: readonly string[] } {
+  const problem = (message: string) => new DataError(`fromArrays: labels ${message}.`);
+  const numbered = (length: number) => Array.from({ length }, (_, i) => String(i));
+  const perImage = task === "multi-label" ? (classes?.length ?? given.length / count) : 1;
+  if (given.length !== count * perImage || !Number.isInteger(perImage) || perImage < 1) {
+    const each = task === "multi-label" ? ` for each of ${classes?.length ?? "their"} classes` : "";
+    throw new DataError(`fromArrays: there are ${count} images but ${given.length} labels${each}.`);
+  }
+  if (task === "multi-label") {
+    return { labels: zerosAndOnes(given, perImage, problem), classes: classes ?? numbered(perImage) };
+  }
+  const labels = classNumbers(given, classes?.length, problem);
+  const largest = labels.reduce((a, b) => Math.max(a, b), 0);
+  return { labels, classes: classes ?? numbered(largest + 1) };
+}
+
 /** One split of an archive as a data set. */
-export function archiveDataset({ blocks, imagesPerBlock, ...size }: PixelBlocks, about: About): Dataset {
+export function archiveDataset(
+  { blocks, imagesPerBlock, ...size }: PixelBlocks,
+  about: Omit<About, "task">,
+): Dataset {
   const area = size.height * size.width * size.channels;
   const pixelsOf = (index: number): Uint8Array => {
     const start = (index % imagesPerBlock) * area;
     return (blocks[Math.floor(index / imagesPerBlock)] ?? new Uint8Array(0)).subarray(start, start + area);
   };
-  return arrayDataset({ ...size, pixelsOf }, about);
+  return arrayDataset({ ...size, pixelsOf }, about) as Dataset;
 }
 
 /** Whether samples are copies of the array as it is, so that keeping them would only spend memory. */
@@ -100,13 +128,13 @@ export function needsNoDecoding(
 }
 
 /** All of a data set but its pixels. */
-type About = Omit<Dataset, "length" | "sample">;
+type About = Omit<Dataset, "length" | "sample" | "task"> & { readonly task?: TaskName };
 
 interface ArrayPixels extends Pick<PixelBlocks, "count" | "height" | "width" | "channels"> {
   pixelsOf(index: number): Uint8Array | Float32Array;
 }
 
-function arrayDataset({ pixelsOf, count, ...size }: ArrayPixels, about: About): Dataset {
+function arrayDataset({ pixelsOf, count, ...size }: ArrayPixels, about: About): LabelledImages {
   const { preprocessing } = about;
   const asItIs = needsNoDecoding(size, preprocessing);
   return {
@@ -122,29 +150,9 @@ function arrayDataset({ pixelsOf, count, ...size }: ArrayPixels, about: About): 
       const photometric = size.channels === 1 ? "grey" : "rgb";
       return resizePixels({ ...size, bitDepth, photometric, data }, preprocessing);
     },
-  };
+  } as LabelledImages;
 }
 
 function sixteenBits(values: Float32Array): Uint16Array {
   return Uint16Array.from(values, (value) => Math.round(Math.min(Math.max(value, 0), 1) * 65535));
-}
-
-/** Labels as class numbers. `problem` makes the error of a sentence that goes on from the array's name. */
-export function classNumbers(
-  values: ArrayLike<number>,
-  classCount: number | undefined,
-  problem: (message: string) => DataError,
-): Int32Array {
-  const labels = new Int32Array(values.length);
-  for (let i = 0; i < values.length; ++i) {
-    const value = values[i] ?? NaN;
-    const place = `holds ${value} for image ${i}`;
-    if (!Number.isInteger(value)) throw problem(`${place}; labels must be integers`);
-    if (value < 0) throw problem(`${place}; labels must not be negative`);
-    if (classCount !== undefined && value >= classCount) {
-      throw problem(`${place}; there are ${classCount} classes, so labels run from 0 to ${classCount - 1}`);
-    }
-    labels[i] = value;
-  }
-  return labels;
 }

@@ -17,7 +17,7 @@ import {
   zeros,
 } from "../src/index.js";
 import { backendLibrary } from "../src/native/load.js";
-import { gpus } from "../src/tensor/device.js";
+import { gpus } from "../src/tensor/devices.js";
 import { hasEmulatedCuda } from "./support/backends.js";
 import { expectClose, expectSameBits } from "./support/closeness.js";
 import { labels, outcome, programs } from "./support/programs.js";

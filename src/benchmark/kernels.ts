@@ -3,8 +3,9 @@
  * are those of its tensors, each read or written once.
  */
 import { constants } from "../native/constants.js";
+import type { Argument } from "../tensor/arguments.js";
 import { randn } from "../tensor/creation.js";
-import type { Argument, Device } from "../tensor/device.js";
+import type { Device } from "../tensor/device.js";
 import { sizeOf, Tensor } from "../tensor/tensor.js";
 import type { Benchmark } from "./suite.js";
 import { type Stage, scanInstructions } from "./work.js";

@@ -7,7 +7,8 @@
 
 import { ArgumentError, DisposedError, DTypeError, ShapeError } from "../errors.js";
 import type { NativeBuffer } from "../native/addon.js";
-import { apart, type Device, type DeviceLike, resolveDevice } from "./device.js";
+import { apart, type Device } from "./device.js";
+import { type DeviceLike, resolveDevice } from "./devices.js";
 import { codeOf, type DType, dtypes, type HostArray, type HostArrays, hostArray } from "./dtype.js";
 import { enterScope } from "./scope.js";
 import type { Node } from "./tape.js";

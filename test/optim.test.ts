@@ -1,6 +1,7 @@
 /** Optimisers, clipping and averaging on every backend, against PyTorch's formulas in double. */
 import { describe, expect, it } from "vitest";
-import { nn, optim, sum, type Tensor } from "../src/index.js";
+import { nn, optim, sum, type Tensor, tensor } from "../src/index.js";
+import { norm } from "../src/ops/updates.js";
 import { backends } from "./support/backends.js";
 import { expectClose } from "./support/closeness.js";
 import { toTensor, uniform, type Values } from "./support/values.js";
@@ -145,6 +146,36 @@ describe.each(backends())("optimisers on %s", (_, device) => {
       await expectClose(parameter, initial[i]!.data, { absolute: 0 }, `parameter ${i}`);
   });
 
+  it("has all gradients in one buffer: each parameter's is a slice of it, in order, at a multiple of 16", async () => {
+    const parameters = leaves();
+    const [a, b, ...others] = parameters as [Tensor, Tensor, ...Tensor[]];
+    const optimizer = new optim.AdamW([{ parameters: [a, b] }, { parameters: others }]);
+    const { gradients: flat } = optimizer;
+    const offsets = [0, 16, 64, 80, 160]; // of 3, 35, 1, 66 and 300 elements
+    expect(flat.shape).toEqual([160 + 304]);
+    await expectClose(flat, new Float32Array(flat.size), { absolute: 0 }, "before the first backward");
+    giveGradients(parameters, gradients[0]!);
+    const together = new Float32Array(flat.size);
+    for (const [i, { data }] of gradients[0]!.entries()) together.set(data, offsets[i]);
+    await expectClose(flat, together, { absolute: 0 }, "after backward: zeros between the slices");
+
+    flat.upload(Float32Array.from({ length: flat.size }, (_, element) => element));
+    for (const [i, { grad, size }] of parameters.entries()) {
+      const slice = Float32Array.from({ length: size }, (_, element) => offsets[i]! + element);
+      await expectClose(grad!, slice, { absolute: 0 }, `parameter ${i} sees what is written to the buffer`);
+    }
+
+    optimizer.zeroGrad();
+    expect(parameters.every(({ grad }) => grad === null)).toBe(true);
+    expect((await flat.data()).slice(16, 16 + 35)).toEqual(
+      Float32Array.from({ length: 35 }, (_, i) => 16 + i),
+    );
+    giveGradients([a], gradients[1]!);
+    expect((await flat.data()).slice(0, 3)).toEqual(Float32Array.from(gradients[1]![0]!.data));
+    optimizer.dispose();
+    expect(flat.disposed).toBe(true);
+  });
+
   it("continues from a saved state with the same bits", async () => {
     const whole = await train((given) => new optim.AdamW(given));
     const parameters = leaves();
@@ -169,6 +200,16 @@ describe.each(backends())("optimisers on %s", (_, device) => {
     }
     for (const [i, parameter] of parameters.entries())
       await expectClose(parameter, await whole[i]!.data(), { absolute: 0 }, `parameter ${i}`);
+  });
+
+  it("joins the norms of any tensors: finite only if they all are", async () => {
+    const tensors = gradients[0]!.map((values) => toTensor(values, device));
+    await expectClose(norm(device, tensors), [jointNorm(gradients[0]!)], { relative: 1e-6 });
+    await expectClose(norm(device, []), [0], { absolute: 0 });
+    for (const wrong of [Number.NaN, Number.POSITIVE_INFINITY]) {
+      const spoilt = tensor([1, wrong, 2], [3], { device });
+      expect(await norm(device, [...tensors, spoilt]).item()).not.toSatisfy(Number.isFinite);
+    }
   });
 
   it("averages weights, and lends the averages to the model", async () => {

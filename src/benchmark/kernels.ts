@@ -3,11 +3,12 @@
  * are those of its tensors, each read or written once.
  */
 import { constants } from "../native/constants.js";
+import { runKernel, savedBySs2d } from "../ops/kernel.js";
 import type { Argument } from "../tensor/arguments.js";
 import { randn } from "../tensor/creation.js";
 import type { Device } from "../tensor/device.js";
 import { sizeOf, Tensor } from "../tensor/tensor.js";
-import type { Benchmark } from "./suite.js";
+import type { Benchmark } from "./benchmark.js";
 import { type Stage, scanInstructions } from "./work.js";
 
 /** Random normal numbers, or such of another deviation and mean where a kernel's speed or range depends on it. */
@@ -67,7 +68,7 @@ function asBenchmark(kernel: Kernel, batch: number): Benchmark {
         tensors[field] = Tensor.empty(extents, { device });
       const parameters: Record<string, Argument> = { ...fields, ...tensors };
       return {
-        run: () => device.call(operation, parameters),
+        run: () => runKernel(device, operation, parameters),
         close: () => {
           for (const tensor of Object.values(tensors)) tensor.dispose();
         },
@@ -83,7 +84,7 @@ function shapeOf(input: Input): readonly number[] {
 function filled(input: Input, device: Device): Tensor {
   const y = randn(shapeOf(input), { device });
   if ("shape" in input)
-    device.call("affine", { count: y.size, scale: input.deviation, shift: input.mean, x: y, y });
+    runKernel(device, "affine", { count: y.size, scale: input.deviation, shift: input.mean, x: y, y });
   return y;
 }
 
@@ -122,7 +123,7 @@ function scans({ height, width, channels, states, rank }: Stage, batch: number):
       inputs: { u: activation, projected, ...weights, dy: activation },
       // What SS2D saves is the checkpoints and more: memory enough.
       opaque: (device) => ({
-        checkpoints: [device.plan("ss2d", { ...fields, channels: channels / 2 }).saved],
+        checkpoints: [savedBySs2d(device, { ...fields, channels: channels / 2 })],
       }),
       outputs: {
         du: activation,

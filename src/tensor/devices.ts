@@ -104,6 +104,11 @@ function describe(name: string): DeviceDescription {
   }
 }
 
+/** @internal SIMD levels that this build has and this machine runs, best first: what `DeviceOptions.simd` takes. */
+export function simdLevels(): readonly string[] {
+  return loadAddon().simdLevels;
+}
+
 /** Why "auto" did not choose a GPU; undefined if it did or was never asked. */
 export function whyNotGpu(): string | undefined {
   return fallbackReason;

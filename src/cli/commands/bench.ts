@@ -1,10 +1,11 @@
 /** `medmamba bench`: how fast kernels, blocks and whole steps are, beside what the machine could do. */
 import { type Command, InvalidArgumentError } from "commander";
+import type { Benchmark } from "../../benchmark/benchmark.js";
 import { type Limits, measureLimits } from "../../benchmark/limits.js";
 import { describeMachine, machineLines } from "../../benchmark/machine.js";
 import { type Pace, paces } from "../../benchmark/measure.js";
 import { profileTraining } from "../../benchmark/profile.js";
-import { allBenchmarks, type Benchmark, type Row, runBenchmark } from "../../benchmark/suite.js";
+import { allBenchmarks, type Row, runBenchmark } from "../../benchmark/suite.js";
 import { OutOfMemoryError } from "../../errors.js";
 import { medMambaConfig, type Variant, variants } from "../../models/config.js";
 import { number } from "../../settings/kind.js";

@@ -254,11 +254,11 @@ export function plainConvolutions(stage: Stage, batch: number): Benchmark[] {
   return convolutions(stage, batch, false).map((kernel) => asBenchmark(kernel, batch));
 }
 
-function convolutions({ height, width, channels }: Stage, batch: number, normalised = true): Kernel[] {
+function convolutions({ height, width, channels }: Stage, batch: number, normalized = true): Kernel[] {
   const c = channels / 2;
   const activation = [batch, height, width, c];
   const weight = { shape: [c, c, 3, 3], deviation: (2 / (9 * c)) ** 0.5, mean: 0 };
-  const norm: Record<string, Input> = normalised ? { input_scale: [c], input_shift: [c] } : {};
+  const norm: Record<string, Input> = normalized ? { input_scale: [c], input_shift: [c] } : {};
   const fields = { batch, height, width, in_channels: c, out_channels: c };
   const common = { shape: `${height}x${width}x${c}`, multiplyAdds: batch * height * width * 9 * c * c };
   return [
@@ -266,7 +266,7 @@ function convolutions({ height, width, channels }: Stage, batch: number, normali
       ...common,
       name: "conv3x3 forward",
       operation: "conv3x3_forward",
-      fields: { ...fields, input_relu: normalised, relu: false },
+      fields: { ...fields, input_relu: normalized, relu: false },
       inputs: { x: activation, ...norm, weight, bias: [c] },
       outputs: { y: activation },
     },
@@ -282,7 +282,7 @@ function convolutions({ height, width, channels }: Stage, batch: number, normali
       ...common,
       name: "conv3x3 backward weight",
       operation: "conv3x3_backward_weight",
-      fields: { ...fields, input_relu: normalised },
+      fields: { ...fields, input_relu: normalized },
       inputs: { x: activation, ...norm, dy: activation },
       outputs: { dweight: weight.shape },
     },

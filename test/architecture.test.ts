@@ -166,6 +166,12 @@ describe("imports in src", () => {
     expect([...new Set(files.map(folderOf))].filter((name) => mayImport[name] === undefined)).toEqual([]);
   });
 
+  it("come from folders that docs/architecture.md draws", () => {
+    const drawn = readFileSync(join(root, "docs/architecture.md"), "utf8");
+    const folders = [...new Set(files.map(folderOf))].filter((name) => !name.endsWith(".ts"));
+    expect(folders.filter((name) => !new RegExp(`^${name} {2,}\\S`, "m").test(drawn))).toEqual([]);
+  });
+
   it("point downward", () => {
     expect(imports.flatMap((reference) => violation(reference) ?? [])).toEqual([]);
   });

@@ -1,14 +1,13 @@
 import { spawnSync } from "node:child_process";
 import { readFile } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { fileURLToPath } from "node:url";
 import { Worker } from "node:worker_threads";
 import { afterEach, describe, expect, it } from "vitest";
 import type { NativeParameters, NativeStream } from "../src/native/addon.js";
 import { addonPath, loadAddon } from "../src/native/load.js";
+import { repository } from "./support/repository.js";
 
-const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const addon = loadAddon();
 const mebibyte = 2 ** 20;
 
@@ -89,7 +88,7 @@ describe("opening a stream", () => {
 
 describe("call", () => {
   it("knows every operation of the C interface", async () => {
-    const header = await readFile(join(root, "native/backend/backend.h"), "utf8");
+    const header = await readFile(join(repository, "native/backend/backend.h"), "utf8");
     const table = header.slice(
       header.indexOf("#define MM_OPERATIONS"),
       header.indexOf("typedef struct mm_backend {"),
@@ -105,7 +104,7 @@ describe("call", () => {
   it.each(["dtype", "unary", "binary", "distribution"] as const)(
     "takes every %s of the C interface by its name",
     async (kind) => {
-      const header = await readFile(join(root, "native/backend/backend.h"), "utf8");
+      const header = await readFile(join(repository, "native/backend/backend.h"), "utf8");
       const [, body] = header.match(new RegExp(`typedef enum mm_${kind}(?:_op)? \\{([^}]*)\\}`))!;
       const values = [...body!.replace(/\/\*.*?\*\//gs, "").matchAll(/MM_\w+ = (\d+)/g)].map(([, n]) =>
         Number(n),

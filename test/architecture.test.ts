@@ -1,10 +1,9 @@
 /** The rules of docs/architecture.md: imports point downward, without circles, and only `tensor` and `ops` call a device. */
 import { existsSync, readdirSync, readFileSync } from "node:fs";
-import { dirname, join, relative, resolve, sep } from "node:path";
+import { dirname, join, relative, sep } from "node:path";
 import ts from "typescript";
 import { beforeAll, describe, expect, it } from "vitest";
-
-const root = resolve(import.meta.dirname, "..");
+import { repository } from "./support/repository.js";
 
 /**
  * Each folder or file of src, from bottom to top: what it may import beside itself, and with it all that those may. After
@@ -88,7 +87,7 @@ function violation({ file, line, target, kind }: Reference): string | undefined 
 }
 
 function filesIn(folder: string, endings: RegExp): string[] {
-  return readdirSync(join(root, folder), { recursive: true, encoding: "utf8" })
+  return readdirSync(join(repository, folder), { recursive: true, encoding: "utf8" })
     .map((name) => `${folder}/${name.split(sep).join("/")}`)
     .filter((name) => endings.test(name))
     .sort();
@@ -98,7 +97,7 @@ function filesIn(folder: string, endings: RegExp): string[] {
 function importsOf(file: string): Reference[] {
   const source = ts.createSourceFile(
     file,
-    readFileSync(join(root, file), "utf8"),
+    readFileSync(join(repository, file), "utf8"),
     ts.ScriptTarget.Latest,
     true,
   );
@@ -159,7 +158,7 @@ describe("imports in src", () => {
 
   it("are all read", () => {
     expect(imports.length).toBeGreaterThan(500);
-    expect(imports.filter(({ target }) => !existsSync(join(root, target)))).toEqual([]);
+    expect(imports.filter(({ target }) => !existsSync(join(repository, target)))).toEqual([]);
   });
 
   it("come from folders that are in the table", () => {
@@ -167,7 +166,7 @@ describe("imports in src", () => {
   });
 
   it("come from folders that docs/architecture.md draws", () => {
-    const drawn = readFileSync(join(root, "docs/architecture.md"), "utf8");
+    const drawn = readFileSync(join(repository, "docs/architecture.md"), "utf8");
     const folders = [...new Set(files.map(folderOf))].filter((name) => !name.endsWith(".ts"));
     expect(folders.filter((name) => !new RegExp(`^${name} {2,}\\S`, "m").test(drawn))).toEqual([]);
   });
@@ -215,8 +214,8 @@ describe("a device", () => {
   let program: ts.Program;
 
   beforeAll(() => {
-    const config = ts.readConfigFile(join(root, "tsconfig.json"), ts.sys.readFile);
-    const { fileNames, options } = ts.parseJsonConfigFileContent(config.config, ts.sys, root);
+    const config = ts.readConfigFile(join(repository, "tsconfig.json"), ts.sys.readFile);
+    const { fileNames, options } = ts.parseJsonConfigFileContent(config.config, ts.sys, repository);
     program = ts.createProgram(fileNames, { ...options, noEmit: true, incremental: false });
   });
 
@@ -225,7 +224,7 @@ describe("a device", () => {
     const calls: string[] = [];
     let known = 0;
     for (const source of program.getSourceFiles()) {
-      const file = relative(root, source.fileName).split(sep).join("/");
+      const file = relative(repository, source.fileName).split(sep).join("/");
       if (!file.startsWith("src/")) continue;
       const visit = (node: ts.Node): void => {
         if (ts.isPropertyAccessExpression(node)) {
@@ -254,13 +253,13 @@ describe("a device", () => {
 describe("includes in native", () => {
   const files = filesIn("native", /\.(cpp|h|cu|cuh|c)$/);
   const includes = files.flatMap((file): Reference[] => {
-    const lines = readFileSync(join(root, file), "utf8").split("\n");
+    const lines = readFileSync(join(repository, file), "utf8").split("\n");
     return lines.flatMap((text, i) => {
       const name = /^\s*#\s*include\s*"([^"]+)"/.exec(text)?.[1];
       if (name === undefined) return [];
       const part = file.split("/").slice(0, 2).join("/");
       const places = [join(dirname(file), name), join(part, name)].map((path) => path.split(sep).join("/"));
-      const target = places.find((path) => existsSync(join(root, path)));
+      const target = places.find((path) => existsSync(join(repository, path)));
       return [{ file, line: i + 1, target: target ?? name, kind: "value" }];
     });
   });

@@ -1,10 +1,13 @@
 /** What stands around the measurements of bench/: processes, units that go on, tables and figures, from made-up numbers. */
+
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { pathToFileURL } from "node:url";
 import { afterAll, describe, expect, it, vi } from "vitest";
+import { repository } from "./support/repository.js";
 
-const tool = (name: string) => import(new URL(`../bench/${name}`, import.meta.url).href);
+const tool = (name: string) => import(pathToFileURL(join(repository, "bench", name)).href);
 const { measuredProcess } = await tool("measured-process.mjs");
 const { measureRuns, openRuns } = await tool("peers/unit-runs.mjs");
 const { allTables, failures, quantile } = await tool("peers/tables.mjs");

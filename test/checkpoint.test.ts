@@ -1,7 +1,6 @@
 /** Checkpoints: what comes back, what is refused and in which words, and what survives a failed save. */
 import { copyFile, mkdir, readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
 import { WeightsError } from "../src/errors.js";
 import {
@@ -23,6 +22,7 @@ import {
 } from "../src/index.js";
 import { expectSameBits } from "./support/closeness.js";
 import { failure } from "./support/failure.js";
+import { fixture } from "./support/repository.js";
 import { quickly, side, sideClasses, sides, tinyModel } from "./support/sides.js";
 import { trainInProcess } from "./support/train-process.js";
 import { root, write } from "./temporary-folder.js";
@@ -170,7 +170,6 @@ async function withTensor(name: string, key: string, values: Float32Array): Prom
 const bytes = await readFile(best);
 
 describe("loading refuses in one sentence", () => {
-  const fixture = fileURLToPath(new URL("fixtures/block_eval.safetensors", import.meta.url));
   const changed = (setting: string, value: unknown) =>
     JSON.stringify({ ...tinyModel().config, [setting]: value });
   const bias = (value: number) => Float32Array.of(value, 0);
@@ -193,7 +192,7 @@ describe("loading refuses in one sentence", () => {
     [
       "tensors of another program",
       async () => {
-        await copyFile(fixture, join(root, "foreign"));
+        await copyFile(fixture("block_eval.safetensors"), join(root, "foreign"));
         return join(root, "foreign");
       },
       /^\/foreign: this is not a medmamba checkpoint .*; bare weights are loaded with loadStateDict\.$/,

@@ -1,16 +1,15 @@
 /** Devices and precisions on the command line: what is said, what is remembered, what is refused. */
 import { spawnSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
-import { dirname, join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
 import { writeDemoDataset } from "../src/data/index.js";
 import { devices } from "../src/index.js";
 import { backendLibrary } from "../src/native/load.js";
 import { hasEmulatedCuda } from "./support/backends.js";
+import { program } from "./support/repository.js";
 import { root } from "./temporary-folder.js";
 
-const program = join(dirname(dirname(fileURLToPath(import.meta.url))), "dist/cli/main.js");
 const hasGpu = devices().some(({ name, usable }) => name !== "cpu" && usable);
 
 function medmamba(...args: string[]) {

@@ -2,12 +2,11 @@
 import { spawn, spawnSync } from "node:child_process";
 import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { writeDemoDataset } from "../src/data/index.js";
+import { program } from "./support/repository.js";
 
-const program = join(dirname(dirname(fileURLToPath(import.meta.url))), "dist/cli/main.js");
 const folder = mkdtempSync(join(tmpdir(), "medmamba-cli-"));
 const tiny = ["--dims", "16,32,64,128", "--depths", "1,1,1,1", "--image-size", "32", "--channels", "1"];
 const short = [...tiny, "--epochs", "2", "--batch-size", "8", "--threads", "1"];

@@ -1,5 +1,7 @@
 /** Training beside other work: in worker threads, in one that is terminated, and without holding up the event loop. */
+
 import { once } from "node:events";
+import { join } from "node:path";
 import { Worker } from "node:worker_threads";
 import { describe, expect, it } from "vitest";
 import {
@@ -14,6 +16,7 @@ import {
   tidy,
 } from "../src/index.js";
 import { Turns } from "./support/event-loop.js";
+import { repository } from "./support/repository.js";
 
 interface Training {
   seed: number;
@@ -23,7 +26,7 @@ interface Training {
 }
 
 function startWorker(training: Training): Worker {
-  return new Worker(new URL("./support/training-worker.js", import.meta.url), { workerData: training });
+  return new Worker(join(repository, "test/support/training-worker.js"), { workerData: training });
 }
 
 /** The worker's losses and live tensors, after its first message that it is training. */

@@ -1,10 +1,12 @@
 /** The scan's kernels keep everything in registers, as ptxas reports it: compiled here, where there is an nvcc. */
+
 import { spawnSync } from "node:child_process";
-import { fileURLToPath } from "node:url";
+import { join } from "node:path";
 import { expect, it } from "vitest";
+import { repository } from "./support/repository.js";
 
 it("the scan's kernels spill no registers on sm_80 and sm_90", ({ skip }) => {
-  const script = fileURLToPath(new URL("../scripts/cuda-resources.mjs", import.meta.url));
+  const script = join(repository, "scripts/cuda-resources.mjs");
   const files = ["scan_forward", "scan_backward", "selective_scan_forward", "selective_scan_backward"];
   const { status, stdout, stderr } = spawnSync(process.execPath, [script, "--check", ...files], {
     encoding: "utf8",

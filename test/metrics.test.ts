@@ -6,6 +6,7 @@ import { classificationMetrics } from "../src/metrics/classification.js";
 import { confidenceIntervals, wilsonInterval } from "../src/metrics/intervals.js";
 import { areaUnderRoc, averagePrecision, rocCurve } from "../src/metrics/ranking.js";
 import { atThreshold, chooseThreshold } from "../src/metrics/threshold.js";
+import { fixture } from "./support/repository.js";
 
 interface Case {
   labels: number[];
@@ -13,10 +14,7 @@ interface Case {
   expected: Record<string, unknown>;
 }
 
-const golden = JSON.parse(readFileSync(new URL("fixtures/metrics.json", import.meta.url), "utf8")) as Record<
-  string,
-  Case
->;
+const golden = JSON.parse(readFileSync(fixture("metrics.json"), "utf8")) as Record<string, Case>;
 const camelCase = (name: string) => name.replace(/_(.)/g, (_, letter: string) => letter.toUpperCase());
 
 describe.each(Object.entries(golden))(

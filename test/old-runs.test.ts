@@ -11,9 +11,10 @@ import { loadCheckpoint, openDevice, readCheckpoint, safetensors, TrainingError 
 import { carryOut } from "../src/study/carry-out.js";
 import { planStart, runFiles } from "../src/study/run-directory.js";
 import { failure } from "./support/failure.js";
+import { fixture } from "./support/repository.js";
 import { root } from "./temporary-folder.js";
 
-const fixture = new URL("fixtures/run-0.1.0/", import.meta.url).pathname;
+const oldRun = fixture("run-0.1.0");
 
 async function scans(folder: string): Promise<string> {
   for (const [split, count] of Object.entries({ train: 6, val: 3, test: 3 })) {
@@ -37,7 +38,7 @@ async function scans(folder: string): Promise<string> {
 /** A copy of the run whose data are where the test draws them. */
 async function copyOfRun(name: string, change = (plan: string) => plan): Promise<string> {
   const directory = join(root, name);
-  cpSync(fixture, directory, { recursive: true });
+  cpSync(oldRun, directory, { recursive: true });
   const data = await scans(join(root, "scans"));
   const plan = readFileSync(join(directory, runFiles.plan), "utf8").replace(
     '"data": "scans"',
@@ -56,7 +57,7 @@ describe("a run of 0.1.0", () => {
     expect(result.stopped).toBe("completed");
     expect(result.history.map(({ epoch }) => epoch)).toEqual([1, 2]);
     const [ours, theirs] = await Promise.all(
-      [join(directory, "last.safetensors"), join(fixture, "finished.safetensors")].map((path) =>
+      [join(directory, "last.safetensors"), join(oldRun, "finished.safetensors")].map((path) =>
         safetensors.load(path),
       ),
     );
@@ -91,10 +92,10 @@ describe("a run of 0.1.0", () => {
   });
 
   it("has checkpoints that load, and say what they said", async () => {
-    const description = await readCheckpoint(join(fixture, "best.safetensors"));
+    const description = await readCheckpoint(join(oldRun, "best.safetensors"));
     expect(description).toMatchObject({ classes: ["benign", "malignant"], threshold: 0.4974098801612854 });
     expect(description.task).toBeUndefined();
-    const { model } = await loadCheckpoint(join(fixture, "last.safetensors"));
+    const { model } = await loadCheckpoint(join(oldRun, "last.safetensors"));
     expect(model.config.dims).toEqual([4, 8]);
     model.dispose();
   });

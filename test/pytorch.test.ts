@@ -4,7 +4,6 @@
  */
 import { execFile } from "node:child_process";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { beforeAll, describe, expect, it } from "vitest";
 import {
@@ -18,10 +17,11 @@ import {
   tidy,
 } from "../src/index.js";
 import { expectClose } from "./support/closeness.js";
+import { repository } from "./support/repository.js";
 import { root } from "./temporary-folder.js";
 
 const python = (...parameters: string[]) => promisify(execFile)("python3", parameters);
-const peer = fileURLToPath(new URL("support/torch_peer.py", import.meta.url));
+const peer = join(repository, "test/support/torch_peer.py");
 
 const available = await python("-c", "import torch, safetensors").then(
   () => true,

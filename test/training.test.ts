@@ -1,7 +1,6 @@
 /** fit: what it learns, what it reports, when it stops, what it leaves in memory. */
 import { readdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { describe, expect, it } from "vitest";
@@ -25,6 +24,7 @@ import {
 import { resolveClassWeights } from "../src/training/settings.js";
 import { Turns } from "./support/event-loop.js";
 import { failure } from "./support/failure.js";
+import { repository } from "./support/repository.js";
 import { quickly, side, sideClasses, sidePixels, sides, tinyModel } from "./support/sides.js";
 import { root } from "./temporary-folder.js";
 
@@ -331,10 +331,7 @@ describe("three hundred steps", () => {
 });
 
 describe("a real data set", () => {
-  const candidates = [
-    process.env.MEDMAMBA_TEST_DATA,
-    fileURLToPath(new URL("../../shared/data/pneumoniamnist.npz", import.meta.url)),
-  ];
+  const candidates = [process.env.MEDMAMBA_TEST_DATA, join(repository, "../shared/data/pneumoniamnist.npz")];
 
   it("teaches a very small model something in one quick epoch", async ({ skip }) => {
     const sizes = await Promise.all(candidates.map((path) => path && stat(path).catch(() => undefined)));

@@ -59,18 +59,15 @@ export * from "./ops/index.js";
 export * as reports from "./reports/index.js";
 export * as tasks from "./tasks/index.js";
 export { full, type NestedNumbers, ones, rand, randn, tensor, zeros } from "./tensor/creation.js";
+export type { Device, DeviceDescription, MemoryUse, Precision } from "./tensor/device.js";
 export {
-  type Device,
-  type DeviceDescription,
   type DeviceLike,
   type DeviceOptions,
   devices,
-  type MemoryUse,
   memory,
   openDevice,
-  type Precision,
   whyNotGpu,
-} from "./tensor/device.js";
+} from "./tensor/devices.js";
 export type { DType, HostArray, HostArrays } from "./tensor/dtype.js";
 export { type GeneratorState, generatorState, manualSeed, setGeneratorState } from "./tensor/generator.js";
 export { type CaptureOptions, captureGraph, type Graph } from "./tensor/graph.js";

@@ -2,6 +2,7 @@
  * README and guides tell the truth: TypeScript in them compiles against the built package, and what is marked `ts run`
  * runs; commands and their options exist; links lead somewhere; drawings are what their script draws.
  */
+
 import { spawnSync } from "node:child_process";
 import {
   copyFileSync,
@@ -14,10 +15,12 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
+import { pathToFileURL } from "node:url";
 import ts from "typescript";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { data, MedMamba, saveCheckpoint } from "../src/index.js";
-import { anchorsOf, type CodeBlock, codeBlocks, localLinks, repository } from "./support/documents.js";
+import { anchorsOf, type CodeBlock, codeBlocks, localLinks } from "./support/documents.js";
+import { repository } from "./support/repository.js";
 
 const blocks = codeBlocks();
 const inLanguage = (...languages: string[]): CodeBlock[] =>
@@ -137,7 +140,7 @@ it("links lead to files and headings that exist", () => {
 });
 
 it("drawings are what their script draws", async () => {
-  const { drawings } = await import(new URL("../docs/images/draw.mjs", import.meta.url).href);
+  const { drawings } = await import(pathToFileURL(join(repository, "docs/images/draw.mjs")).href);
   for (const [name, svg] of Object.entries<string>(drawings)) {
     expect(readFileSync(join(repository, "docs/images", name), "utf8") === svg, name).toBe(true);
   }

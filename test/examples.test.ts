@@ -3,11 +3,10 @@ import { spawnSync } from "node:child_process";
 import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { repository } from "./support/repository.js";
 
-const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const folder = mkdtempSync(join(tmpdir(), "medmamba-examples-"));
 
 function node(file: string, ...args: string[]): string {
@@ -21,7 +20,7 @@ function node(file: string, ...args: string[]): string {
 }
 
 const example = (name: string, ...args: string[]): string =>
-  node(join(root, "build/examples", `${name}.js`), ...args);
+  node(join(repository, "build/examples", `${name}.js`), ...args);
 
 /** The number that stands after some words. */
 const numberAfter = (words: string, text: string): number =>
@@ -29,7 +28,7 @@ const numberAfter = (words: string, text: string): number =>
 
 beforeAll(() => {
   const compiler = createRequire(import.meta.url).resolve("typescript/bin/tsc");
-  const options = ["--project", join(root, "examples")];
+  const options = ["--project", join(repository, "examples")];
   const { status, stdout } = spawnSync(process.execPath, [compiler, ...options], { encoding: "utf8" });
   expect(stdout).toBe("");
   expect(status).toBe(0);
@@ -40,7 +39,7 @@ describe("examples", () => {
   const covered = ["train", "predict", "fine-tune", "custom-head", "kernels"];
 
   it("are all run here", () => {
-    const files = readdirSync(join(root, "examples")).filter((name) => name.endsWith(".ts"));
+    const files = readdirSync(join(repository, "examples")).filter((name) => name.endsWith(".ts"));
     expect(files.sort()).toEqual(covered.map((name) => `${name}.ts`).sort());
   });
 

@@ -167,7 +167,7 @@ function network(
 }
 
 /** Three steps of an optimiser on the loss `sum(p * p * g)`. */
-function optimiser(name: string, create: (parameters: Tensor[]) => Optimizer<{ lr: number }>): KernelCheck {
+function optimizer(name: string, create: (parameters: Tensor[]) => Optimizer<{ lr: number }>): KernelCheck {
   return plain(name, { p: normal([37, 19]), g: normal([37, 19]) }, ({ p, g }) => {
     p.requiresGrad = true;
     const steps = create([p]);
@@ -290,9 +290,9 @@ export const kernelChecks: readonly KernelCheck[] = [
     normal([2, 3, 96, 64]),
     (device) => new MedMamba({ depths: [1, 1, 1, 1], dims: [16, 32, 64, 128], numClasses: 5, device }),
   ),
-  optimiser("SGD", (parameters) => new SGD(parameters, { lr: 0.1, momentum: 0.9, nesterov: true })),
-  optimiser("Adam", (parameters) => new Adam(parameters, { lr: 0.1, weightDecay: 0.1 })),
-  optimiser("AdamW, clipped gradient", (parameters) => new AdamW(parameters, { lr: 0.1, weightDecay: 0.1 })),
+  optimizer("SGD", (parameters) => new SGD(parameters, { lr: 0.1, momentum: 0.9, nesterov: true })),
+  optimizer("Adam", (parameters) => new Adam(parameters, { lr: 0.1, weightDecay: 0.1 })),
+  optimizer("AdamW, clipped gradient", (parameters) => new AdamW(parameters, { lr: 0.1, weightDecay: 0.1 })),
   plain("moving average of weights", { x: normal([2, 9, 7, 24]) }, (_, device) => {
     const module = new SS2D(24, 16, { device });
     const average = new MovingAverage(module, 0.9);

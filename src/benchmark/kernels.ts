@@ -3,10 +3,12 @@
  * are those of its tensors, each read or written once.
  */
 import { constants } from "../native/constants.js";
+import { runKernel, savedBySs2d } from "../ops/kernel.js";
+import type { Argument } from "../tensor/arguments.js";
 import { randn } from "../tensor/creation.js";
-import type { Argument, Device } from "../tensor/device.js";
+import type { Device } from "../tensor/device.js";
 import { sizeOf, Tensor } from "../tensor/tensor.js";
-import type { Benchmark } from "./suite.js";
+import type { Benchmark } from "./benchmark.js";
 import { type Stage, scanInstructions } from "./work.js";
 
 /** Random normal numbers, or such of another deviation and mean where a kernel's speed or range depends on it. */
@@ -66,7 +68,7 @@ function asBenchmark(kernel: Kernel, batch: number): Benchmark {
         tensors[field] = Tensor.empty(extents, { device });
       const parameters: Record<string, Argument> = { ...fields, ...tensors };
       return {
-        run: () => device.call(operation, parameters),
+        run: () => runKernel(device, operation, parameters),
         close: () => {
           for (const tensor of Object.values(tensors)) tensor.dispose();
         },
@@ -82,7 +84,7 @@ function shapeOf(input: Input): readonly number[] {
 function filled(input: Input, device: Device): Tensor {
   const y = randn(shapeOf(input), { device });
   if ("shape" in input)
-    device.call("affine", { count: y.size, scale: input.deviation, shift: input.mean, x: y, y });
+    runKernel(device, "affine", { count: y.size, scale: input.deviation, shift: input.mean, x: y, y });
   return y;
 }
 
@@ -121,7 +123,7 @@ function scans({ height, width, channels, states, rank }: Stage, batch: number):
       inputs: { u: activation, projected, ...weights, dy: activation },
       // What SS2D saves is the checkpoints and more: memory enough.
       opaque: (device) => ({
-        checkpoints: [device.plan("ss2d", { ...fields, channels: channels / 2 }).saved],
+        checkpoints: [savedBySs2d(device, { ...fields, channels: channels / 2 })],
       }),
       outputs: {
         du: activation,
@@ -252,11 +254,11 @@ export function plainConvolutions(stage: Stage, batch: number): Benchmark[] {
   return convolutions(stage, batch, false).map((kernel) => asBenchmark(kernel, batch));
 }
 
-function convolutions({ height, width, channels }: Stage, batch: number, normalised = true): Kernel[] {
+function convolutions({ height, width, channels }: Stage, batch: number, normalized = true): Kernel[] {
   const c = channels / 2;
   const activation = [batch, height, width, c];
   const weight = { shape: [c, c, 3, 3], deviation: (2 / (9 * c)) ** 0.5, mean: 0 };
-  const norm: Record<string, Input> = normalised ? { input_scale: [c], input_shift: [c] } : {};
+  const norm: Record<string, Input> = normalized ? { input_scale: [c], input_shift: [c] } : {};
   const fields = { batch, height, width, in_channels: c, out_channels: c };
   const common = { shape: `${height}x${width}x${c}`, multiplyAdds: batch * height * width * 9 * c * c };
   return [
@@ -264,7 +266,7 @@ function convolutions({ height, width, channels }: Stage, batch: number, normali
       ...common,
       name: "conv3x3 forward",
       operation: "conv3x3_forward",
-      fields: { ...fields, input_relu: normalised, relu: false },
+      fields: { ...fields, input_relu: normalized, relu: false },
       inputs: { x: activation, ...norm, weight, bias: [c] },
       outputs: { y: activation },
     },
@@ -280,7 +282,7 @@ function convolutions({ height, width, channels }: Stage, batch: number, normali
       ...common,
       name: "conv3x3 backward weight",
       operation: "conv3x3_backward_weight",
-      fields: { ...fields, input_relu: normalised },
+      fields: { ...fields, input_relu: normalized },
       inputs: { x: activation, ...norm, dy: activation },
       outputs: { dweight: weight.shape },
     },

@@ -6,6 +6,7 @@
  * can only hide what it can do.
  */
 import { constants } from "../native/constants.js";
+import { runKernel } from "../ops/kernel.js";
 import { product } from "../ops/matmul.js";
 import { randn } from "../tensor/creation.js";
 import type { Device } from "../tensor/device.js";
@@ -101,7 +102,7 @@ function multiply(side: number, a: Tensor, c: Tensor): void {
 }
 
 function copy(x: Tensor, y: Tensor): void {
-  x.device.call("copy", {
+  runKernel(x.device, "copy", {
     dimensions: 1,
     element_size: 4,
     shape: [x.size],
@@ -115,5 +116,5 @@ function copy(x: Tensor, y: Tensor): void {
 }
 
 function exponential(x: Tensor, y: Tensor): void {
-  x.device.call("unary", { op: constants().unary.exp, count: x.size, x, y });
+  runKernel(x.device, "unary", { op: constants().unary.exp, count: x.size, x, y });
 }

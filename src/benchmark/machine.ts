@@ -1,12 +1,18 @@
-/** What a measurement was made on: without it the numbers mean nothing. */
+/**
+ * The machine, described for two readers: what a measurement was made on, without which its numbers mean nothing, and what
+ * can be run here, GPUs that cannot be used included.
+ */
 import { execFileSync } from "node:child_process";
-import { existsSync } from "node:fs";
-import { arch, availableParallelism, cpus, platform, release, totalmem } from "node:os";
+import { existsSync, readFileSync } from "node:fs";
+import { arch, availableParallelism, cpus, freemem, platform, release, totalmem } from "node:os";
 import { join } from "node:path";
+import { addonPath } from "../native/load.js";
 import { packageRoot } from "../native/package-root.js";
 import { packageVersion } from "../native/package-version.js";
-import type { Device } from "../tensor/device.js";
+import type { Device, DeviceDescription } from "../tensor/device.js";
+import { devices, simdLevels } from "../tensor/devices.js";
 
+/** What a measurement was made on. */
 export interface Machine {
   readonly date: string;
   readonly device: string;
@@ -25,6 +31,25 @@ export interface Machine {
   readonly commit: string | null;
 }
 
+/** What can be run here. */
+export interface Capabilities {
+  readonly medmamba: string;
+  readonly node: string;
+  readonly system: string;
+  /** Path of the addon. */
+  readonly addon: string;
+  readonly processor: {
+    readonly model: string;
+    /** Processors that this process may use. */
+    readonly cores: number;
+    readonly simdLevels: readonly string[];
+  };
+  readonly memory: { readonly totalBytes: number; readonly freeBytes: number };
+  readonly cuda: { readonly driver: string | null; readonly devices: readonly DeviceDescription[] };
+  /** The device that was asked for. */
+  readonly device: DeviceDescription;
+}
+
 export function describeMachine(device: Device): Machine {
   const { model = "unknown", simd = "", threads = 0 } = device.describe();
   return {
@@ -34,12 +59,26 @@ export function describeMachine(device: Device): Machine {
     simd,
     threads,
     cores: availableParallelism(),
-    processor: cpus()[0]?.model.trim() ?? "unknown",
+    processor: processorModel(),
     memoryBytes: totalmem(),
-    system: `${platform()} ${release()} ${arch()}`,
-    node: process.version,
-    medmamba: packageVersion,
+    ...versions(),
     commit: commit(),
+  };
+}
+
+/** @throws AddonError if the addon cannot be loaded */
+export function describeCapabilities(device: Device): Capabilities {
+  const { medmamba, node, system } = versions();
+  const cores = availableParallelism();
+  return {
+    medmamba,
+    node,
+    system,
+    addon: addonPath(),
+    processor: { model: processorModel(), cores, simdLevels: simdLevels() },
+    memory: { totalBytes: totalmem(), freeBytes: freemem() },
+    cuda: { driver: driverVersion(), devices: devices().filter(({ name }) => name !== "cpu") },
+    device: device.describe(),
   };
 }
 
@@ -50,6 +89,22 @@ export function machineLines(machine: Machine): string[] {
     `${model}${cpu}`,
     `medmamba ${medmamba}${commit === null ? "" : ` (${commit})`}, Node ${node}, ${system}, ${date.slice(0, 10)}`,
   ];
+}
+
+function versions() {
+  const system = `${platform()} ${release()} ${arch()}`;
+  return { system, node: process.version, medmamba: packageVersion };
+}
+
+function processorModel(): string {
+  return cpus()[0]?.model.trim() ?? "unknown";
+}
+
+/** The NVIDIA kernel driver's version, as Linux tells it. */
+function driverVersion(): string | null {
+  const file = "/proc/driver/nvidia/version";
+  if (!existsSync(file)) return null;
+  return /Kernel Module(?: for \S+)?\s+(\S+)/.exec(readFileSync(file, "utf8"))?.[1] ?? "unknown";
 }
 
 function commit(): string | null {

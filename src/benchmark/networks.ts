@@ -9,7 +9,7 @@ import type { Device } from "../tensor/device.js";
 import { noGrad } from "../tensor/tape.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { AdamW, SGD } from "../training/optimizer.js";
-import type { Benchmark, Opened } from "./suite.js";
+import type { Benchmark, Opened } from "./benchmark.js";
 import { backwardCost, blockWork, both, forwardCost, modelWork, type Stage } from "./work.js";
 
 export function blockBenchmarks(stage: Stage, batch: number): Benchmark[] {

@@ -2,34 +2,19 @@
 import { withBatchAdvice } from "../inference/batch-memory.js";
 import { medMambaConfig, type Variant } from "../models/config.js";
 import type { Device, Precision } from "../tensor/device.js";
+import type { Benchmark, Opened } from "./benchmark.js";
 import { kernelBenchmarks } from "./kernels.js";
 import { type Bound, type Limits, leastTime } from "./limits.js";
-import { measure, type Pace, type Timed } from "./measure.js";
+import { measure, type Pace } from "./measure.js";
 import { blockBenchmarks, modelBenchmarks } from "./networks.js";
-import { type Cost, stagesOf } from "./work.js";
-
-/** How the device multiplies. */
-
-/** Work with its tensors, ready to run. */
-export interface Opened extends Timed {
-  readonly close: () => void;
-}
-
-export interface Benchmark {
-  readonly name: string;
-  /** What tells it from others of that name. */
-  readonly shape: string;
-  /** Worked on in one run. */
-  readonly images: number;
-  readonly cost: Cost;
-  readonly open: (device: Device) => Opened;
-}
+import { stagesOf } from "./work.js";
 
 /** One measurement. Rates are undefined where there is nothing to count. */
 export interface Row {
   readonly name: string;
   readonly shape: string;
   readonly batch: number;
+  /** How the device multiplies. */
   readonly precision: Precision;
   /** Median of one run. */
   readonly seconds: number;

@@ -3,7 +3,8 @@ import { ArgumentError } from "../errors.js";
 import type { Flag } from "../settings/flags.js";
 import { count, fractionBelowOne, number, numbers, oneOf } from "../settings/kind.js";
 import { complete, expectKnown, setting, type ValuesOf } from "../settings/table.js";
-import type { DeviceLike, Precision } from "../tensor/device.js";
+import type { Precision } from "../tensor/device.js";
+import type { DeviceLike } from "../tensor/devices.js";
 
 /** What goes for each of them is judged in `medMambaConfig`, where all are known. */
 const sizes = numbers("whole numbers", "whole numbers with commas between, such as 2,2,4,2", (values) =>

@@ -3,7 +3,7 @@ import type { BatchImages } from "../data/batch.js";
 import { normalization, type Preprocessing } from "../data/preprocessing.js";
 import { affineSample } from "../ops/affine-sample.js";
 import { tensor } from "../tensor/creation.js";
-import { type DeviceLike, resolveDevice } from "../tensor/device.js";
+import { type DeviceLike, resolveDevice } from "../tensor/devices.js";
 import { tidy } from "../tensor/scope.js";
 import type { Tensor } from "../tensor/tensor.js";
 

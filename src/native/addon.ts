@@ -173,7 +173,12 @@ export interface NativeAddon {
    */
   openStream(
     library: string,
-    options: { deviceIndex?: number; threads?: number; simd?: string; precision?: string },
+    options: {
+      deviceIndex?: number;
+      threads?: number | undefined;
+      simd?: string | undefined;
+      precision?: string | undefined;
+    },
   ): NativeStream;
   /**
    * Devices of the backend in the shared library. May take the process down if the driver is broken: see probe.ts.

@@ -1,6 +1,6 @@
 /** Initial values of parameters, as in the published model; all from the generator that `manualSeed` seeds. */
 import { random, tensor } from "../tensor/creation.js";
-import type { DeviceLike } from "../tensor/device.js";
+import type { DeviceLike } from "../tensor/devices.js";
 import { currentSeed, nextOffset } from "../tensor/generator.js";
 import { philox4x32 } from "../tensor/random.js";
 import type { Tensor } from "../tensor/tensor.js";

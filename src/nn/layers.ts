@@ -5,7 +5,7 @@ import { dropout } from "../ops/dropout.js";
 import { linear } from "../ops/matmul.js";
 import { batchNorm, layerNorm, type RunningStatistics } from "../ops/normalization.js";
 import { full, ones, tensor, zeros } from "../tensor/creation.js";
-import type { DeviceLike } from "../tensor/device.js";
+import type { DeviceLike } from "../tensor/devices.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { kaimingNormal, truncatedNormal, uniform } from "./initialization.js";
 import { Module } from "./module.js";

@@ -3,7 +3,7 @@
  * `stateDict()` has the keys of published checkpoints.
  */
 import { ArgumentError, StateDictError, type StateDictReport } from "../errors.js";
-import { type DeviceLike, resolveDevice } from "../tensor/device.js";
+import { type DeviceLike, resolveDevice } from "../tensor/devices.js";
 import { keep, tidy } from "../tensor/scope.js";
 import type { Tensor } from "../tensor/tensor.js";
 

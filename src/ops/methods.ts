@@ -1,5 +1,5 @@
 /** The operations that are methods of Tensor as well: `a.add(b)` is `add(a, b)`. */
-import type { DeviceLike } from "../tensor/device.js";
+import type { DeviceLike } from "../tensor/devices.js";
 import type { DType } from "../tensor/dtype.js";
 import { Tensor } from "../tensor/tensor.js";
 import { add, div, mul, neg, sub } from "./arithmetic.js";

@@ -1,6 +1,6 @@
 /** Operations that move elements without changing them: reshape, permute, concat, slice, conversion. */
 import { ArgumentError, ShapeError } from "../errors.js";
-import { type DeviceLike, resolveDevice } from "../tensor/device.js";
+import { type DeviceLike, resolveDevice } from "../tensor/devices.js";
 import { type DType, dtypes } from "../tensor/dtype.js";
 import { record } from "../tensor/tape.js";
 import { sizeOf, Tensor } from "../tensor/tensor.js";

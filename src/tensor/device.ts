@@ -1,41 +1,19 @@
 /**
- * Devices by name. A device is an in-order stream: calls return at once, work runs in the order of the calls.
- *
- * "cpu" is always there; "cuda", "cuda:0", ... need an NVIDIA GPU and the CUDA library; "auto" is the first GPU
- * that works, otherwise the CPU. Builds with tests also have "cuda-emulated": the CUDA library without a GPU, slowly.
+ * A device: an in-order stream. Calls return at once, work runs in the order of the calls, and what waits is
+ * `synchronize` and reading. Which devices there are, and how they are opened by name, is in devices.ts.
  */
-import { existsSync } from "node:fs";
-import { ArgumentError, DeviceError } from "../errors.js";
+import { ArgumentError } from "../errors.js";
 import type {
   NativeBuffer,
   NativeGraph,
   NativeMemory,
   NativeOperationTime,
-  NativeParameter,
   NativePlan,
   NativeStream,
 } from "../native/addon.js";
 import { fromNative } from "../native/from-native.js";
-import { inspectLibrary } from "../native/inspection.js";
-import { backendLibrary, isSourceCheckout, loadAddon } from "../native/load.js";
-import { whyNoGpu } from "../native/probe.js";
-
-/** Memory of a device, as an operation takes it: a tensor. */
-interface Field {
-  readonly handle: NativeBuffer;
-  readonly device: Device;
-}
-
-/** What an operation passes for a field of its parameter struct. */
-export type Argument = Field | readonly Field[] | number | boolean | readonly number[] | Fields | undefined;
-
-/** The fields of an operation's parameter struct. */
-export interface Fields {
-  readonly [field: string]: Argument;
-}
-
-/** Numbers of an operation that differ from launch to launch of a graph. */
-export type Varying = { readonly [field: string]: number | boolean };
+import { loadAddon } from "../native/load.js";
+import { type Fields, toNative, type Varying } from "./arguments.js";
 
 /** What is done on the host for a launch: numbers for a call that varies, or something else. */
 export type LaunchAction = () => Varying | undefined;
@@ -51,16 +29,6 @@ export type Precision = "float32" | "tf32" | "bf16";
 
 /** All of them, the most exact first. */
 export const precisions: readonly Precision[] = ["float32", "tf32", "bf16"];
-
-/** Settings of a device that `openDevice` opens. */
-export interface DeviceOptions {
-  /** CPU: number of threads; default `MEDMAMBA_THREADS` or all cores that the process may use. */
-  threads?: number;
-  /** CPU: "portable", "avx2" or "avx512"; default `MEDMAMBA_SIMD` or the best that the machine runs. */
-  simd?: string;
-  /** Default "float32". Not every device has every one. */
-  precision?: Precision;
-}
 
 /** What a device is, or why it cannot be used. */
 export interface DeviceDescription {
@@ -104,16 +72,19 @@ export class Device {
   /** What launches of the graph that is being captured will do first. */
   #actions: LaunchAction[] | undefined;
   #profiling = false;
+  readonly #closed: (device: Device) => void;
 
-  /** @internal */
+  /** @internal @param closed  told when the device is closed: whoever hands it out stops doing so */
   constructor(
     /** "cpu", "cuda:0", ... */
     readonly name: string,
     stream: NativeStream,
     /** How it multiplies. */
     readonly precision: Precision = "float32",
+    closed: (device: Device) => void = () => {},
   ) {
     this.#stream = stream;
+    this.#closed = closed;
   }
 
   /** @internal */
@@ -236,7 +207,7 @@ export class Device {
   /** Drops queued work and frees the memory of all tensors on this device, which become unusable. */
   close(): void {
     this.#stream.close();
-    for (const [name, device] of opened) if (device === this) opened.delete(name);
+    this.#closed(this);
   }
 
   /** "cuda:0", or "cuda:0 (bf16)": devices of one GPU that differ in precision do not share tensors. */
@@ -249,179 +220,6 @@ export class Device {
 export function apart(first: string, own: Device, second: string, other: Device): string {
   const which = String(own) === String(other) ? `another device "${other}"` : other;
   return `${first} is on ${own}, but ${second} is on ${which}; bring them together with to(device).`;
-}
-
-/** A device by name, or an opened one. */
-export type DeviceLike = string | Device;
-
-const opened = new Map<string, Device>();
-let fallbackReason: string | undefined;
-
-/**
- * The device of that name and precision, opened on first use and shared afterwards.
- *
- * @param precision  default "float32", or that of a device that is open already
- * @throws DeviceError with the reason if the device cannot be used, or lacks the precision
- * @throws ArgumentError if an opened device has another precision
- */
-export function resolveDevice(device: DeviceLike = "cpu", precision?: Precision): Device {
-  if (device instanceof Device) {
-    if (precision === undefined || precision === device.precision) return device;
-    throw new ArgumentError(
-      `the device was opened as ${device.name} with precision "${device.precision}", not "${precision}": ` +
-        "pass its name instead, or open it with that precision.",
-    );
-  }
-  const key = (name: string) => `${name} ${precision ?? "float32"}`;
-  const known = opened.get(key(device));
-  if (known) return known;
-  const created =
-    device === "auto"
-      ? openBest(precision)
-      : (opened.get(key(canonicalName(device))) ?? openDevice(device, precision ? { precision } : {}));
-  opened.set(key(created.name), created);
-  opened.set(key(device), created);
-  return created;
-}
-
-/**
- * Opens a device of its own, with its own stream, threads and memory, beside the shared one of that name.
- *
- * @throws DeviceError with the reason if the device cannot be used, or lacks the precision
- */
-export function openDevice(name: string, options: DeviceOptions = {}): Device {
-  const [kind, index] = parseName(name);
-  const library = libraryOf(kind, name);
-  try {
-    const stream = guarded(() => loadAddon().openStream(library, { ...options, deviceIndex: index }));
-    return new Device(canonicalName(name), stream, options.precision);
-  } catch (error) {
-    throw error instanceof DeviceError ? notUsable(name, error.reason, error) : error;
-  }
-}
-
-/** All devices that this build knows, usable or not: the CPU, then every GPU, or "cuda:0" with the reason there is none. */
-export function devices(): DeviceDescription[] {
-  return [describe("cpu"), ...gpus()];
-}
-
-/** @internal Every GPU, or the first with the reason that there is none. */
-export function gpus(kind: "cuda" | "cuda-emulated" = "cuda"): DeviceDescription[] {
-  let count = 1;
-  try {
-    count = guarded(() => loadAddon().deviceCount(libraryOf(kind, kind)));
-  } catch (error) {
-    if (!(error instanceof DeviceError)) throw error;
-  }
-  return Array.from({ length: count }, (_, index) => describe(`${kind}:${index}`));
-}
-
-/** Describes a device without leaving it open. */
-function describe(name: string): DeviceDescription {
-  const shared = [...opened.values()].find((device) => device.name === name);
-  if (shared) return shared.describe();
-  try {
-    const device = openDevice(name);
-    const { precision: _, ...description } = device.describe();
-    device.close();
-    return description;
-  } catch (error) {
-    if (!(error instanceof DeviceError)) throw error;
-    return { name, usable: false, reason: error.reason };
-  }
-}
-
-/** Why "auto" did not choose a GPU; undefined if it did or was never asked. */
-export function whyNotGpu(): string | undefined {
-  return fallbackReason;
-}
-
-/** Tensors and bytes in use on a device (default "cpu"). */
-export function memory(device: DeviceLike = "cpu"): MemoryUse {
-  return resolveDevice(device).memory();
-}
-
-function openBest(precision?: Precision): Device {
-  try {
-    return resolveDevice("cuda:0", precision);
-  } catch (error) {
-    if (!(error instanceof DeviceError)) throw error;
-    fallbackReason = error.reason;
-    return resolveDevice("cpu", precision);
-  }
-}
-
-/** What the addon loads for a device. @throws DeviceError if it is not there, or the driver is of no use */
-function libraryOf(kind: Kind, name: string): string {
-  if (kind === "cpu") return "cpu";
-  const library = backendLibrary(kind === "cuda" ? "medmamba_cuda" : "medmamba_cuda_emulated");
-  const reason = whyNotLoadable(library) ?? (kind === "cuda" ? whyNoGpu(library) : undefined);
-  if (reason) throw notUsable(name, reason);
-  return library;
-}
-
-function whyNotLoadable(library: string): string | undefined {
-  if (!existsSync(library)) {
-    const [place, command] = isSourceCheckout()
-      ? ["in a source checkout", "npm run build:cuda"]
-      : ["with the CUDA toolkit", "npx medmamba build --cuda"];
-    return `there is no CUDA library at ${library}; ${place}, \`${command}\` makes it`;
-  }
-  const problem = inspectLibrary(library, process);
-  return problem && `the CUDA library ${library} cannot be loaded: ${problem}`;
-}
-
-function notUsable(name: string, reason: string, cause?: Error): DeviceError {
-  const message =
-    parseName(name)[0] === "cpu"
-      ? `device "${name}" cannot be used as asked: ${reason}.`
-      : `device "${name}" is not usable: ${reason}.\n` +
-        '  Use device "auto" to fall back to the CPU, or run `medmamba doctor` for the whole picture.';
-  return new DeviceError(message, { cause, reason });
-}
-
-type Kind = "cpu" | "cuda" | "cuda-emulated";
-
-function parseName(name: string): [kind: Kind, index: number] {
-  const match = /^(cpu|cuda|cuda-emulated)(?::(\d+))?$/.exec(name);
-  if (!match || (match[1] === "cpu" && Number(match[2] ?? 0) > 0)) {
-    throw new DeviceError(
-      `there is no device "${name}": use "auto", "cpu", "cuda" or "cuda:0", "cuda:1", ...`,
-    );
-  }
-  return [match[1] as Kind, Number(match[2] ?? 0)];
-}
-
-/** "cuda:0" for "cuda": one device has one name. */
-function canonicalName(name: string): string {
-  const [kind, index] = parseName(name);
-  return kind === "cpu" ? kind : `${kind}:${index}`;
-}
-
-/** @param check  called with each tensor */
-function toNative(
-  fields: Fields,
-  check: (name: string, field: Field) => void,
-): Record<string, NativeParameter> {
-  const handle = (name: string, field: Field): NativeBuffer => {
-    check(name, field);
-    return field.handle;
-  };
-  const parameters: Record<string, NativeParameter> = {};
-  for (const name in fields) {
-    const value = fields[name];
-    if (value === undefined) continue;
-    if (typeof value === "number" || typeof value === "boolean") parameters[name] = value;
-    else if (isField(value)) parameters[name] = handle(name, value);
-    else if (Array.isArray(value))
-      parameters[name] = value.map((item) => (isField(item) ? handle(name, item) : item)) as NativeParameter;
-    else parameters[name] = toNative(value as Fields, check);
-  }
-  return parameters;
-}
-
-function isField(value: unknown): value is Field {
-  return typeof value === "object" && value !== null && "handle" in value;
 }
 
 /** @internal Runs `action`, with the package's classes for the addon's errors. */

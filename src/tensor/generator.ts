@@ -4,6 +4,7 @@
  * and for any number of threads.
  */
 import { ArgumentError } from "../errors.js";
+import { RandomStream } from "./random.js";
 
 /** Where the generator stands: enough to continue it exactly. */
 export interface GeneratorState {
@@ -36,6 +37,47 @@ export function generatorState(): GeneratorState {
 /** Continues from a position that `generatorState` returned. */
 export function setGeneratorState(position: GeneratorState): void {
   state = { seed: position.seed, offset: position.offset };
+}
+
+/**
+ * Counters between one step of training and the next: 2^26 numbers, far more than a step draws, and room for 2^29 steps.
+ */
+const countersPerStep = 2 ** 24;
+
+/** What training's random numbers are keyed by. */
+export interface StepKeys {
+  /** Of the run: an integer from 0 to 2^53 - 1. */
+  readonly seed: number;
+  /** Counted from 0, below 2^29. */
+  readonly step: number;
+  /** Number of this process among those that train together; default 0, also for one that trains alone. */
+  readonly rank?: number;
+}
+
+/**
+ * Where the generator stands at the start of a step of training, to be given to `setGeneratorState`: a function of its
+ * arguments alone, so that a run that was resumed draws as if it had not been interrupted.
+ *
+ * Steps draw from stretches of counters that lie apart. Ranks have keys of their own, derived from the seed, so that no two
+ * of them draw the same numbers however much they draw; rank 0 has the seed itself.
+ *
+ * @throws ArgumentError if one of them is no such integer
+ */
+export function generatorAt({ seed, step, rank = 0 }: StepKeys): GeneratorState {
+  for (const [name, value] of Object.entries({ seed, step, rank })) {
+    if (!Number.isSafeInteger(value) || value < 0)
+      throw new ArgumentError(`generatorAt: ${name} ${value} is not an integer from 0 to 2^53 - 1.`);
+  }
+  const offset = step * countersPerStep;
+  if (!Number.isSafeInteger(offset))
+    throw new ArgumentError(`generatorAt: step ${step} is more than the 2^29 steps that there is room for.`);
+  return { seed: rank === 0 ? seed : keyOfRank(seed, rank), offset };
+}
+
+/** 53 bits of Philox's output for (seed, rank). */
+function keyOfRank(seed: number, rank: number): number {
+  const stream = new RandomStream(seed, rank);
+  return stream.integer(2 ** 21) * 2 ** 32 + stream.integer(2 ** 32);
 }
 
 /** @internal */

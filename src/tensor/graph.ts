@@ -10,14 +10,9 @@
 
 import { ArgumentError, DisposedError } from "../errors.js";
 import type { NativeGraph } from "../native/addon.js";
-import {
-  type Device,
-  type DeviceLike,
-  guarded,
-  type LaunchAction,
-  resolveDevice,
-  type Varying,
-} from "./device.js";
+import type { Varying } from "./arguments.js";
+import { type Device, guarded, type LaunchAction } from "./device.js";
+import { type DeviceLike, resolveDevice } from "./devices.js";
 import { collect, keep, tidy } from "./scope.js";
 import { Tensor } from "./tensor.js";
 

@@ -7,9 +7,12 @@
 
 import { ArgumentError, DisposedError, DTypeError, ShapeError } from "../errors.js";
 import type { NativeBuffer } from "../native/addon.js";
-import { apart, type Device, type DeviceLike, resolveDevice } from "./device.js";
+import { apart, type Device } from "./device.js";
+import { type DeviceLike, resolveDevice } from "./devices.js";
 import { codeOf, type DType, dtypes, type HostArray, type HostArrays, hostArray } from "./dtype.js";
 import { enterScope } from "./scope.js";
+// A circle of types only: the tape is made of tensors, and a tensor remembers its place on the tape. Nothing here runs tape.ts,
+// which adds `backward` to the class.
 import type { Node } from "./tape.js";
 
 /** What a tensor can be told when it is made. */

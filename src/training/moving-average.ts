@@ -1,6 +1,7 @@
 /** An exponential moving average of a model's weights, which often generalises better than the last ones. */
 import { ArgumentError } from "../errors.js";
 import type { Module } from "../nn/module.js";
+import { movingAverage } from "../ops/updates.js";
 import { keep } from "../tensor/scope.js";
 import type { Tensor } from "../tensor/tensor.js";
 
@@ -35,10 +36,9 @@ export class MovingAverage {
    */
   update(step: number | (() => number)): void {
     const parameters = this.#parameters.map(([, parameter]) => parameter);
-    const counts = parameters.map((parameter) => parameter.size);
-    parameters[0]?.device.call("moving_average", { counts, parameters, averages: this.#averages }, () => {
+    movingAverage(parameters, this.#averages, () => {
       const done = typeof step === "number" ? step : step();
-      return { decay: Math.min(this.decay, (1 + done) / (10 + done)) };
+      return Math.min(this.decay, (1 + done) / (10 + done));
     });
   }
 

@@ -4,6 +4,7 @@
  * to the device for all parameters of a group.
  */
 import { ArgumentError, ShapeError } from "../errors.js";
+import { adam, clippedNorm, sgd, type Update } from "../ops/updates.js";
 import { zeros } from "../tensor/creation.js";
 import type { Device } from "../tensor/device.js";
 import { keep } from "../tensor/scope.js";
@@ -36,8 +37,13 @@ interface Group<Settings> {
   readonly settings: Settings;
 }
 
-/** Slices start at multiples of a cache line, so that every kernel reads aligned. */
+/** Elements that slices start at multiples of: a cache line, so that every kernel reads aligned. */
 const alignment = 16;
+
+/** A step's parameters and gradients, and their part of the optimiser's state, by name. */
+interface Moved extends Update {
+  readonly state: Readonly<Record<string, readonly Tensor[]>>;
+}
 
 /**
  * What all optimisers share: gradients and state in flat buffers, `step`, `zeroGrad`, clipping, and going on from a saved state.
@@ -45,12 +51,21 @@ const alignment = 16;
 export abstract class Optimizer<Settings extends OptimizerSettings> {
   /** Steps taken. */
   stepCount = 0;
+  /**
+   * All gradients in one buffer, float32 (n): each parameter's `grad` is a slice of it, in the order of the parameters,
+   * group after group. A slice starts at the next multiple of 16 elements, and what lies between two slices is 0 and stays 0.
+   *
+   * Backward writes the slices in place, so that all gradients can be summed over processes, scaled or looked at as one
+   * tensor between `backward()` and `step()`. `zeroGrad` leaves the bytes as they are, and the next backward overwrites them:
+   * a parameter whose `grad` is null then still has those of an earlier step here. The buffer is the optimiser's: read and
+   * write it, but leave its disposal to `dispose()`.
+   */
+  readonly gradients: Tensor;
   /** @internal */
   protected readonly groups: readonly Group<Settings>[];
   readonly #parameters: readonly Tensor[];
   readonly #offsets: readonly number[];
   readonly #flatSize: number;
-  readonly #gradients: Tensor;
   readonly #device: Device;
   readonly #state: Record<string, Tensor> = {};
   /** Each parameter's part of the state, by name. */
@@ -89,7 +104,7 @@ export abstract class Optimizer<Settings extends OptimizerSettings> {
       return offset;
     });
     this.#flatSize = end;
-    this.#gradients = keep(zeros([end], { device: this.#device }));
+    this.gradients = keep(zeros([end], { device: this.#device }));
     for (const name of stateNames) {
       const flat = keep(zeros([end], { device: this.#device }));
       this.#state[name] = flat;
@@ -97,7 +112,7 @@ export abstract class Optimizer<Settings extends OptimizerSettings> {
     }
     for (const [i, parameter] of this.#parameters.entries()) {
       parameter.gradTarget?.dispose();
-      parameter.gradTarget = keep(this.#gradients.view(parameter.shape, this.#offsets[i]));
+      parameter.gradTarget = keep(this.gradients.view(parameter.shape, this.#offsets[i]));
     }
   }
 
@@ -127,10 +142,8 @@ export abstract class Optimizer<Settings extends OptimizerSettings> {
   clipGradNorm(maxNorm: number): Tensor {
     if (!(maxNorm > 0)) throw new ArgumentError(`clipGradNorm: maxNorm ${maxNorm} is not positive.`);
     const gradients = this.#parameters.flatMap(({ grad }) => (grad ? [grad] : []));
-    const norm = Tensor.empty([], { device: this.#device });
-    const scale = keep(Tensor.empty([], { device: this.#device }));
-    const counts = gradients.map((gradient) => gradient.size);
-    this.#device.call("gradient_norm", { counts, gradients, max_norm: maxNorm, norm, scale });
+    const { norm, scale } = clippedNorm(this.#device, gradients, maxNorm);
+    keep(scale);
     this.#gradientScale?.dispose();
     this.#gradientScale = scale;
     return norm;
@@ -153,12 +166,11 @@ export abstract class Optimizer<Settings extends OptimizerSettings> {
         name,
         indices.map((i) => own[i] as Tensor),
       ]);
-      this.update(this.#device, settings, {
-        counts: moved.map((parameter) => parameter.size),
+      this.update(settings, {
         parameters: moved,
         gradients: moved.map((parameter) => parameter.grad as Tensor),
-        gradient_scale: this.#gradientScale,
-        ...Object.fromEntries(slices),
+        gradientScale: this.#gradientScale,
+        state: Object.fromEntries(slices),
       });
     }
     this.#gradientScale?.dispose();
@@ -166,10 +178,10 @@ export abstract class Optimizer<Settings extends OptimizerSettings> {
   }
 
   /**
-   * @internal One call for one group; `fields` are those that all optimisers of backend.h share, and the state by name.
-   * What changes from step to step is read anew for each launch of a graph.
+   * @internal Moves the parameters of one group, with one call. What changes from step to step is read anew for each
+   * launch of a graph.
    */
-  protected abstract update(device: Device, settings: Settings, fields: UpdateFields): void;
+  protected abstract update(settings: Settings, moved: Moved): void;
 
   /** The state itself, not a copy. */
   stateDict(): OptimizerState {
@@ -199,7 +211,7 @@ export abstract class Optimizer<Settings extends OptimizerSettings> {
       parameter.gradTarget = null;
     }
     for (const slice of Object.values(this.#slices).flat()) slice.dispose();
-    for (const flat of [this.#gradients, ...Object.values(this.#state)]) flat.dispose();
+    for (const flat of [this.gradients, ...Object.values(this.#state)]) flat.dispose();
     this.#gradientScale?.dispose();
   }
 
@@ -207,15 +219,6 @@ export abstract class Optimizer<Settings extends OptimizerSettings> {
   [Symbol.dispose](): void {
     this.dispose();
   }
-}
-
-/** Fields that `sgd` and `adam` of backend.h have in common. */
-export interface UpdateFields {
-  readonly counts: readonly number[];
-  readonly parameters: readonly Tensor[];
-  readonly gradients: readonly Tensor[];
-  readonly gradient_scale: Tensor | undefined;
-  readonly [state: string]: readonly Tensor[] | readonly number[] | Tensor | undefined;
 }
 
 /** Settings of `SGD`. */
@@ -243,14 +246,14 @@ export class SGD extends Optimizer<SGDSettings> {
   }
 
   /** @internal */
-  protected override update(device: Device, settings: SGDSettings, fields: UpdateFields): void {
-    device.call("sgd", { ...fields }, () => ({
-      learning_rate: settings.lr,
+  protected override update(settings: SGDSettings, { state, ...moved }: Moved): void {
+    sgd(moved, state.momentum_buffers, () => ({
+      learningRate: settings.lr,
       momentum: settings.momentum,
       dampening: settings.dampening,
-      weight_decay: settings.weightDecay,
+      weightDecay: settings.weightDecay,
       nesterov: settings.nesterov,
-      first_step: this.stepCount === 1,
+      step: this.stepCount,
     }));
   }
 }
@@ -280,13 +283,13 @@ class AdamFamily extends Optimizer<AdamSettings> {
   }
 
   /** @internal */
-  protected override update(device: Device, settings: AdamSettings, fields: UpdateFields): void {
-    device.call("adam", { ...fields, decoupled: this.#decoupled }, () => ({
-      learning_rate: settings.lr,
-      beta1: settings.betas[0],
-      beta2: settings.betas[1],
+  protected override update(settings: AdamSettings, { state, ...moved }: Moved): void {
+    const moments = { first: state.first_moments ?? [], second: state.second_moments ?? [] };
+    adam(moved, moments, { decoupled: this.#decoupled }, () => ({
+      learningRate: settings.lr,
+      betas: settings.betas,
       eps: settings.eps,
-      weight_decay: settings.weightDecay,
+      weightDecay: settings.weightDecay,
       step: this.stepCount,
     }));
   }

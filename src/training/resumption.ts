@@ -7,8 +7,8 @@ import { type CheckpointDescription, loadWeights, saveCheckpoint } from "../chec
 import { definePreprocessing, type LabelledImages, type Preprocessing } from "../data/index.js";
 import { ArgumentError, TrainingError } from "../errors.js";
 import type { ImageClassifier } from "../models/image-classifier.js";
-import { tidy } from "../tensor/scope.js";
-import { Tensor } from "../tensor/tensor.js";
+import { norm } from "../ops/updates.js";
+import type { Tensor } from "../tensor/tensor.js";
 import { removeAbandoned } from "../weights/atomic-file.js";
 import type { EpochRecord } from "./history.js";
 import type { MovingAverage } from "./moving-average.js";
@@ -64,17 +64,11 @@ function checksum({ buffer, byteOffset, byteLength }: ArrayBufferView): number {
   return crc32(new Uint8Array(buffer, byteOffset, byteLength));
 }
 
-/** Whether all weights and running statistics are finite numbers: the device adds up their squares. */
+/** Whether all weights and running statistics are finite numbers: if one is not, neither is their joint norm. */
 export async function hasFiniteState(model: ImageClassifier): Promise<boolean> {
-  const gradients = Object.values(model.stateDict()).filter(({ dtype }) => dtype === "float32");
-  const { device } = model;
-  const norm = tidy(() => {
-    const [norm, scale] = [Tensor.empty([], { device }), Tensor.empty([], { device })];
-    const counts = gradients.map(({ size }) => size);
-    device.call("gradient_norm", { counts, gradients, max_norm: 1, norm, scale });
-    return norm;
-  });
-  return Number.isFinite(await norm.item().finally(() => norm.dispose()));
+  const floats = Object.values(model.stateDict()).filter(({ dtype }) => dtype === "float32");
+  const size = norm(model.device, floats);
+  return Number.isFinite(await size.item().finally(() => size.dispose()));
 }
 
 /** @throws WeightsError naming the file, if it cannot be written; an existing one is left as it was */

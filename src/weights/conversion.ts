@@ -1,7 +1,7 @@
 /** Between what a file of tensors holds and tensors on a device. */
 import { WeightsError } from "../errors.js";
 import { tensor } from "../tensor/creation.js";
-import type { DeviceLike } from "../tensor/device.js";
+import type { DeviceLike } from "../tensor/devices.js";
 import type { DType } from "../tensor/dtype.js";
 import type { Tensor } from "../tensor/tensor.js";
 import type { StoredTensor, TensorToStore } from "./safetensors.js";

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { DeviceLike } from "../tensor/device.js";
+import type { DeviceLike } from "../tensor/devices.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { toStored, toTensor } from "./conversion.js";
 import { readTensors, writeTensors } from "./safetensors.js";

@@ -1,9 +1,7 @@
 /** The Markdown of this repository, as the tests of the documentation read it. */
 import { readdirSync, readFileSync } from "node:fs";
-import { dirname, join } from "node:path";
-import { fileURLToPath } from "node:url";
-
-export const repository = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
+import { join } from "node:path";
+import { repository } from "./repository.js";
 
 export interface CodeBlock {
   /** "docs/performance.md:57", the line of its first line of code. */

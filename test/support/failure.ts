@@ -1,6 +1,6 @@
 import { expect } from "vitest";
 import type { MedMambaError } from "../../src/errors.js";
-import { root } from "../temporary-folder.js";
+import { root } from "./temporary-folder.js";
 
 /** The message of the error of that class that a promise must reject with, paths relative to the temporary folder. */
 export async function failure(

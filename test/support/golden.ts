@@ -3,8 +3,8 @@
  * a training step as `after.*`, and the gradient that goes into backward as `dy`. All were computed in float64 by an
  * implementation in PyTorch and rounded to float32.
  */
-import { fileURLToPath } from "node:url";
 import { crossEntropy, type Device, MedMamba, optim, safetensors, type Tensor } from "../../src/index.js";
+import { fixture } from "./repository.js";
 
 export interface Golden {
   readonly tensors: Readonly<Record<string, Tensor>>;
@@ -17,7 +17,7 @@ export interface Golden {
 }
 
 export async function loadGolden(name: string, device: Device): Promise<Golden> {
-  const path = fileURLToPath(new URL(`../fixtures/${name}.safetensors`, import.meta.url));
+  const path = fixture(`${name}.safetensors`);
   const tensors = await safetensors.load(path, { device });
   const { metadata } = await safetensors.readHeader(path);
   return {

@@ -1,14 +1,16 @@
 /** `medmamba bench`: how fast kernels, blocks and whole steps are, beside what the machine could do. */
 import { type Command, InvalidArgumentError } from "commander";
+import type { Benchmark } from "../../benchmark/benchmark.js";
 import { type Limits, measureLimits } from "../../benchmark/limits.js";
 import { describeMachine, machineLines } from "../../benchmark/machine.js";
 import { type Pace, paces } from "../../benchmark/measure.js";
 import { profileTraining } from "../../benchmark/profile.js";
-import { allBenchmarks, type Benchmark, type Row, runBenchmark } from "../../benchmark/suite.js";
+import { allBenchmarks, type Row, runBenchmark } from "../../benchmark/suite.js";
 import { OutOfMemoryError } from "../../errors.js";
 import { medMambaConfig, type Variant, variants } from "../../models/config.js";
 import { number } from "../../settings/kind.js";
-import { type Device, openDevice, type Precision, precisions } from "../../tensor/device.js";
+import { type Device, type Precision, precisions } from "../../tensor/device.js";
+import { openDevice } from "../../tensor/devices.js";
 import {
   counterpart,
   type Report,
@@ -159,8 +161,10 @@ function settingsFor(device: Device, options: BenchOptions): Settings {
   };
 }
 
+/** The device, or another like it, with as many threads, that multiplies so. */
 function inPrecision(device: Device, precision: Precision): Device {
-  return precision === "float32" ? device : openDevice(device.name, { precision });
+  if (precision === "float32") return device;
+  return openDevice(device.name, { precision, threads: device.describe().threads });
 }
 
 function suite({ variants, imageSize }: Settings, batch: number, filter = ""): Benchmark[] {

@@ -1,11 +1,9 @@
 /** `medmamba doctor`: what this machine can run, and whether every kernel computes what it should. */
-import { existsSync, readFileSync } from "node:fs";
-import { arch, availableParallelism, cpus, freemem, platform, release, totalmem } from "node:os";
 import type { Command } from "commander";
 import { compare, type KernelVerdict, kernelChecks } from "../../benchmark/kernel-checks.js";
-import { addonPath, loadAddon } from "../../native/load.js";
-import { packageVersion } from "../../native/package-version.js";
-import { type Device, type DeviceDescription, devices, openDevice } from "../../tensor/device.js";
+import { type Capabilities, describeCapabilities } from "../../benchmark/machine.js";
+import type { Device } from "../../tensor/device.js";
+import { openDevice } from "../../tensor/devices.js";
 import { CommandError } from "../console/failure.js";
 import { type CommonOptions, openDeviceOf, precisionOption, withCommonOptions } from "../console/options.js";
 import { Terminal } from "../console/terminal.js";
@@ -29,9 +27,8 @@ export function define(command: Command): void {
 
 async function run(options: CommonOptions): Promise<void> {
   const terminal = new Terminal(options);
-  const addon = loadAddon();
   const device = openDeviceOf(options);
-  const machine = describeMachine(addon.simdLevels, device);
+  const machine = describeCapabilities(device);
   for (const line of machineLines(machine)) terminal.print(line);
   terminal.print();
   const checks = await checkKernels(device, terminal);
@@ -47,42 +44,8 @@ async function run(options: CommonOptions): Promise<void> {
   terminal.print(`\nAll ${checks.length} kernels agree with the reference.`);
 }
 
-interface Machine {
-  readonly medmamba: string;
-  readonly node: string;
-  readonly system: string;
-  readonly addon: string;
-  readonly processor: {
-    readonly model: string;
-    readonly cores: number;
-    readonly simdLevels: readonly string[];
-  };
-  readonly memory: { readonly totalBytes: number; readonly freeBytes: number };
-  readonly cuda: { readonly driver: string | null; readonly devices: readonly DeviceDescription[] };
-  readonly device: DeviceDescription;
-}
-
-function describeMachine(simdLevels: readonly string[], device: Device): Machine {
-  return {
-    medmamba: packageVersion,
-    node: process.version,
-    system: `${platform()} ${release()} ${arch()}`,
-    addon: addonPath(),
-    processor: { model: cpus()[0]?.model.trim() ?? "unknown", cores: availableParallelism(), simdLevels },
-    memory: { totalBytes: totalmem(), freeBytes: freemem() },
-    cuda: { driver: driverVersion(), devices: devices().filter(({ name }) => name !== "cpu") },
-    device: device.describe(),
-  };
-}
-
-/** The NVIDIA kernel driver's version, as Linux tells it. */
-function driverVersion(): string | null {
-  const file = "/proc/driver/nvidia/version";
-  if (!existsSync(file)) return null;
-  return /Kernel Module(?: for \S+)?\s+(\S+)/.exec(readFileSync(file, "utf8"))?.[1] ?? "unknown";
-}
-
-function machineLines({ medmamba, node, system, addon, processor, memory, cuda, device }: Machine): string[] {
+function machineLines(machine: Capabilities): string[] {
+  const { medmamba, node, system, addon, processor, memory, cuda, device } = machine;
   const { simdLevels, model, cores } = processor;
   const levels = simdLevels.map((level) => (level === device.simd ? `${level} (in use)` : level)).join(", ");
   const gpus = cuda.devices.map(({ name, usable, model: gpu, reason = "" }) =>

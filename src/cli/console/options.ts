@@ -3,7 +3,8 @@ import { type Command, InvalidArgumentError, Option } from "commander";
 import type { Flag } from "../../settings/flags.js";
 import type { Kind } from "../../settings/kind.js";
 import * as kinds from "../../settings/kind.js";
-import { type Device, type Precision, precisions, resolveDevice, whyNotGpu } from "../../tensor/device.js";
+import { type Device, type Precision, precisions } from "../../tensor/device.js";
+import { openDevice, resolveDevice, whyNotGpu } from "../../tensor/devices.js";
 
 export interface CommonOptions {
   readonly device: string;
@@ -34,10 +35,13 @@ export function precisionOption(byDefault: string): Option {
   );
 }
 
-/** The device that the options ask for; says once if "auto" has to do without a GPU, and why. */
+/**
+ * The device that the options ask for, one of its own if they say how many threads; says once if "auto" has to do
+ * without a GPU, and why.
+ */
 export function openDeviceOf({ device, threads, precision }: CommonOptions): Device {
-  if (threads !== undefined) process.env.MEDMAMBA_THREADS = String(threads);
-  const opened = resolveDevice(device, precision);
+  const opened =
+    threads === undefined ? resolveDevice(device, precision) : openDevice(device, { threads, precision });
   const reason = device === "auto" ? whyNotGpu() : undefined;
   if (reason !== undefined) process.stderr.write(`note: computing on the CPU, because ${reason}.\n`);
   return opened;
@@ -48,7 +52,7 @@ export function openTrainingDevice(options: CommonOptions, planned: Precision | 
   const device = openDeviceOf(planned === undefined ? options : { ...options, precision: planned });
   if (planned !== undefined || !device.name.startsWith("cuda")) return device;
   device.close();
-  return resolveDevice(device.name, "bf16");
+  return openDeviceOf({ ...options, device: device.name, precision: "bf16" });
 }
 
 /** "cuda-emulated", which tests have, is not offered. */

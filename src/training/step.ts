@@ -8,7 +8,7 @@ import { toInput } from "../models/input.js";
 import { slice } from "../ops/shape.js";
 import type { LossOptions, Task, Truth } from "../tasks/task.js";
 import { tensor } from "../tensor/creation.js";
-import { setGeneratorState } from "../tensor/generator.js";
+import { generatorAt, setGeneratorState } from "../tensor/generator.js";
 import { GraphedFunction } from "../tensor/graphed-function.js";
 import { keep, tidy } from "../tensor/scope.js";
 import { noGrad } from "../tensor/tape.js";
@@ -28,9 +28,6 @@ export interface StepOptions {
   /** Whether steps are launched as graphs. */
   readonly graphs: boolean;
 }
-
-/** Random numbers that one step may draw before it would meet the next step's: far more than any model draws. */
-const countersPerStep = 2 ** 24;
 
 /** Takes steps, one batch each. */
 export class TrainingStep {
@@ -68,7 +65,7 @@ export class TrainingStep {
    */
   take(batch: Batch, { step, lr }: { step: number; lr: number }): Tensor {
     const { model, dataset, settings } = this.#options;
-    setGeneratorState({ seed: settings.seed, offset: step * countersPerStep });
+    setGeneratorState(generatorAt({ seed: settings.seed, step }));
     this.optimizer.lr = lr;
     this.#step = step;
     return tidy(() => {

@@ -74,7 +74,7 @@ describe("a stream of predictions", () => {
     expect(predictions.flatMap((prediction) => Object.values(prediction.probabilities))).toEqual([
       ...probabilities,
     ]);
-    expect(Object.keys(predictions[0] ?? {})).toEqual(["label", "probability", "probabilities"]);
+    expect(Object.keys(predictions[0] ?? {})).toEqual(["label", "probability", "labels", "probabilities"]);
   });
 
   it("has the error of an unreadable image in its place, and the others' predictions", async () => {

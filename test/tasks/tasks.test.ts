@@ -19,15 +19,16 @@ import {
   type Tensor,
   tasks,
   tensor,
-} from "../src/index.js";
-import { taskOf } from "../src/tasks/index.js";
-import { backends } from "./support/backends.js";
-import { expectClose } from "./support/closeness.js";
-import { quickly, side, tinyModel } from "./support/sides.js";
-import { uniform } from "./support/values.js";
-import { root } from "./temporary-folder.js";
+} from "../../src/index.js";
+import { taskOf } from "../../src/tasks/index.js";
+import { backends } from "../support/backends.js";
+import { expectClose } from "../support/closeness.js";
+import { fixture } from "../support/repository.js";
+import { quickly, side, tinyModel } from "../support/sides.js";
+import { root } from "../support/temporary-folder.js";
+import { uniform } from "../support/values.js";
 
-const golden = JSON.parse(readFileSync(new URL("fixtures/multi-label.json", import.meta.url), "utf8"));
+const golden = JSON.parse(readFileSync(fixture("multi-label.json"), "utf8"));
 
 /** -log p of each class, from logits. */
 function surprises(row: readonly number[]): number[] {

@@ -36,7 +36,13 @@ export {
   TrainingError,
   WeightsError,
 } from "./errors.js";
-export { type EvaluateOptions, type Evaluation, evaluate, predictDataset } from "./inference/evaluate.js";
+export {
+  type EvaluateLabelsOptions,
+  type EvaluateOptions,
+  type Evaluation,
+  evaluate,
+  predictDataset,
+} from "./inference/evaluate.js";
 export {
   type Classifier,
   type ImageSource,

@@ -30,7 +30,7 @@ export const modelRows = {
     flag: "--dims <list>",
     words: "channels of each stage, each twice the one before",
     defaultWords: "tiny's",
-    alsoKnownAs: ["widths", "channels", "embedDim"],
+    alsoKnownAs: ["widths", "embedDim"],
   }),
   /** States of each channel of the scan; default 16. */
   dState: setting({

@@ -23,6 +23,8 @@ interface TrainOptions extends Omit<CommonOptions, "precision">, RunOptions {
   readonly overwrite?: boolean;
   /** `recompute`, as 0.1.0 called it. */
   readonly checkpointing?: boolean;
+  /** Read before; see console/config.ts. */
+  readonly config?: string;
 }
 
 const examples = `
@@ -76,6 +78,7 @@ async function train({
   out,
   resume,
   overwrite,
+  config: __,
   checkpointing,
   ...given
 }: TrainOptions): Promise<void> {

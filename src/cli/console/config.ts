@@ -54,9 +54,18 @@ async function readConfig(path: string): Promise<Readonly<Record<string, unknown
   const document = parseDocument(await readFile(path, "utf8"));
   const [problem] = document.errors;
   if (problem) throw new UsageError(`${path}: ${problem.message.split("\n")[0]?.replace(/:$/, "")}.`);
-  const value: unknown = document.toJS() ?? {};
+  const value = contents(path, document) ?? {};
   if (typeof value === "object" && !Array.isArray(value)) return value as Readonly<Record<string, unknown>>;
   throw new UsageError(`${path}: options are expected, a line each, such as "batch-size: 16".`);
+}
+
+/** @throws UsageError for aliases of aliases that a few lines would make a million of */
+function contents(path: string, document: ReturnType<typeof parseDocument>): unknown {
+  try {
+    return document.toJS();
+  } catch (error) {
+    throw new UsageError(`${path}: ${(error as Error).message}.`, { cause: error });
+  }
 }
 
 /** An option as the command line has it; null says nothing. */

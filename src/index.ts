@@ -81,7 +81,8 @@ export { GraphedFunction, type GraphedFunctionOptions } from "./tensor/graphed-f
 export { type Disposable, keep, tidy } from "./tensor/scope.js";
 export { type BackwardOptions, noGrad } from "./tensor/tape.js";
 export { Tensor, type TensorOptions } from "./tensor/tensor.js";
-export { type FitOptions, type FitResult, fit } from "./training/fit.js";
+export { fit } from "./training/fit.js";
+export type { FitOptions, FitResult } from "./training/fit-options.js";
 export type { EpochRecord, ValidationRecord } from "./training/history.js";
 export type {
   EpochProgress,

@@ -16,8 +16,11 @@ import {
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { pathToFileURL } from "node:url";
+import { Command } from "commander";
 import ts from "typescript";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { define } from "../src/cli/commands/train.js";
+import { argumentsOfConfig } from "../src/cli/console/config.js";
 import { data, MedMamba, saveCheckpoint } from "../src/index.js";
 import { anchorsOf, type CodeBlock, codeBlocks, localLinks } from "./support/documents.js";
 import { repository } from "./support/repository.js";
@@ -27,10 +30,24 @@ const inLanguage = (...languages: string[]): CodeBlock[] =>
   blocks.filter(({ language }) => languages.includes(language));
 
 it("every block of code is in a language that is checked here, or is plain output", () => {
-  const known = ["ts", "sh", "python", "json", "text", "csv", ""];
+  const known = ["ts", "sh", "python", "json", "text", "csv", "yaml", ""];
   const others = blocks.filter(({ language }) => !known.includes(language));
   expect(others.map(({ place, language }) => `${place}: ${language}`)).toEqual([]);
   for (const { code } of inLanguage("json")) JSON.parse(code);
+});
+
+it("every config file says what `medmamba train` takes", async () => {
+  const command = new Command("train");
+  define(command);
+  const work = mkdtempSync(join(tmpdir(), "medmamba-config-"));
+  for (const { place, code } of inLanguage("yaml")) {
+    const file = join(work, "config.yaml");
+    writeFileSync(file, code);
+    const config = await argumentsOfConfig(command, ["--config", file]);
+    const action = vi.fn();
+    await command.exitOverride().action(action).parseAsync(config, { from: "user" });
+    expect(action, place).toHaveBeenCalledOnce();
+  }
 });
 
 describe("TypeScript", () => {

@@ -47,7 +47,7 @@ console.log(JSON.stringify({ name, ...options, batch, ...measured, device: devic
 
 async function network() {
   const model = new MedMamba({ variant: options.variant, device });
-  model.checkpointing = options.checkpointing;
+  model.recompute = options.checkpointing;
   const images = randn([batch, 3, size, size], { device });
   const step = options.task === "training" ? training(model, images) : inference(model, images);
   const seconds = await measure(

@@ -3,6 +3,7 @@
  * decoded. However many images there are, only so many batches are in memory; an image that cannot be read is a value in
  * its place, so that it does not take the others with it.
  */
+import type { CheckpointDescription } from "../checkpoints/checkpoint.js";
 import { augmentations } from "../data/augmentation.js";
 import { type BatchImages, drawBatch, expectSample, stackSamples } from "../data/batch.js";
 import { Gate, readAhead } from "../data/concurrency.js";
@@ -11,24 +12,15 @@ import { decodeImage } from "../data/decoding/sample.js";
 import type { Preprocessing } from "../data/preprocessing.js";
 import { ArgumentError, DataError } from "../errors.js";
 import type { ImageClassifier, PredictOptions } from "../models/image-classifier.js";
-import { type Task, type TaskName, taskOf } from "../tasks/index.js";
+import { type Task, taskOf } from "../tasks/index.js";
 import type { EvaluateOptions } from "./evaluate.js";
 import { predictBatches } from "./probabilities.js";
 
 /** What a prediction needs; a checkpoint is one. */
-export interface Classifier {
+export interface Classifier
+  extends Pick<CheckpointDescription, "classes" | "preprocessing" | "task" | "threshold" | "thresholds"> {
   /** In either mode; it is evaluated. */
   readonly model: ImageClassifier;
-  /** Names of the model's outputs, in their order. */
-  readonly classes: readonly string[];
-  /** How images are prepared for the model. */
-  readonly preprocessing: Preprocessing;
-  /** What the model tells; default: what the number of classes means. */
-  readonly task?: TaskName | undefined;
-  /** Two classes: probability of the second from which it is called; otherwise the more probable class is. */
-  readonly threshold?: number | undefined;
-  /** The same of each label, where there may be several; default 0.5. */
-  readonly thresholds?: readonly number[] | undefined;
 }
 
 /** What a model makes of one image. */

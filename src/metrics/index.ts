@@ -5,7 +5,7 @@
  */
 
 export { EvaluationError } from "../errors.js";
-export { binSamples, expectedCalibrationError, type ReliabilityBin, reliabilityBins } from "./calibration.js";
+export { expectedCalibrationError, type ReliabilityBin, reliabilityBins } from "./calibration.js";
 export { type ClassificationMetrics, classificationMetrics } from "./classification.js";
 export {
   type ConfidenceIntervals,

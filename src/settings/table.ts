@@ -105,6 +105,8 @@ const shown = (value: unknown): string =>
 
 /** Those of an object's fields that a table has rows for. */
 export function pick<R extends Rows>(rows: R, from: object): Partial<ValuesOf<R>> {
-  const own = Object.entries(from).filter(([name]) => Object.hasOwn(rows, name));
+  const own = Object.entries(from).filter(
+    ([name, value]) => value !== undefined && Object.hasOwn(rows, name),
+  );
   return Object.fromEntries(own) as Partial<ValuesOf<R>>;
 }

@@ -4,84 +4,27 @@
  * Everything random is keyed by (seed, epoch, image) or (seed, step), and `last.safetensors` holds weights, optimiser,
  * averages, position and history: a run that was interrupted at any moment and resumed ends with the same bits as one
  * that was not.
- *
- * Steps are pipelined: while the device computes one, the next batch is made ready, and a step's loss is read only when
- * the following step has been queued.
  */
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { CheckpointDescription } from "../checkpoints/checkpoint.js";
 import { type LabelledImages, Loader } from "../data/index.js";
-import { ArgumentError, EvaluationError, TrainingError } from "../errors.js";
+import { EvaluationError, TrainingError } from "../errors.js";
 import { withBatchAdvice } from "../inference/batch-memory.js";
 import { evaluate } from "../inference/evaluate.js";
 import type { MedMambaConfig } from "../models/config.js";
 import type { ImageClassifier } from "../models/image-classifier.js";
-import { complete, expectKnown, pick } from "../settings/table.js";
-import { type Task, type TaskScores, taskOf } from "../tasks/index.js";
+import type { Task, TaskScores } from "../tasks/task.js";
 import { BestWeights } from "./best-weights.js";
+import { trainEpoch } from "./epoch.js";
+import { type FitOptions, type FitResult, resolveOptions } from "./fit-options.js";
 import { type EpochRecord, isBetter, measure, summarize } from "./history.js";
 import { historyFile } from "./observers/history-file.js";
 import type { FitProgress, Observer } from "./observers/observer.js";
 import { hasFiniteState, identityOf, type Progress, restoreRun, saveRun } from "./resumption.js";
 import { Plateau, type Schedule } from "./schedule.js";
-import {
-  type ExecutionSettings,
-  executionRows,
-  resolveClassWeights,
-  scheduleOf,
-  type TrainingSettings,
-  trainingRows,
-  trainingSettings,
-} from "./settings.js";
+import { resolveClassWeights, scheduleOf, type TrainingSettings } from "./settings.js";
 import { TrainingStep } from "./step.js";
-
-/** What to train on, and every setting that differs from its default. */
-export interface FitOptions extends Partial<TrainingSettings>, Partial<ExecutionSettings> {
-  /** Images to learn from. */
-  train: LabelledImages;
-  /** Images that decide which epoch is best, and when to stop early; none unless given. */
-  validation?: LabelledImages | undefined;
-  /** What is learned; default: what the data set says, or the number of its classes. */
-  task?: Task | undefined;
-  /** Where `best.safetensors`, `last.safetensors` and `metrics.jsonl` go; nothing is written without it. */
-  directory?: string | undefined;
-  /** Go on from `last.safetensors` in `directory`; default false. */
-  resume?: boolean;
-  /** @deprecated `recompute` */
-  checkpointing?: boolean;
-  /** Plain JSON that the checkpoints carry in their own provenance: where the data came from, say. */
-  provenance?: Readonly<Record<string, unknown>>;
-  /** When aborted, the step is finished, `last.safetensors` saved, and the result returned. */
-  signal?: AbortSignal | undefined;
-  /** Called after each step, during validation, and after each epoch, when its checkpoints are written. */
-  onProgress?: (progress: FitProgress) => void;
-  /** Followers of the training, beside `onProgress`. */
-  observers?: readonly Observer[];
-}
-
-const besideSettings = [
-  "train",
-  "validation",
-  "task",
-  "directory",
-  "resume",
-  "checkpointing",
-  "provenance",
-  "signal",
-  "onProgress",
-  "observers",
-] as const satisfies readonly (keyof FitOptions)[];
-
-/** What came of a training. */
-export interface FitResult {
-  /** All epochs, those before a resumption included. */
-  readonly history: readonly EpochRecord[];
-  /** The epoch whose weights the model has now; undefined without validation or when aborted before the first. */
-  readonly best: EpochRecord | undefined;
-  /** Whether all epochs were trained, `patience` ran out, or the signal was aborted. */
-  readonly stopped: "completed" | "early" | "aborted";
-}
 
 /**
  * Trains a model on a data set with AdamW and the task's loss, and leaves it with the best weights, if there is a
@@ -109,7 +52,7 @@ class Run {
   readonly #model: ImageClassifier;
   readonly #options: FitOptions;
   readonly #settings: TrainingSettings;
-  readonly #execution: ExecutionSettings;
+  readonly #saveEvery: number;
   readonly #task: Task;
   readonly #loader: Loader;
   readonly #step: TrainingStep;
@@ -121,23 +64,16 @@ class Run {
   #epochStart = performance.now();
 
   constructor(model: ImageClassifier, options: FitOptions) {
-    expectKnown("fit", options, { ...trainingRows, ...executionRows }, besideSettings);
-    const { train, directory, checkpointing, observers = [] } = options;
-    const settings = settingsFor(model, options);
+    const { settings, execution, task } = resolveOptions(model, options);
+    const { train, directory, observers = [] } = options;
     const { batchSize, seed, augmentation, lr } = settings;
-    if (train.classes.length !== model.config.numClasses) {
-      throw new TrainingError(
-        `fit: the model has ${model.config.numClasses} classes, the data set ${train.classes.length}.`,
-      );
-    }
-    const task = options.task ?? taskOf(train);
     const classWeights = resolveClassWeights(settings.classWeights, train, task);
+    if (model.recompute !== undefined) model.recompute = execution.recompute;
     this.#model = model;
     this.#options = options;
     this.#settings = settings;
-    this.#execution = complete("fit", executionRows, pick(executionRows, options));
+    this.#saveEvery = execution.saveEvery;
     this.#task = task;
-    setRecompute(model, this.#execution.recompute || (checkpointing ?? false));
     const dropLast = train.length >= batchSize;
     this.#loader = new Loader(train, { batchSize, shuffle: true, seed, augmentation, dropLast });
     this.#plateau =
@@ -158,15 +94,8 @@ class Run {
     this.#bestWeights = new BestWeights(model, directory);
     const history = directory === undefined ? [] : [historyFile(join(directory, "metrics.jsonl"))];
     this.#observers = [...history, ...observers];
-    const { graphs } = this.#execution;
-    this.#step = new TrainingStep({
-      model,
-      dataset: train,
-      task,
-      settings,
-      classWeights,
-      graphs,
-    });
+    const { graphs } = execution;
+    this.#step = new TrainingStep({ model, dataset: train, task, settings, classWeights, graphs });
   }
 
   async execute(): Promise<FitResult> {
@@ -185,60 +114,19 @@ class Run {
     return this.#finish("completed");
   }
 
-  /** Whether the epoch was completed: false if the signal stopped it, and then its position is saved. */
-  async #trainEpoch(): Promise<boolean> {
-    const { signal } = this.#options;
-    const { saveEvery } = this.#execution;
-    const progress = this.#progress;
+  #trainEpoch(): Promise<boolean> {
     this.#model.train();
-    const clock = new Clock(progress.batch);
-    let pending: Promise<number> | undefined;
-    const settle = async (): Promise<void> => {
-      if (pending) this.#count(await pending, clock);
-      pending = undefined;
-    };
-    for await (const batch of this.#loader.epoch(progress.epoch, { startBatch: progress.batch })) {
-      const loss = this.#step.take(batch, { step: progress.step, lr: this.#schedule(progress.step) });
-      progress.step += 1;
-      const value = loss.item();
-      value.catch(() => {}); // Awaited by `settle` after the next step has been queued.
-      loss.dispose();
-      await settle();
-      pending = value;
-      const save = saveEvery > 0 && progress.step % saveEvery === 0;
-      if (save || signal?.aborted) await settle();
-      if (save) await this.#save();
-      if (signal?.aborted) {
-        await this.#save();
-        return false;
-      }
-    }
-    await settle();
-    return true;
-  }
-
-  /** Takes a step's loss in. @throws TrainingError if it is not finite */
-  #count(loss: number, clock: Clock): void {
-    const progress = this.#progress;
-    const { epochs, batchSize } = this.#settings;
-    if (!Number.isFinite(loss)) {
-      throw this.#diverged(
-        `the loss became ${loss} in epoch ${progress.epoch + 1}, step ${progress.batch + 1}`,
-      );
-    }
-    progress.lossSum += loss;
-    progress.batch += 1;
-    const steps = this.#loader.batchCount;
-    const rate = clock.rate(progress.batch);
-    this.#tell({
-      type: "step",
-      epoch: progress.epoch + 1,
-      epochs,
-      step: progress.batch,
-      steps,
-      loss: progress.lossSum / progress.batch,
-      imagesPerSecond: rate * batchSize,
-      secondsLeft: ((epochs - progress.epoch) * steps - progress.batch) / rate,
+    return trainEpoch({
+      loader: this.#loader,
+      step: this.#step,
+      schedule: this.#schedule,
+      settings: this.#settings,
+      progress: this.#progress,
+      saveEvery: this.#saveEvery,
+      signal: this.#options.signal,
+      save: () => this.#save(),
+      tell: (progress) => this.#tell(progress),
+      diverged: (what) => this.#diverged(what),
     });
   }
 
@@ -376,37 +264,5 @@ class Run {
     this.#step.dispose();
     this.#bestWeights.dispose();
     for (const observer of this.#observers) await observer.close?.();
-  }
-}
-
-/** @throws ArgumentError if a network is to compute again that cannot */
-function setRecompute(model: ImageClassifier, recompute: boolean): void {
-  if ("recompute" in model) model.recompute = recompute;
-  else if (recompute) throw new ArgumentError("fit: this network has no `recompute`: train it without.");
-}
-
-/** @throws ArgumentError if a setting cannot be, or asks for another precision than the model's */
-function settingsFor(model: ImageClassifier, options: FitOptions): TrainingSettings {
-  const { precision, name } = model.device;
-  const given = pick(trainingRows, options);
-  const settings = trainingSettings({ ...given, precision: given.precision ?? precision });
-  if (settings.precision === precision) return settings;
-  throw new ArgumentError(
-    `fit: precision "${settings.precision}" was asked for, but the model is on ${name} with ` +
-      `"${precision}": make the model with that precision.`,
-  );
-}
-
-/** Steps per second since the first, over this run only. */
-class Clock {
-  readonly #start = performance.now();
-  readonly #first: number;
-
-  constructor(first: number) {
-    this.#first = first;
-  }
-
-  rate(done: number): number {
-    return (done - this.#first) / Math.max(1e-3, (performance.now() - this.#start) / 1000);
   }
 }

@@ -237,7 +237,7 @@ export const executionRows = {
     flag: "--save-every <steps>",
     words: "save within epochs too, so often; 0 for no",
   }),
-  /** Compute blocks again in backward instead of keeping their results; see `MedMamba.recompute`. Default false. */
+  /** Compute blocks again in backward instead of keeping their results; see `MedMamba.recompute`. Default: as the model does. */
   recompute: setting({
     kind: toggle,
     default: false,

@@ -1,0 +1,103 @@
+/** What `fit` is told, and what becomes of it: every setting with its default, checked before anything is done. */
+import type { LabelledImages } from "../data/index.js";
+import { ArgumentError, TrainingError } from "../errors.js";
+import type { ImageClassifier } from "../models/image-classifier.js";
+import { complete, expectKnown, pick } from "../settings/table.js";
+import { type Task, taskOf } from "../tasks/index.js";
+import type { EpochRecord } from "./history.js";
+import type { FitProgress, Observer } from "./observers/observer.js";
+import {
+  type ExecutionSettings,
+  executionRows,
+  type TrainingSettings,
+  trainingRows,
+  trainingSettings,
+} from "./settings.js";
+
+/** What to train on, and every setting that differs from its default. */
+export interface FitOptions extends Partial<TrainingSettings>, Partial<ExecutionSettings> {
+  /** Images to learn from. */
+  train: LabelledImages;
+  /** Images that decide which epoch is best, and when to stop early; none unless given. */
+  validation?: LabelledImages | undefined;
+  /** What is learned; default: what the data set says, or the number of its classes. */
+  task?: Task | undefined;
+  /** Where `best.safetensors`, `last.safetensors` and `metrics.jsonl` go; nothing is written without it. */
+  directory?: string | undefined;
+  /** Go on from `last.safetensors` in `directory`; default false. */
+  resume?: boolean;
+  /** @deprecated `recompute` */
+  checkpointing?: boolean;
+  /** Plain JSON that the checkpoints carry in their own provenance: where the data came from, say. */
+  provenance?: Readonly<Record<string, unknown>>;
+  /** When aborted, the step is finished, `last.safetensors` saved, and the result returned. */
+  signal?: AbortSignal | undefined;
+  /** Called after each step, during validation, and after each epoch, when its checkpoints are written. */
+  onProgress?: (progress: FitProgress) => void;
+  /** Followers of the training, beside `onProgress`. */
+  observers?: readonly Observer[];
+}
+
+const besideSettings = [
+  "train",
+  "validation",
+  "task",
+  "directory",
+  "resume",
+  "checkpointing",
+  "provenance",
+  "signal",
+  "onProgress",
+  "observers",
+] as const satisfies readonly (keyof FitOptions)[];
+
+/** What came of a training. */
+export interface FitResult {
+  /** All epochs, those before a resumption included. */
+  readonly history: readonly EpochRecord[];
+  /** The epoch whose weights the model has now; undefined without validation or when aborted before the first. */
+  readonly best: EpochRecord | undefined;
+  /** Whether all epochs were trained, `patience` ran out, or the signal was aborted. */
+  readonly stopped: "completed" | "early" | "aborted";
+}
+
+/** What was asked for, completed. */
+export interface ResolvedOptions {
+  readonly settings: TrainingSettings;
+  readonly execution: ExecutionSettings;
+  readonly task: Task;
+}
+
+/**
+ * @throws ArgumentError for a setting that cannot be, and for an unknown one with the nearest name
+ * @throws TrainingError if model and data do not belong together
+ */
+export function resolveOptions(model: ImageClassifier, options: FitOptions): ResolvedOptions {
+  expectKnown("fit", options, { ...trainingRows, ...executionRows }, besideSettings);
+  const { train, checkpointing = model.recompute } = options;
+  const settings = settingsFor(model, options);
+  const execution = complete("fit", executionRows, {
+    recompute: checkpointing,
+    ...pick(executionRows, options),
+  });
+  if (execution.recompute && !("recompute" in model))
+    throw new ArgumentError("fit: this network has no `recompute`: train it without.");
+  if (train.classes.length !== model.config.numClasses) {
+    throw new TrainingError(
+      `fit: the model has ${model.config.numClasses} classes, the data set ${train.classes.length}.`,
+    );
+  }
+  return { settings, execution, task: options.task ?? taskOf(train) };
+}
+
+/** @throws ArgumentError if a setting cannot be, or asks for another precision than the model's */
+function settingsFor(model: ImageClassifier, options: FitOptions): TrainingSettings {
+  const { precision, name } = model.device;
+  const given = pick(trainingRows, options);
+  const settings = trainingSettings({ ...given, precision: given.precision ?? precision });
+  if (settings.precision === precision) return settings;
+  throw new ArgumentError(
+    `fit: precision "${settings.precision}" was asked for, but the model is on ${name} with ` +
+      `"${precision}": make the model with that precision.`,
+  );
+}

@@ -13,7 +13,7 @@ import { measureLimits } from "../../dist/benchmark/limits.js";
 import { measure as measureKernel, paces } from "../../dist/benchmark/measure.js";
 import { modelWork, stagesOf } from "../../dist/benchmark/work.js";
 import { crossEntropy, MedMamba, noGrad, openDevice, optim, randn, tensor } from "../../dist/index.js";
-import { medMambaConfig } from "../../dist/models/medmamba.js";
+import { medMambaConfig } from "../../dist/models/config.js";
 
 const { values: options } = parseArgs({
   options: {

@@ -1,5 +1,6 @@
 /** What stands around the measurements of bench/: processes, units that go on, tables and figures, from made-up numbers. */
 
+import { readdirSync, readFileSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -16,6 +17,24 @@ const { roofline } = await tool("roofline.mjs");
 
 const folder = await mkdtemp(join(tmpdir(), "medmamba-"));
 afterAll(() => rm(folder, { recursive: true }));
+
+describe("a script", () => {
+  const scripts = ["bench", "bench/peers", "bench/install", "scripts"].flatMap((directory) =>
+    readdirSync(join(repository, directory))
+      .filter((name) => name.endsWith(".mjs"))
+      .map((name) => `${directory}/${name}`),
+  );
+
+  it.each(scripts)("%s imports what the built package has", async (script) => {
+    const source = readFileSync(join(repository, script), "utf8");
+    for (const [, names = "", path = ""] of source.matchAll(/import \{([^}]*)\} from "(\.[^"]+)"/g)) {
+      if (!path.includes("/dist/")) continue;
+      const module = await import(new URL(path, pathToFileURL(join(repository, script))).href);
+      const wanted = names.split(",").flatMap((name) => name.trim().split(" as ")[0] || []);
+      expect(Object.keys(module)).toEqual(expect.arrayContaining(wanted));
+    }
+  });
+});
 
 describe("a measured process", () => {
   const run = (program: string, options = {}) =>

@@ -1,0 +1,128 @@
+/**
+ * What reads files, each with a sound file to begin from. A target may succeed, or refuse with an error of the package; all
+ * else is a fault.
+ */
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { Command } from "commander";
+import { zipSync } from "fflate";
+import sharp from "sharp";
+import { define } from "../../dist/cli/commands/train.js";
+import { argumentsOfConfig } from "../../dist/cli/console/config.js";
+import { data, fit as fitModel, loadCheckpoint, MedMamba, safetensors } from "../../dist/index.js";
+
+const preprocessing = { imageSize: 8, channels: 1 };
+const oldRun = new URL("../fixtures/run-0.1.0/", import.meta.url);
+
+/** @typedef {{ file: string, original: Buffer, read: (path: string) => Promise<unknown> }} Target */
+
+/** @returns {Promise<Record<string, Target>>} */
+export async function makeTargets(folder) {
+  const picture = sharp(
+    Uint8Array.from({ length: 32 * 24 * 3 }, (_, i) => (i * 31) % 256),
+    { raw: { width: 32, height: 24, channels: 3 } },
+  );
+  const images = {};
+  for (const [format, ending] of Object.entries({
+    png: "png",
+    jpeg: "jpg",
+    tiff: "tif",
+    webp: "webp",
+    gif: "gif",
+  })) {
+    const original = await picture.clone().toFormat(format).toBuffer();
+    const read = (path) => data.loadImage(path, preprocessing);
+    images[format] = { file: `image.${ending}`, original, read };
+  }
+  mkdirSync(join(folder, "images"), { recursive: true });
+  const rows = ["path,label,split,patient,weight"];
+  for (let i = 0; i < 12; ++i) {
+    writeFileSync(join(folder, "images", `${i}.png`), images.png.original);
+    rows.push(`images/${i}.png,${i % 2 ? "benign" : "malignant"},${["train", "val", "test"][i % 3]},p${i},1`);
+  }
+  const open = (path) => data.openDataset(path, { preprocessing });
+  const checkpoint = readFileSync(new URL("best.safetensors", oldRun));
+  return {
+    ...images,
+    safetensors: { file: "w.safetensors", original: checkpoint, read: loadTensors },
+    checkpoint: { file: "best.safetensors", original: checkpoint, read: openCheckpoint },
+    training: {
+      file: "last.safetensors",
+      original: readFileSync(new URL("last.safetensors", oldRun)),
+      read: resume,
+    },
+    archive: { file: "set.npz", original: archive(), read: open },
+    stored: { file: "set.npz", original: archive({ level: 0 }), read: open },
+    table: { file: "set.csv", original: Buffer.from(`${rows.join("\n")}\n`), read: open },
+    config: {
+      file: "config.yaml",
+      original: Buffer.from(
+        "epochs: 3\ndims: [16, 32]\nlr: 1e-3\nflip: false\nclass-weights: 1,2.5\ninit: &a x\nout: *a\n",
+      ),
+      read: (path) => argumentsOfConfig(trainCommand(), ["--config", path]),
+    },
+  };
+}
+
+function trainCommand() {
+  const command = new Command("train");
+  define(command);
+  return command;
+}
+
+async function loadTensors(path) {
+  for (const tensor of Object.values(await safetensors.load(path))) tensor.dispose();
+}
+
+async function openCheckpoint(path) {
+  (await loadCheckpoint(path)).model.dispose();
+}
+
+/** A training goes on from the file, on the data and with the settings that it was begun with. */
+async function resume(path) {
+  const model = new MedMamba({ depths: [1, 1], dims: [4, 8], dState: 4, inChannels: 1, numClasses: 2 });
+  try {
+    const train = data.fromArrays({
+      images: new Uint8Array(12 * 256),
+      shape: [12, 16, 16],
+      labels: Array.from({ length: 12 }, (_, i) => Math.floor(i / 6)),
+      classes: ["benign", "malignant"],
+    });
+    const controller = new AbortController();
+    await fitModel(model, {
+      train,
+      directory: join(path, ".."),
+      resume: true,
+      epochs: 2,
+      batchSize: 4,
+      lr: 1e-3,
+      averageDecay: 0.5,
+      warmupEpochs: 0,
+      signal: controller.signal,
+      onProgress: () => controller.abort(),
+    });
+  } finally {
+    model.dispose();
+  }
+}
+
+function npy(dtype, shape, elements) {
+  const literal = `{'descr': '${dtype}', 'fortran_order': False, 'shape': (${shape.join(", ")},), }`;
+  const text = `${literal.padEnd(Math.ceil((literal.length + 11) / 64) * 64 - 11)}\n`;
+  const head = Buffer.from(`\x93NUMPY\x01\x00\x00\x00${text}`, "latin1");
+  head.writeUInt16LE(text.length, 8);
+  return Buffer.concat([head, elements]);
+}
+
+function archive(options = {}) {
+  const arrays = {};
+  for (const [split, count] of Object.entries({ train: 6, val: 3, test: 3 })) {
+    arrays[`${split}_images.npy`] = npy("|u1", [count, 8, 8], Buffer.alloc(count * 64, 7));
+    arrays[`${split}_labels.npy`] = npy(
+      "<i8",
+      [count, 1],
+      Buffer.from(BigInt64Array.from({ length: count }, (_, i) => BigInt(i % 3)).buffer),
+    );
+  }
+  return Buffer.from(zipSync(arrays, options));
+}

@@ -16,6 +16,8 @@ export {
   type SGDSettings,
 } from "./optimizer.js";
 export {
+  type OneCycleOptions,
+  oneCycle,
   Plateau,
   type PlateauOptions,
   type PlateauState,

@@ -28,6 +28,46 @@ export function warmupCosine({ lr, totalSteps, warmupSteps = 0, minLr = 0 }: War
   };
 }
 
+/** Options of `oneCycle`. */
+export interface OneCycleOptions {
+  /** Highest learning rate. */
+  lr: number;
+  /** Steps of the whole run, at least 2. */
+  totalSteps: number;
+  /** Part of the steps in which the rate rises; default 0.3. */
+  rising?: number;
+  /** Highest by first learning rate; default 25. */
+  divFactor?: number;
+  /** First by last learning rate; default 1e4. */
+  finalDivFactor?: number;
+}
+
+/**
+ * Half a cosine up, half a cosine down to almost nothing, with the numbers of PyTorch's `OneCycleLR`; the momentum stays.
+ *
+ * @throws ArgumentError if the numbers make no schedule
+ * @see https://arxiv.org/abs/1708.07120
+ */
+export function oneCycle({
+  lr,
+  totalSteps,
+  rising = 0.3,
+  divFactor = 25,
+  finalDivFactor = 1e4,
+}: OneCycleOptions): Schedule {
+  if (!(totalSteps > 0 && rising > 0 && rising < 1 && divFactor >= 1 && finalDivFactor >= 1)) {
+    throw new ArgumentError(`oneCycle: ${totalSteps} steps, of which ${rising} rise, make no schedule.`);
+  }
+  const first = lr / divFactor;
+  const [top, last] = [rising * totalSteps - 1, totalSteps - 1];
+  const between = (from: number, to: number, part: number) =>
+    to + ((from - to) * (1 + Math.cos(Math.PI * part))) / 2;
+  return (step) => {
+    if (step < top) return between(first, lr, step / top);
+    return between(lr, first / finalDivFactor, Math.min(1, (step - top) / (last - top)));
+  };
+}
+
 /** Options of `stepDecay`. */
 export interface StepDecayOptions {
   /** Learning rate of the first steps. */

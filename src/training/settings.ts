@@ -19,10 +19,10 @@ import {
   seed,
   toggle,
 } from "../settings/kind.js";
-import { complete, setting, type ValuesOf } from "../settings/table.js";
+import { complete, type Part, setting, type ValuesOf } from "../settings/table.js";
 import { type Task, taskOf } from "../tasks/index.js";
 import { precisions } from "../tensor/device.js";
-import { type Plateau, type Schedule, stepDecay, warmupCosine } from "./schedule.js";
+import { oneCycle, type Plateau, type Schedule, stepDecay, warmupCosine } from "./schedule.js";
 
 /** Which validation measure decides what is best: the area under the ROC curve, accuracies, or the loss. */
 export type Monitor = "auc" | "accuracy" | "balancedAccuracy" | "loss";
@@ -41,6 +41,25 @@ const classWeights: Kind<ClassWeights> = {
       ? (text as ClassWeights)
       : text.split(",").map((part) => (part.trim() === "" ? Number.NaN : Number(part))),
 };
+
+/** Flags of those changes that are a number from 0 to 1. */
+const chances = (
+  [
+    ["horizontalFlip", "--horizontal-flip <chance>", "chance that left and right change places"],
+    ["verticalFlip", "--vertical-flip <chance>", "chance that top and bottom change places"],
+    ["translation", "--translation <part>", "largest random shift, as a part of the side"],
+    ["brightness", "--brightness <part>", "largest random brightness, either way"],
+    ["contrast", "--contrast <part>", "largest random contrast, either way"],
+  ] as const
+).map(
+  ([name, flag, words]): Part<Augmentation> => ({
+    flag,
+    kind: fraction,
+    words,
+    defaultWords: String(augmentations.standard[name]),
+    apply: (before, value: number) => ({ ...before, [name]: value }),
+  }),
+);
 
 const augmentation: Kind<Augmentation> = {
   range: "ranges as `data.augmentations` has them",
@@ -106,9 +125,12 @@ export const trainingRows = {
     defaultWords: "a tenth, at most 5",
     alsoKnownAs: ["warmup"],
   }),
-  /** "cosine" (default); "step": a tenth after each third of the epochs; "plateau": a tenth when validation stalls. */
+  /**
+   * "cosine" (default); "one-cycle": up for three tenths of the steps and down to almost nothing, without a warm-up of its own;
+   * "step": a tenth after each third of the epochs; "plateau": a tenth when validation stalls.
+   */
   schedule: setting({
-    kind: oneOf(["cosine", "step", "plateau"]),
+    kind: oneOf(["cosine", "one-cycle", "step", "plateau"]),
     default: "cosine",
     flag: "--schedule <name>",
     words: "how the rate falls after that",
@@ -167,12 +189,20 @@ export const trainingRows = {
         words: "never mirror images: for findings whose side matters",
         apply: (before) => ({ ...before, horizontalFlip: 0, verticalFlip: 0 }),
       },
+      ...chances,
       {
         flag: "--crop-scale <part>",
         kind: number("above 0, at most 1", (value) => value > 0 && value <= 1),
         words: "random crops keep at least this part of the area",
         defaultWords: String(augmentations.standard.scale[0]),
         apply: (before, part: number) => ({ ...before, scale: [part, 1] as const }),
+      },
+      {
+        flag: "--stretch <ratio>",
+        kind: number("1 or more", (value) => value >= 1 && Number.isFinite(value)),
+        words: "random crops are at most so many times wider than high, or higher than wide",
+        defaultWords: augmentations.standard.aspect[1].toFixed(2),
+        apply: (before, ratio: number) => ({ ...before, aspect: [1 / ratio, ratio] as const }),
       },
     ],
   }),
@@ -301,6 +331,7 @@ export function scheduleOf(
   const { lr, minLrFraction, epochs, warmupEpochs, schedule } = settings;
   const warmupSteps = Math.round(warmupEpochs * stepsPerEpoch);
   const totalSteps = epochs * stepsPerEpoch;
+  if (schedule === "one-cycle") return oneCycle({ lr, totalSteps });
   if (schedule === "cosine") return warmupCosine({ lr, totalSteps, warmupSteps, minLr: lr * minLrFraction });
   const base: Schedule = plateau ? () => plateau.lr : stepDecay({ lr, every: Math.ceil(totalSteps / 3) });
   return (step) => base(step) * Math.min(1, (step + 1) / Math.max(1, warmupSteps));

@@ -152,3 +152,21 @@ describe("nearest", () => {
     expect(nearest(name, ["epochs", "batchSize", "weightDecay"])).toBe(expected);
   });
 });
+
+describe("flags of augmentation", () => {
+  it("change one thing each, over what is named", () => {
+    const planned = (options: object) => planRun({ data: "x", ...options }).settings.augmentation;
+    const { standard, none } = data.augmentations;
+    expect(planned({})).toEqual(standard);
+    expect(planned({ augmentation: "none", brightness: 0.3 })).toEqual({ ...none, brightness: 0.3 });
+    expect(planned({ contrast: 0, translation: 0.1, verticalFlip: 0.5, stretch: 1 })).toEqual({
+      ...standard,
+      contrast: 0,
+      translation: 0.1,
+      verticalFlip: 0.5,
+      aspect: [1, 1],
+    });
+    expect(planned({ flip: false })).toMatchObject({ horizontalFlip: 0, verticalFlip: 0, rotation: 10 });
+    expect(planned({ flip: true })).toEqual(standard);
+  });
+});

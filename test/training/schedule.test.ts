@@ -14,6 +14,33 @@ describe("schedules", () => {
     expect(() => optim.warmupCosine({ lr: 1, totalSteps: 0 })).toThrow(/make no schedule/);
   });
 
+  // torch.optim.lr_scheduler.OneCycleLR(max_lr=lr, total_steps=total) of PyTorch 2.13, before step 0, 1, total / 4, ...
+  it.each([
+    [20, 1e-3, [4e-5, 0.0001316718427000252, 0.001, 0.0007169430017913008, 1.2539993764912554e-5, 4e-9]],
+    [7, 0.5, [0.02, 0.4902783136674793, 0.4902783136674793, 0.33634191824027254, 0.0496483959466328, 2e-6]],
+    [
+      101,
+      2e-3,
+      [8e-5, 8.551302080054635e-5, 0.0018997612079833751, 0.0016059683750513447, 9.950922079225847e-7, 8e-9],
+    ],
+  ])("go round one cycle of %i steps as PyTorch does", (totalSteps, lr, expected) => {
+    const schedule = optim.oneCycle({ lr, totalSteps });
+    const steps = [
+      0,
+      1,
+      Math.floor(totalSteps / 4),
+      Math.floor(totalSteps / 2),
+      totalSteps - 2,
+      totalSteps - 1,
+    ];
+    for (const [i, step] of steps.entries()) expect(schedule(step) / expected[i]! - 1).toBeCloseTo(0, 10);
+    for (const few of [1, 2, 3, 4, 10 / 3])
+      expect(
+        [0, 1, 2, 3, 9].every((step) => Number.isFinite(optim.oneCycle({ lr, totalSteps: few })(step))),
+      ).toBe(true);
+    expect(() => optim.oneCycle({ lr, totalSteps: 0 })).toThrow(/make no schedule/);
+  });
+
   it("decay in steps", () => {
     const schedule = optim.stepDecay({ lr: 0.8, every: 3, factor: 0.5 });
     expect([0, 2, 3, 5, 6, 9].map(schedule)).toEqual([0.8, 0.8, 0.4, 0.4, 0.2, 0.1]);

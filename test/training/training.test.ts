@@ -260,7 +260,7 @@ describe("settings", () => {
     [{ minLrFraction: 2 }, /minLrFraction 2 must be from 0 to 1/],
     [{ seed: -1 }, /seed -1 must be an integer/],
     [{ patience: 0.5 }, /patience 0.5 must be a non-negative integer/],
-    [{ schedule: "linear" as "step" }, /schedule "linear" must be cosine, step or plateau/],
+    [{ schedule: "linear" as "step" }, /schedule "linear" must be cosine, one-cycle, step or plateau/],
     [{ monitor: "f1" as "auc" }, /monitor "f1" must be auc, accuracy, balancedAccuracy or loss/],
   ])("%o is refused", async (settings, message) => {
     expect(() => trainingSettings(settings)).toThrow(message);

@@ -6,7 +6,7 @@
  * lost nowhere.
  */
 import { DataError } from "../errors.js";
-import { labelsPerImage, type TaskName } from "./labels.js";
+import { classNumbers, labelsPerImage, type TaskName, zerosAndOnes } from "./labels.js";
 import type { Preprocessing } from "./preprocessing.js";
 
 /** One image at its working size, planar: `data` is (channels, height, width). */
@@ -124,13 +124,17 @@ export function expectPerImage(operation: string, dataset: LabelledImages): void
  * set that they belong to, private fields included. Hence a changed field is not seen by them: change `sample` as well
  * where it depends on it.
  *
- * @throws DataError if what there is of each image does not fit the number of images
+ * @throws DataError if what there is of each image does not fit the number of images, or a label not the classes
  */
 export function derive<D extends LabelledImages>(dataset: D, changes: Partial<NoInfer<D>>): D {
   const derived = Object.defineProperties({}, descriptorsOf(dataset));
   for (const [field, value] of Object.entries(changes))
     Object.defineProperty(derived, field, { value, enumerable: true, configurable: true, writable: true });
+  const { task, labels, classes } = derived as D;
+  const problem = (message: string) => new DataError(`derive: labels ${message}.`);
   expectPerImage("derive", derived as D);
+  if (task === "multi-label") zerosAndOnes(labels, classes.length, problem);
+  else classNumbers(labels, classes.length, problem);
   return derived as D;
 }
 
@@ -172,8 +176,12 @@ export function describeDataset(dataset: LabelledImages): string {
   return `${dataset.length} images of ${imageSize} x ${imageSize}, ${channels} ${unit}: ${counts.join(", ")}`;
 }
 
-/** Some images of a data set, in the order given. */
+/** Some images of a data set, in the order given. @throws DataError if there is no such image */
 export function subset<D extends LabelledImages>(dataset: D, indices: readonly number[]): D {
+  for (const index of indices) {
+    if (!Number.isInteger(index) || index < 0 || index >= dataset.length)
+      throw new DataError(`subset: there is no image ${index}; they are 0 to ${dataset.length - 1}.`);
+  }
   const original = (index: number): number => {
     const found = indices[index];
     if (found === undefined) throw new DataError(`There is no image ${index} among ${indices.length}.`);

@@ -4,6 +4,7 @@ import { EvaluationError } from "../errors.js";
 import type { ClassificationMetrics } from "../metrics/classification.js";
 import type { MultiLabelMetrics } from "../metrics/multi-label.js";
 import type { ImageClassifier, PredictOptions } from "../models/image-classifier.js";
+import { expectKnown } from "../settings/table.js";
 import { type Task, type TaskScores, taskOf } from "../tasks/index.js";
 import { predictBatches } from "./probabilities.js";
 
@@ -18,6 +19,15 @@ export interface EvaluateOptions extends PredictOptions {
   /** Called after each batch with the images done and in all. */
   onProgress?: (progress: { done: number; total: number }) => void;
 }
+
+const evaluateOptions = Object.keys({
+  task: true,
+  batchSize: true,
+  signal: true,
+  onProgress: true,
+  graphs: true,
+  thresholds: true,
+} satisfies Record<keyof EvaluateLabelsOptions, true>);
 
 /** What a model makes of a data set. */
 export interface Evaluation<Metrics extends TaskScores = ClassificationMetrics> {
@@ -69,6 +79,7 @@ export async function evaluate(
       `evaluate: the model has ${numClasses} classes, the data set ${classes.length} (${classes.join(", ")}).`,
     );
   }
+  expectKnown("evaluate", options, {}, evaluateOptions);
   const { task = taskOf(dataset), thresholds } = options;
   const probabilities = await predictDataset(model, dataset, { ...options, task });
   return { metrics: task.metrics(labels, probabilities, classes, thresholds), probabilities, labels };

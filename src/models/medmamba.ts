@@ -132,6 +132,13 @@ export class MedMamba extends Module implements ImageClassifier {
   /**
    * What the blocks of a stage make of images, before patches are merged for the next one: `logits` goes on from there.
    *
+   * The result belongs to the graph, as every intermediate result does. For the gradient with respect to it, make it a leaf:
+   *
+   *     const features = model.features(images, { stage: 1 }).detach();
+   *     features.requiresGrad = true;
+   *     sum(slice(model.logits(features, { from: 1 }), 1, label, label + 1)).backward();
+   *     features.grad; // of the label's logits
+   *
    * @param images  as for `forward`
    * @param stage   from 0; default the last
    * @returns       (batch, height', width', dims[stage]), with height' = height / (patchSize * 2^stage)

@@ -46,7 +46,7 @@ export class Tensor {
   gradTarget: Tensor | null = null;
   /** @internal The operation that made this tensor. */
   node: Node | undefined;
-  /** @internal See `keep`. */
+  /** Set by `keep`: neither a scope nor the tape disposes it. */
   kept = false;
   #device: Device;
   #buffer: NativeBuffer;

@@ -89,7 +89,7 @@ export const trainingRows = {
     alsoKnownAs: ["batch"],
   }),
   /**
-   * Passes that a step's batch is divided into: less memory, and the same step but for what depends on the images that pass
+   * Passes that a step's batch is divided into, as evenly as it goes, at most one an image: less memory, and the same step but for what depends on the images that pass
    * together, BatchNorm's statistics and the draws of DropPath; default 1.
    */
   accumulate: setting({

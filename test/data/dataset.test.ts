@@ -95,6 +95,16 @@ describe("patients and weights", () => {
     expect(() => derive(four(), { length: 3 })).toThrow("derive: there are 3 images but 4 labels.");
   });
 
+  it("are of images that there are", () => {
+    for (const wrong of [4, -1, 0.5, Number.NaN])
+      expect(() => subset(four(), [0, wrong])).toThrow(
+        `subset: there is no image ${wrong}; they are 0 to 3.`,
+      );
+    expect(() => derive(four(), { classes: ["a"] })).toThrow(
+      /^derive: labels holds 1 for image \d; there are 1 classes/,
+    );
+  });
+
   it("are never printed", () => {
     expect(describeDataset(four())).not.toContain("p1");
   });

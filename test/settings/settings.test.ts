@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import {
   ArgumentError,
   data,
+  evaluate,
   type FitOptions,
   fit as fitModel,
   MedMamba,
@@ -109,6 +110,15 @@ describe("unknown names are refused with the nearest one", () => {
     expect(await failure(ArgumentError, fitModel(tinyModel(), options))).toBe(
       "fit: onprogress is no setting; did you mean onProgress?",
     );
+  });
+
+  it("of evaluate and fromArrays", async () => {
+    const options = { batchsize: 2 } as object;
+    expect(await failure(ArgumentError, evaluate(tinyModel(), sides(2, 1), options))).toBe(
+      "evaluate: batchsize is no setting; did you mean batchSize?",
+    );
+    const arrays = { images: new Uint8Array(4), shape: [1, 2, 2], labels: [0], weight: [1] };
+    expect(() => data.fromArrays(arrays)).toThrow(/weight is no setting; did you mean weights\?/);
   });
 
   it("but what is undefined is not there", () => {

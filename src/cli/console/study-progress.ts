@@ -73,5 +73,5 @@ function epochLine({ epoch, trainLoss, validation, best, seconds }: EpochRecord,
   const scores = validation
     ? `  validation ${decimals(validation.loss)}  accuracy ${decimals(validation.accuracy)}  AUC ${decimals(validation.auc)}`
     : "";
-  return `${position}  loss ${decimals(trainLoss)}${scores}  ${duration(seconds).padStart(5)}${best ? "  best" : ""}`;
+  return `${position}  loss ${decimals(trainLoss)}${scores}  ${(seconds < 9.95 ? `${decimals(seconds, 1)} s` : duration(seconds)).padStart(5)}${best ? "  best" : ""}`;
 }

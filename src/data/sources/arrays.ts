@@ -1,5 +1,6 @@
 /** Data sets whose images are in memory: MedMNIST archives, and arrays of the caller's own. */
 import { DataError } from "../../errors.js";
+import { expectKnown } from "../../settings/table.js";
 import {
   type Dataset,
   expectPerImage,
@@ -52,6 +53,7 @@ export function fromArrays(
   arrays: ImageArrays & { readonly task?: Exclude<TaskName, "multi-label"> | undefined },
 ): Dataset;
 export function fromArrays(arrays: ImageArrays): LabelledImages {
+  expectKnown("fromArrays", arrays, {}, fields);
   const { images, shape, patients, weights, preprocessing, task } = arrays;
   const [count = 0, height = 0, width = 0, channels = 1] = shape;
   if (shape.length < 3 || shape.length > 4 || (channels !== 1 && channels !== 3)) {
@@ -83,6 +85,17 @@ export function fromArrays(arrays: ImageArrays): LabelledImages {
   expectPerImage("fromArrays", dataset);
   return dataset;
 }
+
+const fields = Object.keys({
+  images: true,
+  shape: true,
+  labels: true,
+  task: true,
+  patients: true,
+  weights: true,
+  classes: true,
+  preprocessing: true,
+} satisfies Record<keyof ImageArrays, true>);
 
 /** Labels and the names of their classes, checked. */
 function labelsOf(

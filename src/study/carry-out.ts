@@ -16,6 +16,7 @@ import type { FitProgress } from "../training/observers/observer.js";
 import { resolveClassWeights } from "../training/settings.js";
 import { replaceText } from "../weights/atomic-file.js";
 import { beginRun, type RunStart, runFiles } from "./run-directory.js";
+import { lockRun } from "./run-lock.js";
 import type { RunPlan } from "./run-plan.js";
 
 /** What came of a run. */
@@ -65,9 +66,19 @@ export interface StudyOptions {
 /**
  * Carries out what `planStart` has planned, and leaves checkpoints, history, figures and a report in the run's folder.
  *
+ * @throws StudyError if another process carries out a run in the folder, or it cannot be written to
  * @throws what `openDataset`, `initialWeights`, `fit` and `evaluate` throw
  */
 export async function carryOut(start: RunStart, options: StudyOptions): Promise<StudyOutcome> {
+  const lock = await lockRun(start.directory); // Before data are read, which may take long.
+  try {
+    return await carryOutAlone(start, options);
+  } finally {
+    await lock.release();
+  }
+}
+
+async function carryOutAlone(start: RunStart, options: StudyOptions): Promise<StudyOutcome> {
   const { device, signal, onProgress } = options;
   const { directory, resume } = start;
   const plan: RunPlan = {
@@ -87,8 +98,6 @@ export async function carryOut(start: RunStart, options: StudyOptions): Promise<
   try {
     const initial = plan.init !== undefined && !resume ? await initialWeights(plan.init, model) : undefined;
     onProgress({ type: "prepared", plan, dataset, model, initial });
-    // Only now is anything replaced: data or weights that cannot be read leave an earlier run as it was.
-    await beginRun({ directory, plan, resume });
     const result = await fit(model, {
       ...settings,
       train: dataset.train,
@@ -101,6 +110,8 @@ export async function carryOut(start: RunStart, options: StudyOptions): Promise<
       provenance: { split: plan.split },
       signal,
       onProgress,
+      // Only then is anything replaced: what cannot be trained leaves an earlier run as it was.
+      observers: [{ begin: () => beginRun({ directory, plan, resume }) }],
     });
     const best = join(directory, runFiles.best);
     const checkpoint = result.best && existsSync(best) ? best : join(directory, runFiles.last);

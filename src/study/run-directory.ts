@@ -1,7 +1,7 @@
 /** The folder of a training run: `run.json`, checkpoints, history, figures; and whether a run may begin or go on there. */
-import { existsSync, statSync } from "node:fs";
+import { existsSync, realpathSync, statSync } from "node:fs";
 import { mkdir, readFile, rm } from "node:fs/promises";
-import { join } from "node:path";
+import { basename, dirname, isAbsolute, join, relative, resolve, sep } from "node:path";
 import { ArgumentError, StudyError } from "../errors.js";
 import { packageVersion } from "../native/package-version.js";
 import { reportFiles } from "../reports/evaluation-report.js";
@@ -37,6 +37,7 @@ export async function planStart(
   if (resume && overwrite) throw new ArgumentError("--resume and --overwrite exclude each other.");
   if (resume) return planResume(directory, options);
   const plan = planRun(options);
+  expectApart(directory, plan.data);
   if (existsSync(directory) && !statSync(directory).isDirectory()) {
     throw new StudyError(`${directory} is a file: choose a folder with --out.`);
   }
@@ -47,6 +48,29 @@ export async function planStart(
     );
   }
   return { directory, plan, resume: false };
+}
+
+/** @throws StudyError if run and data are in one another: checkpoints and figures would be taken for data, or the reverse */
+function expectApart(directory: string, data: string): void {
+  if (!existsSync(data) || !statSync(data).isDirectory()) return;
+  const [run, images] = [realPath(directory), realPath(data)];
+  if (run !== images && !isInside(run, images) && !isInside(images, run)) return;
+  const how = run === images ? "is" : isInside(run, images) ? "is inside" : "has inside it";
+  throw new StudyError(
+    `--out ${directory} ${how} the data set ${data}: choose a folder beside it with --out.`,
+  );
+}
+
+/** Without links, as far as the path is there. */
+function realPath(path: string): string {
+  const whole = resolve(path);
+  if (existsSync(whole)) return realpathSync(whole);
+  return dirname(whole) === whole ? whole : join(realPath(dirname(whole)), basename(whole));
+}
+
+function isInside(path: string, folder: string): boolean {
+  const way = relative(folder, path);
+  return way !== "" && way !== ".." && !way.startsWith(`..${sep}`) && !isAbsolute(way);
 }
 
 /** Makes the folder ready: what an earlier run left is removed, the plan of this one written. A resumed run has it. */
@@ -68,7 +92,23 @@ async function planResume(directory: string, options: RunOptions): Promise<RunSt
       `the run in ${directory} was begun with other settings than ${differing.join(", ")}: leave that out to resume, or begin a run in another --out.`,
     );
   }
-  return { directory, plan, resume: existsSync(join(directory, runFiles.last)) };
+  expectApart(directory, plan.data);
+  if (existsSync(join(directory, runFiles.last))) return { directory, plan, resume: true };
+  expectNothingToLose(directory);
+  return { directory, plan, resume: false };
+}
+
+/** A run that was stopped before its first checkpoint begins again; anything more is not to be lost by going on. */
+function expectNothingToLose(directory: string): void {
+  const { plan: _, ...results } = runFiles;
+  const present = Object.values(results).filter((file) => existsSync(join(directory, file)));
+  if (present.length === 0) return;
+  const weights = present.includes(runFiles.best)
+    ? `train further from its weights with --init ${join(directory, runFiles.best)} and another --out, or `
+    : "";
+  throw new StudyError(
+    `${directory} holds ${present.join(", ")} of a run, but no ${runFiles.last} to go on from: put that back, ${weights}replace the run by --overwrite.`,
+  );
 }
 
 /** `run.json`; 0.1.0 called `recompute` by another name. */

@@ -140,7 +140,6 @@ class Run {
     const progress = this.#progress;
     const started = this.#epochStart;
     const trained = (performance.now() - started) / 1000;
-    if (!this.#saved) await this.#save(); // Wherever there is a best epoch, there is something to go on from.
     const outcome = validation && (await this.#withAverage(() => this.#validate(validation)));
     const scores = outcome ? summarize(outcome.scores) : null;
     const record: EpochRecord = {
@@ -154,6 +153,7 @@ class Run {
       imagesPerSecond: (progress.batch * batchSize) / trained,
     };
     if (record.best) {
+      if (!this.#saved) await this.#save(); // Wherever there is a best epoch, there is something to go on from.
       progress.bestEpoch = record.epoch;
       const description = this.#descriptionOfBest(record, outcome?.thresholds);
       await this.#withAverage(() => this.#bestWeights.keep(description));

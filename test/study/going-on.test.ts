@@ -52,17 +52,6 @@ describe("--resume", () => {
     const { result } = await study(directory, {}, { resume: true });
     expect(result.stopped).toBe("completed");
   });
-
-  it("finds a last.safetensors wherever there is a best one", async () => {
-    const directory = join(root, "first-epoch");
-    let bothThere: boolean | undefined;
-    await study(directory, options, {
-      onProgress: ({ type }) => {
-        if (type === "validation") bothThere ??= existsSync(join(directory, "last.safetensors"));
-      },
-    });
-    expect(bothThere).toBe(true);
-  });
 });
 
 describe("a run's folder", () => {

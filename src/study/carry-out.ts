@@ -3,7 +3,9 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { readCheckpoint } from "../checkpoints/checkpoint.js";
 import { type InitialWeights, initialWeights } from "../checkpoints/initial-weights.js";
-import { type Dataset, describeDataset, type OpenedDataset, openDataset } from "../data/index.js";
+import { type DataIdentity, dataIdentity, isSameSplit } from "../data/contents.js";
+import { type Dataset, describeDataset, type OpenedDataset, openDataset, splitNames } from "../data/index.js";
+import { StudyError } from "../errors.js";
 import { type Evaluation, evaluate } from "../inference/evaluate.js";
 import { MedMamba } from "../models/medmamba.js";
 import { writeReport } from "../reports/evaluation-report.js";
@@ -86,6 +88,8 @@ async function carryOutAlone(start: RunStart, options: StudyOptions): Promise<St
     settings: { ...start.plan.settings, precision: device.precision },
   };
   const dataset = await openForTraining(plan, options);
+  const contents = await dataIdentity(dataset, signal);
+  if (start.contents) expectSameImages(plan.data, start.contents, contents);
   const { preprocessing, settings, saveEvery, recompute, graphs } = plan;
   resolveClassWeights(settings.classWeights, dataset.train); // Before anything is done: they may be of other classes.
   manualSeed(settings.seed);
@@ -107,11 +111,11 @@ async function carryOutAlone(start: RunStart, options: StudyOptions): Promise<St
       saveEvery,
       recompute,
       graphs,
-      provenance: { split: plan.split },
+      provenance: { split: plan.split, data: contents },
       signal,
       onProgress,
       // Only then is anything replaced: what cannot be trained leaves an earlier run as it was.
-      observers: [{ begin: () => beginRun({ directory, plan, resume }) }],
+      observers: [{ begin: () => beginRun({ ...start, plan, contents }) }],
     });
     const best = join(directory, runFiles.best);
     const checkpoint = result.best && existsSync(best) ? best : join(directory, runFiles.last);
@@ -124,6 +128,18 @@ async function carryOutAlone(start: RunStart, options: StudyOptions): Promise<St
   } finally {
     model.dispose();
   }
+}
+
+/** @throws StudyError if images, labels or classes are not those that a run began with */
+function expectSameImages(data: string, before: DataIdentity, now: DataIdentity): void {
+  const differing = splitNames.filter((name) => !isSameSplit(before[name], now[name]));
+  if (differing.length === 0 && before.classes.join() === now.classes.join()) return;
+  const counts = differing.map(
+    (name) => `${name}: ${before[name].images} images then, ${now[name].images} now`,
+  );
+  throw new StudyError(
+    `the images in ${data} are others than those that the run began with (${counts.join("; ") || "other classes"}): put them back to resume, name where they are with --data, or train further from the run's weights with --init and another --out.`,
+  );
 }
 
 function openForTraining(plan: RunPlan, { signal, onProgress }: StudyOptions): Promise<OpenedDataset> {

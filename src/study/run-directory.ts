@@ -2,6 +2,7 @@
 import { existsSync, realpathSync, statSync } from "node:fs";
 import { mkdir, readFile, rm } from "node:fs/promises";
 import { basename, dirname, isAbsolute, join, relative, resolve, sep } from "node:path";
+import type { DataIdentity } from "../data/contents.js";
 import { ArgumentError, StudyError } from "../errors.js";
 import { packageVersion } from "../native/package-version.js";
 import { reportFiles } from "../reports/evaluation-report.js";
@@ -21,6 +22,10 @@ export interface RunStart {
   readonly plan: RunPlan;
   /** Whether there is a `last.safetensors` to go on from. */
   readonly resume: boolean;
+  /** The images that a run to be resumed began with; undefined of runs of 0.1.0. */
+  readonly contents?: DataIdentity | undefined;
+  /** Whether the data of a run to be resumed are elsewhere now. */
+  readonly moved?: boolean;
 }
 
 /**
@@ -74,28 +79,43 @@ function isInside(path: string, folder: string): boolean {
 }
 
 /** Makes the folder ready: what an earlier run left is removed, the plan of this one written. A resumed run has it. */
-export async function beginRun({ directory, plan, resume }: RunStart): Promise<void> {
-  if (resume) return;
+export async function beginRun({ directory, plan, resume, contents, moved }: RunStart): Promise<void> {
+  if (resume && !moved) return;
   await mkdir(directory, { recursive: true });
-  for (const file of Object.values(runFiles)) await rm(join(directory, file), { force: true });
+  if (!resume) for (const file of Object.values(runFiles)) await rm(join(directory, file), { force: true });
   await replaceText(
     join(directory, runFiles.plan),
-    `${JSON.stringify({ version: packageVersion, ...plan }, null, 2)}\n`,
+    `${JSON.stringify({ version: packageVersion, ...plan, contents }, null, 2)}\n`,
   );
 }
 
 async function planResume(directory: string, options: RunOptions): Promise<RunStart> {
-  const plan = await readPlan(directory);
+  const saved = await readPlan(directory);
+  const { contents } = saved;
+  // Whether moved data are the same is seen when they are read.
+  const moved =
+    contents !== undefined && options.data !== undefined && resolve(options.data) !== saved.plan.data;
+  const plan = moved ? { ...saved.plan, data: resolve(options.data) } : saved.plan;
   const differing = contradictions(options, plan);
+  if (differing.includes(`--epochs ${options.epochs}`)) throw furtherEpochs(directory, plan);
   if (differing.length > 0) {
     throw new ArgumentError(
       `the run in ${directory} was begun with other settings than ${differing.join(", ")}: leave that out to resume, or begin a run in another --out.`,
     );
   }
   expectApart(directory, plan.data);
-  if (existsSync(join(directory, runFiles.last))) return { directory, plan, resume: true };
+  if (existsSync(join(directory, runFiles.last))) return { directory, plan, resume: true, contents, moved };
   expectNothingToLose(directory);
   return { directory, plan, resume: false };
+}
+
+/** The learning rate of each step follows from the number of epochs: other epochs make another run. */
+function furtherEpochs(directory: string, { settings, data }: RunPlan): ArgumentError {
+  const weights = [runFiles.best, runFiles.last].find((file) => existsSync(join(directory, file)));
+  const init = join(directory, weights ?? runFiles.best);
+  return new ArgumentError(
+    `the run in ${directory} was planned for ${settings.epochs} epochs, to which its learning rates belong: leave --epochs out to finish it, or train further from its weights with --data ${data} --init ${init} and another --out.`,
+  );
 }
 
 /** A run that was stopped before its first checkpoint begins again; anything more is not to be lost by going on. */
@@ -115,9 +135,10 @@ function expectNothingToLose(directory: string): void {
 interface SavedPlan extends RunPlan {
   readonly version: string;
   readonly checkpointing?: boolean;
+  readonly contents?: DataIdentity;
 }
 
-async function readPlan(directory: string): Promise<RunPlan> {
+async function readPlan(directory: string): Promise<{ plan: RunPlan; contents: DataIdentity | undefined }> {
   const path = join(directory, runFiles.plan);
   let text: string;
   try {
@@ -127,8 +148,9 @@ async function readPlan(directory: string): Promise<RunPlan> {
     throw new StudyError(`${directory} holds no run to resume: there is no ${path}.`, { cause: error });
   }
   try {
-    const { version: _, checkpointing, ...plan } = JSON.parse(text) as SavedPlan;
-    return planRun({}, { ...plan, recompute: plan.recompute ?? checkpointing ?? false });
+    const { version: _, checkpointing, contents, ...plan } = JSON.parse(text) as SavedPlan;
+    const recompute = plan.recompute ?? checkpointing ?? false;
+    return { plan: planRun({}, { ...plan, recompute }), contents };
   } catch (error) {
     throw new StudyError(`${path} is damaged: ${(error as Error).message}`, { cause: error });
   }

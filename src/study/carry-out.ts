@@ -10,6 +10,7 @@ import { type Evaluation, evaluate } from "../inference/evaluate.js";
 import { MedMamba } from "../models/medmamba.js";
 import { writeReport } from "../reports/evaluation-report.js";
 import { trainingCurves } from "../reports/figures/training-curves.js";
+import type { Settings } from "../settings/kind.js";
 import type { Device } from "../tensor/device.js";
 import { manualSeed } from "../tensor/generator.js";
 import { fit } from "../training/fit.js";
@@ -51,6 +52,8 @@ export type StudyProgress =
       readonly model: MedMamba;
       /** What was taken from the weights to start from. */
       readonly initial: InitialWeights | undefined;
+      /** Settings that were taken from there, too. */
+      readonly inherited: Settings | undefined;
     }
   /** While the verdict is found. */
   | { readonly type: "evaluating"; readonly done: number; readonly total: number };
@@ -101,7 +104,7 @@ async function carryOutAlone(start: RunStart, options: StudyOptions): Promise<St
   });
   try {
     const initial = plan.init !== undefined && !resume ? await initialWeights(plan.init, model) : undefined;
-    onProgress({ type: "prepared", plan, dataset, model, initial });
+    onProgress({ type: "prepared", plan, dataset, model, initial, inherited: start.inherited });
     const result = await fit(model, {
       ...settings,
       train: dataset.train,

@@ -6,7 +6,9 @@ import type { DataIdentity } from "../data/contents.js";
 import { ArgumentError, StudyError } from "../errors.js";
 import { packageVersion } from "../native/package-version.js";
 import { reportFiles } from "../reports/evaluation-report.js";
+import type { Settings } from "../settings/kind.js";
 import { replaceText } from "../weights/atomic-file.js";
+import { inheritedFrom, readOrigin } from "./run-origin.js";
 import { contradictions, planRun, type RunOptions, type RunPlan } from "./run-plan.js";
 
 export const runFiles = {
@@ -24,6 +26,8 @@ export interface RunStart {
   readonly resume: boolean;
   /** The images that a run to be resumed began with; undefined of runs of 0.1.0. */
   readonly contents?: DataIdentity | undefined;
+  /** What was taken from the checkpoint to start from beside its weights: settings that are not at their defaults. */
+  readonly inherited?: Settings | undefined;
   /** Whether the data of a run to be resumed are elsewhere now. */
   readonly moved?: boolean;
 }
@@ -41,7 +45,8 @@ export async function planStart(
 ): Promise<RunStart> {
   if (resume && overwrite) throw new ArgumentError("--resume and --overwrite exclude each other.");
   if (resume) return planResume(directory, options);
-  const plan = planRun(options);
+  const origin = options.init === undefined ? undefined : await readOrigin(options.init);
+  const plan = planRun(options, origin);
   expectApart(directory, plan.data);
   if (existsSync(directory) && !statSync(directory).isDirectory()) {
     throw new StudyError(`${directory} is a file: choose a folder with --out.`);
@@ -52,7 +57,7 @@ export async function planStart(
       `${directory} holds a run already (${present}): go on with it by --resume, replace it by --overwrite, or choose another --out.`,
     );
   }
-  return { directory, plan, resume: false };
+  return { directory, plan, resume: false, inherited: origin && inheritedFrom(origin, plan) };
 }
 
 /** @throws StudyError if run and data are in one another: checkpoints and figures would be taken for data, or the reverse */

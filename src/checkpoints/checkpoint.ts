@@ -42,7 +42,8 @@ export interface Checkpoint extends CheckpointDescription {
   readonly model: MedMamba;
 }
 
-const format = "medmamba-1";
+/** What the metadata of a checkpoint has as `format`. */
+export const checkpointFormat = "medmamba-1";
 
 /**
  * Saves weights with what is needed to use them, and the state of the training if given. The file replaces an older one
@@ -69,7 +70,7 @@ export async function saveCheckpoint(
     provenance,
     training: training?.progress,
   };
-  const metadata: Record<string, string> = { format };
+  const metadata: Record<string, string> = { format: checkpointFormat };
   for (const [name, value] of Object.entries(fields)) {
     if (value !== undefined) metadata[name] = JSON.stringify(value);
   }
@@ -133,9 +134,9 @@ export async function loadWeights(path: string, model: ImageClassifier): Promise
 }
 
 function describe(path: string, metadata: Readonly<Record<string, string>>): CheckpointDescription {
-  if (metadata.format !== format) {
+  if (metadata.format !== checkpointFormat) {
     throw new WeightsError(
-      `${path}: this is not a medmamba checkpoint (it has no "${format}" metadata); bare weights are loaded with loadStateDict.`,
+      `${path}: this is not a medmamba checkpoint (it has no "${checkpointFormat}" metadata); bare weights are loaded with loadStateDict.`,
     );
   }
   const field = (name: string) => parse(path, name, metadata[name]);

@@ -1,7 +1,7 @@
 /** Starting a training from weights of an earlier one, whose classes may have been others. */
 import type { MedMamba } from "../models/medmamba.js";
 import type { Tensor } from "../tensor/tensor.js";
-import { disposeAll, readState, takeWeights } from "./training-state.js";
+import { disposeAll, readState, takeWeights, withoutWrappers } from "./training-state.js";
 
 /** What `initialWeights` took from a file. */
 export interface InitialWeights {
@@ -27,15 +27,16 @@ const isHead = (name: string): boolean => name.startsWith("head.");
  * await fit(model, { train, validation, lr: 1e-4 });
  */
 export async function initialWeights(path: string, model: MedMamba): Promise<InitialWeights> {
-  const { weights, training } = await readState(path, model.device);
+  const { weights: stored, training } = await readState(path, model.device);
   disposeAll(training);
   try {
+    const weights = withoutWrappers(stored, model);
     const classes = weights["head.weight"]?.shape[0];
     const head = classes === undefined || classes === model.config.numClasses;
     takeWeights(path, head ? weights : { ...part(weights, false), ...part(model.stateDict(), true) }, model);
     return { head, classes };
   } finally {
-    disposeAll(weights);
+    disposeAll(stored);
   }
 }
 

@@ -56,10 +56,35 @@ export async function readState(
   return { weights, training };
 }
 
-/** Copies weights of a file into a model. @throws WeightsError naming the file, if they are another model's */
+/** What PyTorch puts before every name of a model that it wraps: DataParallel, compile, and Lightning. */
+const wrappers = ["module.", "_orig_mod.", "model."];
+
+/** Weights under the names of a model: without what a wrapper has put before all of them. */
+export function withoutWrappers(weights: Tensors, model: Module): Tensors {
+  const own = Object.keys(model.stateDict());
+  const names = Object.keys(weights);
+  const wrapper = wrappers.find(
+    (prefix) =>
+      names.every((name) => name.startsWith(prefix)) && !own.every((name) => name.startsWith(prefix)),
+  );
+  if (wrapper === undefined || names.length === 0) return weights;
+  const unwrapped: Record<string, Tensor> = Object.create(null);
+  for (const [name, weight] of Object.entries(weights)) unwrapped[name.slice(wrapper.length)] = weight;
+  return withoutWrappers(unwrapped, model);
+}
+
+/** The counters of BatchNorm, which PyTorch did not save before 0.4.1, are the model's own where a file lacks them. */
+function withCounters(weights: Tensors, model: Module): Tensors {
+  const counters = Object.entries(model.stateDict()).filter(([name]) =>
+    name.endsWith(".num_batches_tracked"),
+  );
+  return { ...Object.fromEntries(counters), ...weights };
+}
+
+/** Copies weights of a file into a model, named as PyTorch takes them. @throws WeightsError naming the file, if they are another model's */
 export function takeWeights(path: string, weights: Tensors, model: Module): void {
   try {
-    model.loadStateDict(weights);
+    model.loadStateDict(withCounters(withoutWrappers(weights, model), model));
   } catch (error) {
     if (!(error instanceof StateDictError)) throw error;
     throw new WeightsError(`${path}: ${error.reason}.`, { cause: error });

@@ -35,6 +35,8 @@ interface Images {
   readonly preprocessing: Preprocessing;
   /** @throws DataError if the image cannot be read */
   sample(index: number): Promise<Sample>;
+  /** The bytes that an image is made from, by which copies are found; the sample's unless there. */
+  content?(index: number): Promise<ArrayBufferView>;
   /** Where an image comes from, such as `scans/train/mass/0012.png`. */
   name(index: number): string;
 }
@@ -192,5 +194,40 @@ export function subset<D extends LabelledImages>(dataset: D, indices: readonly n
     ...pickPerImage(dataset, indices),
     name: (index: number) => dataset.name(original(index)),
     sample: async (index: number) => dataset.sample(original(index)),
+    ...(dataset.content && { content: async (index: number) => contentAt(dataset, original(index)) }),
   } satisfies Partial<LabelledImages> as unknown as Partial<D>);
+}
+
+/** The images of several data sets of the same classes and preprocessing, one after the other. */
+export function concatenated(parts: readonly Dataset[]): Dataset {
+  const [first] = parts;
+  if (!first) throw new DataError("There is no data set among none.");
+  const places = parts.flatMap((dataset) =>
+    Array.from({ length: dataset.length }, (_, at) => ({ dataset, at })),
+  );
+  const placeOf = (index: number) => {
+    const place = places[index];
+    if (!place) throw new DataError(`There is no image ${index} among ${places.length}.`);
+    return place;
+  };
+  const weighted = parts.some(({ weights }) => weights);
+  const { classes, preprocessing, task } = first;
+  return {
+    length: places.length,
+    classes,
+    preprocessing,
+    ...(task && { task }),
+    labels: Int32Array.from(places, ({ dataset, at }) => dataset.labels[at] ?? 0),
+    ...(parts.some(({ patients }) => patients) && {
+      patients: places.map(({ dataset, at }) => dataset.patients?.[at]),
+    }),
+    ...(weighted && { weights: Float32Array.from(places, ({ dataset, at }) => dataset.weights?.[at] ?? 1) }),
+    name: (index) => placeOf(index).dataset.name(placeOf(index).at),
+    sample: async (index) => placeOf(index).dataset.sample(placeOf(index).at),
+    content: async (index) => contentAt(placeOf(index).dataset, placeOf(index).at),
+  };
+}
+
+async function contentAt(dataset: LabelledImages, index: number): Promise<ArrayBufferView> {
+  return dataset.content?.(index) ?? (await dataset.sample(index)).data;
 }

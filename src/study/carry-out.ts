@@ -3,11 +3,14 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { readCheckpoint } from "../checkpoints/checkpoint.js";
 import { type InitialWeights, initialWeights } from "../checkpoints/initial-weights.js";
-import { type Dataset, describeDataset, type OpenedDataset, openDataset } from "../data/index.js";
+import { type DataIdentity, dataIdentity, isSameSplit } from "../data/contents.js";
+import { type Dataset, describeDataset, type OpenedDataset, openDataset, splitNames } from "../data/index.js";
+import { StudyError } from "../errors.js";
 import { type Evaluation, evaluate } from "../inference/evaluate.js";
 import { MedMamba } from "../models/medmamba.js";
 import { writeReport } from "../reports/evaluation-report.js";
 import { trainingCurves } from "../reports/figures/training-curves.js";
+import type { Settings } from "../settings/kind.js";
 import type { Device } from "../tensor/device.js";
 import { manualSeed } from "../tensor/generator.js";
 import { fit } from "../training/fit.js";
@@ -16,6 +19,7 @@ import type { FitProgress } from "../training/observers/observer.js";
 import { resolveClassWeights } from "../training/settings.js";
 import { replaceText } from "../weights/atomic-file.js";
 import { beginRun, type RunStart, runFiles } from "./run-directory.js";
+import { lockRun } from "./run-lock.js";
 import type { RunPlan } from "./run-plan.js";
 
 /** What came of a run. */
@@ -48,6 +52,8 @@ export type StudyProgress =
       readonly model: MedMamba;
       /** What was taken from the weights to start from. */
       readonly initial: InitialWeights | undefined;
+      /** Settings that were taken from there, too. */
+      readonly inherited: Settings | undefined;
     }
   /** While the verdict is found. */
   | { readonly type: "evaluating"; readonly done: number; readonly total: number };
@@ -65,9 +71,19 @@ export interface StudyOptions {
 /**
  * Carries out what `planStart` has planned, and leaves checkpoints, history, figures and a report in the run's folder.
  *
+ * @throws StudyError if another process carries out a run in the folder, or it cannot be written to
  * @throws what `openDataset`, `initialWeights`, `fit` and `evaluate` throw
  */
 export async function carryOut(start: RunStart, options: StudyOptions): Promise<StudyOutcome> {
+  const lock = await lockRun(start.directory); // Before data are read, which may take long.
+  try {
+    return await carryOutAlone(start, options);
+  } finally {
+    await lock.release();
+  }
+}
+
+async function carryOutAlone(start: RunStart, options: StudyOptions): Promise<StudyOutcome> {
   const { device, signal, onProgress } = options;
   const { directory, resume } = start;
   const plan: RunPlan = {
@@ -75,6 +91,8 @@ export async function carryOut(start: RunStart, options: StudyOptions): Promise<
     settings: { ...start.plan.settings, precision: device.precision },
   };
   const dataset = await openForTraining(plan, options);
+  const contents = await dataIdentity(dataset, signal);
+  if (start.contents) expectSameImages(plan.data, start.contents, contents);
   const { preprocessing, settings, saveEvery, recompute, graphs } = plan;
   resolveClassWeights(settings.classWeights, dataset.train); // Before anything is done: they may be of other classes.
   manualSeed(settings.seed);
@@ -86,9 +104,7 @@ export async function carryOut(start: RunStart, options: StudyOptions): Promise<
   });
   try {
     const initial = plan.init !== undefined && !resume ? await initialWeights(plan.init, model) : undefined;
-    onProgress({ type: "prepared", plan, dataset, model, initial });
-    // Only now is anything replaced: data or weights that cannot be read leave an earlier run as it was.
-    await beginRun({ directory, plan, resume });
+    onProgress({ type: "prepared", plan, dataset, model, initial, inherited: start.inherited });
     const result = await fit(model, {
       ...settings,
       train: dataset.train,
@@ -98,9 +114,11 @@ export async function carryOut(start: RunStart, options: StudyOptions): Promise<
       saveEvery,
       recompute,
       graphs,
-      provenance: { split: plan.split },
+      provenance: { split: plan.split, data: contents },
       signal,
       onProgress,
+      // Only then is anything replaced: what cannot be trained leaves an earlier run as it was.
+      observers: [{ begin: () => beginRun({ ...start, plan, contents }) }],
     });
     const best = join(directory, runFiles.best);
     const checkpoint = result.best && existsSync(best) ? best : join(directory, runFiles.last);
@@ -113,6 +131,18 @@ export async function carryOut(start: RunStart, options: StudyOptions): Promise<
   } finally {
     model.dispose();
   }
+}
+
+/** @throws StudyError if images, labels or classes are not those that a run began with */
+function expectSameImages(data: string, before: DataIdentity, now: DataIdentity): void {
+  const differing = splitNames.filter((name) => !isSameSplit(before[name], now[name]));
+  if (differing.length === 0 && before.classes.join() === now.classes.join()) return;
+  const counts = differing.map(
+    (name) => `${name}: ${before[name].images} images then, ${now[name].images} now`,
+  );
+  throw new StudyError(
+    `the images in ${data} are others than those that the run began with (${counts.join("; ") || "other classes"}): put them back to resume, name where they are with --data, or train further from the run's weights with --init and another --out.`,
+  );
 }
 
 function openForTraining(plan: RunPlan, { signal, onProgress }: StudyOptions): Promise<OpenedDataset> {

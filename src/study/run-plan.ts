@@ -88,11 +88,11 @@ export const runFlags = {
 } as const satisfies Record<string, readonly Flag[]>;
 
 /**
- * The plan that options make, over the plan of an earlier run if there is one.
+ * The plan that options make, over the plan of an earlier run, or a part of one, if there is one.
  *
  * @throws ArgumentError naming what cannot be, and the nearest flag to one that there is not
  */
-export function planRun(options: RunOptions, base?: RunPlan): RunPlan {
+export function planRun(options: RunOptions, base?: Partial<RunPlan>): RunPlan {
   const { data: givenData, init: givenInit, ...flags } = options;
   expectKnownFlags(flags);
   const data = givenData === undefined ? base?.data : resolve(givenData);
@@ -161,7 +161,7 @@ function expectKnownFlags(flags: Settings): void {
   }
 }
 
-function executionOf(plan: RunPlan): ExecutionSettings {
+function executionOf(plan: Partial<RunPlan>): Partial<ExecutionSettings> {
   const names = Object.keys(executionRows) as (keyof ExecutionSettings)[];
-  return Object.fromEntries(names.map((name) => [name, plan[name]])) as unknown as ExecutionSettings;
+  return Object.fromEntries(names.map((name) => [name, plan[name]]));
 }

@@ -4,6 +4,7 @@ import { ArgumentError, TrainingError } from "../errors.js";
 import type { ImageClassifier } from "../models/image-classifier.js";
 import { complete, expectKnown, pick } from "../settings/table.js";
 import { type Task, taskOf } from "../tasks/index.js";
+import { expectSeveralValues } from "./batch-statistics.js";
 import type { EpochRecord } from "./history.js";
 import type { FitProgress, Observer } from "./observers/observer.js";
 import {
@@ -87,6 +88,12 @@ export function resolveOptions(model: ImageClassifier, options: FitOptions): Res
       `fit: the model has ${model.config.numClasses} classes, the data set ${train.classes.length}.`,
     );
   }
+  expectSeveralValues({
+    config: model.config,
+    settings,
+    images: train.length,
+    imageSize: train.preprocessing.imageSize,
+  });
   return { settings, execution, task: options.task ?? taskOf(train) };
 }
 

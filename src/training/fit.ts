@@ -62,6 +62,8 @@ class Run {
   readonly #bestWeights: BestWeights;
   readonly #observers: readonly Observer[];
   #epochStart = performance.now();
+  /** Whether there is a `last.safetensors` of this run. */
+  #saved = false;
 
   constructor(model: ImageClassifier, options: FitOptions) {
     const { settings, execution, task } = resolveOptions(model, options);
@@ -100,8 +102,10 @@ class Run {
 
   async execute(): Promise<FitResult> {
     const { directory, resume = false } = this.#options;
+    for (const observer of this.#observers) await observer.begin?.();
     if (directory !== undefined) await mkdir(directory, { recursive: true });
     if (resume) await restoreRun(this.#path("last.safetensors"), this.#parts());
+    this.#saved = resume;
     const { epochs, patience } = this.#settings;
     const progress = this.#progress;
     while (progress.epoch < epochs) {
@@ -149,6 +153,7 @@ class Run {
       imagesPerSecond: (progress.batch * batchSize) / trained,
     };
     if (record.best) {
+      if (!this.#saved) await this.#save(); // Wherever there is a best epoch, there is something to go on from.
       progress.bestEpoch = record.epoch;
       const description = this.#descriptionOfBest(record, outcome?.thresholds);
       await this.#withAverage(() => this.#bestWeights.keep(description));
@@ -222,6 +227,7 @@ class Run {
     if (!(await hasFiniteState(this.#model)))
       throw this.#diverged(`a weight is not finite after step ${this.#progress.step}`);
     await saveRun(this.#path("last.safetensors"), this.#parts(), this.#description());
+    this.#saved = true;
   }
 
   #description(): CheckpointDescription {

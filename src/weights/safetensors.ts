@@ -13,6 +13,7 @@ import { WeightsError } from "../errors.js";
 import { readFully, replaceFile, writeFully } from "./atomic-file.js";
 import { dtypeBytes, dtypeCode, dtypeOfCode, dtypeOrder, isStoredDtype, type StoredDtype } from "./dtypes.js";
 import { weightsError } from "./file-errors.js";
+import { refuseByKind } from "./impostors.js";
 import { parseStrictJson, type StrictJson } from "./strict-json.js";
 
 /** What the header says about one tensor. */
@@ -132,7 +133,7 @@ async function withFile<T>(
     if (!kind.isFile()) throw new WeightsError(`${path}: is not a regular file.`);
     const file = await open(path, "r");
     try {
-      return await use(file, await openHeader(path, file));
+      return await use(file, await openHeader(path, file).catch((error) => refuseByKind(path, file, error)));
     } finally {
       await file.close();
     }

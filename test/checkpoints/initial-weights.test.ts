@@ -36,6 +36,32 @@ describe("initialWeights", () => {
     expect(await more.stateDict()["head.weight"]!.data()).toEqual(head);
   });
 
+  it.each(["module.", "_orig_mod.", "module._orig_mod.", "model."])(
+    "takes names behind %s",
+    async (prefix) => {
+      const source = tinyModel({ seed: 1 });
+      const path = join(root, `${prefix}safetensors`);
+      const wrapped = Object.entries(source.stateDict()).map(([name, weight]) => [prefix + name, weight]);
+      await safetensors.save(path, Object.fromEntries(wrapped));
+      const [model, more] = [tinyModel({ seed: 2 }), tinyModel({ seed: 3, numClasses: 5 })];
+      expect(await initialWeights(path, model)).toEqual({ head: true, classes: 2 });
+      expect(await initialWeights(path, more)).toEqual({ head: false, classes: 2 });
+      for (const [name, weight] of Object.entries(source.stateDict()))
+        expect(await model.stateDict()[name]!.data()).toEqual(await weight.data());
+    },
+  );
+
+  it("keeps the model's counters of batches where the file has none, and refuses anything else that is missing", async () => {
+    const state = tinyModel({ seed: 1 }).stateDict();
+    const without = (end: string) =>
+      Object.fromEntries(Object.entries(state).filter(([name]) => !name.endsWith(end)));
+    const path = join(root, "no-counters.safetensors");
+    await safetensors.save(path, without("num_batches_tracked"));
+    expect(await initialWeights(path, tinyModel({ seed: 2 }))).toEqual({ head: true, classes: 2 });
+    await safetensors.save(path, without("running_var"));
+    expect(await failure(WeightsError, initialWeights(path, tinyModel({ seed: 2 })))).toMatch(/running_var/);
+  });
+
   it("changes nothing where it throws", async () => {
     const wide = new MedMamba({ ...tinyOptions, dims: [32, 64, 128, 256] });
     const path = join(root, "wide.safetensors");

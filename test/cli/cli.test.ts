@@ -143,7 +143,7 @@ describe("evaluate", () => {
   it("has the documented keys first, and agrees with the verdict of the training", () => {
     const scores = json(...common, "--data", "scans", "--report", "report");
     expect(Object.keys(scores).slice(0, evaluationKeys.length)).toEqual(evaluationKeys);
-    expect(scores).toEqual(trained.test);
+    expect(scores).toEqual({ ...trained.test, split: "test" });
     expect(scores.classes).toEqual(["cyst", "mass", "normal"]);
     expect(readFileSync(join(folder, "report/report.html"), "utf8")).toContain("</html>");
     expect(json(...common, "--data", "scans", "--split", "train").samples).toBe(48);

@@ -18,7 +18,12 @@ export async function write(file: string, bytes: Uint8Array | string): Promise<s
 
 /** A grey picture whose value tells it from others. */
 export function png(value: number, size = 8): Promise<Buffer> {
-  const pixels = new Uint8Array(size * size).fill(value);
+  return picture(size, () => value);
+}
+
+/** A grey picture of which each pixel has its value. */
+export function picture(size: number, value: (pixel: number) => number): Promise<Buffer> {
+  const pixels = Uint8Array.from({ length: size * size }, (_, at) => value(at));
   return sharp(pixels, { raw: { width: size, height: size, channels: 1 } })
     .toColourspace("b-w")
     .png({ compressionLevel: 0 })

@@ -181,11 +181,6 @@ describe("images that do not fit the model", () => {
       "Loader: the data set has no images.",
     );
   });
-
-  it("in batches of one", async () => {
-    const { history } = await learn({ train: sides(8, 3), batchSize: 1, epochs: 1, warmupEpochs: 0 });
-    expect(Number.isFinite(history[0]!.validation!.loss)).toBe(true);
-  });
 });
 
 describe("a learning rate at which the loss diverges", () => {

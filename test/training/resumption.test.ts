@@ -167,6 +167,18 @@ describe("an interrupted run that is resumed ends with the same bits", () => {
   });
 });
 
+it("goes on to the same bits when it is killed right after its first best weights", async () => {
+  const killed = () => {
+    throw new Error("killed");
+  };
+  await expect(run("after-best", { observers: [{ epoch: killed }] })).rejects.toThrow("killed");
+  expect(await readdir(join(root, "after-best"))).toEqual(
+    expect.arrayContaining(["best.safetensors", "last.safetensors"]),
+  );
+  await run("after-best", { resume: true });
+  await expectSameOutcome("after-best", "whole");
+});
+
 describe("a writer that was killed", () => {
   it("leaves a temporary file that the next save removes, and only that", async () => {
     const { pid: dead } = spawnSync(process.execPath, ["--version"]);

@@ -4,7 +4,7 @@ import { type SplitName, splitNames } from "../../data/index.js";
 import { evaluate } from "../../inference/evaluate.js";
 import { writeReport } from "../../reports/evaluation-report.js";
 import { scoresOf } from "../../reports/scores.js";
-import { openCheckpoint, openSplit } from "../console/for-checkpoint.js";
+import { openCheckpoint, openJudged } from "../console/for-checkpoint.js";
 import {
   type CommonOptions,
   count,
@@ -20,15 +20,15 @@ import { shortPath } from "../console/wording.js";
 interface EvaluateCommandOptions extends CommonOptions {
   readonly checkpoint: string;
   readonly data: string;
-  readonly split: SplitName;
+  readonly split?: SplitName | "all";
   readonly batchSize: number;
   readonly report?: string;
 }
 
 const examples = `
 The checkpoint says how images are prepared; nothing of the training needs
-repeating. A data set that is not divided is divided as \`medmamba train\` does
-it, so that the test images are those that the training left aside.
+repeating. Of the data that the checkpoint was trained on, the test images are
+judged, those that the training left aside; of any other data all images are.
 
 Examples:
   $ medmamba evaluate --checkpoint run/best.safetensors --data scans
@@ -41,7 +41,10 @@ export function define(command: Command): void {
     .requiredOption("--checkpoint <file>", "the model, as training wrote it")
     .requiredOption("--data <path>", "labelled images: folder, .npz or .csv")
     .addOption(
-      new Option("--split <name>", "which part of the data set").choices([...splitNames]).default("test"),
+      new Option(
+        "--split <name>",
+        "which part of the data set (default: test, and all of data that it was not trained on)",
+      ).choices([...splitNames, "all"]),
     )
     .option("--report <folder>", "also write figures and report.html there")
     .option("--batch-size <count>", "images computed at once", count, 32)
@@ -57,18 +60,20 @@ async function run(options: EvaluateCommandOptions): Promise<void> {
   await interruptible(terminal, "Stopping.", async (signal) => {
     const checkpoint = await openCheckpoint(path, openDeviceOf(options));
     try {
-      const dataset = await openSplit(data, split, checkpoint, { terminal, signal });
+      const judged = await openJudged(data, split, checkpoint, { terminal, signal });
+      const { dataset, part, because } = judged;
       const evaluation = await evaluate(checkpoint.model, dataset, {
         batchSize,
         signal,
         onProgress: ({ done, total }) => terminal.progress(`evaluating ${done}/${total}`),
       });
       const { threshold } = checkpoint;
-      const title = `${evaluation.metrics.samples} ${split} images of ${shortPath(data)}`;
-      terminal.print(`${shortPath(path)} on ${title}\n`);
+      const which = part === "all" ? "all" : `the ${part}`;
+      const title = `${which} ${evaluation.metrics.samples} images of ${shortPath(data)}`;
+      terminal.print(`${shortPath(path)} on ${title}${because ? `: ${because}` : ""}\n`);
       for (const line of scoreLines(evaluation, threshold)) terminal.print(line);
       if (report !== undefined) {
-        const facts = { Checkpoint: shortPath(path), Data: shortPath(data), Split: split };
+        const facts = { Checkpoint: shortPath(path), Data: shortPath(data), Images: which };
         const description = "Scores of a checkpoint on labelled images.";
         const files = await writeReport(report, {
           title: `MedMamba on ${title}`,
@@ -79,7 +84,7 @@ async function run(options: EvaluateCommandOptions): Promise<void> {
         });
         terminal.print(`\n  ${files.join(", ")} in ${shortPath(report)}`);
       }
-      terminal.result(scoresOf(evaluation, threshold));
+      terminal.result({ ...scoresOf(evaluation, threshold), split: part });
     } finally {
       checkpoint.model.dispose();
     }

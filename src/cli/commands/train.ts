@@ -49,7 +49,7 @@ export function define(command: Command): void {
     .requiredOption("--out <folder>", "where checkpoints, history and report go")
     .option("--resume", "go on with the run in --out; its options need no repeating")
     .option("--overwrite", "replace the run in --out")
-    .option("--init <file>", "start from these weights: a checkpoint or bare .safetensors");
+    .option("--init <file>", "start from these weights; a checkpoint's network and preprocessing, too");
   addSettings(command);
   withCommonOptions(command).addHelpText("after", examples).action(train);
 }

@@ -37,7 +37,10 @@ export function tellProgress(
 
 const defaultOnGpu = ", the default on a GPU; --precision float32 or tf32 is closer";
 
-function preparedLines({ plan, dataset, model, initial }: Prepared, chosen: boolean): string[] {
+function preparedLines(
+  { plan, dataset, model, initial, inherited = {} }: Prepared,
+  chosen: boolean,
+): string[] {
   const { data, init = "", model: architecture, settings } = plan;
   const { model: processor = "", simd, threads } = model.device.describe();
   const cpu = simd ? `, ${plural(threads ?? 1, "thread")}, ${simd}` : "";
@@ -58,6 +61,8 @@ function preparedLines({ plan, dataset, model, initial }: Prepared, chosen: bool
       ? "all layers"
       : `all but the last layer, which is for ${initial.classes} classes`;
     lines.push(`Weights   from ${shortPath(init)}: ${taken}`);
+    const settings = Object.entries(inherited).map(([name, value]) => `  ${name} ${String(value)}`);
+    if (settings.length > 0) lines.push("  and, as nothing else was asked for, its", ...settings);
   }
   return [...lines, ""];
 }

@@ -153,6 +153,7 @@ function arrayDataset({ pixelsOf, count, ...size }: ArrayPixels, about: About): 
   return {
     ...about,
     length: count,
+    content: async (index) => pixelsOf(index),
     async sample(index): Promise<Sample> {
       if (!(index >= 0 && index < count))
         throw new DataError(`${about.name(index)} is not one of ${count} images.`);

@@ -1,5 +1,5 @@
 /** Data sets whose images are files, and finding the ones that cannot be read before training meets them. */
-
+import { readFile } from "node:fs/promises";
 import { DataError } from "../../errors.js";
 import { cached, type MemoryBudget } from "../cache.js";
 import { type Dataset, subset } from "../dataset.js";
@@ -88,7 +88,14 @@ function imageFiles(
     ...(entries.some(({ weight }) => weight !== undefined) && { weights }),
     preprocessing,
     name,
+    content: async (index) => fileContent(name(index), entries[index]?.frame),
     sample: (index) => decodeImage(name(index), preprocessing, { frame: entries[index]?.frame }),
   };
   return cached(files, budget);
+}
+
+/** A file's bytes; of a later picture of one, with its number behind. */
+async function fileContent(file: string, frame = 0): Promise<Uint8Array> {
+  const bytes = await readFile(file);
+  return frame === 0 ? bytes : Buffer.concat([bytes, Buffer.from(`frame ${frame}`)]);
 }

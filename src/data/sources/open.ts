@@ -7,6 +7,7 @@ import { stat } from "node:fs/promises";
 import { extname } from "node:path";
 import { ArgumentError, DataError } from "../../errors.js";
 import { cached, MemoryBudget } from "../cache.js";
+import { warnOfCopies } from "../contents.js";
 import { countLabels, type Dataset, subset } from "../dataset.js";
 import { definePreprocessing, type Preprocessing } from "../preprocessing.js";
 import { type SplitName, splitNames } from "../splitting/split-names.js";
@@ -106,6 +107,7 @@ export async function openDataset(path: string, options: OpenDatasetOptions = {}
     parts = await readableImages(path, entries, reading);
   }
   for (const name of splitNames) warnOfMissingClasses(path, name, parts[name], onWarning);
+  if (split === undefined) await warnOfCopies(path, parts, { onWarning, signal });
   const some = parts.train ?? parts.val ?? parts.test;
   if (!some) throw new DataError(`${path} has no images.`);
   const empty = subset(some, []);

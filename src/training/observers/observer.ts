@@ -49,6 +49,8 @@ export type FitProgress = StepProgress | ValidationProgress | EpochProgress;
  * epoch whose checkpoint was not written any more.
  */
 export interface Observer {
+  /** Once, when everything that was asked for has been checked and nothing been written; the training waits for it. */
+  begin?(): void | Promise<void>;
   /** After each step. */
   step?(progress: StepProgress): void;
   /** After each batch of validation images. */

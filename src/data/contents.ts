@@ -1,0 +1,122 @@
+/**
+ * Which images a data set holds, whatever their files are called and wherever they are: a hash of each image, and one of all.
+ * By them a run notices images that were replaced and goes on with a data set that was moved, a checkpoint knows the data
+ * that it was trained on, and copies in two splits are found.
+ */
+import { createHash } from "node:crypto";
+import { crc32 } from "node:zlib";
+import type { LabelledImages } from "./dataset.js";
+import { type SplitName, splitNames } from "./splitting/split-names.js";
+
+/** What tells the images of a split from others; plain JSON, from which no image, name or path can be had. */
+export interface SplitIdentity {
+  readonly images: number;
+  /** CRC-32 of the labels in their order. */
+  readonly labelsChecksum: number;
+  /** Hash of all images in their order. */
+  readonly contents: string;
+}
+
+/** What tells a data set from others. */
+export interface DataIdentity extends Readonly<Record<SplitName, SplitIdentity>> {
+  readonly classes: readonly string[];
+}
+
+const atOnce = 16;
+const digits = 16; // Of a hash, 4 bits each: enough for a billion images.
+const known = new WeakMap<LabelledImages, Promise<readonly string[]>>();
+
+/** A hash of each image: of the bytes that it is read from where the data set has them, of the sample otherwise. */
+export function contentsOf(dataset: LabelledImages, signal?: AbortSignal): Promise<readonly string[]> {
+  const found = known.get(dataset);
+  if (found) return found;
+  const hashes = hashAll(dataset, signal);
+  known.set(dataset, hashes);
+  hashes.catch(() => known.delete(dataset));
+  return hashes;
+}
+
+async function hashAll(dataset: LabelledImages, signal?: AbortSignal): Promise<readonly string[]> {
+  const hashes: string[] = [];
+  while (hashes.length < dataset.length) {
+    signal?.throwIfAborted();
+    const length = Math.min(atOnce, dataset.length - hashes.length);
+    hashes.push(...(await Promise.all(Array.from({ length }, (_, i) => hashOf(dataset, hashes.length + i)))));
+  }
+  return hashes;
+}
+
+async function hashOf(dataset: LabelledImages, index: number): Promise<string> {
+  const data = (await dataset.content?.(index)) ?? (await dataset.sample(index)).data;
+  const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+  return createHash("sha256").update(bytes).digest("hex").slice(0, digits);
+}
+
+export async function splitIdentity(dataset: LabelledImages, signal?: AbortSignal): Promise<SplitIdentity> {
+  const { length, labels } = dataset;
+  const hash = createHash("sha256").update((await contentsOf(dataset, signal)).join());
+  return {
+    images: length,
+    labelsChecksum: crc32(new Uint8Array(labels.buffer, labels.byteOffset, labels.byteLength)),
+    contents: hash.digest("hex").slice(0, digits),
+  };
+}
+
+export async function dataIdentity(
+  dataset: Readonly<Record<SplitName, LabelledImages>> & { readonly classes: readonly string[] },
+  signal?: AbortSignal,
+): Promise<DataIdentity> {
+  const { classes } = dataset;
+  const [train, val, test] = await Promise.all(
+    splitNames.map((name) => splitIdentity(dataset[name], signal)),
+  );
+  return { classes, train, val, test } as DataIdentity;
+}
+
+export function isSameSplit(a: SplitIdentity, b: SplitIdentity): boolean {
+  return a.images === b.images && a.labelsChecksum === b.labelsChecksum && a.contents === b.contents;
+}
+
+/** Says which images are there more than once where that matters: in two splits, or under two labels. */
+export async function warnOfCopies(
+  path: string,
+  splits: Partial<Record<SplitName, LabelledImages>>,
+  { onWarning, signal }: { onWarning: (message: string) => void; signal?: AbortSignal | undefined },
+): Promise<void> {
+  const earlier = new Map<string, SplitName>();
+  const labelled = new Map<string, { labels: string; name: string }>();
+  const torn = new Set<string>();
+  let example = "";
+  for (const split of splitNames) {
+    const dataset = splits[split];
+    if (!dataset) continue;
+    const contents = await contentsOf(dataset, signal);
+    const copies = new Map<SplitName, number>();
+    for (const [index, content] of contents.entries()) {
+      const other = earlier.get(content) ?? split;
+      if (other !== split) copies.set(other, (copies.get(other) ?? 0) + 1);
+      const own = { labels: labelsAt(dataset, index), name: dataset.name(index) };
+      const first = labelled.get(content) ?? own;
+      if (first.labels !== own.labels) {
+        if (torn.size === 0) example = `${first.name} and ${own.name}`;
+        torn.add(content);
+      }
+      labelled.set(content, first);
+    }
+    for (const content of contents) if (!earlier.has(content)) earlier.set(content, split);
+    for (const [other, count] of copies) {
+      onWarning(
+        `${path}: ${count} of ${dataset.length} ${split} images ${count === 1 ? "is" : "are"} identical to images of ${other}: what is measured on them is too good. Keep one of each.`,
+      );
+    }
+  }
+  if (torn.size > 0) {
+    const images = torn.size === 1 ? "1 image is" : `${torn.size} images are`;
+    onWarning(`${path}: ${images} there under two classes, as identical files: ${example}, for one.`);
+  }
+}
+
+function labelsAt({ labels, length }: LabelledImages, index: number): string {
+  const width = labels.length / length;
+  return labels.subarray(index * width, (index + 1) * width).join();
+}

@@ -1,0 +1,69 @@
+/** `evaluate` on data that a checkpoint was trained on, and on others: which part is judged, and that it is said. */
+import { spawnSync } from "node:child_process";
+import { renameSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { beforeAll, describe, expect, it } from "vitest";
+import { readHeader, readTensors, writeTensors } from "../../src/weights/safetensors.js";
+import { program } from "../support/repository.js";
+import { smallRecipe, study, writeScans } from "../support/small-study.js";
+import { root } from "../support/temporary-folder.js";
+
+function evaluate(data: string, ...args: string[]) {
+  const given = [
+    "evaluate",
+    "--checkpoint",
+    "run/best.safetensors",
+    "--data",
+    data,
+    "--device",
+    "cpu",
+    ...args,
+  ];
+  return spawnSync(process.execPath, [program, ...given], { cwd: root, encoding: "utf8" });
+}
+
+const firstLine = (data: string, ...args: string[]) => evaluate(data, ...args).stdout.split("\n")[0];
+
+beforeAll(async () => {
+  await writeScans(join(root, "scans"));
+  await writeScans(join(root, "elsewhere"), { seed: 1 });
+  await writeScans(join(root, "divided/test"), { seed: 2, count: 3 });
+  await writeScans(join(root, "one-class/test"), { seed: 2, count: 3 });
+  rmSync(join(root, "one-class/test/malignant"), { recursive: true });
+  await study(join(root, "run"), { ...smallRecipe, data: join(root, "scans") });
+});
+
+describe("evaluate", () => {
+  it("judges the test images of the data that the model was trained on, wherever they are", () => {
+    expect(firstLine("scans")).toBe("run/best.safetensors on the test 4 images of scans");
+    renameSync(join(root, "scans"), join(root, "moved"));
+    expect(firstLine("moved")).toBe("run/best.safetensors on the test 4 images of moved");
+    expect(firstLine("moved", "--split", "all")).toBe("run/best.safetensors on all 24 images of moved");
+    expect(firstLine("moved", "--split", "val")).toBe("run/best.safetensors on the val 4 images of moved");
+  });
+
+  it("judges all of others, as many as they may be and with the same labels", () => {
+    const reason = "these are not the data that it was trained on";
+    expect(firstLine("elsewhere")).toBe(`run/best.safetensors on all 24 images of elsewhere: ${reason}`);
+    expect(firstLine("elsewhere", "--split", "test")).toBe(
+      "run/best.safetensors on the test 4 images of elsewhere",
+    );
+    expect(JSON.parse(evaluate("elsewhere", "--json").stdout)).toMatchObject({ split: "all", samples: 24 });
+  });
+
+  it("takes data that have test images alone, and not all classes", () => {
+    expect(firstLine("divided")).toContain("on all 6 images of divided");
+    expect(firstLine("one-class")).toContain("on all 3 images of one-class");
+  });
+
+  it("judges the test images where a checkpoint does not say what it was trained on, and says so", async () => {
+    const path = join(root, "run/best.safetensors");
+    const { metadata } = await readHeader(path);
+    const { data: _, ...provenance } = JSON.parse(metadata.provenance!);
+    await writeTensors(path, await readTensors(path), {
+      ...metadata,
+      provenance: JSON.stringify(provenance),
+    });
+    expect(firstLine("elsewhere")).toMatch(/on the test 4 images of elsewhere: the checkpoint does not say/);
+  });
+});

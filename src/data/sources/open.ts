@@ -23,7 +23,7 @@ import {
 } from "./source.js";
 
 const isFile = (found: Stats, path: string, ending: string): boolean =>
-  !found.isDirectory() && extname(path).toLowerCase() === ending;
+  found.isFile() && extname(path).toLowerCase() === ending;
 
 const sources: readonly Source[] = [
   {

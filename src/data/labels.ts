@@ -25,6 +25,7 @@ export function classNumbers(
     const place = `holds ${value} for image ${i}`;
     if (!Number.isInteger(value)) throw problem(`${place}; labels must be integers`);
     if (value < 0) throw problem(`${place}; labels must not be negative`);
+    if (value >= 2 ** 31) throw problem(`${place}; labels are at most ${2 ** 31 - 1}`);
     if (classCount !== undefined && value >= classCount) {
       throw problem(`${place}; there are ${classCount} classes, so labels run from 0 to ${classCount - 1}`);
     }

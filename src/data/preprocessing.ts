@@ -95,6 +95,14 @@ export function definePreprocessing(options: Partial<Preprocessing> = {}): Prepr
       );
     }
   }
+  const beyond = Object.entries({ mean, std }).find(([, values]) =>
+    values.some((value) => Math.abs(value) > 1),
+  );
+  if (beyond) {
+    throw new ArgumentError(
+      `preprocessing: ${beyond[0]} [${beyond[1].join(", ")}] is beyond 1, but values lie in 0..1: divide mean and std of 0..255 by 255.`,
+    );
+  }
   if (std.some((value) => value <= 0)) {
     throw new ArgumentError(`preprocessing: std [${std.join(", ")}] must be positive.`);
   }

@@ -2,7 +2,7 @@
 import { stat } from "node:fs/promises";
 import type { Command } from "commander";
 import { imageExtensions } from "../../data/index.js";
-import { filesBelow, isImageFile } from "../../data/sources/walk.js";
+import { searchFolder } from "../../data/sources/walk.js";
 import { predictStream, type StreamedPrediction } from "../../inference/predict.js";
 import { CommandError } from "../console/failure.js";
 import { openCheckpoint } from "../console/for-checkpoint.js";
@@ -76,10 +76,10 @@ async function run(images: string[], options: PredictOptions): Promise<void> {
 }
 
 /** The images that an argument stands for; what is not there stands for itself, and fails when it is read. */
-async function expand(path: string): Promise<string[]> {
+async function expand(path: string): Promise<readonly string[]> {
   const found = await stat(path).catch(() => undefined);
   if (!found?.isDirectory()) return [path];
-  const images = (await filesBelow(path)).filter(isImageFile);
+  const { images } = await searchFolder(path);
   if (images.length === 0)
     throw new CommandError(`${path} has no images in it; ${imageExtensions.join(" ")} are read.`);
   return images;

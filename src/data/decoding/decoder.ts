@@ -45,6 +45,8 @@ export interface Frames {
 export interface EncodedImage {
   readonly bytes: Uint8Array;
   readonly file: string | undefined;
+  /** Pixels that a picture may have; 2^26 or MEDMAMBA_MAX_PIXELS unless told. */
+  readonly maxPixels?: number | undefined;
 }
 
 /** A way to read image files of some formats. */

@@ -13,6 +13,7 @@ import { DataError } from "../../errors.js";
 import type { Sample } from "../dataset.js";
 import type { Preprocessing, Resize } from "../preprocessing.js";
 import type { EncodedImage, Frames, Pixels } from "./decoder.js";
+import { defaultMaxPixels, largestSide, tooLarge } from "./limits.js";
 import { planarSample } from "./planar-sample.js";
 
 const fits = { stretch: "fill", cover: "cover", contain: "contain" } as const satisfies Record<
@@ -20,15 +21,33 @@ const fits = { stretch: "fill", cover: "cover", contain: "contain" } as const sa
   string
 >;
 
-/** @throws DataError whose reason says why it is no image */
-export async function openRaster({ bytes }: EncodedImage): Promise<Frames> {
+/** Longer than any picture within the limits takes on a busy machine. */
+const longestDecode = 60; // seconds
+
+/** What libvips calls the pixels of a TIFF, in words. */
+const pixelTypes: Readonly<Record<string, string>> = {
+  char: "signed integers of 8 bits",
+  short: "signed integers of 16 bits",
+  float: "floating-point numbers",
+  double: "floating-point numbers of 64 bits",
+};
+
+/** @throws DataError whose reason says why it is no image, or none that is read */
+export async function openRaster({ bytes, maxPixels = defaultMaxPixels() }: EncodedImage): Promise<Frames> {
   // "error" lets pass what only draws a warning, such as the odd colour profiles scanners write, but not an image
   // that breaks off half-way.
-  const read = (page: number): Sharp => sharp(bytes, { failOn: "error", ...(page > 0 && { page }) });
-  const { space, depth, hasAlpha, pages = 1 } = await inWords(() => read(0).metadata());
+  const read = (page: number): Sharp =>
+    sharp(bytes, { failOn: "error", limitInputPixels: false, ...(page > 0 && { page }) }).timeout({
+      seconds: longestDecode,
+    });
+  const { space, depth, hasAlpha, pages = 1, width, height } = await inWords(() => read(0).metadata());
+  expectWithin(width, height, maxPixels);
   const deep = space === "grey16" || space === "rgb16";
-  if (!deep && depth !== "uchar" && space !== "cmyk") {
-    throw new DataError(`its pixels are of type ${depth}, where integers of 8 or 16 bits are expected`);
+  if (depth !== "uchar" && !(depth === "ushort" && (deep || space === "cmyk"))) {
+    const type = pixelTypes[depth] ?? `type ${depth}`;
+    throw new DataError(
+      `its pixels are of ${type}, where integers of 8 or 16 bits from 0 up are expected: choose a window of the values and save it as one of those`,
+    );
   }
   const isGrey = space === "b-w" || space === "grey16";
   const upright = (index: number): Sharp => {
@@ -91,6 +110,15 @@ async function rawPixels(image: Sharp, grey: boolean, deep: boolean) {
   return { data: deep ? new Uint16Array(data.buffer, data.byteOffset, data.byteLength / 2) : data, info };
 }
 
+/** A size is only what a file says of itself: it is judged before memory and time are spent on it. */
+function expectWithin(width: number, height: number, maxPixels: number): void {
+  if (width * height > maxPixels) throw tooLarge(width, height, maxPixels);
+  if (Math.max(width, height) <= largestSide) return;
+  throw new DataError(
+    `it is ${width} x ${height} pixels, and a side may have ${largestSide}: cut it into pieces or shrink it`,
+  );
+}
+
 /** libvips' errors as the end of a sentence. Its messages mix when several images are decoded at once. */
 async function inWords<T>(work: () => Promise<T>): Promise<T> {
   try {
@@ -99,8 +127,12 @@ async function inWords<T>(work: () => Promise<T>): Promise<T> {
     const { message } = cause as Error;
     if (/unsupported image format/.test(message))
       throw new DataError("it is not an image of a known format", { cause });
-    if (/pixel limit/.test(message))
-      throw new DataError("it has more pixels than the decoder allows", { cause });
+    if (/samples out of range|labq/.test(message)) {
+      const reason = "it is a TIFF of a kind that is not read, such as Lab colours or numbers of 64 bits";
+      throw new DataError(`${reason}: save it as grey or RGB with 8 or 16 bits`, { cause });
+    }
+    if (/^timeout/.test(message))
+      throw new DataError(`decoding it took more than ${longestDecode} seconds`, { cause });
     throw new DataError("the image is damaged or cut off", { cause });
   }
 }

@@ -2,22 +2,36 @@
  * From image files to samples at working size: whichever decoder a file is for, this is the way that training, evaluation
  * and prediction take, so that a network sees one image the same in all three.
  */
-import { readFile } from "node:fs/promises";
+import { readFile, stat } from "node:fs/promises";
 import { DataError, MedMambaError } from "../../errors.js";
 import { Gate } from "../concurrency.js";
 import type { Sample } from "../dataset.js";
 import { definePreprocessing, type Preprocessing } from "../preprocessing.js";
 import { type Decoder, loadRaster, openFrames, type Pixels } from "./decoder.js";
+import { checkedMaxPixels, defaultMaxPixels, largestFile } from "./limits.js";
 
 // libuv's pool runs the decodes; more at once than it has threads would only hold memory and starve file access.
-const decoding = new Gate(Number(process.env.UV_THREADPOOL_SIZE) || 4);
+// As libuv takes what its variable says: 4 unless it is a number, 1 at least and 1024 at most.
+const threads = Number.parseInt(process.env.UV_THREADPOOL_SIZE ?? "4", 10) || 4;
+const decoding = new Gate(Math.min(Math.max(threads, 1), 1024));
+
+/** What bounds the reading of an image. */
+export interface ReadImageOptions {
+  /**
+   * Pixels that a picture may have; 2^26, as 8192 x 8192, or MEDMAMBA_MAX_PIXELS unless told. What says that it is larger
+   * is refused before it is decoded.
+   */
+  readonly maxPixels?: number | undefined;
+}
 
 /** What of a file is decoded, and by whom. */
-export interface DecodeOptions {
+export interface DecodeOptions extends ReadImageOptions {
   /** Which picture of a file that has several, from 0; the first unless told. */
   readonly frame?: number | undefined;
   /** The decoders to choose from; all unless told. */
   readonly decoders?: readonly Decoder[];
+  /** Gets the number of pictures, where a file has several and none was chosen. */
+  readonly onSeveral?: (count: number) => void;
 }
 
 /**
@@ -29,8 +43,9 @@ export interface DecodeOptions {
 export async function loadImage(
   source: string | Uint8Array,
   preprocessing: Partial<Preprocessing> = {},
+  { maxPixels }: ReadImageOptions = {},
 ): Promise<Sample> {
-  return decodeImage(source, definePreprocessing(preprocessing));
+  return decodeImage(source, definePreprocessing(preprocessing), { maxPixels });
 }
 
 /**
@@ -41,13 +56,16 @@ export async function loadImage(
 export async function decodeImage(
   source: string | Uint8Array,
   preprocessing: Preprocessing,
-  { frame = 0, decoders }: DecodeOptions = {},
+  { frame: chosen, decoders, onSeveral, maxPixels = defaultMaxPixels() }: DecodeOptions = {},
 ): Promise<Sample> {
+  checkedMaxPixels("maxPixels", maxPixels);
   const file = typeof source === "string" ? source : undefined;
   try {
     return await decoding.run(async () => {
-      const bytes = typeof source === "string" ? await readFile(source) : source;
-      const frames = await openFrames({ bytes, file }, decoders);
+      const bytes = typeof source === "string" ? await readWhole(source, largestFile(maxPixels)) : source;
+      const frames = await openFrames({ bytes, file, maxPixels }, decoders);
+      if (chosen === undefined && frames.count > 1) onSeveral?.(frames.count);
+      const frame = chosen ?? 0;
       if (!(frame >= 0 && frame < frames.count)) {
         throw new DataError(`there is no frame ${frame}, frames are 0 to ${frames.count - 1}`);
       }
@@ -57,6 +75,19 @@ export async function decodeImage(
   } catch (error) {
     throw unreadable(file, error);
   }
+}
+
+/** A pipe would be waited for and a device never ends: only regular files of a sensible size are read. */
+async function readWhole(path: string, most: number): Promise<Uint8Array> {
+  const found = await stat(path);
+  if (found.isDirectory()) throw new DataError("it is a directory");
+  if (!found.isFile()) throw new DataError("it is not a regular file but a pipe, socket or device");
+  if (found.size > most) {
+    throw new DataError(
+      `it has ${found.size} bytes, and a picture within maxPixels at most ${most}: raise the option maxPixels or MEDMAMBA_MAX_PIXELS if it is one`,
+    );
+  }
+  return readFile(path);
 }
 
 /** Pixels that are in memory already, as `decodeImage` treats those of a file. */

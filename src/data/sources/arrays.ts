@@ -54,7 +54,8 @@ export function fromArrays(
 ): Dataset;
 export function fromArrays(arrays: ImageArrays): LabelledImages {
   expectKnown("fromArrays", arrays, {}, fields);
-  const { images, shape, patients, weights, preprocessing, task } = arrays;
+  const { shape, patients, weights, preprocessing, task } = arrays;
+  const images = pixelsOf(arrays.images);
   const [count = 0, height = 0, width = 0, channels = 1] = shape;
   if (shape.length < 3 || shape.length > 4 || (channels !== 1 && channels !== 3)) {
     throw new DataError(
@@ -66,6 +67,7 @@ export function fromArrays(arrays: ImageArrays): LabelledImages {
       `fromArrays: ${images.length} values do not make images of shape (${shape.join(", ")}).`,
     );
   }
+  if (images instanceof Float32Array) expectUnitRange(images, images.length / count);
   const { labels, classes } = labelsOf(arrays, count);
   const size = height === width ? { imageSize: height } : {};
   const complete = definePreprocessing({ ...size, channels, ...preprocessing });
@@ -96,6 +98,24 @@ const fields = Object.keys({
   classes: true,
   preprocessing: true,
 } satisfies Record<keyof ImageArrays, true>);
+
+/** As they are or, a canvas's pixels, the same bytes. */
+function pixelsOf(images: unknown): Uint8Array | Float32Array {
+  if (images instanceof Uint8Array || images instanceof Float32Array) return images;
+  if (images instanceof Uint8ClampedArray)
+    return new Uint8Array(images.buffer, images.byteOffset, images.length);
+  throw new DataError("fromArrays: images must be a Uint8Array of 0..255 or a Float32Array of 0..1.");
+}
+
+/** Floats are 0..1: of 0..255 nearly all would be taken for white. */
+function expectUnitRange(images: Float32Array, area: number): void {
+  const at = images.findIndex((value) => !(value >= 0 && value <= 1));
+  if (at < 0) return;
+  const advice = (images[at] ?? 0) > 1 ? ": divide by the largest value, or give 0..255 as Uint8Array" : "";
+  throw new DataError(
+    `fromArrays: images holds ${images[at]} in image ${Math.floor(at / area)}; floats must lie in 0..1${advice}.`,
+  );
+}
 
 /** Labels and the names of their classes, checked. */
 function labelsOf(

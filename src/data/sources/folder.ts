@@ -7,50 +7,121 @@
  *
  * Class folders may have folders of their own (one a patient, say). Classes are numbered in the order of their names.
  */
-import { extname, join } from "node:path";
+import { basename, extname, join } from "node:path";
 import { DataError } from "../../errors.js";
 import { imageExtensions } from "../decoding/decoder.js";
 import { parseSplitName, type SplitName } from "../splitting/split-names.js";
+import { isCompanionFolder } from "./companions.js";
 import {
+  ambiguousClasses,
   expectSeveralClasses,
   type ImageEntry,
   type Listing,
+  listed,
   type SourceOptions,
   unknownLabel,
 } from "./source.js";
-import { filesBelow, foldersIn, isImageFile, sortedNames } from "./walk.js";
+import { type FoundFiles, foldersIn, searchFolder, sortedNames } from "./walk.js";
 
 const layouts =
   "expected a folder for each class (path/CLASS/image.png), or train, val and test folders with a folder for each class";
 
+/** A folder by the name that it has, as the file system spells it, and the class that this means. */
+const className = (folder: string): string => folder.normalize("NFC");
+
 export async function listFolder(path: string, options: SourceOptions): Promise<Listing> {
-  const folders = await foldersIn(path);
+  const folders = withoutStrangers(path, await foldersIn(path), options);
   const splitFolders = findSplitFolders(path, folders, options.onWarning);
+  const leftOut = new LeftOut(path);
   if (splitFolders.size === 0) {
     if (folders.length === 0) throw new DataError(`${path} has no folders in it; ${layouts}.`);
-    const classes = options.classes ?? sortedNames(folders);
+    if (!options.classes) await expectClasses(path, folders);
+    const classes = options.classes ?? classesOf(path, folders);
     expectSeveralClasses(path, classes);
-    return { classes, splits: {}, undivided: await listClasses(path, folders, classes, options) };
+    const undivided = await listClasses(path, folders, classes, { ...options, leftOut });
+    leftOut.warn(options.onWarning);
+    return { classes, splits: {}, undivided };
   }
 
   // All splits are listed even if one is wanted: whether val and test are there decides what train is.
   if (!splitFolders.has("train") && options.split === undefined) {
     throw new DataError(
-      `${path} has a ${[...splitFolders.keys()].join(" and a ")} folder but no train folder.`,
+      `${path} has a ${[...splitFolders.values()].join(" and a ")} folder but no train folder.`,
     );
   }
   const classFolders = new Map<SplitName, string[]>();
-  for (const [split, folder] of splitFolders) classFolders.set(split, await foldersIn(join(path, folder)));
+  for (const [split, folder] of splitFolders) {
+    const place = join(path, folder);
+    classFolders.set(split, withoutStrangers(place, await foldersIn(place), options));
+  }
+  const [first, names] = [...classFolders].find(([split]) => split === "train") ?? ["", []];
   const classes =
-    options.classes ?? sortedNames(classFolders.get("train") ?? [...classFolders.values()].flat());
+    options.classes ??
+    classesOf(join(path, splitFolders.get("train") ?? ""), first ? names : [...classFolders.values()].flat());
   expectSeveralClasses(join(path, splitFolders.get("train") ?? ""), classes);
 
   const splits: Partial<Record<SplitName, ImageEntry[]>> = {};
   for (const [split, folder] of splitFolders) {
-    splits[split] = await listClasses(join(path, folder), classFolders.get(split) ?? [], classes, options);
+    const place = join(path, folder);
+    splits[split] = await listClasses(place, classFolders.get(split) ?? [], classes, { ...options, leftOut });
   }
+  leftOut.warn(options.onWarning);
   return { classes, splits };
 }
+
+function classesOf(path: string, folders: readonly string[]): string[] {
+  const classes = sortedNames(folders.map(className));
+  const alike = ambiguousClasses(classes);
+  if (!alike) return classes;
+  throw new DataError(
+    `${path}: the folders ${alike.join(" and ")} differ in case or spaces only. Put their images into one folder, or rename one if they are two classes.`,
+  );
+}
+
+/** Folders of masks and thumbnails beside the classes are none, unless somebody names them. */
+function withoutStrangers(
+  path: string,
+  folders: readonly string[],
+  { classes, onWarning }: SourceOptions,
+): string[] {
+  const strangers = folders.filter((name) => isCompanionFolder(name) && !classes?.includes(className(name)));
+  if (strangers.length > 0) {
+    onWarning(
+      `${path}: left out ${strangers.join(", ")}, taken by name for masks or thumbnails of the images and not for a class.`,
+    );
+  }
+  return folders.filter((name) => !strangers.includes(name));
+}
+
+/** @throws DataError if the folders look like the parts of a data set, each with all classes in it, and not like classes */
+async function expectClasses(path: string, folders: readonly string[]): Promise<void> {
+  const inside = await Promise.all(folders.map((name) => foldersIn(join(path, name))));
+  const parts = inside.map((names) => names.filter((name) => !isCompanionFolder(name)));
+  const [first = []] = parts;
+  if (folders.length === 1 && first.length > 1) {
+    const there = join(path, folders[0] ?? "");
+    throw new DataError(
+      `${path} has only one folder, ${folders[0]}, with ${some(first)} in it. If those are the classes, or train and test, give ${there} instead.`,
+    );
+  }
+  const key = (name: string): string => className(name).toLowerCase();
+  const sets = parts.map((names) => new Set(names.map(key)));
+  const common = first.filter((name) => sets.every((set) => set.has(key(name))));
+  const all = new Set(sets.flatMap((set) => [...set]));
+  // Folders of patients may be numbered in every class; only where all are the same is that no coincidence.
+  const numbered = common.every((name) => /^\d+$/.test(name));
+  if (folders.length < 2 || common.length < 2 || common.length < all.size * (numbered ? 1 : 0.5)) return;
+  const advice = common.every(parseSplitName)
+    ? `Put these above: path/train/CLASS/image.png and so on`
+    : "If these are the classes, and the folders above them folds, patients or parts of the data, name those train, val and test, or put the images of each class together";
+  throw new DataError(
+    `${path}: all of ${some(folders)} have the same folders in them (${some(common)}), so they do not look like classes. ${advice}; if they are classes after all, write a table or put the images right into them.`,
+  );
+}
+
+/** Names for a sentence, the first few of many. */
+const some = (names: readonly string[]): string =>
+  names.length <= 6 ? listed(names, "and") : `${names.slice(0, 5).join(", ")} and ${names.length - 5} more`;
 
 function findSplitFolders(
   path: string,
@@ -79,16 +150,17 @@ async function listClasses(
   path: string,
   folders: readonly string[],
   classes: readonly string[],
-  { onWarning }: SourceOptions,
+  { onWarning, leftOut }: SourceOptions & { readonly leftOut: LeftOut },
 ): Promise<ImageEntry[]> {
   if (folders.length === 0) throw new DataError(`${path} has no class folders in it; ${layouts}.`);
+  const numbers = new Map(classes.map((name, label) => [className(name), label]));
   const entries: ImageEntry[] = [];
   for (const folder of folders) {
-    const label = classes.indexOf(folder);
-    if (label < 0) throw unknownLabel({ file: join(path, folder), label: folder, classes });
-    const files = await filesBelow(join(path, folder));
-    const images = files.filter(isImageFile);
-    const others = files.filter((file) => !isImageFile(file));
+    const label = numbers.get(className(folder));
+    if (label === undefined) throw unknownLabel({ file: join(path, folder), label: folder, classes });
+    const found = await searchFolder(join(path, folder));
+    const { images, others } = found;
+    leftOut.add(found);
     if (images.length === 0) {
       const instead = others.length > 0 ? ` (it has files ending in ${endings(others)})` : "";
       throw new DataError(
@@ -108,3 +180,30 @@ async function listClasses(
 
 const endings = (files: readonly string[]): string =>
   sortedNames(files.map((file) => extname(file) || "nothing")).join(" ");
+
+/** What of all class folders was not taken, for one warning of each kind. */
+class LeftOut {
+  readonly #companions: string[] = [];
+  readonly #unnameable: string[] = [];
+
+  constructor(private readonly path: string) {}
+
+  add({ companions, unnameable }: FoundFiles): void {
+    for (const file of companions) this.#companions.push(file);
+    for (const file of unnameable) this.#unnameable.push(file);
+  }
+
+  warn(onWarning: (message: string) => void): void {
+    const [masks, names] = [this.#companions, this.#unnameable];
+    if (masks.length > 0) {
+      onWarning(
+        `${this.path}: left out ${masks.length} of the images, by name masks or thumbnails of others beside them (such as ${basename(masks[0] ?? "")}). Rename them if they are images of their own.`,
+      );
+    }
+    if (names.length > 0) {
+      onWarning(
+        `${this.path}: left out ${names.length} files or folders whose names are not UTF-8 and cannot be opened by them (such as ${names[0]}): rename them, with convmv for example.`,
+      );
+    }
+  }
+}

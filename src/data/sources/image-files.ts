@@ -21,6 +21,7 @@ export interface ReadableOptions {
   readonly onWarning: (message: string) => void;
   readonly onProgress: (progress: { done: number; total: number }) => void;
   readonly signal: AbortSignal | undefined;
+  readonly maxPixels: number | undefined;
 }
 
 /**
@@ -40,10 +41,11 @@ export async function readableImages(
   const { onWarning, onProgress, signal } = options;
   const total = Object.values(splits).reduce((sum, entries) => sum + entries.length, 0);
   const broken: DataError[] = [];
+  const several = new Map<string, number>();
   const result: Partial<Record<SplitName, Dataset>> = {};
   let done = 0;
   for (const [name, entries] of Object.entries(splits) as [SplitName, readonly ImageEntry[]][]) {
-    const all = imageFiles(entries, options);
+    const all = imageFiles(entries, options, several);
     const sound: number[] = [];
     for (let start = 0; start < entries.length; start += readAhead) {
       signal?.throwIfAborted();
@@ -59,11 +61,17 @@ export async function readableImages(
     }
     result[name] = sound.length === entries.length ? all : subset(all, sound);
   }
+  const [first] = several;
+  if (first) {
+    onWarning(
+      `${path}: ${several.size} of the images have several pages or pictures (such as ${first[0]}, with ${first[1]}); the first of each is taken.`,
+    );
+  }
   const sentences = broken.map(({ file, reason }) => `${file} could not be read: ${reason}`);
   if (broken.length > total * tolerated) {
-    const first = sentences.slice(0, namedInError).join("; ");
+    const named = sentences.slice(0, namedInError).join("; ");
     const more = broken.length > namedInError ? `; and ${broken.length - namedInError} more` : "";
-    throw new DataError(`${path}: ${broken.length} of ${total} images are unreadable: ${first}${more}.`, {
+    throw new DataError(`${path}: ${broken.length} of ${total} images are unreadable: ${named}${more}.`, {
       file: path,
     });
   }
@@ -75,7 +83,8 @@ export async function readableImages(
 
 function imageFiles(
   entries: readonly ImageEntry[],
-  { preprocessing, classes, budget }: ReadableOptions,
+  { preprocessing, classes, budget, maxPixels }: ReadableOptions,
+  several: Map<string, number>,
 ): Dataset {
   const patients = entries.map(({ patient }) => patient);
   const weights = Float32Array.from(entries, ({ weight = 1 }) => weight);
@@ -89,7 +98,12 @@ function imageFiles(
     preprocessing,
     name,
     content: async (index) => fileContent(name(index), entries[index]?.frame),
-    sample: (index) => decodeImage(name(index), preprocessing, { frame: entries[index]?.frame }),
+    sample: (index) =>
+      decodeImage(name(index), preprocessing, {
+        frame: entries[index]?.frame,
+        maxPixels,
+        onSeveral: (count) => several.set(name(index), count),
+      }),
   };
   return cached(files, budget);
 }

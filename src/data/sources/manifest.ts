@@ -7,13 +7,14 @@
  *
  * Paths are relative to the manifest. Columns that are not in the table below are ignored.
  */
-import { createReadStream } from "node:fs";
-import { dirname, isAbsolute, join } from "node:path";
-import { CsvError, parse } from "csv-parse";
+import { access } from "node:fs/promises";
+import { dirname, isAbsolute, join, sep } from "node:path";
 import { DataError } from "../../errors.js";
 import { isWeight } from "../dataset.js";
-import { parseSplitName, type SplitName } from "../splitting/split-names.js";
+import { parseSplitName, type SplitName, splitWords } from "../splitting/split-names.js";
+import { companionsAmong } from "./companions.js";
 import {
+  ambiguousClasses,
   expectSeveralClasses,
   type ImageEntry,
   type Listing,
@@ -21,6 +22,7 @@ import {
   type SourceOptions,
   unknownLabel,
 } from "./source.js";
+import { lineError, readTable } from "./table.js";
 import { sortedNames } from "./walk.js";
 
 /** What a column's words mean; `refuse` ends the reading with a sentence about the line. */
@@ -31,8 +33,12 @@ const text =
   (value, refuse) =>
     value === "" ? refuse(`the ${name} is empty`) : value;
 
+/** Letters composed of several characters, as macOS writes them, are the same word. */
+const label: Column<string> = (value, refuse) => text("label")(value, refuse).normalize("NFC");
+
 const split: Column<SplitName> = (value, refuse) =>
-  parseSplitName(value) ?? refuse(`split "${value}" is not one of train, val, test`);
+  parseSplitName(value) ??
+  refuse(`split "${value}" is not one of train, val, test; the words are ${splitWords}`);
 
 const weight: Column<number> = (value, refuse) =>
   value !== "" && isWeight(Number(value))
@@ -40,7 +46,7 @@ const weight: Column<number> = (value, refuse) =>
     : refuse(`weight "${value}" is not a number above 0`);
 
 /** Columns that have to be there. */
-const needed = { path: text("path"), label: text("label") };
+const needed = { path: text("path"), label };
 /** Columns that may be there. Of an image whose patient is not known, that is left empty. */
 const optional = { split, patient: ((value) => value || undefined) as Column<string | undefined>, weight };
 const columns = { ...needed, ...optional };
@@ -49,13 +55,13 @@ type Columns = typeof columns;
 type ColumnName = keyof Columns;
 type Cells<Names extends ColumnName> = { [Name in Names]: ReturnType<Columns[Name]> };
 
-/** A line of the manifest, its path resolved. */
+/** A line of the manifest. */
 type Row = Cells<keyof typeof needed> & Partial<Cells<keyof typeof optional>> & { readonly line: number };
 
 export async function listManifest(path: string, options: SourceOptions): Promise<Listing> {
   const rows = await readRows(path);
-  const classes = options.classes ?? findClasses(rows);
-  const numbers = new Map(classes.map((name, label) => [name, label]));
+  const classes = options.classes ?? findClasses(path, rows);
+  const numbers = new Map(classes.map((name, label) => [name.normalize("NFC"), label]));
   const splits: Partial<Record<SplitName, ImageEntry[]>> = {};
   const undivided: ImageEntry[] = [];
   for (const { line, path: file, label: name, split, patient, weight } of rows) {
@@ -68,6 +74,7 @@ export async function listManifest(path: string, options: SourceOptions): Promis
     (split ? splits[split] : undivided)?.push({ file, label, patient, weight });
   }
   expectSeveralClasses(path, classes);
+  warnOfCompanions(path, rows, options.onWarning);
   if (undivided.length > 0) return { classes, splits: {}, undivided };
   if (!splits.train && options.split === undefined) {
     throw new DataError(`${path} has no line whose split is train.`);
@@ -75,46 +82,74 @@ export async function listManifest(path: string, options: SourceOptions): Promis
   return { classes, splits };
 }
 
+/** Whoever lists a mask may mean it; whoever listed a folder's files with a program may not. */
+function warnOfCompanions(path: string, rows: readonly Row[], onWarning: (message: string) => void): void {
+  const found = companionsAmong(
+    rows.map((row) => row.path),
+    dirname(path),
+  );
+  const first = rows.find((row) => found.has(row.path));
+  if (!first) return;
+  onWarning(
+    `${path}: ${found.size} of the images are by name masks or thumbnails of others in the table, first on line ${first.line}. They are taken, because the table lists them; remove their lines if they are no images of their own.`,
+  );
+}
+
 async function readRows(path: string): Promise<Row[]> {
   const rows: Row[] = [];
   const seen = new Map<string, number>();
   let positions: Positions | undefined;
-  const parser = parse({ bom: true, trim: true, skip_empty_lines: true, info: true });
-  createReadStream(path)
-    .on("error", (error) => parser.destroy(error))
-    .pipe(parser);
-  try {
-    for await (const item of parser) {
-      const { record, info } = item as { record: string[]; info: { lines: number } };
-      if (positions === undefined) {
-        positions = findColumns(path, record);
-        continue;
-      }
-      const row = readRow(path, info.lines, record, positions);
-      const twin = seen.get(row.path);
-      if (twin !== undefined)
-        throw lineError(path, row.line, `${record[positions.get("path") ?? 0]} is on line ${twin} already`);
-      seen.set(row.path, row.line);
-      rows.push(row);
+  for await (const { line, cells } of readTable(path)) {
+    if (positions === undefined) {
+      positions = findColumns(path, line, cells);
+      continue;
     }
-  } catch (error) {
-    if (error instanceof CsvError && error.code.startsWith("CSV_RECORD_INCONSISTENT")) {
-      const line = /on line (\d+)/.exec(error.message)?.[1];
-      const reason = "it has more or fewer columns than the first line";
-      const advice = "a comma within a value needs quotes around it";
-      throw lineError(path, Number(line), `${reason}; ${advice}`, error);
-    }
-    if (error instanceof CsvError) throw new DataError(`${path}: ${error.message}.`, { cause: error });
-    throw error;
+    const row = readRow(path, line, cells, positions);
+    const file = await findFile(path, row);
+    const twin = seen.get(file);
+    if (twin !== undefined) throw lineError(path, line, `${row.path} is on line ${twin} already`);
+    seen.set(file, line);
+    rows.push({ ...row, path: file });
   }
   if (rows.length === 0) throw new DataError(`${path} lists no images.`);
   return rows;
 }
 
+/**
+ * The file that a line means. Where there is none of that very name, backslashes are taken for the separators of a table
+ * that Windows wrote, and composed letters for the same ones in several characters, and the other way round.
+ */
+async function findFile(manifest: string, { path, line }: Row): Promise<string> {
+  const resolve = (name: string): string => (isAbsolute(name) ? name : join(dirname(manifest), name));
+  const isPlain = /^[\x20-\x7e]*$/.test(path) && (sep === "\\" || !path.includes("\\"));
+  if (isPlain && (sep === "\\" || !/^[a-z]:/i.test(path))) return resolve(path);
+  const spellings = [path, path.replaceAll("\\", "/")];
+  for (const form of [undefined, "NFC", "NFD"]) {
+    for (const name of spellings) {
+      const file = resolve(form ? name.normalize(form) : name);
+      if (await exists(file)) return file;
+    }
+  }
+  if (sep !== "\\" && /^([a-z]:[\\/]|\\\\)/i.test(path)) {
+    throw lineError(
+      manifest,
+      line,
+      `"${path}" is a place on a Windows computer and not on this one: write paths that begin at the folder of the table`,
+    );
+  }
+  return resolve(path.replaceAll("\\", "/"));
+}
+
+const exists = (file: string): Promise<boolean> =>
+  access(file).then(
+    () => true,
+    () => false,
+  );
+
 /** Where the columns are that there are. */
 type Positions = ReadonlyMap<ColumnName, number>;
 
-function findColumns(path: string, header: readonly string[]): Positions {
+function findColumns(path: string, line: number, header: readonly string[]): Positions {
   const titles = header.map((title) => title.toLowerCase());
   const names = Object.keys(columns) as ColumnName[];
   const positions = new Map(
@@ -124,7 +159,7 @@ function findColumns(path: string, header: readonly string[]): Positions {
     const [must, may] = [needed, optional].map((group) => listed(Object.keys(group), "and"));
     throw lineError(
       path,
-      1,
+      line,
       `found the columns ${header.join(", ")}; ${must} are needed, ${may} may be there`,
     );
   }
@@ -137,19 +172,24 @@ function readRow(path: string, line: number, record: readonly string[], position
   };
   const cells: Record<string, unknown> = {};
   for (const [name, position] of positions) cells[name] = columns[name](record[position] ?? "", refuse);
-  const row = cells as unknown as Omit<Row, "line">;
-  return { ...row, line, path: isAbsolute(row.path) ? row.path : join(dirname(path), row.path) };
-}
-
-function lineError(file: string, line: number, reason: string, cause?: unknown): DataError {
-  return new DataError(`${file} line ${line}: ${reason}.`, { file, line, reason, cause });
+  return { ...(cells as unknown as Omit<Row, "line">), line };
 }
 
 /**
  * The classes that the manifest itself means: the labels of its train lines (of all lines if it is not divided),
  * except a label that stands on one line only and is a slip of the pen away from one that many lines have.
  */
-function findClasses(rows: readonly Row[]): string[] {
+function findClasses(path: string, rows: readonly Row[]): string[] {
+  const alike = ambiguousClasses(rows.map(({ label }) => label));
+  if (alike) {
+    const [first, second] = alike.map((name) => rows.find(({ label }) => label === name)?.line);
+    const reason = `label "${alike[1]}" differs from "${alike[0]}" on line ${first} in case or spaces only`;
+    throw lineError(
+      path,
+      second ?? 1,
+      `${reason}. Write one of the two, or list all classes explicitly if they are two`,
+    );
+  }
   const training = rows.filter(({ split }) => split === "train");
   const counts = new Map<string, number>();
   for (const { label } of training.length > 0 ? training : rows)

@@ -24,7 +24,7 @@ import {
 } from "./source.js";
 
 const isFile = (found: Stats, path: string, ending: string): boolean =>
-  !found.isDirectory() && extname(path).toLowerCase() === ending;
+  found.isFile() && extname(path).toLowerCase() === ending;
 
 const sources: readonly Source[] = [
   {
@@ -54,6 +54,8 @@ export interface OpenDatasetOptions extends Partial<SplitOptions> {
   readonly classes?: readonly string[];
   /** Memory for decoded images, over all splits; 1 GiB unless told. */
   readonly cacheBytes?: number;
+  /** Pixels that an image file may have; 2^26, as 8192 x 8192, or MEDMAMBA_MAX_PIXELS unless told. */
+  readonly maxPixels?: number | undefined;
   /** Gets one sentence for everything that is odd but no obstacle. */
   readonly onWarning?: (message: string) => void;
   /** Called while files are read and checked, with the images done and in all. */
@@ -87,7 +89,7 @@ export interface OpenedDataset extends Readonly<Record<SplitName, Dataset>> {
  */
 export async function openDataset(path: string, options: OpenDatasetOptions = {}): Promise<OpenedDataset> {
   const { seed = 0, validationFraction = 0.15, testFraction = 0.15, cacheBytes = 2 ** 30, split } = options;
-  const { onWarning = () => {}, onProgress = () => {}, signal } = options;
+  const { onWarning = () => {}, onProgress = () => {}, signal, maxPixels } = options;
   const division = { seed, validationFraction, testFraction };
   checkSplitOptions(division);
   if (options.classes && new Set(options.classes).size !== options.classes.length) {
@@ -103,7 +105,7 @@ export async function openDataset(path: string, options: OpenDatasetOptions = {}
     parts = archiveSplits(path, opened, preprocessing, budget);
   } else {
     const entries = divide(path, opened, division, { split, onWarning });
-    const reading = { preprocessing, classes, budget, onWarning, onProgress, signal };
+    const reading = { preprocessing, classes, budget, onWarning, onProgress, signal, maxPixels };
     parts = await readableImages(path, entries, reading);
   }
   for (const name of splitNames) warnOfMissingClasses(path, name, parts[name], onWarning);

@@ -74,6 +74,18 @@ export function expectSeveralClasses(path: string, classes: readonly string[]): 
   throw new DataError(`${path} has ${found}; a classifier needs at least two.`);
 }
 
+/** The first two class names that differ in case, spaces or the composition of their letters only, if there are such. */
+export function ambiguousClasses(classes: Iterable<string>): [string, string] | undefined {
+  const seen = new Map<string, string>();
+  for (const name of classes) {
+    const key = name.normalize("NFC").toLowerCase().replace(/\s+/g, " ").trim();
+    const twin = seen.get(key);
+    if (twin !== undefined && twin !== name) return [twin, name];
+    seen.set(key, name);
+  }
+  return undefined;
+}
+
 /** "a, b or c", for sentences about what can be given. */
 export function listed(words: readonly string[], conjunction: "and" | "or"): string {
   return words.length < 2 ? words.join() : `${words.slice(0, -1).join(", ")} ${conjunction} ${words.at(-1)}`;

@@ -3,17 +3,28 @@
  * them here, so that a folder holds the same images for both.
  */
 import type { Dirent, Stats } from "node:fs";
-import { readdir, realpath, stat } from "node:fs/promises";
+import { lstat, readdir, realpath, stat } from "node:fs/promises";
 import { extname, join } from "node:path";
 import { imageExtensions } from "../decoding/decoder.js";
+import { companionsAmong } from "./companions.js";
 
 /** Whether a file is taken for an image by the ending of its name. */
 export function isImageFile(name: string): boolean {
   return imageExtensions.includes(extname(name).toLowerCase());
 }
 
-/** What operating systems and network storage put beside images: previews, and other programs' notes. */
-const litter = ["thumbs.db", "__macosx", "@eadir"];
+/** What operating systems and network storage put beside images: previews, waste, and other programs' notes. */
+const litter = [
+  "thumbs.db",
+  "desktop.ini",
+  "__macosx",
+  "@eadir",
+  "#recycle",
+  "@recycle",
+  "$recycle.bin",
+  "lost+found",
+  "system volume information",
+];
 
 /** Whether files and folders of this name are passed over: hidden ones, and what nobody put there on purpose. */
 const isPassedOver = (name: string): boolean => name.startsWith(".") || litter.includes(name.toLowerCase());
@@ -22,6 +33,38 @@ const isPassedOver = (name: string): boolean => name.startsWith(".") || litter.i
 export function sortedNames(names: Iterable<string>): string[] {
   const sorted = [...new Set(names)].sort((a, b) => (a < b ? -1 : a > b ? 1 : 0));
   return sorted.every((name) => /^\d+$/.test(name)) ? sorted.sort((a, b) => Number(a) - Number(b)) : sorted;
+}
+
+/** What there is below a folder, images and what is not to be taken for them. */
+export interface FoundFiles {
+  readonly images: readonly string[];
+  /** Images by name that were made of others, such as `x_mask.png` beside `x.png`. */
+  readonly companions: readonly string[];
+  /** Files that are no images by name. */
+  readonly others: readonly string[];
+  /** Files whose names are not UTF-8, so that they cannot be opened by them. */
+  readonly unnameable: readonly string[];
+}
+
+/** The files below a folder at any depth, sorted, told apart: the one rule for training and for prediction. */
+export async function searchFolder(folder: string): Promise<FoundFiles> {
+  const files = await filesBelow(folder);
+  const unnameable = new Set<string>();
+  for (const file of files) if (await isUnnameable(file)) unnameable.add(file);
+  const named = files.filter((file) => !unnameable.has(file));
+  const pictures = named.filter(isImageFile);
+  const companions = companionsAmong(pictures, folder);
+  return {
+    images: pictures.filter((file) => !companions.has(file)),
+    companions: [...companions],
+    others: named.filter((file) => !isImageFile(file)),
+    unnameable: [...unnameable],
+  };
+}
+
+/** Node writes U+FFFD for bytes that are not UTF-8, and then does not find the file. */
+async function isUnnameable(path: string): Promise<boolean> {
+  return path.includes("\uFFFD") && (await lstat(path).catch(() => undefined)) === undefined;
 }
 
 /**
@@ -34,6 +77,10 @@ export async function filesBelow(folder: string): Promise<string[]> {
   const folders = [folder];
   const linked: string[] = []; // after all that lie here by themselves, so that those keep their own names
   for (let next = folders.pop(); next !== undefined; next = folders.pop() ?? linked.shift()) {
+    if (await isUnnameable(next)) {
+      files.push(next);
+      continue;
+    }
     const place = await realpath(next);
     if (visited.has(place)) continue;
     visited.add(place);

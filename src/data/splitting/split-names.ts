@@ -8,13 +8,24 @@ export const splitNames: readonly SplitName[] = ["train", "val", "test"];
 
 const spellings: Readonly<Record<string, SplitName>> = {
   train: "train",
+  training: "train",
   val: "val",
   valid: "val",
   validation: "val",
+  dev: "val",
   test: "test",
+  testing: "test",
 };
 
-/** The split that a folder's name or a manifest's entry means, whatever its case. */
+/** What is said of a word that means none of them. */
+export const splitWords =
+  "train (or training), val (or valid, validation, dev) and test (or testing), in any case";
+
+/** The split that a folder's name or a manifest's entry means, whatever its case, with or without "set" behind it. */
 export function parseSplitName(text: string): SplitName | undefined {
-  return Object.hasOwn(spellings, text.toLowerCase()) ? spellings[text.toLowerCase()] : undefined;
+  const word = text
+    .trim()
+    .toLowerCase()
+    .replace(/[ _-]?set$/, "");
+  return Object.hasOwn(spellings, word) ? spellings[word] : undefined;
 }

@@ -1,0 +1,31 @@
+/**
+ * How large a picture may say it is. A file of 71 bytes can declare a billion pixels, so there is a bound, which whoever has
+ * such pictures raises: by the option `maxPixels`, or by MEDMAMBA_MAX_PIXELS.
+ */
+import { ArgumentError, DataError } from "../../errors.js";
+
+const ordinary = 2 ** 26;
+
+/** Of a picture, in pixels; what no scanner of one picture makes, and a slide in one piece is no picture for this. */
+export const largestSide = 2 ** 16;
+
+/** 2^26, as 8192 x 8192, unless MEDMAMBA_MAX_PIXELS says another number. */
+export function defaultMaxPixels(): number {
+  const text = process.env.MEDMAMBA_MAX_PIXELS;
+  return text ? checkedMaxPixels("MEDMAMBA_MAX_PIXELS", Number(text)) : ordinary;
+}
+
+/** @throws ArgumentError if a bound is none */
+export function checkedMaxPixels(name: string, value: number): number {
+  if (Number.isSafeInteger(value) && value > 0) return value;
+  throw new ArgumentError(`${name} ${value} is not a whole number of pixels above 0.`);
+}
+
+export function tooLarge(width: number, height: number, maxPixels: number): DataError {
+  return new DataError(
+    `it is ${width} x ${height} pixels, and at most ${maxPixels} are read: raise the option maxPixels or MEDMAMBA_MAX_PIXELS if it is a picture`,
+  );
+}
+
+/** Bytes of a file that may hold a picture of so many pixels: four channels of 16 bits, and as much again. */
+export const largestFile = (maxPixels: number): number => Math.max(16 * maxPixels, 2 ** 24);

@@ -47,10 +47,10 @@ export async function planStart(
   if (resume) return planResume(directory, options);
   const origin = options.init === undefined ? undefined : await readOrigin(options.init);
   const plan = planRun(options, origin);
-  expectApart(directory, plan.data);
   if (existsSync(directory) && !statSync(directory).isDirectory()) {
     throw new StudyError(`${directory} is a file: choose a folder with --out.`);
   }
+  expectApart(directory, plan.data);
   const present = [runFiles.best, runFiles.last].find((file) => existsSync(join(directory, file)));
   if (present !== undefined && !overwrite) {
     throw new StudyError(

@@ -91,9 +91,10 @@ describe("train", () => {
     const args = ["train", "--data", "scans", "--out", "stopped", ...short, "--epochs", "10"];
     const child = spawn(process.execPath, [program, ...args], { cwd: folder });
     let [output, errors] = ["", ""];
+    let stopping = false;
     child.stdout.on("data", (text) => {
       output += text;
-      if (/^ 1\/10/m.test(output)) child.kill("SIGINT");
+      if (/^ 1\/10/m.test(output) && !stopping) stopping = child.kill("SIGINT"); // A second one quits at once.
     });
     child.stderr.on("data", (text) => {
       errors += text;

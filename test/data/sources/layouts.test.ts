@@ -21,7 +21,10 @@ const images = (classes: readonly string[], count = 4): string[] =>
 /** Classes, images in all, and warnings. */
 async function opened(path: string, options = {}) {
   const warnings: string[] = [];
-  const onWarning = (warning: string) => warnings.push(warning.replaceAll(root, ""));
+  const onWarning = (warning: string) => {
+    // All pictures here are the same one, which is said, but not what these tests are about.
+    if (!warning.includes("identical")) warnings.push(warning.replaceAll(root, ""));
+  };
   const { train, val, test, classes } = await openDataset(path, { preprocessing, onWarning, ...options });
   return { classes, sizes: [train.length, val.length, test.length], warnings };
 }
@@ -89,7 +92,7 @@ describe("strangers among the images", () => {
     const { classes, sizes, warnings } = await opened(path);
     expect(classes).toEqual(["benign", "malignant"]);
     expect(sizes.reduce((a, b) => a + b)).toBe(files.length);
-    expect(warnings.filter((text) => text.includes("mask"))).toEqual([
+    expect(warnings.filter((text) => text.includes("left out"))).toEqual([
       expect.stringMatching(/^\/masked: left out masks, taken by name/),
       expect.stringMatching(/^\/masked: left out 6 of the images, by name masks or thumbnails/),
     ]);

@@ -4,12 +4,13 @@ import { Linear, ModuleList } from "../nn/layers.js";
 import { Module } from "../nn/module.js";
 import { PatchEmbed, PatchMerging } from "../nn/patches.js";
 import { SSConvSSM } from "../nn/ss-conv-ssm.js";
+import { expectTensor } from "../ops/check.js";
 import { globalAveragePool } from "../ops/reduction.js";
 import { softmax } from "../ops/softmax.js";
 import type { Device } from "../tensor/device.js";
 import { type DeviceLike, resolveDevice } from "../tensor/devices.js";
 import { GraphedFunction } from "../tensor/graphed-function.js";
-import { tidy } from "../tensor/scope.js";
+import { allOrNothing, tidy } from "../tensor/scope.js";
 import { noGrad } from "../tensor/tape.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { type MedMambaConfig, type MedMambaOptions, medMambaConfig } from "./config.js";
@@ -73,17 +74,18 @@ export class MedMamba extends Module implements ImageClassifier {
     const blocks = depths.reduce((sum, depth) => sum + depth, 0);
     const rate = (block: number) => (blocks > 1 ? (dropPathRate * block) / (blocks - 1) : 0);
     let first = 0;
-    this.#patchEmbed = this.child(
-      "patch_embed",
-      new PatchEmbed(inChannels, dims[0] ?? 0, patchSize, { device }),
-    );
-    const stages = dims.map((dim, i) => {
-      const rates = Array.from({ length: depths[i] ?? 0 }, (_, block) => rate(first + block));
-      first += rates.length;
-      return new Stage(dim, dState, rates, i === dims.length - 1, device);
-    });
-    this.#layers = this.child("layers", new ModuleList(stages));
-    this.#head = this.child("head", new Linear(dims.at(-1) ?? 0, numClasses, { device }));
+    const parts = allOrNothing(() => ({
+      patchEmbed: new PatchEmbed(inChannels, dims[0] ?? 0, patchSize, { device }),
+      stages: dims.map((dim, i) => {
+        const rates = Array.from({ length: depths[i] ?? 0 }, (_, block) => rate(first + block));
+        first += rates.length;
+        return new Stage(dim, dState, rates, i === dims.length - 1, device);
+      }),
+      head: new Linear(dims.at(-1) ?? 0, numClasses, { device }),
+    }));
+    this.#patchEmbed = this.child("patch_embed", parts.patchEmbed);
+    this.#layers = this.child("layers", new ModuleList(parts.stages));
+    this.#head = this.child("head", parts.head);
     this.#prediction = this.#graphedPrediction();
   }
 
@@ -161,6 +163,7 @@ export class MedMamba extends Module implements ImageClassifier {
    */
   logits(features: Tensor, { from = this.#layers.items.length - 1 }: { from?: number } = {}): Tensor {
     this.#expectStage("logits", from);
+    expectTensor("logits", "features", features);
     const channels = this.config.dims[from];
     if (features.shape.length !== 4 || features.shape[3] !== channels) {
       throw new ShapeError(
@@ -252,6 +255,7 @@ export class MedMamba extends Module implements ImageClassifier {
 
   #expectImages(images: Tensor): void {
     const { inChannels, patchSize, dims } = this.config;
+    expectTensor("MedMamba", "the batch of images", images);
     const [, channels, height = 0, width = 0] = images.shape;
     if (images.shape.length !== 4 || channels !== inChannels) {
       throw new ShapeError(

@@ -88,7 +88,10 @@ export interface NativeStream {
   allocate(byteLength: number): NativeBuffer;
   /** Copies `source` now (the caller may overwrite it after the call) and queues the transfer. */
   upload(target: NativeBuffer, source: ArrayBufferView): void;
-  /** Resolves when `target` holds the bytes; rejects with the first failure of queued work since the last wait. */
+  /**
+   * Resolves when `target` holds the bytes; rejects with the first failure of queued work since the last wait. Until then
+   * its memory may not be transferred away, and it may not be resizable.
+   */
   download(source: NativeBuffer, target: ArrayBufferView): Promise<void>;
   /**
    * Queues a copy of another stream's memory, equally long, into this one's: behind what is queued on either, and

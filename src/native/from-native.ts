@@ -8,18 +8,29 @@ import {
   OutOfMemoryError,
 } from "../errors.js";
 
-/** The package's class for an error that the addon threw. */
+/**
+ * The package's class for an error that the addon threw. The addon's errors are recognised by their `code`, not by their
+ * class: where a test runner gives each file globals of its own, as Jest does, `Error` here is not the addon's.
+ */
 export function fromNative(error: unknown): Error {
   if (error instanceof MedMambaError) return error;
-  if (!(error instanceof Error) || !("code" in error) || typeof error.code !== "string") {
-    return error instanceof Error ? error : new Error(String(error));
-  }
+  if (!isCoded(error)) return isError(error) ? error : new Error(String(error));
   const { code, message } = error;
-  if (!code.startsWith("MEDMAMBA_")) return error;
   if (code === "MEDMAMBA_OUT_OF_MEMORY")
     return new OutOfMemoryError(message, { ...(error as MemoryShortage), cause: error });
   if (code === "MEDMAMBA_NO_DEVICE") return new DeviceError(message, { cause: error });
   if (code === "MEDMAMBA_DISPOSED") return new DisposedError(message);
   const operation = "operation" in error ? String(error.operation) : "";
   return new OperationError(code, operation, message, { cause: error });
+}
+
+function isCoded(error: unknown): error is Error & { code: string } {
+  if (typeof error !== "object" || error === null || !("code" in error) || !("message" in error))
+    return false;
+  return typeof error.code === "string" && error.code.startsWith("MEDMAMBA_");
+}
+
+/** An error of any realm. */
+function isError(error: unknown): error is Error {
+  return error instanceof Error || Object.prototype.toString.call(error) === "[object Error]";
 }

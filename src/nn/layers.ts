@@ -1,4 +1,5 @@
 /** The layers that networks are put together from. Images are channels-last: (batch, height, width, channels). */
+import { ArgumentError } from "../errors.js";
 import { gelu, relu, sigmoid, silu } from "../ops/activation.js";
 import { conv2d, depthwiseConv2d } from "../ops/convolution.js";
 import { dropout } from "../ops/dropout.js";
@@ -226,8 +227,8 @@ export class ModuleList<M extends Module> extends Module {
     this.items = items.map((item, i) => this.child(String(i), item));
   }
 
-  /** Not there. @throws TypeError always: whoever owns the list calls its modules */
+  /** Not there. @throws ArgumentError always: whoever owns the list calls its modules */
   override forward(): Tensor {
-    throw new TypeError("ModuleList has no forward of its own.");
+    throw new ArgumentError("ModuleList has no forward of its own.");
   }
 }

@@ -1,4 +1,5 @@
 /** The SS-Conv-SSM block as a module, with the published parameter names. */
+import { expectTensor } from "../ops/check.js";
 import { pathScale } from "../ops/dropout.js";
 import type { RunningStatistics } from "../ops/normalization.js";
 import { type ConvolutionBranchParameters, ssConvSsm } from "../ops/ss-conv-ssm.js";
@@ -62,6 +63,7 @@ export class SSConvSSM extends Module {
 
   /** (batch, height, width, channels) -> the same shape. @throws ShapeError; see `ssConvSsm` */
   override forward(x: Tensor): Tensor {
+    expectTensor("ssConvSsm", "x", x);
     const drops = this.training && this.dropPathRate > 0;
     const scale = drops ? pathScale(x.shape[0] ?? 0, this.dropPathRate, x) : undefined;
     const parameters = {

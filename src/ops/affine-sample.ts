@@ -1,8 +1,9 @@
 /** From stored images to the network's input in one pass: augmentation's geometry and light, and normalisation. */
-import { DTypeError } from "../errors.js";
+import { DTypeError, ShapeError } from "../errors.js";
 import { codeOf } from "../tensor/dtype.js";
+import { expectNamed, inWords } from "../tensor/given.js";
 import { Tensor } from "../tensor/tensor.js";
-import { expectShape, extents } from "./check.js";
+import { expectFloats, expectShape, extents } from "./check.js";
 
 /** Where each image is read, and what becomes of its values. */
 export interface AffineSampleInputs {
@@ -27,15 +28,16 @@ export interface AffineSampleInputs {
  * @returns     (b, c, height, width) float32
  * @throws ShapeError, DTypeError
  */
-export function affineSample(
-  x: Tensor,
-  [height, width]: readonly [number, number],
-  inputs: AffineSampleInputs,
-): Tensor {
+export function affineSample(x: Tensor, size: readonly [number, number], inputs: AffineSampleInputs): Tensor {
   const [batch, channels, inHeight, inWidth] = extents("affineSample", "x", x, ["b", "c", "h", "w"]);
   if (x.dtype !== "uint8" && x.dtype !== "float32")
     throw new DTypeError(`affineSample: x is ${x.dtype}, not uint8 or float32.`);
-  const { matrix, gain, offset, channelScale, channelShift } = inputs;
+  if (!Array.isArray(size) || size.length !== 2)
+    throw new ShapeError(`affineSample: the size has to be [height, width], but is ${inWords(size)}.`);
+  const [height, width] = size;
+  const named = expectNamed("affineSample", "inputs", inputs);
+  const { matrix, gain, offset, channelScale, channelShift } = named;
+  expectFloats("affineSample", { matrix, gain, offset, channelScale, channelShift });
   expectShape("affineSample", { matrix }, [batch, 2, 3]);
   expectShape("affineSample", { gain, offset }, [batch]);
   expectShape("affineSample", { channelScale, channelShift }, [channels]);

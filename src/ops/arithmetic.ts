@@ -63,8 +63,9 @@ export function affine(x: Tensor, scale: number, shift: number): Tensor {
  */
 export function add(a: Tensor, b: Tensor | number): Tensor {
   if (typeof b === "number") return affine(a, 1, b);
+  const y = compute("add", a, b);
   const [left, right] = [a.shape, b.shape];
-  return record("add", compute("add", a, b), { a, b }, {}, (dy) => ({
+  return record("add", y, { a, b }, {}, (dy) => ({
     a: sumTo(dy, left),
     b: sumTo(dy, right),
   }));
@@ -79,8 +80,9 @@ export function add(a: Tensor, b: Tensor | number): Tensor {
  */
 export function sub(a: Tensor, b: Tensor | number): Tensor {
   if (typeof b === "number") return affine(a, 1, -b);
+  const y = compute("sub", a, b);
   const [left, right] = [a.shape, b.shape];
-  return record("sub", compute("sub", a, b), { a, b }, {}, (dy, _, into) => ({
+  return record("sub", y, { a, b }, {}, (dy, _, into) => ({
     a: sumTo(dy, left),
     b: into.wants("b") ? sumTo(affine(dy, -1, 0), right) : undefined,
   }));

@@ -2,19 +2,29 @@
 import { ArgumentError, DTypeError, ShapeError } from "../errors.js";
 import { constants } from "../native/constants.js";
 import { apart } from "../tensor/device.js";
-import type { Tensor } from "../tensor/tensor.js";
+import { inWords } from "../tensor/given.js";
+import { Tensor } from "../tensor/tensor.js";
 
 type Named = Readonly<Record<string, Tensor | undefined>>;
 
+/** @throws ArgumentError for anything but a tensor */
+export function expectTensor(operation: string, name: string, value: unknown): asserts value is Tensor {
+  if (!(value instanceof Tensor))
+    throw new ArgumentError(`${operation}: ${name} has to be a tensor, but is ${inWords(value)}.`);
+}
+
 /**
- * All tensors are float32 and live on one device; absent ones are passed over.
+ * All are tensors, float32, and live on one device; of the optional ones, those that are undefined are passed over.
  *
  * @throws DTypeError, ArgumentError
  */
-export function expectFloats(operation: string, tensors: Named): void {
+export function expectFloats(operation: string, tensors: Named, optional?: Named): void {
   let first: [name: string, tensor: Tensor] | undefined;
-  for (const [name, tensor] of Object.entries(tensors)) {
-    if (!tensor) continue;
+  const all = optional ? { ...tensors, ...optional } : tensors;
+  for (const name in all) {
+    const tensor = all[name];
+    if (tensor === undefined && optional && name in optional) continue;
+    expectTensor(operation, name, tensor);
     if (tensor.dtype !== "float32") {
       throw new DTypeError(
         `${operation}: ${name} is ${tensor.dtype}, float32 is needed; convert with to("float32").`,
@@ -33,7 +43,8 @@ export function expectFloats(operation: string, tensors: Named): void {
  * @throws ShapeError
  */
 export function expectShape(operation: string, tensors: Named, shape: readonly number[]): void {
-  for (const [name, tensor] of Object.entries(tensors)) {
+  for (const name in tensors) {
+    const tensor = tensors[name];
     if (tensor && !sameShape(tensor.shape, shape)) {
       throw new ShapeError(
         `${operation}: ${name} is (${tensor.shape.join(", ")}), but (${shape.join(", ")}) is needed.`,
@@ -53,6 +64,7 @@ export function extents<const Names extends readonly string[]>(
   tensor: Tensor,
   names: Names,
 ): { [I in keyof Names]: number } {
+  expectTensor(operation, argument, tensor);
   if (tensor.shape.length !== names.length) {
     throw new ShapeError(
       `${operation}: ${argument} is (${tensor.shape.join(", ")}), but (${names.join(", ")}) is needed.`,
@@ -79,9 +91,9 @@ export function sameShape(a: readonly number[], b: readonly number[]): boolean {
  * @throws ShapeError
  */
 export function axisIndex(operation: string, axis: number, axes: number): number {
-  const index = axis < 0 ? axis + axes : axis;
+  const index = Number.isInteger(axis) && axis < 0 ? axis + axes : axis;
   if (!Number.isInteger(axis) || index < 0 || index >= axes) {
-    throw new ShapeError(`${operation}: there is no axis ${axis} in a tensor of ${axes} axes.`);
+    throw new ShapeError(`${operation}: there is no axis ${inWords(axis)} in a tensor of ${axes} axes.`);
   }
   return index;
 }

@@ -4,6 +4,7 @@
  * a kernel as large as its stride a product over patches.
  */
 import { ShapeError } from "../errors.js";
+import { expectFlags, inWords, optionsOf } from "../tensor/given.js";
 import { tidy } from "../tensor/scope.js";
 import { record } from "../tensor/tape.js";
 import { Tensor } from "../tensor/tensor.js";
@@ -27,9 +28,10 @@ export function conv2d(
   x: Tensor,
   weight: Tensor,
   bias?: Tensor,
-  { stride = 1, padding }: { stride?: number; padding?: number } = {},
+  options: { stride?: number; padding?: number } = {},
 ): Tensor {
-  expectFloats("conv2d", { x, weight, bias });
+  const { stride = 1, padding } = optionsOf("conv2d", options);
+  expectFloats("conv2d", { x, weight }, { bias });
   const [, , , inputs] = extents("conv2d", "x", x, imageAxes);
   const [outputs, , kernel] = extents("conv2d", "weight", weight, ["out", "in", "kernel", "kernel"]);
   expectShape("conv2d", { weight }, [outputs, inputs, kernel, kernel]);
@@ -43,7 +45,7 @@ export function conv2d(
     });
   }
   throw new ShapeError(
-    `conv2d: kernel ${kernel}, stride ${stride}, padding ${pad} is not served; use 1x1, 3x3 with padding 1, or kernel = stride.`,
+    `conv2d: kernel ${kernel}, stride ${inWords(stride)}, padding ${inWords(pad)} is not served; use 1x1, 3x3 with padding 1, or kernel = stride.`,
   );
 }
 
@@ -83,8 +85,15 @@ function conv3x3(x: Tensor, weight: Tensor, bias?: Tensor): Tensor {
  * @param bias    (channels), optional
  * @throws ShapeError
  */
-export function depthwiseConv2d(x: Tensor, weight: Tensor, bias?: Tensor, { silu = false } = {}): Tensor {
-  expectFloats("depthwiseConv2d", { x, weight, bias });
+export function depthwiseConv2d(
+  x: Tensor,
+  weight: Tensor,
+  bias?: Tensor,
+  options: { silu?: boolean } = {},
+): Tensor {
+  const { silu = false } = optionsOf("depthwiseConv2d", options);
+  expectFlags("depthwiseConv2d", { silu });
+  expectFloats("depthwiseConv2d", { x, weight }, { bias });
   const [batch, height, width, channels] = extents("depthwiseConv2d", "x", x, imageAxes);
   expectShape("depthwiseConv2d", { weight }, [channels, 1, 3, 3]);
   expectShape("depthwiseConv2d", { bias }, [channels]);

@@ -2,12 +2,14 @@
 import { ArgumentError } from "../errors.js";
 import { random } from "../tensor/creation.js";
 import { currentSeed, nextOffset } from "../tensor/generator.js";
+import { expectFlags, inWords, optionsOf } from "../tensor/given.js";
 import { record } from "../tensor/tape.js";
 import { Tensor } from "../tensor/tensor.js";
 import { expectFloats } from "./check.js";
 
 function expectRate(operation: string, rate: number): void {
-  if (!(rate >= 0 && rate < 1)) throw new ArgumentError(`${operation}: rate ${rate} is not in [0, 1).`);
+  if (typeof rate !== "number" || !(rate >= 0 && rate < 1))
+    throw new ArgumentError(`${operation}: rate ${inWords(rate)} is not in [0, 1).`);
 }
 
 /**
@@ -17,7 +19,9 @@ function expectRate(operation: string, rate: number): void {
  * @throws ArgumentError unless 0 <= rate < 1
  * @see https://jmlr.org/papers/v15/srivastava14a.html
  */
-export function dropout(x: Tensor, rate = 0.5, { training = true } = {}): Tensor {
+export function dropout(x: Tensor, rate = 0.5, options: { training?: boolean } = {}): Tensor {
+  const { training = true } = optionsOf("dropout", options);
+  expectFlags("dropout", { training });
   expectRate("dropout", rate);
   expectFloats("dropout", { x });
   if (!training || rate === 0) return x;

@@ -1,8 +1,9 @@
 /** Losses: means over the batch, as scalars. */
 import { ArgumentError, DTypeError } from "../errors.js";
+import { expectNumbers, optionsOf } from "../tensor/given.js";
 import { record } from "../tensor/tape.js";
 import { Tensor } from "../tensor/tensor.js";
-import { expectFloats, expectShape, extents } from "./check.js";
+import { expectFloats, expectShape, expectTensor, extents } from "./check.js";
 
 /** Options of `crossEntropy`. */
 export interface CrossEntropyOptions {
@@ -22,6 +23,7 @@ export interface FocalLossOptions {
 
 /** Labels as int64 (rows), converted if they are int32 or uint8; `own` if a new tensor was made. */
 function asLabels(operation: string, labels: Tensor, rows: number): { labels: Tensor; own: boolean } {
+  expectTensor(operation, "labels", labels);
   expectShape(operation, { labels }, [rows]);
   if (labels.dtype === "int64") return { labels, own: false };
   if (labels.dtype === "int32" || labels.dtype === "uint8")
@@ -37,7 +39,7 @@ function classLoss(
   settings: Readonly<Record<string, number>>,
 ): Tensor {
   const name = operation === "cross_entropy" ? "crossEntropy" : "focalLoss";
-  expectFloats(name, { logits, classWeights });
+  expectFloats(name, { logits }, { classWeights });
   const [rows, classes] = extents(name, "logits", logits, ["batch", "classes"]);
   expectShape(name, { classWeights }, [classes]);
   const { labels, own } = asLabels(name, givenLabels, rows);
@@ -83,11 +85,9 @@ function classLoss(
  * @throws ShapeError, DTypeError, ArgumentError
  * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.CrossEntropyLoss.html
  */
-export function crossEntropy(
-  logits: Tensor,
-  labels: Tensor,
-  { labelSmoothing = 0, classWeights }: CrossEntropyOptions = {},
-): Tensor {
+export function crossEntropy(logits: Tensor, labels: Tensor, options: CrossEntropyOptions = {}): Tensor {
+  const { labelSmoothing = 0, classWeights } = optionsOf("crossEntropy", options);
+  expectNumbers("crossEntropy", { labelSmoothing });
   if (!(labelSmoothing >= 0 && labelSmoothing < 1)) {
     throw new ArgumentError(`crossEntropy: labelSmoothing ${labelSmoothing} is not in [0, 1).`);
   }
@@ -103,11 +103,9 @@ export function crossEntropy(
  * @throws ShapeError, DTypeError, ArgumentError
  * @see https://arxiv.org/abs/1708.02002
  */
-export function focalLoss(
-  logits: Tensor,
-  labels: Tensor,
-  { gamma = 2, classWeights }: FocalLossOptions = {},
-): Tensor {
+export function focalLoss(logits: Tensor, labels: Tensor, options: FocalLossOptions = {}): Tensor {
+  const { gamma = 2, classWeights } = optionsOf("focalLoss", options);
+  expectNumbers("focalLoss", { gamma });
   if (!(gamma >= 0)) throw new ArgumentError(`focalLoss: gamma ${gamma} is negative.`);
   return classLoss("focal_loss", logits, labels, classWeights, { gamma });
 }
@@ -124,9 +122,11 @@ export function focalLoss(
 export function binaryCrossEntropyWithLogits(
   logits: Tensor,
   targets: Tensor,
-  { positiveWeight = 1 } = {},
+  options: { positiveWeight?: number } = {},
 ): Tensor {
   const operation = "binaryCrossEntropyWithLogits";
+  const { positiveWeight = 1 } = optionsOf(operation, options);
+  expectNumbers(operation, { positiveWeight });
   expectFloats(operation, { logits, targets });
   expectShape(operation, { targets }, logits.shape);
   const sizes = { count: logits.size, positive_weight: positiveWeight };

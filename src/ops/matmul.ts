@@ -96,7 +96,7 @@ export function matmul(a: Tensor, b: Tensor): Tensor {
  * @throws ShapeError
  */
 export function linear(x: Tensor, weight: Tensor, bias?: Tensor): Tensor {
-  expectFloats("linear", { x, weight, bias });
+  expectFloats("linear", { x, weight }, { bias });
   const k = lastExtent("linear", x);
   const n = weight.shape[0] ?? 0;
   expectShape("linear", { weight }, [n, k]);

@@ -1,7 +1,9 @@
 /** Layer and batch normalisation. */
+import { DTypeError } from "../errors.js";
+import { expectFlags, expectNamed, expectNumbers, optionsOf } from "../tensor/given.js";
 import { record } from "../tensor/tape.js";
 import { Tensor } from "../tensor/tensor.js";
-import { expectFloats, expectShape, lastExtent } from "./check.js";
+import { expectFloats, expectShape, expectTensor, lastExtent } from "./check.js";
 
 /**
  * Layer normalisation over the last axis: `(x - mean) / sqrt(variance + eps) * weight + bias`, optionally times
@@ -19,9 +21,11 @@ export function layerNorm(
   x: Tensor,
   weight: Tensor,
   bias: Tensor,
-  { eps = 1e-5, gate }: { eps?: number; gate?: Tensor } = {},
+  options: { eps?: number; gate?: Tensor } = {},
 ): Tensor {
-  expectFloats("layerNorm", { x, weight, bias, gate });
+  const { eps = 1e-5, gate } = optionsOf("layerNorm", options);
+  expectNumbers("layerNorm", { eps });
+  expectFloats("layerNorm", { x, weight, bias }, { gate });
   const channels = lastExtent("layerNorm", x);
   expectShape("layerNorm", { weight, bias }, [channels]);
   expectShape("layerNorm", { gate }, x.shape);
@@ -56,6 +60,18 @@ export interface RunningStatistics {
   readonly batchesTracked?: Tensor | undefined;
 }
 
+/** @internal @throws ShapeError, DTypeError, ArgumentError unless kernels may read them and write to them */
+export function expectRunning(operation: string, running: RunningStatistics, channels: number): void {
+  const { mean, variance, batchesTracked } = expectNamed(operation, "the running statistics", running);
+  expectFloats(operation, { running_mean: mean, running_variance: variance });
+  expectShape(operation, { running_mean: mean, running_variance: variance }, [channels]);
+  if (batchesTracked === undefined) return;
+  expectTensor(operation, "batchesTracked", batchesTracked);
+  expectShape(operation, { batchesTracked }, []);
+  if (batchesTracked.dtype !== "int64")
+    throw new DTypeError(`${operation}: batchesTracked is ${batchesTracked.dtype}, int64 is needed.`);
+}
+
 /**
  * Batch normalisation per channel (the last axis).
  *
@@ -72,12 +88,16 @@ export function batchNorm(
   weight: Tensor,
   bias: Tensor,
   running: RunningStatistics,
-  { training = false, momentum = 0.1, eps = 1e-5 } = {},
+  options: { training?: boolean; momentum?: number; eps?: number } = {},
 ): Tensor {
-  const { mean: running_mean, variance: running_variance, batchesTracked: batches_tracked } = running;
-  expectFloats("batchNorm", { x, weight, bias, running_mean, running_variance });
+  const { training = false, momentum = 0.1, eps = 1e-5 } = optionsOf("batchNorm", options);
+  expectNumbers("batchNorm", { momentum, eps });
+  expectFlags("batchNorm", { training });
+  expectFloats("batchNorm", { x, weight, bias });
   const channels = lastExtent("batchNorm", x);
-  expectShape("batchNorm", { weight, bias, running_mean, running_variance }, [channels]);
+  expectShape("batchNorm", { weight, bias }, [channels]);
+  expectRunning("batchNorm", running, channels);
+  const { mean: running_mean, variance: running_variance, batchesTracked: batches_tracked } = running;
   const rows = x.size / channels;
   const statistics = Tensor.empty([2, channels], x);
   const scale = Tensor.empty([channels], x);

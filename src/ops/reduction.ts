@@ -1,5 +1,8 @@
 /** Sums and means over axes. */
+
+import { ShapeError } from "../errors.js";
 import { constants } from "../native/constants.js";
+import { expectFlags, inWords, optionsOf } from "../tensor/given.js";
 import { tidy } from "../tensor/scope.js";
 import { record } from "../tensor/tape.js";
 import { Tensor } from "../tensor/tensor.js";
@@ -58,12 +61,16 @@ function reduction(
   x: Tensor,
   axes: number | readonly number[] | undefined,
   mean: boolean,
-  keep: boolean,
+  options: ReductionOptions,
 ) {
+  const { keepDims: keep = false } = optionsOf(operation, options);
+  expectFlags(operation, { keepDims: keep });
   expectFloats(operation, { x });
   const listed =
     axes === undefined ? x.shape.map((_, axis) => axis) : typeof axes === "number" ? [axes] : axes;
-  const reduced = listed.map((axis) => axisIndex(operation, axis, x.shape.length));
+  if (!Array.isArray(listed) || listed.length > 64)
+    throw new ShapeError(`${operation}: axes have to be a number or an array, but are ${inWords(axes)}.`);
+  const reduced = (listed as readonly number[]).map((axis) => axisIndex(operation, axis, x.shape.length));
   const scale = mean ? 1 / product(reduced.map((axis) => x.shape[axis] ?? 1)) : 1;
   const summed = sumOver(x, reduced, scale);
   const shape = keep ? summed.shape : x.shape.filter((_, axis) => !reduced.includes(axis));
@@ -110,12 +117,8 @@ function spread(
  * @returns     `x`'s shape without these axes, or with extent 1 there if `keepDims`
  * @throws ShapeError if there is no such axis, DTypeError
  */
-export function sum(
-  x: Tensor,
-  axes?: number | readonly number[],
-  { keepDims = false }: ReductionOptions = {},
-): Tensor {
-  return reduction("sum", x, axes, false, keepDims);
+export function sum(x: Tensor, axes?: number | readonly number[], options: ReductionOptions = {}): Tensor {
+  return reduction("sum", x, axes, false, options);
 }
 
 /**
@@ -126,12 +129,8 @@ export function sum(
  * @returns     `x`'s shape without these axes, or with extent 1 there if `keepDims`
  * @throws ShapeError if there is no such axis, DTypeError
  */
-export function mean(
-  x: Tensor,
-  axes?: number | readonly number[],
-  { keepDims = false }: ReductionOptions = {},
-): Tensor {
-  return reduction("mean", x, axes, true, keepDims);
+export function mean(x: Tensor, axes?: number | readonly number[], options: ReductionOptions = {}): Tensor {
+  return reduction("mean", x, axes, true, options);
 }
 
 /**

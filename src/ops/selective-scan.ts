@@ -1,6 +1,7 @@
 /** The selective scan of a sequence, with mamba_ssm's arguments and layouts. */
 import { ShapeError } from "../errors.js";
 import { constants } from "../native/constants.js";
+import { expectFlags, expectNamed, optionsOf } from "../tensor/given.js";
 import { isRecorded, record } from "../tensor/tape.js";
 import { Tensor } from "../tensor/tensor.js";
 import { expectFloats, expectShape, extents } from "./check.js";
@@ -53,11 +54,14 @@ export function selectiveScan(
 };
 export function selectiveScan(inputs: SelectiveScanInputs, options?: SelectiveScanOptions): Tensor;
 export function selectiveScan(
-  { u, delta, A, B: givenB, C: givenC, D, z, deltaBias }: SelectiveScanInputs,
-  { deltaSoftplus = false, returnLastState = false }: SelectiveScanOptions = {},
+  inputs: SelectiveScanInputs,
+  options: SelectiveScanOptions = {},
 ): Tensor | { y: Tensor; lastState: Tensor } {
   const operation = "selectiveScan";
-  expectFloats(operation, { u, delta, A, B: givenB, C: givenC, D, z, deltaBias });
+  const { u, delta, A, B: givenB, C: givenC, D, z, deltaBias } = expectNamed(operation, "inputs", inputs);
+  const { deltaSoftplus = false, returnLastState = false } = optionsOf(operation, options);
+  expectFlags(operation, { deltaSoftplus, returnLastState });
+  expectFloats(operation, { u, delta, A, B: givenB, C: givenC }, { D, z, deltaBias });
   const [batch, channels, length] = extents(operation, "u", u, ["b", "d", "l"]);
   const [, states] = extents(operation, "A", A, ["d", "n"]);
   const B = grouped(givenB);

@@ -2,9 +2,10 @@
 import { ArgumentError, ShapeError } from "../errors.js";
 import { type DeviceLike, resolveDevice } from "../tensor/devices.js";
 import { type DType, dtypes } from "../tensor/dtype.js";
+import { inWords, listInWords } from "../tensor/given.js";
 import { record } from "../tensor/tape.js";
 import { sizeOf, Tensor } from "../tensor/tensor.js";
-import { axisIndex, denseStrides, padded, sameShape } from "./check.js";
+import { axisIndex, denseStrides, expectTensor, padded, sameShape } from "./check.js";
 
 /** How a strided copy reads or writes: `index . strides + offset`, in elements. */
 interface Layout {
@@ -44,19 +45,30 @@ export function gather(operation: string, x: Tensor, layout: Layout, shape: read
   });
 }
 
+function expectList(operation: string, what: string, given: unknown, most = 64): void {
+  if (!Array.isArray(given) || given.length > most)
+    throw new ShapeError(`${operation}: ${what} has to be an array, but is ${inWords(given)}.`);
+}
+
 /**
  * The same elements under another shape, sharing memory. One extent may be -1: it is what the others leave.
  *
  * @throws ShapeError if the number of elements differs
  */
 export function reshape(x: Tensor, shape: readonly number[]): Tensor {
+  expectTensor("reshape", "x", x);
+  expectList("reshape", "the shape", shape);
+  if (!shape.every(Number.isInteger))
+    throw new ShapeError(
+      `reshape: (${listInWords(shape)}) is not a shape: extents are integers, and one may be -1.`,
+    );
   const known = shape.reduce((product, extent) => (extent === -1 ? product : product * extent), 1);
   const filled = shape.map((extent) => (extent === -1 ? x.size / known : extent));
   if (
     shape.filter((extent) => extent === -1).length > 1 ||
     filled.some((extent) => !Number.isInteger(extent))
   ) {
-    throw new ShapeError(`reshape: (${x.shape.join(", ")}) does not fit (${shape.join(", ")}).`);
+    throw new ShapeError(`reshape: (${x.shape.join(", ")}) does not fit (${listInWords(shape)}).`);
   }
   if (sizeOf(filled) !== x.size) {
     throw new ShapeError(
@@ -73,10 +85,12 @@ export function reshape(x: Tensor, shape: readonly number[]): Tensor {
  * @throws ShapeError unless `axes` names every axis once
  */
 export function permute(x: Tensor, axes: readonly number[]): Tensor {
+  expectTensor("permute", "x", x);
+  expectList("permute", "axes", axes);
   const order = axes.map((axis) => axisIndex("permute", axis, x.shape.length));
-  if (new Set(order).size !== x.shape.length) {
+  if (order.length !== x.shape.length || new Set(order).size !== order.length) {
     throw new ShapeError(
-      `permute: (${axes.join(", ")}) does not name each axis of (${x.shape.join(", ")}) once.`,
+      `permute: (${listInWords(axes)}) does not name each axis of (${x.shape.join(", ")}) once.`,
     );
   }
   const strides = denseStrides(x.shape);
@@ -90,18 +104,23 @@ export function permute(x: Tensor, axes: readonly number[]): Tensor {
  * @throws ShapeError if the range is empty or outside
  */
 export function slice(x: Tensor, axis: number, start: number, end?: number): Tensor {
+  expectTensor("slice", "x", x);
   const index = axisIndex("slice", axis, x.shape.length);
   const extent = x.shape[index] ?? 0;
-  const from = start < 0 ? start + extent : start;
-  const to = end === undefined ? extent : end < 0 ? end + extent : end;
+  const whole = Number.isInteger(start) && (end === undefined || Number.isInteger(end));
+  const [from, to] = whole ? [fromStart(start, extent), fromStart(end ?? extent, extent)] : [0, 0];
   if (!(from >= 0 && from < to && to <= extent)) {
     throw new ShapeError(
-      `slice: ${start}..${end ?? ""} is not a range within the ${extent} elements of axis ${axis}.`,
+      `slice: ${inWords(start)}..${end === undefined ? "" : inWords(end)} is not a range within the ${extent} elements of axis ${axis}.`,
     );
   }
   const strides = denseStrides(x.shape);
   const shape = x.shape.map((length, i) => (i === index ? to - from : length));
   return gather("slice", x, { strides, offset: from * (strides[index] ?? 0) }, shape);
+}
+
+function fromStart(position: number, extent: number): number {
+  return position < 0 ? position + extent : position;
 }
 
 /**
@@ -110,6 +129,8 @@ export function slice(x: Tensor, axis: number, start: number, end?: number): Ten
  * @throws ShapeError
  */
 export function concat(tensors: readonly Tensor[], axis: number): Tensor {
+  expectList("concat", "tensors", tensors, Number.POSITIVE_INFINITY);
+  for (const [i, tensor] of tensors.entries()) expectTensor("concat", `tensor ${i}`, tensor);
   const first = tensors[0];
   if (!first) throw new ArgumentError("concat: no tensors were given.");
   const index = axisIndex("concat", axis, first.shape.length);
@@ -156,6 +177,7 @@ export function concat(tensors: readonly Tensor[], axis: number): Tensor {
  * @throws ShapeError if there is no such axis
  */
 export function transpose(x: Tensor, first = -2, second = -1): Tensor {
+  expectTensor("transpose", "x", x);
   const axes = x.shape.map((_, axis) => axis);
   const a = axisIndex("transpose", first, axes.length);
   const b = axisIndex("transpose", second, axes.length);
@@ -177,7 +199,8 @@ export function transpose(x: Tensor, first = -2, second = -1): Tensor {
  * @throws DeviceError if there is no such device
  */
 export function to(x: Tensor, target: DType | DeviceLike): Tensor {
-  if (typeof target === "string" && target in dtypes) {
+  expectTensor("to", "x", x);
+  if (typeof target === "string" && Object.hasOwn(dtypes, target)) {
     const dtype = target as DType;
     if (dtype === x.dtype) return reshape(x, x.shape);
     const y = x.cast(dtype);

@@ -1,9 +1,10 @@
 /** SS-Conv-SSM, the block of MedMamba: convolutions on one half of the channels, SS2D on the other. */
-import { ShapeError } from "../errors.js";
+import { ArgumentError, ShapeError } from "../errors.js";
+import { expectFlags, expectNamed, expectNumbers, inWords, optionsOf } from "../tensor/given.js";
 import { isRecorded, record } from "../tensor/tape.js";
 import { Tensor } from "../tensor/tensor.js";
 import { expectFloats, expectShape, extents } from "./check.js";
-import type { RunningStatistics } from "./normalization.js";
+import { expectRunning, type RunningStatistics } from "./normalization.js";
 import { gradientsOf, renamed, type Ss2dParameters, ss2dFields, ss2dNames, ss2dSizes } from "./ss2d.js";
 
 /** Parameters of the convolution branch, for c = half of the block's channels. */
@@ -79,7 +80,8 @@ const branchNames = Object.keys(branchFields) as (keyof ConvolutionBranchParamet
 const lnNames = ["ln1Weight", "ln1Bias"] as const;
 
 function expectBranch(c: number, branch: ConvolutionBranchParameters): void {
-  expectFloats("ssConvSsm", { ...branch });
+  expectNamed("ssConvSsm", "the branch's parameters", branch);
+  expectFloats("ssConvSsm", Object.fromEntries(branchNames.map((name) => [name, branch[name]])));
   const { conv1Weight, conv2Weight, conv3Weight, ...vectors } = branch;
   expectShape("ssConvSsm", { conv1Weight, conv2Weight }, [c, c, 3, 3]);
   expectShape("ssConvSsm", { conv3Weight }, [c, c, 1, 1]);
@@ -99,11 +101,15 @@ function expectBranch(c: number, branch: ConvolutionBranchParameters): void {
  */
 export function ssConvSsm(
   x: Tensor,
-  { ln1Weight, ln1Bias, attention, branch }: SsConvSsmParameters,
+  parameters: SsConvSsmParameters,
   running: readonly [RunningStatistics, RunningStatistics, RunningStatistics],
-  { training = false, momentum = 0.1, pathScale, recompute = false }: SsConvSsmOptions = {},
+  options: SsConvSsmOptions = {},
 ): Tensor {
   const operation = "ssConvSsm";
+  const { ln1Weight, ln1Bias, attention, branch } = expectNamed(operation, "the parameters", parameters);
+  const { training = false, momentum = 0.1, pathScale, recompute = false } = optionsOf(operation, options);
+  expectNumbers(operation, { momentum });
+  expectFlags(operation, { training, recompute });
   const [batch, height, width, channels] = extents(operation, "x", x, [
     "batch",
     "height",
@@ -117,10 +123,13 @@ export function ssConvSsm(
   }
   const c = channels / 2;
   const { states, rank } = ss2dSizes(operation, c, attention);
-  expectFloats(operation, { x, ln1Weight, ln1Bias, pathScale });
+  expectFloats(operation, { x, ln1Weight, ln1Bias }, { pathScale });
   expectShape(operation, { ln1Weight, ln1Bias }, [c]);
   expectShape(operation, { pathScale }, [batch]);
   expectBranch(c, branch);
+  if (!Array.isArray(running) || running.length !== 3)
+    throw new ArgumentError(`${operation}: running has to be three statistics, but is ${inWords(running)}.`);
+  for (const statistics of running) expectRunning(operation, statistics, c);
 
   const sizes = { batch, height, width, channels, states, rank };
   const plan = x.device.plan("ss_conv_ssm", sizes);

@@ -1,4 +1,5 @@
 /** SS2D: the selective scan of an image in four directions, with its projections. */
+import { expectNamed } from "../tensor/given.js";
 import { isRecorded, record } from "../tensor/tape.js";
 import { Tensor } from "../tensor/tensor.js";
 import { expectFloats, expectShape, extents } from "./check.js";
@@ -50,7 +51,8 @@ export function ss2dSizes(
   channels: number,
   p: Ss2dParameters,
 ): { states: number; rank: number } {
-  expectFloats(operation, { ...p });
+  expectNamed(operation, "the parameters", p);
+  expectFloats(operation, Object.fromEntries(ss2dNames.map((name) => [name, p[name]])));
   const [inner, states, rank] = [2 * channels, p.aLogs.shape[1] ?? 0, p.dtProjsWeight.shape[2] ?? 0];
   const { inProjWeight, conv2dWeight, conv2dBias, xProjWeight, dtProjsWeight, dtProjsBias, aLogs, ds } = p;
   const { outNormWeight, outNormBias, outProjWeight } = p;
@@ -108,6 +110,7 @@ export const ss2dNames = Object.keys(fields) as (keyof Ss2dParameters)[];
  */
 export function ss2d(x: Tensor, parameters: Ss2dParameters): Tensor {
   const [batch, height, width, channels] = extents("ss2d", "x", x, ["batch", "height", "width", "channels"]);
+  expectFloats("ss2d", { x });
   const { states, rank } = ss2dSizes("ss2d", channels, parameters);
   const sizes = { batch, height, width, channels, states, rank };
   const plan = x.device.plan("ss2d", sizes);

@@ -5,6 +5,7 @@
  * Numbers that change from step to step are given by functions, which are asked at the call, and again for each launch of a
  * graph that captures it.
  */
+import { DTypeError, ShapeError } from "../errors.js";
 import type { Device } from "../tensor/device.js";
 import { Tensor } from "../tensor/tensor.js";
 
@@ -56,6 +57,7 @@ export function sgd(
   momentumBuffers: readonly Tensor[] | undefined,
   now: () => SgdStep,
 ): void {
+  expectAlike("sgd", parameters, { gradients, momentumBuffers });
   deviceOf(parameters)?.call(
     "sgd",
     {
@@ -91,6 +93,7 @@ export function adam(
   { decoupled }: { readonly decoupled: boolean },
   now: () => AdamStep,
 ): void {
+  expectAlike("adam", parameters, { gradients, first: moments.first, second: moments.second });
   deviceOf(parameters)?.call(
     "adam",
     {
@@ -122,6 +125,7 @@ export function movingAverage(
   averages: readonly Tensor[],
   decay: () => number,
 ): void {
+  expectAlike("movingAverage", parameters, { averages });
   deviceOf(parameters)?.call("moving_average", { counts: sizes(parameters), parameters, averages }, () => ({
     decay: decay(),
   }));
@@ -153,6 +157,24 @@ export function norm(device: Device, tensors: readonly Tensor[]): Tensor {
   const { norm, scale } = clippedNorm(device, tensors, 1);
   scale.dispose();
   return norm;
+}
+
+/** Kernels walk the lists side by side by the parameters' sizes; a program may have set a `grad` of another one. */
+function expectAlike(
+  operation: string,
+  parameters: readonly Tensor[],
+  lists: Readonly<Record<string, readonly Tensor[] | undefined>>,
+): void {
+  for (const name in lists) {
+    const list = lists[name];
+    for (const [i, parameter] of list ? parameters.entries() : []) {
+      const other = list?.[i];
+      if (other?.size !== parameter.size)
+        throw new ShapeError(`${operation}: ${name} has ${other?.describe()} for ${parameter.describe()}.`);
+      if (other.dtype !== "float32" || parameter.dtype !== "float32")
+        throw new DTypeError(`${operation}: ${name} and parameters are float32, not ${other.dtype}.`);
+    }
+  }
 }
 
 function deviceOf(tensors: readonly Tensor[]): Device | undefined {

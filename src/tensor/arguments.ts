@@ -2,8 +2,10 @@
  * What an operation passes to the device: the fields of its parameter struct in backend.h, by the struct's names. Here
  * tensors become the handles that the addon takes.
  */
+import { ArgumentError } from "../errors.js";
 import type { NativeBuffer, NativeParameter } from "../native/addon.js";
 import type { Device } from "./device.js";
+import { inWords } from "./given.js";
 
 /** Memory of a device, as an operation takes it: a tensor. */
 export interface Field {
@@ -26,6 +28,7 @@ export type Varying = { readonly [field: string]: number | boolean };
  * The fields as the addon takes them.
  *
  * @param check  called with each tensor
+ * @throws ArgumentError for what no operation takes, such as text
  */
 export function toNative(
   fields: Fields,
@@ -43,7 +46,8 @@ export function toNative(
     else if (isField(value)) parameters[name] = handle(name, value);
     else if (Array.isArray(value))
       parameters[name] = value.map((item) => (isField(item) ? handle(name, item) : item)) as NativeParameter;
-    else parameters[name] = toNative(value as Fields, check);
+    else if (typeof value === "object" && value !== null) parameters[name] = toNative(value as Fields, check);
+    else throw new ArgumentError(`${name} has to be a number or a tensor, but is ${inWords(value)}.`);
   }
   return parameters;
 }

@@ -2,8 +2,9 @@
 import { ArgumentError, DTypeError, ShapeError } from "../errors.js";
 import type { NativeConstants } from "../native/addon.js";
 import { constants } from "../native/constants.js";
-import { type DType, dtypeOf, type HostArray } from "./dtype.js";
+import { type DType, dtypeOf, expectDType, type HostArray, typedArrayKind } from "./dtype.js";
 import { currentSeed, nextOffset } from "./generator.js";
+import { inWords, listInWords, optionsOf } from "./given.js";
 import { sizeOf, Tensor, type TensorOptions } from "./tensor.js";
 
 /** Numbers nested to any depth, all rows of one depth equally long. */
@@ -23,13 +24,18 @@ export function tensor(
   shape?: readonly number[],
   options: TensorOptions = {},
 ): Tensor {
-  const host = ArrayBuffer.isView(values) ? values : flatten(values, options.dtype ?? "float32");
+  const { dtype: wanted = "float32" } = optionsOf("tensor", options);
+  expectDType("tensor", wanted);
+  const host = ArrayBuffer.isView(values) ? values : flatten(values, wanted);
   const stored = dtypeOf(host);
-  if (!stored) throw new DTypeError(`tensor: ${host.constructor.name} holds no dtype of this package.`);
+  if (!stored) {
+    const kind = typedArrayKind(host) ?? "a DataView";
+    throw new DTypeError(`tensor: ${kind} holds no dtype of this package.`);
+  }
   const dtype = options.dtype ?? stored;
   const extents = shape ?? (ArrayBuffer.isView(values) ? [host.length] : nestedShape(values));
   if (sizeOf(extents) !== host.length) {
-    throw new ShapeError(`tensor: ${host.length} values do not fill (${extents.join(", ")}).`);
+    throw new ShapeError(`tensor: ${host.length} values do not fill (${listInWords(extents)}).`);
   }
   const uploaded = Tensor.empty(extents, { dtype: stored, device: options.device });
   uploaded.upload(host);
@@ -41,10 +47,14 @@ export function tensor(
 
 /** All elements `value`. @throws ShapeError if `shape` is none */
 export function full(shape: readonly number[], value: number, options: TensorOptions = {}): Tensor {
+  const { dtype = "float32" } = optionsOf("full", options);
+  expectDType("full", dtype);
+  if (typeof value !== "number")
+    throw new ArgumentError(`full: the value has to be a number, but is ${inWords(value)}.`);
   const y = Tensor.empty(shape, { ...options, dtype: "float32" });
   y.device.call("fill", { count: y.size, value, y });
-  if (!options.dtype || options.dtype === "float32") return withGrad(y, options);
-  const converted = y.cast(options.dtype);
+  if (dtype === "float32") return withGrad(y, options);
+  const converted = y.cast(dtype);
   y.dispose();
   return converted;
 }
@@ -80,8 +90,10 @@ export function random(
   high: number,
   options: TensorOptions = {},
 ): Tensor {
-  if (options.dtype && options.dtype !== "float32") {
-    throw new DTypeError(`random numbers are float32; convert with to("${options.dtype}").`);
+  const { dtype = "float32" } = optionsOf(distribution, options);
+  if (dtype !== "float32") {
+    expectDType(distribution, dtype);
+    throw new DTypeError(`random numbers are float32; convert with to("${dtype}").`);
   }
   const y = Tensor.empty(shape, { device: options.device });
   const count = y.size;
@@ -101,25 +113,44 @@ function withGrad(made: Tensor, { requiresGrad = false }: TensorOptions): Tensor
   return made;
 }
 
+/** Far more axes than any operation takes, so that an array that holds itself comes to an end. */
+const deepest = 32;
+/** More numbers than this would not fit an array of the engine's; a typed array holds more. */
+const mostNested = 2 ** 26;
+
+/** Extents of nested arrays, by the first row of each depth. */
 function nestedShape(values: NestedNumbers): number[] {
-  return typeof values === "number"
-    ? []
-    : [values.length, ...(values.length ? nestedShape(values[0] ?? 0) : [])];
+  const shape: number[] = [];
+  for (let level: NestedNumbers | undefined = values; Array.isArray(level); level = level[0]) {
+    if (shape.length === deepest)
+      throw new ShapeError(`tensor: arrays are nested deeper than ${deepest}, or hold themselves.`);
+    shape.push(level.length);
+  }
+  return shape;
 }
 
 function flatten(values: NestedNumbers, dtype: DType): HostArray {
   const flat: number[] = [];
-  const walk = (value: NestedNumbers, extents: readonly number[]): void => {
+  const shape = nestedShape(values);
+  if (sizeOf(shape) > mostNested)
+    throw new ShapeError(
+      `tensor: (${listInWords(shape)}) is too much for nested arrays; pass a typed array.`,
+    );
+  const walk = (value: NestedNumbers, axis: number): void => {
     if (typeof value === "number") {
-      if (extents.length) throw new ShapeError("tensor: rows of the nested array differ in depth.");
+      if (axis < shape.length) throw new ShapeError("tensor: rows of the nested array differ in depth.");
       flat.push(value);
       return;
     }
-    if (value.length !== extents[0])
+    if (!Array.isArray(value))
+      throw new ArgumentError(
+        `tensor: numbers, or nested arrays of numbers, are needed, not ${inWords(value)}.`,
+      );
+    if (value.length !== shape[axis])
       throw new ShapeError("tensor: rows of the nested array differ in length.");
-    for (const item of value) walk(item, extents.slice(1));
+    for (const item of value) walk(item, axis + 1);
   };
-  walk(values, nestedShape(values));
+  walk(values, 0);
   switch (dtype) {
     case "int64":
       return BigInt64Array.from(flat, (value) => {

@@ -99,7 +99,7 @@ export class Device {
 
   /** @internal */
   async download(source: NativeBuffer, target: ArrayBufferView): Promise<void> {
-    await this.#stream.download(source, target).catch(rethrow);
+    await waited(() => this.#stream.download(source, target));
   }
 
   /** @internal Queues a copy from another device, equally long; see `NativeStream.receive`. */
@@ -109,7 +109,7 @@ export class Device {
 
   /** Resolves when all work queued so far is done; rejects with the first failure since the last wait. */
   async synchronize(): Promise<void> {
-    await this.#stream.synchronize().catch(rethrow);
+    await waited(() => this.#stream.synchronize());
   }
 
   /**
@@ -170,7 +170,7 @@ export class Device {
     const seconds = new Float64Array(1);
     guarded(() => this.#stream.startTimer());
     work();
-    await this.#stream.stopTimer(seconds).catch(rethrow);
+    await waited(() => this.#stream.stopTimer(seconds));
     return seconds[0] ?? Number.NaN;
   }
 
@@ -184,12 +184,12 @@ export class Device {
   async stopProfile(): Promise<readonly NativeOperationTime[]> {
     this.#profiling = false;
     await this.synchronize();
-    return this.#stream.stopProfile();
+    return guarded(() => this.#stream.stopProfile());
   }
 
   /** Tensors and bytes in use. */
   memory(): MemoryUse {
-    const native: NativeMemory = this.#stream.memory();
+    const native: NativeMemory = guarded(() => this.#stream.memory());
     return {
       tensors: this.live.tensors,
       bytes: native.liveBytes,
@@ -198,9 +198,9 @@ export class Device {
     };
   }
 
-  /** What this device is. */
+  /** What this device is. @throws DisposedError once it is closed */
   describe(): DeviceDescription {
-    const { name: model, ...native } = this.#stream.describe();
+    const { name: model, ...native } = guarded(() => this.#stream.describe());
     return { name: this.name, usable: true, model, precision: this.precision, ...native };
   }
 
@@ -231,6 +231,11 @@ export function guarded<T>(action: () => T): T {
   }
 }
 
-function rethrow(error: unknown): never {
-  throw fromNative(error);
+/** `guarded`, for what waits: the addon refuses some waits at once, such as those on a closed device. */
+async function waited<T>(action: () => Promise<T>): Promise<T> {
+  try {
+    return await action();
+  } catch (error) {
+    throw fromNative(error);
+  }
 }

@@ -10,6 +10,7 @@ import { inspectLibrary } from "../native/inspection.js";
 import { backendLibrary, isSourceCheckout, loadAddon } from "../native/load.js";
 import { whyNoGpu } from "../native/probe.js";
 import { Device, type DeviceDescription, guarded, type MemoryUse, type Precision } from "./device.js";
+import { inWords, optionsOf } from "./given.js";
 
 /** Settings of a device that `openDevice` opens. */
 export interface DeviceOptions {
@@ -43,6 +44,7 @@ export function resolveDevice(device: DeviceLike = "cpu", precision?: Precision)
         "pass its name instead, or open it with that precision.",
     );
   }
+  expectName(device);
   const key = (name: string) => `${name} ${precision ?? "float32"}`;
   const known = opened.get(key(device));
   if (known) return known;
@@ -62,6 +64,8 @@ export function resolveDevice(device: DeviceLike = "cpu", precision?: Precision)
  * @throws DeviceError with the reason if the device cannot be used, or lacks the precision
  */
 export function openDevice(name: string, options: DeviceOptions = {}): Device {
+  expectName(name);
+  optionsOf("openDevice", options);
   if (name === "auto") return best((chosen) => openDevice(chosen, options));
   const [kind, index] = parseName(name);
   const library = libraryOf(kind, name);
@@ -162,6 +166,13 @@ function notUsable(name: string, reason: string, cause?: Error): DeviceError {
       : `device "${name}" is not usable: ${reason}.\n` +
         '  Use device "auto" to fall back to the CPU, or run `medmamba doctor` for the whole picture.';
   return new DeviceError(message, { cause, reason });
+}
+
+function expectName(device: unknown): asserts device is string {
+  if (typeof device !== "string")
+    throw new ArgumentError(
+      `a device is named, such as "cpu" or "cuda:0", or an opened one, not ${inWords(device)}.`,
+    );
 }
 
 type Kind = "cpu" | "cuda" | "cuda-emulated";

@@ -1,4 +1,6 @@
+import { DTypeError } from "../errors.js";
 import { constants } from "../native/constants.js";
+import { inWords } from "./given.js";
 
 /** Element types. Arithmetic is float32; the others store labels, images and half-size copies. */
 export type DType = "float32" | "bfloat16" | "int32" | "int64" | "uint8";
@@ -49,11 +51,37 @@ export function hostArray(dtype: DType, size: number): HostArray {
   }
 }
 
+const dtypesByArray: Readonly<Record<string, DType>> = {
+  Float32Array: "float32",
+  Int32Array: "int32",
+  BigInt64Array: "int64",
+  Uint8Array: "uint8",
+  Uint8ClampedArray: "uint8",
+};
+
 /** The dtype that a typed array holds, or undefined if none does. */
-export function dtypeOf(array: ArrayBufferView): DType | undefined {
-  if (array instanceof Float32Array) return "float32";
-  if (array instanceof Int32Array) return "int32";
-  if (array instanceof BigInt64Array) return "int64";
-  if (array instanceof Uint8Array || array instanceof Uint8ClampedArray) return "uint8";
-  return undefined;
+export function dtypeOf(array: unknown): DType | undefined {
+  const kind = typedArrayKind(array);
+  return kind === undefined || !Object.hasOwn(dtypesByArray, kind) ? undefined : dtypesByArray[kind];
+}
+
+const kindOf = Object.getOwnPropertyDescriptor(
+  Object.getPrototypeOf(Uint8Array.prototype),
+  Symbol.toStringTag,
+)!.get!;
+
+/**
+ * "Float32Array" for one, of whatever realm it is and whatever class extends it: `instanceof` knows only the arrays of this
+ * realm, and Jest gives each test file a realm of its own. Undefined if `value` is no typed array.
+ */
+export function typedArrayKind(value: unknown): string | undefined {
+  return kindOf.call(value) as string | undefined;
+}
+
+/** @throws DTypeError unless it is one of the dtypes */
+export function expectDType(operation: string, dtype: unknown): asserts dtype is DType {
+  if (typeof dtype !== "string" || !Object.hasOwn(dtypes, dtype))
+    throw new DTypeError(
+      `${operation}: there is no dtype ${inWords(dtype)}: use ${Object.keys(dtypes).join(", ")}.`,
+    );
 }

@@ -4,6 +4,7 @@
  * and for any number of threads.
  */
 import { ArgumentError } from "../errors.js";
+import { expectNamed, inWords } from "./given.js";
 import { RandomStream } from "./random.js";
 
 /** Where the generator stands: enough to continue it exactly. */
@@ -23,20 +24,33 @@ let state: GeneratorState = { seed: 0, offset: 0 };
  * @throws ArgumentError for anything else
  */
 export function manualSeed(seed: number): void {
-  if (!Number.isSafeInteger(seed) || seed < 0) {
-    throw new ArgumentError(`manualSeed: ${seed} is not an integer from 0 to 2^53 - 1.`);
-  }
+  expectCounters("manualSeed", { seed });
   state = { seed, offset: 0 };
 }
 
 /** The generator's position, to be given to `setGeneratorState` later. */
 export function generatorState(): GeneratorState {
-  return state;
+  return { ...state };
 }
 
-/** Continues from a position that `generatorState` returned. */
+/**
+ * Continues from a position that `generatorState` returned.
+ *
+ * @throws ArgumentError for anything else
+ */
 export function setGeneratorState(position: GeneratorState): void {
-  state = { seed: position.seed, offset: position.offset };
+  const { seed, offset } = expectNamed("setGeneratorState", "the position", position);
+  expectCounters("setGeneratorState", { seed, offset });
+  state = { seed, offset };
+}
+
+function expectCounters(operation: string, counters: Readonly<Record<string, number>>): void {
+  for (const [name, value] of Object.entries(counters)) {
+    if (!Number.isSafeInteger(value) || value < 0)
+      throw new ArgumentError(
+        `${operation}: ${name} ${inWords(value)} is not an integer from 0 to 2^53 - 1.`,
+      );
+  }
 }
 
 /**
@@ -64,10 +78,7 @@ export interface StepKeys {
  * @throws ArgumentError if one of them is no such integer
  */
 export function generatorAt({ seed, step, rank = 0 }: StepKeys): GeneratorState {
-  for (const [name, value] of Object.entries({ seed, step, rank })) {
-    if (!Number.isSafeInteger(value) || value < 0)
-      throw new ArgumentError(`generatorAt: ${name} ${value} is not an integer from 0 to 2^53 - 1.`);
-  }
+  expectCounters("generatorAt", { seed, step, rank });
   const offset = step * countersPerStep;
   if (!Number.isSafeInteger(offset))
     throw new ArgumentError(`generatorAt: step ${step} is more than the 2^29 steps that there is room for.`);

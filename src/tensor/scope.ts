@@ -3,6 +3,7 @@
  * The stack of scopes belongs to this module, and so to one environment: workers do not mix.
  */
 import { ArgumentError } from "../errors.js";
+import { expectFunction, inWords } from "./given.js";
 
 /** What a scope can own. */
 export interface Disposable {
@@ -20,10 +21,33 @@ interface Scope {
 }
 
 const scopes: Scope[] = [];
+/** What was made inside the `allOrNothing` that runs, kept or not. */
+let constructed: Set<Disposable> | undefined;
 
 /** @internal Called for every tensor that is made. */
 export function enterScope(tensor: Disposable): void {
   scopes.at(-1)?.made.add(tensor);
+  constructed?.add(tensor);
+}
+
+/**
+ * @internal Runs `body`, which makes tensors that belong together, such as a model's. If it throws, all that it made is
+ * disposed, also what it has said to `keep`: nobody has a half-made model to dispose it by.
+ */
+export function allOrNothing<T>(body: () => T): T {
+  const outer = constructed;
+  const own = new Set<Disposable>();
+  constructed = own;
+  try {
+    const result = body();
+    if (outer) for (const tensor of own) outer.add(tensor);
+    return result;
+  } catch (error) {
+    for (const tensor of own) tensor.dispose();
+    throw error;
+  } finally {
+    constructed = outer;
+  }
 }
 
 /** @internal Takes a tensor out of the scopes that would dispose it: its maker answers for it from here on. */
@@ -41,6 +65,8 @@ export function leaveToTape<T extends Disposable>(tensor: T): T {
 
 /** Protects a tensor from `tidy` and from the tape: it lives until it is disposed by name. */
 export function keep<T extends Disposable>(tensor: T): T {
+  if (typeof tensor !== "object" || tensor === null)
+    throw new ArgumentError(`keep: a tensor is needed, not ${inWords(tensor)}.`);
   leaveScopes(tensor);
   tensor.kept = true;
   return tensor;
@@ -54,6 +80,7 @@ export function keep<T extends Disposable>(tensor: T): T {
  * @throws ArgumentError if `body` returns a promise: a scope cannot span an `await`
  */
 export function tidy<T>(body: () => T): T {
+  expectFunction("tidy", body);
   const scope: Scope = { made: new Set(), held: new Set() };
   scopes.push(scope);
   let result: T;
@@ -84,11 +111,15 @@ export function tidy<T>(body: () => T): T {
 
 /** @internal Adds `value`, and all that its arrays, maps and plain objects hold, to `found`. */
 export function collect(value: unknown, found: Set<unknown>): void {
-  if (typeof value !== "object" || value === null || found.has(value)) return;
-  found.add(value);
-  if (Array.isArray(value) || value instanceof Set) for (const item of value) collect(item, found);
-  else if (value instanceof Map) for (const item of value.values()) collect(item, found);
-  else if (Object.getPrototypeOf(value) === Object.prototype) {
-    for (const item of Object.values(value)) collect(item, found);
+  // A list, not recursion: results may be nested deeper than the stack is.
+  const left: unknown[] = [value];
+  while (left.length > 0) {
+    const next = left.pop();
+    if (typeof next !== "object" || next === null || found.has(next)) continue;
+    found.add(next);
+    if (Array.isArray(next) || next instanceof Set) for (const item of next) left.push(item);
+    else if (next instanceof Map) for (const item of next.values()) left.push(item);
+    else if (Object.getPrototypeOf(next) === Object.prototype)
+      for (const item of Object.values(next)) left.push(item);
   }
 }

@@ -7,7 +7,8 @@
  * too early, and lets go of it as it walks: memory falls while backward runs. At the end the intermediate results
  * are disposed too; `keep(tensor)` or `retainGraph` prevents it.
  */
-import { ArgumentError } from "../errors.js";
+import { ArgumentError, DTypeError, ShapeError } from "../errors.js";
+import { expectFunction, inWords, optionsOf } from "./given.js";
 import { leaveScopes, leaveToTape, tidy } from "./scope.js";
 import { Tensor } from "./tensor.js";
 
@@ -46,6 +47,7 @@ let recording = true;
 
 /** Runs `body` without recording: results have no gradient, and nothing is kept for one. */
 export function noGrad<T>(body: () => T): T {
+  expectFunction("noGrad", body);
   const before = recording;
   recording = false;
   try {
@@ -57,6 +59,11 @@ export function noGrad<T>(body: () => T): T {
 
 /** Whether an operation on these inputs would be recorded: if not, it need not keep anything for backward. */
 export function isRecorded(...inputs: readonly (Tensor | undefined)[]): boolean {
+  return anyRecorded(inputs);
+}
+
+/** A list, not arguments: `concat` takes more tensors than the stack has room for. */
+function anyRecorded(inputs: readonly (Tensor | undefined)[]): boolean {
   return recording && inputs.some((input) => input?.requiresGrad);
 }
 
@@ -84,7 +91,7 @@ export function record<Input extends string, Saved extends string>(
   const sources = Object.values<Tensor | undefined>(inputs);
   const held: Record<string, Tensor> = {};
   const owned: Tensor[] = [];
-  const records = isRecorded(...sources);
+  const records = anyRecorded(sources);
   for (const [name, tensor] of Object.entries<Tensor | undefined>(saved)) {
     if (!tensor) continue;
     if (records) {
@@ -134,7 +141,8 @@ declare module "./tensor.js" {
   }
 }
 
-Tensor.prototype.backward = function (this: Tensor, { gradient, retainGraph = false }: BackwardOptions = {}) {
+Tensor.prototype.backward = function (this: Tensor, options: BackwardOptions = {}) {
+  const { gradient, retainGraph = false } = optionsOf("backward", options);
   if (!this.node) {
     throw new ArgumentError(
       this.requiresGrad
@@ -147,14 +155,22 @@ Tensor.prototype.backward = function (this: Tensor, { gradient, retainGraph = fa
       `backward: ${this.describe()} is not a scalar; pass { gradient } of the same shape.`,
     );
   }
-  if (gradient && gradient.size !== this.size) {
-    throw new ArgumentError(
-      `backward: the gradient is ${gradient.describe()}, the tensor ${this.describe()}.`,
-    );
-  }
+  if (gradient !== undefined) expectGradient(gradient, this);
   const last = this.node;
   noGrad(() => tidy(() => propagate(this, last, gradient, retainGraph)));
 };
+
+function expectGradient(gradient: Tensor, root: Tensor): void {
+  if (!(gradient instanceof Tensor))
+    throw new ArgumentError(`backward: the gradient has to be a tensor, but is ${inWords(gradient)}.`);
+  if (gradient.size !== root.size) {
+    throw new ArgumentError(
+      `backward: the gradient is ${gradient.describe()}, the tensor ${root.describe()}.`,
+    );
+  }
+  if (gradient.dtype !== root.dtype)
+    throw new DTypeError(`backward: the gradient is ${gradient.dtype}, the tensor ${root.dtype}.`);
+}
 
 function propagate(root: Tensor, last: Node, gradient: Tensor | undefined, retainGraph: boolean): void {
   const order = reachable(last);
@@ -214,6 +230,9 @@ function visit(node: Node, dy: Tensor, pending: Map<Node, Tensor>): Tensor[] {
 /** Adds a gradient to a leaf; `inPlace` if it was written to the leaf's target already. */
 function collect(leaf: Tensor, gradient: Tensor, inPlace: boolean): void {
   if (leaf.grad) {
+    // Programs may set `grad` themselves.
+    if (leaf.grad.size !== leaf.size || leaf.grad.dtype !== "float32")
+      throw new ShapeError(`backward: grad is ${leaf.grad.describe()}, but its tensor ${leaf.describe()}.`);
     leaf.device.call("accumulate", { count: leaf.size, scale: 1, x: gradient, y: leaf.grad });
   } else if (inPlace) {
     leaf.grad = leaveScopes(gradient);

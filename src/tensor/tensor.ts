@@ -7,9 +7,20 @@
 
 import { ArgumentError, DisposedError, DTypeError, ShapeError } from "../errors.js";
 import type { NativeBuffer } from "../native/addon.js";
-import { apart, type Device } from "./device.js";
+import { apart, type Device, guarded } from "./device.js";
 import { type DeviceLike, resolveDevice } from "./devices.js";
-import { codeOf, type DType, dtypes, type HostArray, type HostArrays, hostArray } from "./dtype.js";
+import {
+  codeOf,
+  type DType,
+  dtypeOf,
+  dtypes,
+  expectDType,
+  type HostArray,
+  type HostArrays,
+  hostArray,
+  typedArrayKind,
+} from "./dtype.js";
+import { inWords, listInWords, optionsOf } from "./given.js";
 import { enterScope } from "./scope.js";
 // A circle of types only: the tape is made of tensors, and a tensor remembers its place on the tape. Nothing here runs tape.ts,
 // which adds `backward` to the class.
@@ -34,10 +45,6 @@ const counters = new FinalizationRegistry<{ tensors: number }>((live) => {
  * `item` wait. Memory is given back by `dispose`, by `tidy`, or by the garbage collector in the end.
  */
 export class Tensor {
-  /** Extents of the axes; [] is a scalar. */
-  readonly shape: readonly number[];
-  /** Type of the elements. */
-  readonly dtype: DType;
   /** Whether `backward()` computes a gradient for it, or through it. */
   requiresGrad = false;
   /** The gradient that `backward()` collected (leaves only), or null. */
@@ -48,17 +55,30 @@ export class Tensor {
   node: Node | undefined;
   /** Set by `keep`: neither a scope nor the tape disposes it. */
   kept = false;
+  // Kernels believe these two, so that nobody but the constructor may set them, TypeScript or not.
+  readonly #shape: readonly number[];
+  readonly #dtype: DType;
   #device: Device;
   #buffer: NativeBuffer;
   #disposed: "no" | "by its owner" | "by the tape" = "no";
 
   private constructor(shape: readonly number[], dtype: DType, device: Device, buffer: NativeBuffer) {
-    this.shape = shape;
-    this.dtype = dtype;
+    this.#shape = Object.freeze([...shape]);
+    this.#dtype = dtype;
     this.#device = device;
     this.#buffer = buffer;
     this.#count();
     enterScope(this);
+  }
+
+  /** Extents of the axes, frozen; [] is a scalar. */
+  get shape(): readonly number[] {
+    return this.#shape;
+  }
+
+  /** Type of the elements. */
+  get dtype(): DType {
+    return this.#dtype;
   }
 
   /** Where it is. Only `Module.to` changes it; `to(device)` makes another tensor. */
@@ -78,10 +98,11 @@ export class Tensor {
 
   /** A tensor whose memory is uninitialised: for outputs that an operation overwrites. */
   static empty(shape: readonly number[], options: Omit<TensorOptions, "requiresGrad"> = {}): Tensor {
-    const { dtype = "float32" } = options;
+    const { dtype = "float32" } = optionsOf("Tensor.empty", options);
+    expectDType("Tensor.empty", dtype);
     const device = resolveDevice(options.device);
     const bytes = sizeOf(shape) * dtypes[dtype].bytes;
-    return new Tensor([...shape], dtype, device, device.allocate(bytes));
+    return new Tensor(shape, dtype, device, device.allocate(bytes));
   }
 
   /** Uninitialised, with the shape, dtype and device of another. */
@@ -112,14 +133,30 @@ export class Tensor {
     return this.#disposed !== "no";
   }
 
-  /** The same memory under another shape, from `offset` elements on, without a place on the tape. */
+  /**
+   * The same memory under another shape, from `offset` elements on, without a place on the tape.
+   *
+   * @throws ShapeError if that reaches beyond this tensor, or is no whole number of elements
+   */
   view(shape: readonly number[], offset = 0): Tensor {
     const { bytes } = dtypes[this.dtype];
     const size = sizeOf(shape);
-    if (offset < 0 || offset + size > this.size) {
-      throw new ShapeError(`view: (${shape}) at element ${offset} reaches beyond ${this.describe()}.`);
+    if (!Number.isSafeInteger(offset) || offset < 0)
+      throw new ShapeError(
+        `view: ${inWords(offset)} is no element to begin at: elements are counted from 0.`,
+      );
+    if (offset + size > this.size) {
+      throw new ShapeError(
+        `view: (${listInWords(shape)}) at element ${offset} reaches beyond ${this.describe()}.`,
+      );
     }
-    return new Tensor([...shape], this.dtype, this.device, this.handle.view(offset * bytes, size * bytes));
+    const { handle } = this;
+    return new Tensor(
+      shape,
+      this.dtype,
+      this.device,
+      guarded(() => handle.view(offset * bytes, size * bytes)),
+    );
   }
 
   /** Another handle on the same memory that lives on its own and has no gradient. */
@@ -153,6 +190,7 @@ export class Tensor {
 
   /** @internal A copy converted to another dtype, without gradient. */
   cast(dtype: DType): Tensor {
+    expectDType("cast", dtype);
     const y = Tensor.empty(this.shape, { dtype, device: this.device });
     const codes = { x_dtype: codeOf(this.dtype), y_dtype: codeOf(dtype) };
     this.device.call("cast", { count: this.size, ...codes, x: this, y });
@@ -183,6 +221,8 @@ export class Tensor {
    * @throws ArgumentError if the devices differ: `to(device)` moves between devices
    */
   copyFrom(source: Tensor): this {
+    if (!(source instanceof Tensor))
+      throw new ArgumentError(`copyFrom: the source has to be a tensor, but is ${inWords(source)}.`);
     if (source.size !== this.size) {
       throw new ShapeError(`copyFrom: ${source.describe()} does not fill ${this.describe()}.`);
     }
@@ -200,11 +240,14 @@ export class Tensor {
    * @throws DTypeError if the array's element type is not this tensor's
    */
   upload(source: HostArray): this {
+    const kind = typedArrayKind(source);
+    if (kind === undefined)
+      throw new ArgumentError(`upload: the source has to be a typed array, but is ${inWords(source)}.`);
     if (source.length !== this.size) {
       throw new ShapeError(`upload: ${source.length} values do not fill ${this.describe()}.`);
     }
-    if (source.BYTES_PER_ELEMENT !== dtypes[this.dtype].bytes) {
-      throw new DTypeError(`upload: ${source.constructor.name} does not hold ${this.dtype}.`);
+    if (dtypeOf(source) !== this.dtype && !(this.dtype === "bfloat16" && kind === "Uint16Array")) {
+      throw new DTypeError(`upload: ${kind} does not hold ${this.dtype}.`);
     }
     this.device.upload(this.handle, source);
     return this;
@@ -253,12 +296,15 @@ export class Tensor {
  * @throws ShapeError if an extent is negative or not an integer
  */
 export function sizeOf(shape: readonly number[]): number {
+  if (!Array.isArray(shape)) throw notAShape(shape);
   let size = 1;
   for (const extent of shape) {
-    if (!Number.isSafeInteger(extent) || extent < 0) {
-      throw new ShapeError(`(${shape.join(", ")}) is not a shape: extents are non-negative integers.`);
-    }
+    if (!Number.isSafeInteger(extent) || extent < 0) throw notAShape(shape);
     size *= extent;
   }
   return size;
+}
+
+function notAShape(shape: unknown): ShapeError {
+  return new ShapeError(`(${listInWords(shape)}) is not a shape: extents are non-negative integers.`);
 }

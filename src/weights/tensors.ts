@@ -5,6 +5,7 @@
  */
 
 import type { DeviceLike } from "../tensor/devices.js";
+import { allOrNothing } from "../tensor/scope.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { toStored, toTensor } from "./conversion.js";
 import { readTensors, writeTensors } from "./safetensors.js";
@@ -24,9 +25,12 @@ export async function load(
   path: string,
   { device }: { device?: DeviceLike } = {},
 ): Promise<Record<string, Tensor>> {
-  const loaded: Record<string, Tensor> = Object.create(null);
-  for (const [name, stored] of await readTensors(path)) loaded[name] = toTensor(path, name, stored, device);
-  return loaded;
+  const read = await readTensors(path);
+  return allOrNothing(() => {
+    const loaded: Record<string, Tensor> = Object.create(null);
+    for (const [name, stored] of read) loaded[name] = toTensor(path, name, stored, device);
+    return loaded;
+  });
 }
 
 /**

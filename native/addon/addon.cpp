@@ -53,12 +53,12 @@ Napi::Value open_stream(const Napi::CallbackInfo& info) {
 Napi::Value plan(const Napi::CallbackInfo& info) {
     Stream* stream = Stream::of(info.Env(), info[0]);
     if (!stream) throw coded_error(info.Env(), code::invalid_argument, "plan: the first argument has to be a stream");
-    return stream->plan(info.Env(), info[1].ToString(), info[2]);
+    return stream->plan(info.Env(), text(info.Env(), info[1], "plan: the operation"), info[2]);
 }
 
 Napi::Value device_count(const Napi::CallbackInfo& info) {
     std::string why;
-    const int32_t count = count_devices(info[0].ToString(), &why);
+    const int32_t count = count_devices(text(info.Env(), info[0], "deviceCount: the library"), &why);
     if (count < 1) throw coded_error(info.Env(), code::no_device, why);
     return Napi::Number::New(info.Env(), count);
 }
@@ -66,11 +66,13 @@ Napi::Value device_count(const Napi::CallbackInfo& info) {
 Napi::Value has_driver(const Napi::CallbackInfo& info) { return Napi::Boolean::New(info.Env(), driver_installed()); }
 
 Napi::Value verdict_of(const Napi::CallbackInfo& info) {
-    const std::optional<std::string> found = verdict(info[0].ToString());
+    const std::optional<std::string> found = verdict(text(info.Env(), info[0], "verdict: the library"));
     return found ? Napi::String::New(info.Env(), *found) : info.Env().Undefined();
 }
 
-void remember_verdict(const Napi::CallbackInfo& info) { set_verdict(info[0].ToString(), info[1].ToString()); }
+void remember_verdict(const Napi::CallbackInfo& info) {
+    set_verdict(text(info.Env(), info[0], "setVerdict: the library"), text(info.Env(), info[1], "setVerdict: the verdict"));
+}
 
 Napi::Object initialise(Napi::Env env, Napi::Object exports) {
     auto* environment = new Environment;
@@ -85,12 +87,12 @@ Napi::Object initialise(Napi::Env env, Napi::Object exports) {
     exports["abiVersion"] = Napi::Number::New(env, MM_ABI_VERSION);
     exports["constants"] = constants(env);
     exports["simdLevels"] = simd_levels;
-    exports["openStream"] = Napi::Function::New<open_stream>(env, "openStream");
-    exports["deviceCount"] = Napi::Function::New<device_count>(env, "deviceCount");
-    exports["driverInstalled"] = Napi::Function::New<has_driver>(env, "driverInstalled");
-    exports["verdict"] = Napi::Function::New<verdict_of>(env, "verdict");
-    exports["setVerdict"] = Napi::Function::New<remember_verdict>(env, "setVerdict");
-    exports["plan"] = Napi::Function::New<plan>(env, "plan");
+    exports["openStream"] = Napi::Function::New<entry<open_stream>>(env, "openStream");
+    exports["deviceCount"] = Napi::Function::New<entry<device_count>>(env, "deviceCount");
+    exports["driverInstalled"] = Napi::Function::New<entry<has_driver>>(env, "driverInstalled");
+    exports["verdict"] = Napi::Function::New<entry<verdict_of>>(env, "verdict");
+    exports["setVerdict"] = Napi::Function::New<entry<remember_verdict>>(env, "setVerdict");
+    exports["plan"] = Napi::Function::New<entry<plan>>(env, "plan");
     return exports;
 }
 

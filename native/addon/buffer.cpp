@@ -10,15 +10,20 @@ namespace medmamba::addon {
 
 namespace {
 
+// Numbers only: turning another value into text would run JavaScript of its own.
+std::string shown(const Napi::Value& value) {
+    return value.IsNumber() ? value.ToString().Utf8Value() : std::string("(no number)");
+}
+
 constexpr napi_type_tag type_tag{0x6d65646d616d6261, 0x6275666665720001};
 
 }  // namespace
 
 Napi::Function Buffer::define(Napi::Env env) {
     return DefineClass(env, "NativeBuffer",
-                       {InstanceAccessor<&Buffer::byte_length>("byteLength"),
-                        InstanceAccessor<&Buffer::is_disposed>("disposed"),
-                        InstanceMethod<&Buffer::view>("view"), InstanceMethod<&Buffer::dispose>("dispose")});
+                       {InstanceAccessor<&Buffer::entry<&Buffer::byte_length>>("byteLength"),
+                        InstanceAccessor<&Buffer::entry<&Buffer::is_disposed>>("disposed"),
+                        InstanceMethod<&Buffer::entry<&Buffer::view>>("view"), InstanceMethod<&Buffer::entry<&Buffer::dispose>>("dispose")});
 }
 
 Napi::Object Buffer::create(Napi::Env env, std::shared_ptr<Block> block, size_t offset, size_t bytes) {
@@ -55,8 +60,7 @@ Napi::Value Buffer::view(const Napi::CallbackInfo& info) {
     if (!offset || !bytes || *offset < 0 || *bytes < 0 || (size_t)*offset > bytes_ ||
         (size_t)*bytes > bytes_ - (size_t)*offset) {
         throw coded_error(env, code::invalid_argument,
-                          "view: byteOffset " + info[0].ToString().Utf8Value() + " and byteLength " +
-                              info[1].ToString().Utf8Value() + " do not lie in a buffer of " +
+                          "view: byteOffset " + shown(info[0]) + " and byteLength " + shown(info[1]) + " do not lie in a buffer of " +
                               std::to_string(bytes_) + " bytes");
     }
     return create(env, block_, offset_ + (size_t)*offset, (size_t)*bytes);

@@ -5,6 +5,7 @@
 
 #include <memory>
 
+#include "errors.h"
 #include "memory.h"
 
 namespace medmamba::addon {
@@ -29,6 +30,12 @@ public:
     size_t bytes() const { return bytes_; }
 
 private:
+    // A method as an entry of the addon.
+    template <auto method>
+    Napi::Value entry(const Napi::CallbackInfo& info) {
+        return translated(info, [&] { return (this->*method)(info); });
+    }
+
     Napi::Value byte_length(const Napi::CallbackInfo& info);
     Napi::Value is_disposed(const Napi::CallbackInfo& info);
     Napi::Value view(const Napi::CallbackInfo& info);

@@ -3,7 +3,11 @@
 
 #include <napi.h>
 
+#include <exception>
+#include <new>
 #include <string>
+#include <system_error>
+#include <type_traits>
 
 #include "../backend/backend.h"
 
@@ -37,6 +41,40 @@ inline Napi::Error coded_error(Napi::Env env, const char* code, const std::strin
     error.Set("code", Napi::String::New(env, code));
     if (!operation.empty()) error.Set("operation", Napi::String::New(env, operation));
     return error;
+}
+
+// Every entry of the addon runs through here: a C++ exception that left it would end the process.
+template <class Body>
+Napi::Value translated(const Napi::CallbackInfo& info, Body&& body) {
+    const Napi::Env env = info.Env();
+    try {
+        if constexpr (std::is_void_v<decltype(body())>) {
+            body();
+            return env.Undefined();
+        } else {
+            return body();
+        }
+    } catch (const Napi::Error&) {
+        throw;
+    } catch (const std::bad_alloc&) {
+        throw coded_error(env, code::out_of_memory, "not enough host memory");
+    } catch (const std::system_error& error) {
+        throw coded_error(env, code::device, std::string("the system refused: ") + error.what());
+    } catch (const std::exception& error) {
+        throw coded_error(env, code::internal, error.what());
+    }
+}
+
+// A function as an entry of the addon.
+template <auto function>
+Napi::Value entry(const Napi::CallbackInfo& info) {
+    return translated(info, [&] { return function(info); });
+}
+
+// A word that JavaScript gave; nothing is converted, as that would run its code.
+inline std::string text(Napi::Env env, const Napi::Value& value, const std::string& what) {
+    if (value.IsString()) return value.As<Napi::String>();
+    throw coded_error(env, code::invalid_argument, what + " has to be a string");
 }
 
 }  // namespace medmamba::addon

@@ -91,8 +91,8 @@ void CapturedCalls::destroy(const mm_backend* backend, mm_stream* stream) {
 
 Napi::Function Graph::define(Napi::Env env) {
     return DefineClass(env, "NativeGraph",
-                       {InstanceAccessor<&Graph::is_disposed>("disposed"), InstanceMethod<&Graph::launch>("launch"),
-                        InstanceMethod<&Graph::dispose>("dispose")});
+                       {InstanceAccessor<&Graph::entry<&Graph::is_disposed>>("disposed"), InstanceMethod<&Graph::entry<&Graph::launch>>("launch"),
+                        InstanceMethod<&Graph::entry<&Graph::dispose>>("dispose")});
 }
 
 Napi::Object Graph::create(Napi::Env env, std::shared_ptr<StreamLink> link, Recording recording,
@@ -138,6 +138,9 @@ void Graph::launch(const Napi::CallbackInfo& info) {
         for (uint32_t i = 0; i < varying_.size(); ++i)
             changes.push_back(read_changes(env, varying_[i]->name, *varying_[i]->parameters, given.Get(i)));
     }
+    // Reading them may have run JavaScript that disposed this graph, or closed its device.
+    if (!calls_ || !link_->stream)
+        throw coded_error(env, code::disposed, "launch: the graph was disposed while the changes were read", "graph");
     link_->stream->launch(env, calls_, std::move(changes));
 }
 

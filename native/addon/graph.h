@@ -15,6 +15,7 @@
 #include <unordered_set>
 #include <vector>
 
+#include "errors.h"
 #include "memory.h"
 #include "operations.h"
 #include "parameters.h"
@@ -80,6 +81,12 @@ public:
     const Stream* stream() const { return link_->stream; }
 
 private:
+    // A method as an entry of the addon.
+    template <auto method>
+    Napi::Value entry(const Napi::CallbackInfo& info) {
+        return translated(info, [&] { return (this->*method)(info); });
+    }
+
     Napi::Value is_disposed(const Napi::CallbackInfo& info);
     void launch(const Napi::CallbackInfo& info);
     void dispose(const Napi::CallbackInfo&) { release(); }

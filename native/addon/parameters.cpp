@@ -121,14 +121,14 @@ private:
                 return;
             }
             case Kind::tensor_list: {
-                tensor_count_ = array_length(field, value, prefix);
+                tensor_count_ = list_length(field, value, prefix);
                 uint64_t* counts = parameters_.add_array(tensor_count_);
                 for (uint32_t i = 0; i < tensor_count_; ++i)
                     counts[i] = (uint64_t)whole(field, element(value, i), prefix);
                 return put(target, mm_tensor_list{tensor_count_, reinterpret_cast<const int64_t*>(counts)});
             }
             case Kind::buffer_list: {
-                const uint32_t length = array_length(field, value, prefix);
+                const uint32_t length = list_length(field, value, prefix);
                 uint64_t* pointers = parameters_.add_array(length);
                 for (uint32_t i = 0; i < length; ++i)
                     pointers[i] = reinterpret_cast<uint64_t>(pointer(field, element(value, i), prefix));
@@ -176,6 +176,14 @@ private:
     uint32_t array_length(const Field& field, napi_value value, const std::string& prefix) const {
         uint32_t length;
         if (napi_get_array_length(env_, value, &length) != napi_ok) fail_type(prefix, field, "an array", value);
+        return length;
+    }
+
+    // A sparse array says any length: memory is taken for what may be meant alone.
+    uint32_t list_length(const Field& field, napi_value value, const std::string& prefix) const {
+        constexpr uint32_t most = 1u << 20;
+        const uint32_t length = array_length(field, value, prefix);
+        if (length > most) fail(prefix, field, "has more than " + std::to_string(most) + " elements");
         return length;
     }
 

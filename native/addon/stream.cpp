@@ -2,6 +2,7 @@
 
 #include <cstring>
 #include <future>
+#include <system_error>
 
 #include "../backend/block.h"
 #include "buffer.h"
@@ -45,6 +46,14 @@ HostBytes host_bytes(Napi::Env env, const char* operation, napi_value view) {
     return {static_cast<char*>(data), length};
 }
 
+// What is written to later may not shrink until then. (A transfer of the buffer cannot be foreseen: see addon.ts.)
+void expect_lasting(Napi::Env env, const char* operation, const Napi::Value& view) {
+    const Napi::Value buffer = view.As<Napi::Object>().Get("buffer");
+    if (buffer.IsObject() && buffer.As<Napi::Object>().Get("resizable").ToBoolean())
+        throw coded_error(env, code::invalid_argument,
+                          std::string(operation) + ": the host's side may not be resizable", operation);
+}
+
 Napi::Error error_of(Napi::Env env, const Failure& failure) {
     return coded_error(env, code_of(failure.status), failure.operation + ": " + failure.message, failure.operation);
 }
@@ -64,17 +73,17 @@ std::shared_ptr<char[]> host_memory(Napi::Env env, const char* operation, size_t
 Napi::Function Stream::define(Napi::Env env) {
     return DefineClass(
         env, "NativeStream",
-        {InstanceAccessor<&Stream::backend_name>("backend"), InstanceMethod<&Stream::allocate>("allocate"),
-         InstanceMethod<&Stream::upload>("upload"), InstanceMethod<&Stream::download>("download"),
-         InstanceMethod<&Stream::receive>("receive"), InstanceMethod<&Stream::synchronize>("synchronize"),
-         InstanceMethod<&Stream::call>("call"), InstanceMethod<&Stream::memory>("memory"),
-         InstanceMethod<&Stream::describe>("describe"),
-         InstanceAccessor<&Stream::has_graphs>("graphs"), InstanceMethod<&Stream::begin_capture>("beginCapture"),
-         InstanceMethod<&Stream::end_capture>("endCapture"),
-         InstanceMethod<&Stream::abandon_capture>("abandonCapture"),
-         InstanceMethod<&Stream::start_timer>("startTimer"), InstanceMethod<&Stream::stop_timer>("stopTimer"),
-         InstanceMethod<&Stream::start_profile>("startProfile"),
-         InstanceMethod<&Stream::stop_profile>("stopProfile"), InstanceMethod<&Stream::close>("close")});
+        {InstanceAccessor<&Stream::entry<&Stream::backend_name>>("backend"), InstanceMethod<&Stream::entry<&Stream::allocate>>("allocate"),
+         InstanceMethod<&Stream::entry<&Stream::upload>>("upload"), InstanceMethod<&Stream::entry<&Stream::download>>("download"),
+         InstanceMethod<&Stream::entry<&Stream::receive>>("receive"), InstanceMethod<&Stream::entry<&Stream::synchronize>>("synchronize"),
+         InstanceMethod<&Stream::entry<&Stream::call>>("call"), InstanceMethod<&Stream::entry<&Stream::memory>>("memory"),
+         InstanceMethod<&Stream::entry<&Stream::describe>>("describe"),
+         InstanceAccessor<&Stream::entry<&Stream::has_graphs>>("graphs"), InstanceMethod<&Stream::entry<&Stream::begin_capture>>("beginCapture"),
+         InstanceMethod<&Stream::entry<&Stream::end_capture>>("endCapture"),
+         InstanceMethod<&Stream::entry<&Stream::abandon_capture>>("abandonCapture"),
+         InstanceMethod<&Stream::entry<&Stream::start_timer>>("startTimer"), InstanceMethod<&Stream::entry<&Stream::stop_timer>>("stopTimer"),
+         InstanceMethod<&Stream::entry<&Stream::start_profile>>("startProfile"),
+         InstanceMethod<&Stream::entry<&Stream::stop_profile>>("stopProfile"), InstanceMethod<&Stream::entry<&Stream::close>>("close")});
 }
 
 Stream* Stream::of(napi_env env, napi_value value) {
@@ -94,15 +103,33 @@ Napi::Object Stream::open(Napi::Env env, const std::string& library, const mm_st
     if (!backend) throw coded_error(env, code::no_device, reason);
     const char* why = nullptr;
     mm_stream* stream = nullptr;
-    if (backend->device_count(&why) < 1 || backend->stream_create(&options, &stream, &why) != MM_OK)
-        throw coded_error(env, code::no_device, why ? why : std::string(backend->name) + " gave no reason");
     Napi::Object handle = Environment::of(env).stream.New({});
     handle.TypeTag(&type_tag);
-    Unwrap(handle)->start(env, backend, stream);
+    if (backend->device_count(&why) < 1 || backend->stream_create(&options, &stream, &why) != MM_OK)
+        throw coded_error(env, code::no_device, why ? why : std::string(backend->name) + " gave no reason");
+    try {
+        Unwrap(handle)->start(env, backend, stream);
+    } catch (...) {
+        backend->stream_destroy(stream);
+        throw;
+    }
     return handle;
 }
 
+// The executor's thread, which the system may refuse.
+std::unique_ptr<Queue> start_queue(Napi::Env env, const mm_backend* backend, mm_stream* stream) {
+    try {
+        return std::make_unique<Queue>(backend, stream);
+    } catch (const std::system_error& error) {
+        throw coded_error(env, code::no_device,
+                          std::string("the system gave no thread to work on its queue: ") + error.what() +
+                              "; close other devices, or ask for fewer by the option threads or by MEDMAMBA_THREADS");
+    }
+}
+
+// Throws with nothing started; the stream is the caller's then.
 void Stream::start(Napi::Env env, const mm_backend* backend, mm_stream* stream) {
+    std::unique_ptr<Queue> queue = start_queue(env, backend, stream);
     const auto on_answer = [](napi_env env, napi_value, void* context, void*) {
         try {
             if (env) static_cast<Stream*>(context)->settle_answered(env);
@@ -117,7 +144,7 @@ void Stream::start(Napi::Env env, const mm_backend* backend, mm_stream* stream) 
     env_ = env;
     backend_ = backend;
     stream_ = stream;
-    queue_ = std::make_unique<Queue>(backend, stream);
+    queue_ = std::move(queue);
     // V8 collects garbage when it hears of growing memory, and so finds handles that were forgotten. It hears of
     // what is reserved: told of what is in use, it would collect in every training step, only to find nothing.
     memory_ = std::make_shared<Memory>(backend, stream, *queue_, [env](int64_t change) {
@@ -158,6 +185,14 @@ void Stream::expect_open(Napi::Env env, const std::string& operation) const {
     if (!queue_) throw coded_error(env, code::disposed, operation + ": the device has been closed", operation);
 }
 
+// After reading parameters, whose getters may have closed the stream, or begun or ended a capture.
+void Stream::expect_still_open(Napi::Env env, const std::string& operation, bool recording) const {
+    expect_open(env, operation);
+    if (recording_.has_value() != recording)
+        throw coded_error(env, code::invalid_argument, operation + ": a capture began or ended within the call",
+                          operation);
+}
+
 // ---- memory and operations -----------------------------------------------------------------------------------
 
 Napi::Value Stream::allocate(const Napi::CallbackInfo& info) {
@@ -180,23 +215,38 @@ Napi::Value Stream::allocate(const Napi::CallbackInfo& info) {
 
 void Stream::call(const Napi::CallbackInfo& info) {
     const Napi::Env env = info.Env();
-    const std::string name = info[0].ToString();
+    const std::string name = text(env, info[0], "call: the operation");
     expect_open(env, name);
     const Operation* operation = find_operation(name);
     if (!operation) throw coded_error(env, code::invalid_argument, name + ": there is no such operation", name);
     if (recording_) {
         const auto used = [&](const std::shared_ptr<Block>& block) {
-            if (block->number() < recording_->first_block) recording_->blocks.insert(block);
+            if (recording_ && block->number() < recording_->first_block) recording_->blocks.insert(block);
         };
         auto parameters = read_parameters(env, name, *operation->parameters, info[1], *memory_, used);
+        expect_still_open(env, name, true);
         recording_->calls.push_back({operation, std::move(parameters), info[2].ToBoolean()});
         return;
     }
     auto parameters = read_parameters(env, name, *operation->parameters, info[1], *memory_);
+    expect_still_open(env, name, false);
     queue_->push(operation->name, [this, operation, profile = profile_, parameters = std::move(parameters)] {
         if (profile) return profile->run(*operation, parameters->data());
         return operation->run(backend_, stream_, parameters->data());
     });
+}
+
+// Plans are added up in 64-bit numbers: far below what would overflow them, no memory is large enough.
+static void expect_plannable(Napi::Env env, const std::string& operation, const PlanDimensions& d) {
+    double product = 64;
+    for (const int64_t extent : {d.batch, d.height, d.width, d.channels, d.channels, d.states + d.rank + 16}) {
+        if (extent < 0)
+            throw coded_error(env, code::invalid_argument, operation + ": dimensions are counted from 0", operation);
+        product *= (double)extent + 1;
+    }
+    if (product > 0x1p62)
+        throw coded_error(env, code::out_of_memory, operation + ": no memory is large enough for these dimensions",
+                          operation);
 }
 
 Napi::Value Stream::plan(Napi::Env env, const std::string& operation, napi_value object) {
@@ -208,7 +258,9 @@ Napi::Value Stream::plan(Napi::Env env, const std::string& operation, napi_value
     expect_open(env, operation);
     const std::shared_ptr<const Parameters> parameters =
         read_parameters(env, operation, plan_dimensions, object, *memory_);
+    expect_open(env, operation);
     const auto& dimensions = *static_cast<const PlanDimensions*>(parameters->data());
+    expect_plannable(env, operation, dimensions);
     mm_plan plan{};
     const mm_status status = compute(backend_, stream_, dimensions.batch, dimensions.height, dimensions.width,
                                      dimensions.channels, dimensions.states, dimensions.rank, &plan);
@@ -264,6 +316,7 @@ Napi::Value Stream::download(const Napi::CallbackInfo& info) {
     const Napi::Env env = info.Env();
     expect_no_capture(env, "download", "read results after a launch");
     const HostBytes target = host_bytes(env, "download", info[1]);
+    expect_lasting(env, "download", info[1]);
     const void* source = device_bytes(env, "download", info[0], target.bytes);
     const auto work = [this, source, target] {
         const mm_status status = backend_->download(stream_, target.data, source, target.bytes);

@@ -14,6 +14,7 @@
 #include <optional>
 #include <vector>
 
+#include "errors.h"
 #include "graph.h"
 #include "memory.h"
 #include "profile.h"
@@ -40,6 +41,12 @@ public:
     void destroy(std::shared_ptr<CapturedCalls> calls);
 
 private:
+    // A method as an entry of the addon.
+    template <auto method>
+    Napi::Value entry(const Napi::CallbackInfo& info) {
+        return translated(info, [&] { return (this->*method)(info); });
+    }
+
     struct Wait {
         Napi::Promise::Deferred promise;
         Napi::ObjectReference target;  // the view that is written to; must not be collected before
@@ -69,6 +76,7 @@ private:
     static void on_environment_end(void* stream) { static_cast<Stream*>(stream)->shut_down(); }
 
     void expect_open(Napi::Env env, const std::string& operation) const;
+    void expect_still_open(Napi::Env env, const std::string& operation, bool recording) const;
     // `why` says what to do instead of `operation` while a graph is captured.
     void expect_no_capture(Napi::Env env, const std::string& operation, const char* why) const;
     Recording stop_recording();

@@ -189,7 +189,7 @@ mm_status stream_create(const mm_stream_options* options, mm_stream** stream, co
         *why = "not enough memory for the CPU's threads";
         return MM_OUT_OF_MEMORY;
     } catch (const std::system_error& error) {
-        *why = reason("the system gave no %d threads: %s", threads, error.what());
+        *why = reason("%s; ask for fewer by the option threads or by MEDMAMBA_THREADS", error.what());
         return MM_DEVICE_ERROR;
     }
 }

@@ -4,6 +4,8 @@
 #include <cstdlib>
 #include <cstring>
 #include <new>
+#include <string>
+#include <system_error>
 
 #include "processors.h"
 
@@ -48,10 +50,21 @@ bool placement_is_wanted() {
 ThreadPool::ThreadPool(int threads) {
     if (threads > 1 && placement_is_wanted()) processors_ = allowed_processors();
     if ((int)processors_.size() != threads) processors_.clear();
-    for (int worker = 1; worker < threads; ++worker) helpers_.emplace_back([this, worker] { help(worker); });
+    try {
+        helpers_.reserve(threads > 1 ? threads - 1 : 0);
+        for (int worker = 1; worker < threads; ++worker) helpers_.emplace_back([this, worker] { help(worker); });
+    } catch (const std::system_error& error) {
+        // No destructor runs for what was not built to the end, and helpers wait on members that go now.
+        const size_t started = helpers_.size() + 1;
+        stop();
+        throw std::system_error(error.code(), "only " + std::to_string(started) + " of " + std::to_string(threads) +
+                                                  " threads could be had");
+    }
 }
 
-ThreadPool::~ThreadPool() {
+ThreadPool::~ThreadPool() { stop(); }
+
+void ThreadPool::stop() {
     {
         std::lock_guard lock(mutex_);
         stopping_ = true;

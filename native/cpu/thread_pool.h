@@ -23,6 +23,7 @@ namespace medmamba::cpu {
 
 class ThreadPool {
 public:
+    // Throws std::system_error, with no thread left behind, if the system gives fewer.
     explicit ThreadPool(int threads);
     ~ThreadPool();
     ThreadPool(const ThreadPool&) = delete;
@@ -41,6 +42,7 @@ public:
 private:
     using Call = void (*)(void* context, int64_t index, int worker);
     void run_erased(int64_t count, Call call, void* context);
+    void stop();
     void help(int worker);
     // Whether this helper is now inside a loop other than `*last`, which that loop's number then is.
     bool enter(uint64_t* last);

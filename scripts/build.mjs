@@ -8,7 +8,7 @@
 //
 // This file is delivered, too: `npx medmamba build` runs it in an installed package, where there is no cmake-js.
 import { spawnSync } from "node:child_process";
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync, realpathSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
 import { availableParallelism } from "node:os";
 import { dirname, join } from "node:path";
@@ -64,6 +64,7 @@ function buildPrebuilt() {
 // afterwards CMake alone finds out what has changed, CMakeLists.txt included, and takes options that are new.
 function configure(options) {
   const cache = join(cmakeDirectory, "CMakeCache.txt");
+  removeForeign(cache);
   const cmakeJs = findCmakeJs();
   if (!existsSync(cache) && cmakeJs) {
     run(process.execPath, [
@@ -82,6 +83,15 @@ function configure(options) {
   const changed = Object.entries(options).filter(isNew);
   if (changed.length > 0 || !configured)
     run("cmake", [...changed.map(([name, value]) => `-D${name}=${value}`), "-S", root, "-B", cmakeDirectory]);
+}
+
+// The build folder of a checkout that was copied or moved belongs to the one before, and CMake would build into that.
+function removeForeign(cache) {
+  if (!existsSync(cache)) return;
+  const [, home] = /^CMAKE_HOME_DIRECTORY:\w+=(.*)$/m.exec(readFileSync(cache, "utf8")) ?? [];
+  if (home === undefined || (existsSync(home) && realpathSync(home) === realpathSync(root))) return;
+  console.log(`build: build/cmake was made for ${home}: it is made anew for this checkout.`);
+  rmSync(cmakeDirectory, { recursive: true });
 }
 
 function findCmakeJs() {

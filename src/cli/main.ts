@@ -52,7 +52,7 @@ before it. Exit codes: 0 done, 1 failed, 2 wrong usage.`;
 async function buildProgram(called: string | undefined): Promise<Command> {
   const program = new Command("medmamba")
     .description("Train, evaluate and use MedMamba, the Vision Mamba for medical image classification.")
-    .version(packageVersion, "--version", "print the version")
+    .version(packageVersion, "-V, --version", "print the version")
     .helpOption("-h, --help", "explain a command")
     .helpCommand(false)
     .exitOverride()
@@ -76,6 +76,15 @@ async function buildProgram(called: string | undefined): Promise<Command> {
   return program;
 }
 
+/** `help COMMAND` is `COMMAND --help`. */
+function withHelp([name, ...others]: readonly string[]): readonly string[] {
+  if (name !== "help") return name === undefined ? others : [name, ...others];
+  const [command] = others;
+  return command === undefined || Object.hasOwn(commands, command)
+    ? [...others.slice(0, 1), "--help"]
+    : [command];
+}
+
 /** The arguments, with those of a config file before the command's own. */
 async function completed(args: readonly string[], program: Command): Promise<readonly string[]> {
   const [name, ...own] = args;
@@ -87,7 +96,7 @@ async function completed(args: readonly string[], program: Command): Promise<rea
 
 survivePipes();
 try {
-  const args = process.argv.slice(2);
+  const args = withHelp(process.argv.slice(2));
   const program = await buildProgram(args[0]);
   await program.parseAsync(await completed(args, program), { from: "user" });
 } catch (error) {

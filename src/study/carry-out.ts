@@ -1,6 +1,6 @@
 /** Carrying out a planned run: data, model, `fit`, then a verdict on images that were not learned from. */
 import { existsSync } from "node:fs";
-import { join } from "node:path";
+import { basename, join, resolve } from "node:path";
 import { readCheckpoint } from "../checkpoints/checkpoint.js";
 import { type InitialWeights, initialWeights } from "../checkpoints/initial-weights.js";
 import { type DataIdentity, dataIdentity, isSameSplit } from "../data/contents.js";
@@ -64,8 +64,6 @@ export interface StudyOptions {
   /** When aborted, the step is finished and saved, and the outcome returned without a verdict. */
   readonly signal: AbortSignal;
   readonly onProgress: (progress: StudyProgress) => void;
-  /** The path of a file as the report shows it; default: as it is. */
-  readonly shownPath?: (path: string) => string;
 }
 
 /**
@@ -164,8 +162,7 @@ async function judge(
     directory,
     checkpoint,
     onProgress,
-    shownPath = String,
-  }: Pick<StudyOptions, "onProgress" | "shownPath"> & { directory: string; checkpoint: string },
+  }: Pick<StudyOptions, "onProgress"> & { directory: string; checkpoint: string },
 ): Promise<Pick<StudyOutcome, "verdict" | "files">> {
   const split = dataset.test.length > 0 ? "test" : "val";
   const images: Dataset = dataset[split];
@@ -183,7 +180,7 @@ async function judge(
     title: `MedMamba on ${evaluation.metrics.samples} ${name}`,
     description: `A training of ${history.length} epochs, judged on images that its weights were not fitted to.`,
     facts: {
-      Checkpoint: shownPath(checkpoint),
+      Checkpoint: `${basename(resolve(directory))}/${basename(checkpoint)}`, // Not where it is on this machine.
       ...(best && { "Best epoch": `${best.epoch} of ${history.length}` }),
       Images: describeDataset(images),
     },

@@ -3,13 +3,13 @@
  * mix their files, and the verdict of one would be about the weights of the other.
  */
 import { randomBytes } from "node:crypto";
-import { constants, type Stats } from "node:fs";
-import { access, link, mkdir, readFile, rename, rm, rmdir, stat, writeFile } from "node:fs/promises";
+import type { Stats } from "node:fs";
+import { link, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { hostname, uptime } from "node:os";
-import { dirname, join, resolve } from "node:path";
+import { join } from "node:path";
 import { StudyError } from "../errors.js";
 import { isRunning } from "../weights/atomic-file.js";
-import { weightsError } from "../weights/file-errors.js";
+import { writableFolder } from "./writable-folder.js";
 
 const lockFile = "run.lock";
 
@@ -31,7 +31,7 @@ export interface RunLock {
  * @throws StudyError if another process carries out a run there, or the folder cannot be written to
  */
 export async function lockRun(directory: string): Promise<RunLock> {
-  const made = await makeFolder(directory);
+  const folder = await writableFolder(directory, "--out");
   const path = join(directory, lockFile);
   const owner: Owner = { pid: process.pid, host: hostname(), since: new Date().toISOString() };
   const text = `${JSON.stringify(owner)}\n`;
@@ -39,36 +39,9 @@ export async function lockRun(directory: string): Promise<RunLock> {
   return {
     async release() {
       if ((await readFile(path, "utf8").catch(() => undefined)) === text) await rm(path, { force: true });
-      await removeEmpty(directory, made);
+      await folder.removeEmpty();
     },
   };
-}
-
-/** @returns the uppermost folder that was not there before */
-async function makeFolder(directory: string): Promise<string | undefined> {
-  try {
-    return await mkdir(directory, { recursive: true });
-  } catch (error) {
-    // For a folder in one that is read-only, Node says that there is no such folder.
-    const parent = await nearestFolder(directory);
-    const cause = await access(parent, constants.W_OK).then(
-      () => error,
-      (reason: unknown) => reason,
-    );
-    throw unwritable(cause === error ? directory : parent, cause);
-  }
-}
-
-const unwritable = (path: string, cause: unknown): StudyError =>
-  new StudyError(
-    `nothing can be written to ${weightsError(path, cause).message.replace(/\.$/, "")}: choose another --out.`,
-    { cause },
-  );
-
-async function nearestFolder(path: string): Promise<string> {
-  let folder = resolve(path);
-  while (!(await stat(folder).catch(() => undefined)) && dirname(folder) !== folder) folder = dirname(folder);
-  return folder;
 }
 
 /** @returns false if there is one already */
@@ -78,7 +51,7 @@ async function create(path: string, text: string): Promise<boolean> {
     return true;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "EEXIST") return false;
-    throw unwritable(dirname(path), error);
+    throw error;
   }
 }
 
@@ -123,16 +96,4 @@ function isGone(owner: Owner | undefined, { mtimeMs }: Stats): boolean {
   if (mtimeMs < now - uptime() * 1000) return true;
   if (owner.pid === process.pid) return mtimeMs < now - process.uptime() * 1000;
   return !isRunning(owner.pid);
-}
-
-/** Removes a folder in which nothing was left, and those above it that were made for it. */
-async function removeEmpty(directory: string, made: string | undefined): Promise<void> {
-  if (made === undefined) return;
-  for (let folder = resolve(directory); folder.length >= resolve(made).length; folder = dirname(folder)) {
-    const removed = await rmdir(folder).then(
-      () => true,
-      () => false,
-    );
-    if (!removed) return;
-  }
 }

@@ -75,7 +75,6 @@ async function run(options: DemoOptions): Promise<void> {
       device,
       signal,
       onProgress: tellProgress(terminal, { chosen: true }),
-      shownPath: shortPath,
     });
     if (result.stopped === "aborted" || !verdict)
       throw new CommandError("stopped; `medmamba demo` begins anew.");

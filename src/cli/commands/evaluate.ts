@@ -4,6 +4,7 @@ import { type SplitName, splitNames } from "../../data/index.js";
 import { evaluate } from "../../inference/evaluate.js";
 import { writeReport } from "../../reports/evaluation-report.js";
 import { scoresOf } from "../../reports/scores.js";
+import { writableFolder } from "../../study/writable-folder.js";
 import { openCheckpoint, openJudged } from "../console/for-checkpoint.js";
 import {
   type CommonOptions,
@@ -15,7 +16,7 @@ import {
 import { expectCheckpoint, expectPath } from "../console/paths.js";
 import { scoreLines } from "../console/score-lines.js";
 import { interruptible, Terminal } from "../console/terminal.js";
-import { shortPath } from "../console/wording.js";
+import { lastNames, shortPath } from "../console/wording.js";
 
 interface EvaluateCommandOptions extends CommonOptions {
   readonly checkpoint: string;
@@ -59,6 +60,7 @@ async function run(options: EvaluateCommandOptions): Promise<void> {
   expectPath(data, "data set");
   await interruptible(terminal, "Stopping.", async (signal) => {
     const checkpoint = await openCheckpoint(path, openDeviceOf(options));
+    const folder = report === undefined ? undefined : await writableFolder(report, "--report");
     try {
       const judged = await openJudged(data, split, checkpoint, { terminal, signal });
       const { dataset, part, because } = judged;
@@ -69,11 +71,13 @@ async function run(options: EvaluateCommandOptions): Promise<void> {
       });
       const { threshold } = checkpoint;
       const which = part === "all" ? "all" : `the ${part}`;
-      const title = `${which} ${evaluation.metrics.samples} images of ${shortPath(data)}`;
-      terminal.print(`${shortPath(path)} on ${title}${because ? `: ${because}` : ""}\n`);
+      const images = `${which} ${evaluation.metrics.samples} images of`;
+      terminal.print(`${shortPath(path)} on ${images} ${shortPath(data)}${because ? `: ${because}` : ""}\n`);
       for (const line of scoreLines(evaluation, threshold)) terminal.print(line);
       if (report !== undefined) {
-        const facts = { Checkpoint: shortPath(path), Data: shortPath(data), Images: which };
+        // A report is passed on: where things are on this machine is nobody else's business.
+        const title = `${images} ${lastNames(data, 1)}`;
+        const facts = { Checkpoint: lastNames(path, 2), Data: lastNames(data, 1), Images: which };
         const description = "Scores of a checkpoint on labelled images.";
         const files = await writeReport(report, {
           title: `MedMamba on ${title}`,
@@ -86,6 +90,7 @@ async function run(options: EvaluateCommandOptions): Promise<void> {
       }
       terminal.result({ ...scoresOf(evaluation, threshold), split: part });
     } finally {
+      await folder?.removeEmpty();
       checkpoint.model.dispose();
     }
   });

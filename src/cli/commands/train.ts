@@ -4,7 +4,7 @@ import { type Command, Option } from "commander";
 import { scoresOf } from "../../reports/scores.js";
 import { carryOut, type StudyOutcome, type StudyProgress } from "../../study/carry-out.js";
 import { planStart, runFiles } from "../../study/run-directory.js";
-import { type RunOptions, runFlags } from "../../study/run-plan.js";
+import { type RunOptions, runFlags, settingTables } from "../../study/run-plan.js";
 import { CommandError } from "../console/failure.js";
 import {
   type CommonOptions,
@@ -15,6 +15,7 @@ import {
 import { expectPath } from "../console/paths.js";
 import { tellProgress } from "../console/study-progress.js";
 import { interruptible, Terminal } from "../console/terminal.js";
+import { pointTheWay } from "../console/unknown-option.js";
 import { columns, decimals, shortPath } from "../console/wording.js";
 
 interface TrainOptions extends Omit<CommonOptions, "precision">, RunOptions {
@@ -51,6 +52,7 @@ export function define(command: Command): void {
     .option("--overwrite", "replace the run in --out")
     .option("--init <file>", "start from these weights; a checkpoint's network and preprocessing, too");
   addSettings(command);
+  pointTheWay(command, settingTables);
   withCommonOptions(command).addHelpText("after", examples).action(train);
 }
 
@@ -97,7 +99,7 @@ async function train({
     tell(progress);
   };
   const outcome = await interruptible(terminal, notice, (signal) =>
-    carryOut(start, { device: opened, signal, onProgress, shownPath: shortPath }),
+    carryOut(start, { device: opened, signal, onProgress }),
   );
   if (epochs === 0 && outcome.result.stopped !== "aborted") terminal.status("Nothing was left to train.");
   if (outcome.result.stopped !== "aborted") for (const line of summary(out, outcome)) terminal.print(line);

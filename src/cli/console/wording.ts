@@ -1,5 +1,5 @@
 /** Numbers, durations and tables as people read them. */
-import { isAbsolute, relative } from "node:path";
+import { isAbsolute, relative, resolve, sep } from "node:path";
 
 /** Three decimals; a dash for what is undefined (NaN, or null where it went through JSON). */
 export function decimals(value: number | null | undefined, digits = 3): string {
@@ -36,6 +36,12 @@ export function shortPath(path: string): string {
   if (!isAbsolute(path)) return path;
   const fromHere = relative(process.cwd(), path) || ".";
   return fromHere.length < path.length ? fromHere : path;
+}
+
+/** The end of a path, for what is passed on to others: "run/best.safetensors". */
+export function lastNames(path: string, count: number): string {
+  const names = resolve(path).split(sep).filter(Boolean);
+  return names.slice(-count).join("/");
 }
 
 /**

@@ -112,7 +112,7 @@ export interface MedMambaOptions extends Partial<MedMambaConfig> {
 /** Far beyond what trains, and small enough that no mistake or damaged file fills the machine. */
 const largest = {
   depths: 1000,
-  dims: 65536,
+  dims: 1_048_576,
   dState: 1024,
   patchSize: 1024,
   inChannels: 4096,

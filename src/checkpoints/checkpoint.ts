@@ -13,8 +13,15 @@ import type { Precision } from "../tensor/device.js";
 import type { DeviceLike } from "../tensor/devices.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { toStored } from "../weights/conversion.js";
-import { readHeader, writeTensors } from "../weights/safetensors.js";
-import { disposeAll, joinState, readState, type TrainingState, takeWeights } from "./training-state.js";
+import { readHeader, type SafetensorsHeader, writeTensors } from "../weights/safetensors.js";
+import {
+  disposeAll,
+  expectProgress,
+  joinState,
+  readState,
+  type TrainingState,
+  takeWeights,
+} from "./training-state.js";
 
 /** What a checkpoint says about its weights. */
 export interface CheckpointDescription {
@@ -99,7 +106,9 @@ export async function loadCheckpoint(
     precision?: Precision;
   } = {},
 ): Promise<Checkpoint> {
-  const description = await readCheckpoint(path);
+  const { metadata, tensors } = await readHeader(path);
+  const description = describe(path, metadata);
+  expectArchitecture(path, description.config, tensors);
   const model = new MedMamba({ ...description.config, device, precision });
   try {
     const training = await loadWeights(path, model);
@@ -121,8 +130,10 @@ export async function loadWeights(path: string, model: ImageClassifier): Promise
   const { weights, training } = await readState(path, model.device);
   try {
     takeWeights(path, weights, model);
-    if (metadata.training !== undefined)
-      return { progress: parse(path, "training", metadata.training), tensors: training };
+    if (metadata.training !== undefined) {
+      const progress = expectProgress(path, parse(path, "training", metadata.training));
+      return { progress, tensors: training };
+    }
     disposeAll(training);
     return undefined;
   } catch (error) {
@@ -130,6 +141,31 @@ export async function loadWeights(path: string, model: ImageClassifier): Promise
     throw error;
   } finally {
     disposeAll(weights);
+  }
+}
+
+/**
+ * A description of a few bytes can ask for gigabytes of model, so it is compared with the tensors of the file before one is
+ * built: whatever decides about a size has to be there in that size.
+ */
+function expectArchitecture(
+  path: string,
+  { depths, dims, dState, patchSize, inChannels, numClasses }: MedMambaConfig,
+  tensors: SafetensorsHeader["tensors"],
+): void {
+  const expectTensor = (name: string, ...shape: number[]): void => {
+    const found = tensors.get(name)?.shape;
+    if (found?.join() === shape.join()) return;
+    const is = found ? `is (${found.join(", ")})` : "is missing";
+    throw new WeightsError(
+      `${path}: the weights are of another model than the checkpoint describes: ${name} ${is}, where (${shape.join(", ")}) is described.`,
+    );
+  };
+  expectTensor("patch_embed.proj.weight", dims[0] ?? 0, inChannels, patchSize, patchSize);
+  expectTensor("head.weight", numClasses, dims.at(-1) ?? 0);
+  for (const [stage, dim] of dims.entries()) {
+    for (let block = 0; block < (depths[stage] ?? 0); ++block)
+      expectTensor(`layers.${stage}.blocks.${block}.self_attention.A_logs`, 4 * dim, dState);
   }
 }
 

@@ -21,6 +21,37 @@ type Tensors = Readonly<Record<string, Tensor>>;
 
 const prefix = "training/";
 
+const isObject = (value: unknown): value is Record<string, unknown> =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
+const isCount = (value: unknown): boolean => Number.isSafeInteger(value) && (value as number) >= 0;
+
+/** What the fields of a progress have to be. A sum of losses that was not finite is null in JSON. */
+const progressFields: Readonly<Record<string, (value: unknown) => boolean>> = {
+  settings: isObject,
+  data: isObject,
+  epoch: isCount,
+  batch: isCount,
+  step: isCount,
+  bestEpoch: isCount,
+  lossSum: (value) => value === null || typeof value === "number",
+  history: (value) => Array.isArray(value) && value.every(isObject),
+  plateau: (value) => value === undefined || isObject(value),
+};
+
+/**
+ * Where a training stands, as a file has it, is only JSON until it is looked at.
+ *
+ * @throws WeightsError naming the file and the field that cannot be
+ */
+export function expectProgress(path: string, progress: unknown): unknown {
+  if (!isObject(progress)) throw new WeightsError(`${path}: the checkpoint's "training" is damaged.`);
+  for (const [name, holds] of Object.entries(progressFields)) {
+    if (!holds(progress[name]))
+      throw new WeightsError(`${path}: the checkpoint's "training" is damaged in "${name}".`);
+  }
+  return progress;
+}
+
 /** Weights and training state under the names that they have in a file. */
 export function joinState(weights: Tensors, training: Tensors = {}): Tensors {
   const state = Object.entries(training).map(([name, tensor]) => [prefix + name, tensor] as const);

@@ -109,6 +109,17 @@ export interface MedMambaOptions extends Partial<MedMambaConfig> {
   precision?: Precision | undefined;
 }
 
+/** Far beyond what trains, and small enough that no mistake or damaged file fills the machine. */
+const largest = {
+  depths: 1000,
+  dims: 1_048_576,
+  dState: 1024,
+  patchSize: 1024,
+  inChannels: 4096,
+  numClasses: 1_000_000,
+};
+const mostStages = 16;
+
 /**
  * The whole architecture from a few settings.
  *
@@ -136,6 +147,13 @@ export function medMambaConfig(options: MedMambaOptions = {}): MedMambaConfig {
   if (depths.some((depth) => !Number.isInteger(depth) || depth < 0)) {
     throw new ArgumentError(`depths [${depths}] are not non-negative integers.`);
   }
+  for (const [name, values] of Object.entries(config)) {
+    const most = largest[name as keyof typeof largest];
+    if (most === undefined || [values].flat().every((value) => (value as number) <= most)) continue;
+    throw new ArgumentError(`${name} [${[values].flat()}] is beyond ${most}, the most that is built.`);
+  }
+  if (depths.length > mostStages)
+    throw new ArgumentError(`there are ${depths.length} stages, and at most ${mostStages} are built.`);
   const doubling = dims.every((dim, i) => i === 0 || dim === 2 * (dims[i - 1] ?? 0));
   if (!doubling || dims.some((dim) => !Number.isInteger(dim) || dim < 2 || dim % 2 !== 0)) {
     throw new ArgumentError(

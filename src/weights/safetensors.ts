@@ -51,7 +51,8 @@ export interface TensorToStore {
 }
 
 const lengthBytes = 8;
-const maximumHeaderBytes = 100_000_000;
+/** The largest networks' headers have a tenth of it; more is parsed for seconds. */
+const maximumHeaderBytes = 16_000_000;
 const metadataKey = "__metadata__";
 
 /**
@@ -153,9 +154,7 @@ async function openHeader(path: string, file: FileHandle): Promise<OpenedFile> {
   await readFully(file, prefix, 0);
   const headerBytes = Number(new DataView(prefix.buffer).getBigUint64(0, true));
   if (headerBytes > maximumHeaderBytes) {
-    refuse(
-      `not a safetensors file: its header would have ${headerBytes} bytes, and at most 100 MB are allowed`,
-    );
+    refuse(`not a safetensors file: its header would have ${headerBytes} bytes, and at most 16 MB are read`);
   }
   const dataStart = lengthBytes + headerBytes;
   if (dataStart > size) {
@@ -291,7 +290,7 @@ function encodeHeader(
   const json = Buffer.from(`{${members.join(",")}}`);
   const padded = Math.ceil(json.byteLength / 8) * 8;
   if (padded > maximumHeaderBytes)
-    throw new WeightsError(`${path}: the header would have ${padded} bytes, over 100 MB.`);
+    throw new WeightsError(`${path}: the header would have ${padded} bytes, over 16 MB.`);
   const header = Buffer.alloc(lengthBytes + padded, " ");
   header.writeBigUInt64LE(BigInt(padded));
   json.copy(header, lengthBytes);

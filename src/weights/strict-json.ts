@@ -7,6 +7,8 @@
 export type StrictJson = null | boolean | number | string | StrictJson[] | Map<string, StrictJson>;
 
 const maximumDepth = 16;
+/** Keys of one object; the names of a file's tensors are the longest list there is. */
+const maximumKeys = 100_000;
 const literals: [string, StrictJson][] = [
   ["true", true],
   ["false", false],
@@ -14,7 +16,8 @@ const literals: [string, StrictJson][] = [
 ];
 
 /**
- * @throws SyntaxError with the position, if `text` is not one JSON value, repeats a key, or nests deeper than 16
+ * @throws SyntaxError with the position, if `text` is not one JSON value, repeats a key, nests deeper than 16, or
+ *   has an object of more than 100,000 keys
  */
 export function parseStrictJson(text: string): StrictJson {
   const parser = new Parser(text);
@@ -64,6 +67,7 @@ class Parser {
       if (members.has(key)) this.fail(`key ${JSON.stringify(key)} occurs twice`);
       this.expect(":");
       members.set(key, this.value(depth + 1));
+      if (members.size > maximumKeys) this.fail(`more than ${maximumKeys} names in one object`);
     } while (this.take(","));
     this.expect("}");
     return members;
@@ -83,7 +87,11 @@ class Parser {
   private string(): string {
     const start = this.position;
     let end = start + 1;
-    while (end < this.text.length && this.text[end] !== '"') end += this.text[end] === "\\" ? 2 : 1;
+    // Most strings have no escapes: then the next quote is the end.
+    const quote = this.text.indexOf('"', end);
+    const slash = quote < 0 ? -1 : this.text.slice(end, quote).indexOf("\\");
+    if (quote >= 0 && slash < 0) end = quote;
+    else while (end < this.text.length && this.text[end] !== '"') end += this.text[end] === "\\" ? 2 : 1;
     if (end >= this.text.length) this.fail("a string does not end");
     this.position = end + 1;
     try {
@@ -95,7 +103,11 @@ class Parser {
   }
 
   private peek(): string | undefined {
-    while (/[ \t\n\r]/.test(this.text[this.position] ?? "")) this.position++;
+    for (;;) {
+      const code = this.text.charCodeAt(this.position); // space, tab, line feed, carriage return
+      if (code !== 32 && code !== 9 && code !== 10 && code !== 13) break;
+      this.position++;
+    }
     return this.text[this.position];
   }
 

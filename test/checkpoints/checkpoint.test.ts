@@ -200,8 +200,30 @@ describe("loading refuses in one sentence", () => {
     [
       "another architecture than it says",
       () => withMetadata("deeper", { config: changed("depths", [1, 1, 1, 2]) }),
-      /^\/deeper: the weights are of another model: \d+ missing \(layers\.3\.blocks\.1\.[^;]+\.$/,
+      /^\/deeper: the weights are of another model than the checkpoint describes: layers\.3\.blocks\.1\.\S+ is missing, where \(/,
     ],
+    [
+      "an architecture that would fill the machine before its weights were looked at",
+      () => withMetadata("wide", { config: changed("dims", [4096, 8192, 16384, 32768]) }),
+      /^\/wide: the weights are of another model than .*: patch_embed\.proj\.weight is \(\d+, 1, 4, 4\), where \(4096, /,
+    ],
+    [
+      "states without end",
+      () => withMetadata("states", { config: changed("dState", 1024) }),
+      /^\/states: .*A_logs is \(\d+, \d+\), where \(\d+, 1024\) is described\.$/,
+    ],
+    ...(
+      [
+        ["depths", [100_000, 1, 1, 1], "1000"],
+        ["depths", [2 ** 32, 1, 1, 1], "1000"],
+        ["dState", 1e8, "1024"],
+        ["patchSize", 30_000, "1024"],
+      ] as const
+    ).map(([setting, value, most]): [string, () => Promise<string>, RegExp] => [
+      `${setting} of ${value}`,
+      () => withMetadata("beyond", { config: changed(setting, value) }),
+      new RegExp(`^/beyond: .*${setting} \\[[\\d,]+\\] is beyond ${most}, the most that is built\\.$`),
+    ]),
     [
       "NaN in the weights",
       () => withTensor("nan", "head.bias", bias(Number.NaN)),
@@ -251,6 +273,21 @@ describe("loading refuses in one sentence", () => {
       "a training state that is no JSON",
       () => withMetadata("state", { training: "[" }),
       /^\/state: the checkpoint's "training" is damaged\.$/,
+    ],
+    [
+      "a training state that is null",
+      () => withMetadata("state", { training: "null" }),
+      /^\/state: the checkpoint's "training" is damaged\.$/,
+    ],
+    [
+      "a training state without settings",
+      () => withMetadata("state", { training: "{}" }),
+      /^\/state: the checkpoint's "training" is damaged in "settings"\.$/,
+    ],
+    [
+      "a training state of other types",
+      () => withMetadata("state", { training: '{"settings": {}, "data": {}, "epoch": -1}' }),
+      /^\/state: the checkpoint's "training" is damaged in "epoch"\.$/,
     ],
   ])("%s", async (_, make, sentence) => {
     const path = await make();

@@ -197,8 +197,13 @@ describe("reading refuses", () => {
   it.each<[string, Buffer, RegExp]>([
     ["an empty file", Buffer.alloc(0), /the file is empty/],
     ["a file of a few bytes", Buffer.from("abc"), /it has only 3 bytes/],
-    ["a header over 100 MB", fileOf("{}", 0, 100_000_001), /at most 100 MB/],
-    ["the largest length there is", Buffer.alloc(16, 0xff), /at most 100 MB/],
+    ["a header over 16 MB", fileOf("{}", 0, 16_000_001), /at most 16 MB/],
+    [
+      "more names than a network has",
+      fileOf(`{${Array.from({ length: 200_000 }, (_, i) => `"${i}":0`).join(",")}}`, 0),
+      /more than 100000 names/,
+    ],
+    ["the largest length there is", Buffer.alloc(16, 0xff), /at most 16 MB/],
     ["a header beyond the file", fileOf("{}", 0, 3), /truncated: the header should have 3 bytes, but only 2/],
     ["a header that is not JSON", fileOf("{x}", 0), /not valid JSON: a key was expected at character 1/],
     ["text after the header", fileOf("{}x", 0), /not valid JSON: unexpected "x" after the value/],

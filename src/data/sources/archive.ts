@@ -6,7 +6,7 @@
  * images lie in blocks of whole images.
  */
 import { crc32 } from "node:zlib";
-import yauzl, { type Entry, type ZipFile } from "yauzl";
+import type { Entry, ZipFile } from "yauzl";
 import { DataError } from "../../errors.js";
 import { breathe } from "../concurrency.js";
 import { classNumbers } from "../labels.js";
@@ -14,6 +14,13 @@ import { type SplitName, splitNames } from "../splitting/split-names.js";
 import type { PixelBlocks } from "./arrays.js";
 import { type NpyHeader, npyElementSize, parseNpyHeader, readNpyNumbers } from "./npy.js";
 import { type Archive, expectSeveralClasses, type LabelledPixels, type SourceOptions } from "./source.js";
+import { openZipFile } from "./zip-reader.js";
+
+/** What deflate makes of a byte at most. */
+const mostDeflated = 1032;
+
+/** More than any archive of images has; labels of more would swell to gigabytes before an image is read. */
+const mostImages = 2 ** 26;
 
 const blockBytes = 64 << 20;
 
@@ -29,21 +36,16 @@ export async function readArchive(
     // Labels of all splits are read even if one is wanted: they are small, and together they tell the classes.
     const labels = new Map<SplitName, Int32Array>();
     for (const name of splitNames) {
-      const source = new ArraySource(path, zip, keysOf(name)[1], entries, signal);
-      labels.set(name, await readLabels(source, classes?.length));
+      const [images, own] = keysOf(name).map((key) => new ArraySource(path, zip, key, entries, signal));
+      if (images && own) labels.set(name, await readLabels(own, await countImages(images), classes?.length));
     }
     const names = classes ?? nameClasses(path, labels);
     expectSeveralClasses(path, names);
     const arrays: Partial<Record<SplitName, LabelledPixels>> = {};
     for (const name of split ? [split] : splitNames) {
-      const [imagesKey, labelsKey] = keysOf(name);
+      const [imagesKey] = keysOf(name);
       const pixels = await readPixels(new ArraySource(path, zip, imagesKey, entries, signal));
       const own = labels.get(name) ?? new Int32Array(0);
-      if (pixels.count !== own.length) {
-        throw new DataError(
-          `${path}: ${imagesKey} has ${pixels.count} images but ${labelsKey} has ${own.length} labels.`,
-        );
-      }
       arrays[name] = { pixels, labels: own };
     }
     return { classes: names, arrays };
@@ -54,7 +56,7 @@ export async function readArchive(
 
 async function openZip(path: string): Promise<ZipFile> {
   try {
-    return await yauzl.openPromise(path, { lazyEntries: true, autoClose: false });
+    return await openZipFile(path);
   } catch (error) {
     throw new DataError(
       `${path} is not a whole .npz file; it may have been cut off in transfer: get it again.`,
@@ -99,8 +101,43 @@ class ArraySource {
     return new DataError(`${this.path}: ${this.key} ${message}.`, { cause });
   }
 
+  /** What the array says of itself, without the elements. */
+  async header(): Promise<NpyHeader> {
+    let found: NpyHeader | undefined;
+    await this.stream((header) => {
+      found = header;
+      return undefined;
+    });
+    if (!found) throw this.error("is damaged: it ends too early");
+    return found;
+  }
+
   /** Streams the array: `allocate` sees the header and returns the memory that the elements fill in turn. */
   async read(allocate: (header: NpyHeader) => readonly Uint8Array[]): Promise<void> {
+    const target = await this.stream((header) => {
+      this.expectSize(header);
+      return new Target(allocate(header));
+    });
+    if (!target?.full) throw this.error("is damaged: it ends too early");
+  }
+
+  /** What the header declares is compared with what the archive holds before memory is taken for it. */
+  private expectSize({ shape, dtype, length }: NpyHeader): void {
+    const entry = this.entries.get(this.key);
+    const size = npyElementSize(dtype);
+    if (!entry || size === undefined) return; // refused by whoever allocates
+    const declared = shape.reduce((product, extent) => product * extent, size) + length;
+    if (declared > entry.uncompressedSize) {
+      throw this.error(
+        `is damaged: it ends too early: its header declares ${declared} bytes, but ${entry.uncompressedSize} are there`,
+      );
+    }
+    if (declared < entry.uncompressedSize) throw this.error("is damaged: it is longer than its header says");
+    if (entry.uncompressedSize > entry.compressedSize * mostDeflated + 64)
+      throw this.error("is damaged: no data of its size can be packed into so few bytes");
+  }
+
+  private async stream(begin: (header: NpyHeader) => Target | undefined): Promise<Target | undefined> {
     let target: Target | undefined;
     let head = new Uint8Array(0);
     try {
@@ -112,7 +149,8 @@ class ArraySource {
         head = Buffer.concat([head, chunk]);
         const header = parseNpyHeader(head);
         if (!header) continue;
-        target = new Target(allocate(header));
+        target = begin(header);
+        if (!target) return undefined;
         target.write(head.subarray(header.length));
       }
     } catch (error) {
@@ -120,7 +158,7 @@ class ArraySource {
       if (error instanceof DataError) throw error;
       throw this.error(`is damaged: ${reason(error)}`, error);
     }
-    if (!target?.full) throw this.error("is damaged: it ends too early");
+    return target;
   }
 
   private async *chunks(): AsyncGenerator<Uint8Array> {
@@ -165,7 +203,17 @@ class Target {
   }
 }
 
-async function readLabels(source: ArraySource, classCount: number | undefined): Promise<Int32Array> {
+async function countImages(source: ArraySource): Promise<number> {
+  const header = await source.header();
+  expectImages(source, header);
+  return header.shape[0] ?? 0;
+}
+
+async function readLabels(
+  source: ArraySource,
+  images: number,
+  classCount: number | undefined,
+): Promise<Int32Array> {
   let dtype = "";
   let bytes = new Uint8Array(0);
   await source.read((header) => {
@@ -177,7 +225,13 @@ async function readLabels(source: ArraySource, classCount: number | undefined): 
     }
     const size = npyElementSize(header.dtype);
     if (size === undefined) throw source.error(`is of type ${header.dtype}; labels must be integers`);
-    if (count === 0) throw source.error("is empty");
+    if (count !== images) {
+      const labelsKey = source.key;
+      const imagesKey = labelsKey.replace("_labels", "_images");
+      throw new DataError(
+        `${source.path}: ${imagesKey} has ${images} images but ${labelsKey} has ${count} labels.`,
+      );
+    }
     dtype = header.dtype;
     bytes = new Uint8Array(count * size);
     return [bytes];
@@ -205,27 +259,36 @@ function nameClasses(path: string, labels: ReadonlyMap<SplitName, Int32Array>): 
   return Array.from({ length: last + 1 }, (_, label) => String(label));
 }
 
+/** @throws DataError if an array is none of images */
+function expectImages(source: ArraySource, { dtype, shape, fortranOrder }: NpyHeader): void {
+  if (dtype !== "|u1") throw source.error(`is of type ${dtype}; images must be of type uint8`);
+  const [count = 0, height = 0, width = 0, channels = 1, ...rest] = shape;
+  if (shape.length < 3 || rest.length > 0 || height * width === 0 || (channels !== 1 && channels !== 3)) {
+    throw source.error(
+      `has shape (${shape.join(", ")}), but images are (n, height, width) or (n, height, width, 3)`,
+    );
+  }
+  if (fortranOrder) throw source.error("is in Fortran order; save it with numpy.ascontiguousarray");
+  if (count === 0) throw source.error("is empty");
+  if (count > mostImages) {
+    throw source.error(
+      `has ${count} images, and at most ${mostImages} are read: divide it, or use data.fromArrays`,
+    );
+  }
+}
+
 async function readPixels(source: ArraySource): Promise<PixelBlocks> {
   let pixels: PixelBlocks | undefined;
   await source.read((header) => {
-    if (header.dtype !== "|u1")
-      throw source.error(`is of type ${header.dtype}; images must be of type uint8`);
-    const [count = 0, height = 0, width = 0, channels = 1, ...rest] = header.shape;
-    const { shape } = header;
-    if (shape.length < 3 || rest.length > 0 || height * width === 0 || (channels !== 1 && channels !== 3)) {
-      throw source.error(
-        `has shape (${shape.join(", ")}), but images are (n, height, width) or (n, height, width, 3)`,
-      );
-    }
-    if (header.fortranOrder) throw source.error("is in Fortran order; save it with numpy.ascontiguousarray");
-    if (count === 0) throw source.error("is empty");
+    expectImages(source, header);
+    const [count = 0, height = 0, width = 0, channels = 1] = header.shape;
     const imageBytes = height * width * channels;
     const imagesPerBlock = Math.max(1, Math.floor(blockBytes / imageBytes));
     const blocks: Uint8Array[] = [];
     for (let first = 0; first < count; first += imagesPerBlock) {
       blocks.push(new Uint8Array(Math.min(imagesPerBlock, count - first) * imageBytes));
     }
-    pixels = { count, height, width, channels, imagesPerBlock, blocks };
+    pixels = { count, height, width, channels: channels as 1 | 3, imagesPerBlock, blocks };
     return blocks;
   });
   if (!pixels) throw source.error("is damaged: it has no header");

@@ -56,12 +56,22 @@ export function npyElementSize(dtype: string): number | undefined {
   return Object.hasOwn(readers, dtype.slice(1)) ? Number(dtype.slice(2)) : undefined;
 }
 
+/** Elements of one byte need no reading. */
+const views: Readonly<Record<string, (bytes: Uint8Array) => ArrayLike<number>>> = {
+  b1: (bytes) => bytes,
+  u1: (bytes) => bytes,
+  i1: ({ buffer, byteOffset, length }) => new Int8Array(buffer, byteOffset, length),
+};
+
 /** Elements of any numeric type as numbers. */
-export function readNpyNumbers(dtype: string, bytes: Uint8Array): Float64Array {
-  const read = readers[dtype.slice(1)];
-  const size = npyElementSize(dtype);
+export function readNpyNumbers(dtype: string, bytes: Uint8Array): ArrayLike<number> {
+  const kind = dtype.slice(1);
+  const [read, size, asItIs] = [readers[kind], npyElementSize(dtype), views[kind]];
   if (!read || !size) throw new Error(`its elements are of type ${dtype}`);
+  if (asItIs) return asItIs(bytes);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const little = !dtype.startsWith(">");
-  return Float64Array.from({ length: bytes.byteLength / size }, (_, i) => read(view, i * size, little));
+  const numbers = new Float64Array(bytes.byteLength / size);
+  for (let i = 0; i < numbers.length; ++i) numbers[i] = read(view, i * size, little);
+  return numbers;
 }

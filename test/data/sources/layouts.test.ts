@@ -7,11 +7,11 @@ import { searchFolder } from "../../../src/data/sources/walk.js";
 import { parseSplitName } from "../../../src/data/splitting/split-names.js";
 import { message, png, root, write } from "../../support/temporary-folder.js";
 
-const image = await png(7);
 const preprocessing = { imageSize: 8, channels: 1 } as const;
 
+/** Every image is another one. */
 async function folder(name: string, files: readonly string[]): Promise<string> {
-  for (const file of files) await write(join(name, file), image);
+  for (const [i, file] of files.entries()) await write(join(name, file), await png(i));
   return join(root, name);
 }
 

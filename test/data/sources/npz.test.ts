@@ -161,4 +161,33 @@ describe("MedMNIST archives", () => {
     stored[stored.indexOf(201) + 3] = 202;
     expect(await message(open(stored))).toMatch(/train_images is damaged: its checksum is wrong/);
   });
+
+  it("compares what an archive declares with what is there, before memory is taken for it", async () => {
+    const began = performance.now();
+    const one = new Uint8Array(1);
+    for (const count of [10 ** 12, 3 * 10 ** 13])
+      expect(await message(open(archive({ train_images: npy("|u1", [count, 1, 1], one) })))).toMatch(
+        /train_images has \d+ images, and at most 67108864 are read/,
+      );
+    expect(await message(open(archive({ train_images: npy("|u1", [6, 9000, 9000], one) })))).toMatch(
+      /train_images is damaged: it ends too early: its header declares 486000\d+ bytes/,
+    );
+    const bomb = archive({ train_labels: npy("|u1", [2 ** 26], new Uint8Array(2 ** 26)) });
+    const before = process.memoryUsage().rss;
+    expect(await message(open(bomb))).toMatch(/has 6 images but train_labels has 67108864 labels/);
+    expect(process.memoryUsage().rss - before).toBeLessThan(100e6);
+    expect(performance.now() - began).toBeLessThan(10_000);
+  });
+
+  it("does not follow an archive to places beyond its end", async () => {
+    const whole = Buffer.from(archive());
+    const end = whole.length - 22;
+    const locator = Buffer.alloc(20);
+    locator.writeUInt32LE(0x07064b50, 0);
+    for (const place of [2n ** 56n, 2n ** 40n, 2n ** 63n]) {
+      locator.writeBigUInt64LE(place, 8);
+      const bytes = Buffer.concat([whole.subarray(0, end), locator, whole.subarray(end)]);
+      expect(await message(open(bytes))).toMatch(/^\/set\.npz is not a whole \.npz file/);
+    }
+  });
 });

@@ -115,7 +115,7 @@ export function focalLoss(logits: Tensor, labels: Tensor, options: FocalLossOpti
  *
  * @param logits          any shape
  * @param targets         the same shape, float32
- * @param positiveWeight  factor of the positive term; default 1
+ * @param options.positiveWeight  factor of the positive term; default 1
  * @returns               scalar
  * @throws ShapeError, DTypeError
  */

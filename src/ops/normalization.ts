@@ -12,7 +12,7 @@ import { expectFloats, expectShape, expectTensor, lastExtent } from "./check.js"
  * @param x       (..., c)
  * @param weight  (c)
  * @param bias    (c)
- * @param gate    same shape as `x`, optional
+ * @param options.gate  same shape as `x`, optional
  * @returns       same shape as `x`
  * @throws ShapeError if `weight` or `bias` is not (c)
  * @see https://arxiv.org/abs/1607.06450
@@ -79,7 +79,7 @@ export function expectRunning(operation: string, running: RunningStatistics, cha
  * @param weight    (c)
  * @param bias      (c)
  * @param running   used in evaluation, moved towards the batch's by `momentum` in training
- * @param training  normalise by the batch's statistics; default false
+ * @param options.training  normalise by the batch's statistics; default false
  * @throws ShapeError if a parameter is not (c)
  * @see https://arxiv.org/abs/1502.03167
  */

@@ -52,12 +52,17 @@ async function hashOf(dataset: LabelledImages, index: number): Promise<string> {
   return createHash("sha256").update(bytes).digest("hex").slice(0, digits);
 }
 
+/** CRC-32 of the bytes of labels or weights: as a checkpoint and a run's record both keep it. */
+export function checksum({ buffer, byteOffset, byteLength }: ArrayBufferView): number {
+  return crc32(new Uint8Array(buffer, byteOffset, byteLength));
+}
+
 export async function splitIdentity(dataset: LabelledImages, signal?: AbortSignal): Promise<SplitIdentity> {
   const { length, labels } = dataset;
   const hash = createHash("sha256").update((await contentsOf(dataset, signal)).join());
   return {
     images: length,
-    labelsChecksum: crc32(new Uint8Array(labels.buffer, labels.byteOffset, labels.byteLength)),
+    labelsChecksum: checksum(labels),
     contents: hash.digest("hex").slice(0, digits),
   };
 }

@@ -2,8 +2,8 @@
  * `last.safetensors`: where a run stands, and everything it needs to go on to the same bits. Beside the weights it holds
  * the optimiser's state, the averages, the position in the data and the history.
  */
-import { crc32 } from "node:zlib";
 import { type CheckpointDescription, loadWeights, saveCheckpoint } from "../checkpoints/checkpoint.js";
+import { checksum } from "../data/contents.js";
 import { definePreprocessing, type LabelledImages, type Preprocessing } from "../data/index.js";
 import { ArgumentError, TrainingError } from "../errors.js";
 import type { ImageClassifier } from "../models/image-classifier.js";
@@ -58,10 +58,6 @@ export function identityOf(dataset: LabelledImages): DataIdentity {
   const { length, classes, labels, weights, preprocessing } = dataset;
   const identity = { images: length, classes, labelsChecksum: checksum(labels), preprocessing };
   return weights ? { ...identity, weightsChecksum: checksum(weights) } : identity;
-}
-
-function checksum({ buffer, byteOffset, byteLength }: ArrayBufferView): number {
-  return crc32(new Uint8Array(buffer, byteOffset, byteLength));
 }
 
 /** Whether all weights and running statistics are finite numbers: if one is not, neither is their joint norm. */

@@ -12,6 +12,9 @@ import { complete, setting, type ValuesOf } from "../settings/table.js";
  */
 export type Resize = "stretch" | "cover" | "contain";
 
+/** The planes in which a volume is cut. */
+export type Slices = "axial" | "coronal" | "sagittal";
+
 const channelCounts: Kind<1 | 3> = {
   range: "1 (grey) or 3 (colour)",
   holds: (value) => value === 1 || value === 3,
@@ -23,6 +26,37 @@ const statistics = numbers(
   "numbers with commas between, such as 0.485,0.456,0.406",
   (values) => values.every(Number.isFinite),
 );
+
+/** Hounsfield windows by name, as (center, width). */
+export const namedWindows = {
+  lung: [-600, 1500],
+  bone: [400, 1800],
+  brain: [40, 80],
+  "soft-tissue": [50, 400],
+} as const satisfies Readonly<Record<string, readonly [number, number]>>;
+
+const windowPattern = /^[-+]?[0-9.]+(e[-+]?[0-9]+)?,[0-9.]+(e[-+]?[0-9]+)?$/i;
+
+/** Whether a text says which values of a picture become black and white; see `window` below. */
+function isWindow(value: unknown): boolean {
+  if (typeof value !== "string") return false;
+  if (value === "auto" || value === "percentile" || Object.hasOwn(namedWindows, value)) return true;
+  if (value.startsWith("name:")) return value.trim().length > "name:".length;
+  const [center, width] = value.split(",").map(Number);
+  return windowPattern.test(value) && Number.isFinite(center) && Number.isFinite(width) && Number(width) > 0;
+}
+
+const windows: Kind<string> = {
+  range: `auto, percentile, ${Object.keys(namedWindows).join(", ")}, a center and width such as -600,1500, or name: and one of the file's own`,
+  holds: isWindow,
+  parse: (text) => text.trim().replace(/\s*,\s*/, ","),
+};
+
+const bitDepths: Kind<8 | 16> = {
+  range: "8 or 16",
+  holds: (value) => value === 8 || value === 16,
+  parse: (text) => (text === "8" ? 8 : text === "16" ? 16 : undefined),
+};
 
 const largestImage = 4096;
 const half = ({ channels }: Settings): readonly number[] => (channels === 1 ? [0.5] : [0.5, 0.5, 0.5]);
@@ -70,10 +104,41 @@ export const preprocessingRows = {
     flag: "--resize <how>",
     words: "how images that are not square become so",
   }),
+  /**
+   * Which values of a picture with more than 256 become black and white. "auto" (default): as the file says, or its whole
+   * range; "percentile": from the 0.5th to the 99.5th; a name of `namedWindows`, in Hounsfield units; "C,W": center and
+   * width, in the file's unit; "name:LUNG": the one that the file calls so.
+   */
+  window: setting({
+    kind: windows,
+    default: "auto",
+    flag: "--window <values>",
+    words: "values from black to white: auto, percentile, lung, bone, brain, soft-tissue, or C,W",
+    alsoKnownAs: ["windowing", "voi", "windowLevel"],
+  }),
+  /** Bits of a value that DICOM and NIfTI pictures are brought to, 8 (default) or 16; other files keep theirs. */
+  bitDepth: setting({
+    kind: bitDepths,
+    default: 8,
+    flag: "--bit-depth <bits>",
+    words: "bits of a value of DICOM and NIfTI pictures, 8 or 16",
+    alsoKnownAs: ["bits"],
+  }),
+  /** How a volume is cut into pictures; default "axial". */
+  slices: setting({
+    kind: oneOf<Slices>(["axial", "coronal", "sagittal"]),
+    default: "axial",
+    flag: "--slices <axis>",
+    words: "how volumes are cut: axial, coronal or sagittal",
+    alsoKnownAs: ["axis", "plane"],
+  }),
 };
 
 /** How a picture becomes what the network sees; checkpoints carry it. */
 export interface Preprocessing extends Readonly<ValuesOf<typeof preprocessingRows>> {}
+
+/** What of the preprocessing is done while a file is decoded. */
+export type Reading = Pick<Preprocessing, "window" | "bitDepth" | "slices">;
 
 /**
  * Preprocessing with its defaults filled in: 224 pixels, 3 channels, mean 0.5 and std 0.5 in each, stretched.

@@ -6,7 +6,7 @@
  */
 import { DataError, MedMambaError } from "../../errors.js";
 import type { Sample } from "../dataset.js";
-import type { Preprocessing } from "../preprocessing.js";
+import type { Preprocessing, Reading } from "../preprocessing.js";
 
 /** One picture as it lies in its file, at its own size and depth. */
 export interface Pixels {
@@ -47,6 +47,8 @@ export interface EncodedImage {
   readonly file: string | undefined;
   /** Pixels that a picture may have; 2^26 or MEDMAMBA_MAX_PIXELS unless told. */
   readonly maxPixels?: number | undefined;
+  /** How values become greys, and volumes pictures; the defaults of preprocessing unless told. */
+  readonly reading?: Reading | undefined;
 }
 
 /** A way to read image files of some formats. */

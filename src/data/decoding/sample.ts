@@ -63,7 +63,7 @@ export async function decodeImage(
   try {
     return await decoding.run(async () => {
       const bytes = typeof source === "string" ? await readWhole(source, largestFile(maxPixels)) : source;
-      const frames = await openFrames({ bytes, file, maxPixels }, decoders);
+      const frames = await openFrames({ bytes, file, maxPixels, reading: preprocessing }, decoders);
       if (chosen === undefined && frames.count > 1) onSeveral?.(frames.count);
       const frame = chosen ?? 0;
       if (!(frame >= 0 && frame < frames.count)) {

@@ -7,6 +7,7 @@
 import { DataError, MedMambaError } from "../../errors.js";
 import type { Sample } from "../dataset.js";
 import type { Preprocessing, Reading } from "../preprocessing.js";
+import { isDicom } from "./dicom/signature.js";
 
 /** One picture as it lies in its file, at its own size and depth. */
 export interface Pixels {
@@ -84,6 +85,12 @@ export function loadRaster(): Promise<Raster> {
 
 /** The first that recognises a file gets it. */
 const decoders: readonly Decoder[] = [
+  {
+    name: "dicom",
+    endings: [".dcm", ".dicom", ".ima"],
+    recognizes: isDicom,
+    open: async (image) => (await import("./dicom/open.js")).openDicom(image),
+  },
   {
     name: "raster",
     endings: [".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".gif", ".avif"],

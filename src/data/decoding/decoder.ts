@@ -7,7 +7,7 @@
 import { DataError, MedMambaError } from "../../errors.js";
 import type { Sample } from "../dataset.js";
 import type { Preprocessing, Reading } from "../preprocessing.js";
-import { isDicom } from "./dicom/signature.js";
+import { dicomEndings, isDicom } from "./dicom/signature.js";
 
 /** One picture as it lies in its file, at its own size and depth. */
 export interface Pixels {
@@ -87,7 +87,7 @@ export function loadRaster(): Promise<Raster> {
 const decoders: readonly Decoder[] = [
   {
     name: "dicom",
-    endings: [".dcm", ".dicom", ".ima"],
+    endings: dicomEndings,
     recognizes: isDicom,
     open: async (image) => (await import("./dicom/open.js")).openDicom(image),
   },

@@ -3,6 +3,9 @@
  * captures have it, at once with the first element. Light, because every file that is met passes here.
  */
 
+/** Endings of the names of DICOM files, where they have one. */
+export const dicomEndings: readonly string[] = [".dcm", ".dicom", ".ima"];
+
 const ascii = (bytes: Uint8Array, from: number, to: number): string =>
   String.fromCharCode(...bytes.subarray(from, to));
 

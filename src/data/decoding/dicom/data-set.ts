@@ -70,8 +70,10 @@ export function readDataSet(given: Uint8Array): DicomFile {
     }
     position = stream.position;
   }
-  const named = new parser.DataSet(parser.littleEndianByteArrayParser, bytes, header).string("x00020010");
-  const syntax = named ? transferSyntax(named.replace(/[\0 ]+$/, "")) : syntaxAt(bytes, position);
+  const named = new Attributes(new parser.DataSet(parser.littleEndianByteArrayParser, bytes, header)).text(
+    "TransferSyntaxUID",
+  );
+  const syntax = named ? transferSyntax(named) : syntaxAt(bytes, position);
   if (!syntax.deflated) return readElements(bytes, position, header, syntax);
   const whole = Buffer.concat([bytes.subarray(0, position), inflated(bytes.subarray(position))]);
   return readElements(whole, position, header, syntax);

@@ -8,7 +8,7 @@ export const jpegLossless: PixelCodec = async (bytes, image) => {
   if (header.frameType !== 0xc3) return (await import("./jpeg.js")).jpeg(bytes, image);
   expectSame(header, image);
   const { Decoder } = await import("jpeg-lossless-decoder-js");
-  const own = bytes.slice();
+  const own = Uint8Array.from(bytes); // at the beginning of a buffer
   const size = header.precision > 8 ? 2 : 1;
   const decoded = new Decoder().decode(own.buffer, 0, own.length, size) as Uint8Array | Uint16Array | null;
   const { rows, columns, samples } = image;

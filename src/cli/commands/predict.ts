@@ -2,6 +2,7 @@
 import { stat } from "node:fs/promises";
 import type { Command } from "commander";
 import { imageExtensions } from "../../data/index.js";
+import { leftOutWithoutPicture } from "../../data/sources/dicom-files.js";
 import { searchFolder } from "../../data/sources/walk.js";
 import { predictStream, type StreamedPrediction } from "../../inference/predict.js";
 import { CommandError } from "../console/failure.js";
@@ -48,7 +49,7 @@ async function run(images: string[], options: PredictOptions): Promise<void> {
     const checkpoint = await openCheckpoint(options.checkpoint, openDeviceOf(options));
     try {
       const predictions: StreamedPrediction<string>[] = [];
-      const files = (await Promise.all(images.map(expand))).flat();
+      const files = (await Promise.all(images.map((path) => expand(path, terminal)))).flat();
       const { batchSize } = options;
       for await (const prediction of predictStream(checkpoint, files, { batchSize, signal })) {
         predictions.push(prediction);
@@ -76,10 +77,11 @@ async function run(images: string[], options: PredictOptions): Promise<void> {
 }
 
 /** The images that an argument stands for; what is not there stands for itself, and fails when it is read. */
-async function expand(path: string): Promise<readonly string[]> {
+async function expand(path: string, terminal: Terminal): Promise<readonly string[]> {
   const found = await stat(path).catch(() => undefined);
   if (!found?.isDirectory()) return [path];
-  const { images } = await searchFolder(path);
+  const { images, withoutPicture } = await searchFolder(path);
+  if (withoutPicture.length > 0) terminal.warn(leftOutWithoutPicture(path, withoutPicture));
   if (images.length === 0)
     throw new CommandError(`${path} has no images in it; ${imageExtensions.join(" ")} are read.`);
   return images;

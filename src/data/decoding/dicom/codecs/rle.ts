@@ -4,7 +4,7 @@
  */
 import { DataError } from "../../../../errors.js";
 import { readNative } from "../native-pixels.js";
-import { frameDamaged, type PixelCodec } from "./codec.js";
+import { expectBits, frameDamaged, type PixelCodec } from "./codec.js";
 
 const headerBytes = 64; // the number of segments, and where 15 of them begin
 
@@ -20,6 +20,7 @@ export const rle: PixelCodec = (bytes, image) => {
     throw new DataError(`its picture has ${segments} RLE segments, where ${size * samples} are expected`);
   }
   const pixels = rows * columns;
+  expectBits(bytes, (pixels * size * samples) / 8); // two bytes make 128 at most
   const interleaved = new Uint8Array(pixels * size * samples);
   for (let segment = 0; segment < segments; ++segment) {
     const start = header.getUint32(4 + 4 * segment, true);

@@ -30,7 +30,8 @@ export const rle: PixelCodec = (bytes, image) => {
     const byte = size - 1 - (segment % size); // little endian, as everything is that is compressed
     unpack(bytes.subarray(start, end), interleaved, sample * size + byte, size * samples);
   }
-  return readNative(interleaved, { ...image, planar: false, bigEndian: false }, 0);
+  const photometric = image.photometric.replace("_422", ""); // each pixel has its colours
+  return readNative(interleaved, { ...image, photometric, planar: false, bigEndian: false }, 0);
 };
 
 /** Writes a segment to every `stride`-th byte from `first`, to the last there is. */

@@ -72,10 +72,17 @@ function readFile(file: Uint8Array): DicomFile {
   const named = new Attributes(new parser.DataSet(parser.littleEndianByteArrayParser, bytes, header)).text(
     "TransferSyntaxUID",
   );
-  const syntax = named ? transferSyntax(named) : syntaxAt(bytes, position);
+  const syntax = named ? asWritten(transferSyntax(named), bytes, position) : syntaxAt(bytes, position);
   if (!syntax.deflated) return readElements(bytes, position, header, syntax);
   const whole = Buffer.concat([bytes.subarray(0, position), inflated(bytes.subarray(position))]);
   return readElements(whole, position, header, syntax);
+}
+
+/** The syntax that a file names, with or without types as its first element has them: some files are not what they say. */
+function asWritten(syntax: TransferSyntax, bytes: Uint8Array, position: number): TransferSyntax {
+  const encoding = syntax.deflated ? undefined : encodingAt(bytes, position);
+  if (!encoding || encoding.bigEndian !== syntax.bigEndian) return syntax;
+  return { ...syntax, explicit: encoding.explicit };
 }
 
 /** The syntax of a data set that nobody names, by its first element. */

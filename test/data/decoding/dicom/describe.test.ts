@@ -72,6 +72,13 @@ it("an enhanced object is described by its first frame, and what is not told is 
   });
 });
 
+it("a data set that is written otherwise than its header says is read as it is written", () => {
+  expect(describeDicom(dicomFile(scan, { syntax: "1.2.840.10008.1.2" }))).toMatchObject({
+    modality: "DX",
+    rows: 2,
+  });
+});
+
 it("who the patient is stands nowhere in it, and is there for whoever groups by it", () => {
   const planted: DicomElements = {
     ...scan,

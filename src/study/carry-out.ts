@@ -101,7 +101,9 @@ async function carryOutAlone(start: RunStart, options: StudyOptions): Promise<St
     device,
   });
   try {
-    const initial = plan.init !== undefined && !resume ? await initialWeights(plan.init, model) : undefined;
+    const { classes } = dataset;
+    const initial =
+      plan.init !== undefined && !resume ? await initialWeights(plan.init, model, { classes }) : undefined;
     onProgress({ type: "prepared", plan, dataset, model, initial, inherited: start.inherited });
     const result = await fit(model, {
       ...settings,

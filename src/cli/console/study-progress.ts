@@ -1,4 +1,6 @@
 /** What a run tells on its way, in words: a line an epoch, and what goes on in between rewritten in place. */
+
+import type { InitialWeights } from "../../checkpoints/initial-weights.js";
 import { describeDataset } from "../../data/index.js";
 import type { StudyProgress } from "../../study/carry-out.js";
 import type { EpochRecord } from "../../training/history.js";
@@ -57,14 +59,20 @@ function preparedLines(
   ];
   if (precision !== "float32") lines.push(`Precision ${precision}${chosen ? defaultOnGpu : ""}`);
   if (initial) {
-    const taken = initial.head
-      ? "all layers"
-      : `all but the last layer, which is for ${initial.classes} classes`;
-    lines.push(`Weights   from ${shortPath(init)}: ${taken}`);
+    lines.push(`Weights   from ${shortPath(init)}: ${takenFrom(initial)}`);
     const settings = Object.entries(inherited).map(([name, value]) => `  ${name} ${String(value)}`);
     if (settings.length > 0) lines.push("  and, as nothing else was asked for, its", ...settings);
   }
   return [...lines, ""];
+}
+
+/** What was taken of weights to start from; a layer for other classes is made anew, as it would call them by wrong names. */
+function takenFrom({ head, classes, named }: InitialWeights): string {
+  if (head && named === undefined) return "all layers";
+  if (head)
+    return `all layers, the rows of the last in the order of these classes (there: ${named?.join(", ")})`;
+  const theirs = named === undefined ? `${classes} classes` : named.join(", ");
+  return `all but the last layer, which is made anew: there it tells ${theirs} apart`;
 }
 
 function stepLine({ epoch, epochs, step, steps, loss, imagesPerSecond, secondsLeft }: Step): string {

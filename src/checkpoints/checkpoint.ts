@@ -90,6 +90,16 @@ export async function readCheckpoint(path: string): Promise<CheckpointDescriptio
 }
 
 /**
+ * Where a training stood that a checkpoint belongs to, without reading the weights; undefined where it belongs to none.
+ *
+ * @throws WeightsError naming the file
+ */
+export async function readProgress(path: string): Promise<unknown> {
+  const { training } = (await readHeader(path)).metadata;
+  return training === undefined ? undefined : expectProgress(path, parse(path, "training", training));
+}
+
+/**
  * Loads a model from a checkpoint, in evaluation mode.
  *
  * @param device  default "cpu", with precision "float32"; an opened device keeps its own

@@ -16,6 +16,7 @@ import { manualSeed } from "../tensor/generator.js";
 import { fit } from "../training/fit.js";
 import type { FitResult } from "../training/fit-options.js";
 import type { FitProgress } from "../training/observers/observer.js";
+import type { Extension } from "../training/resumption.js";
 import { resolveClassWeights } from "../training/settings.js";
 import { replaceText } from "../weights/atomic-file.js";
 import { beginRun, type RunStart, runFiles } from "./run-directory.js";
@@ -54,6 +55,8 @@ export type StudyProgress =
       readonly initial: InitialWeights | undefined;
       /** Settings that were taken from there, too. */
       readonly inherited: Settings | undefined;
+      /** Where the run goes on with other epochs than it was planned with. */
+      readonly extension: Extension | undefined;
     }
   /** While the verdict is found. */
   | { readonly type: "evaluating"; readonly done: number; readonly total: number };
@@ -104,13 +107,15 @@ async function carryOutAlone(start: RunStart, options: StudyOptions): Promise<St
     const { classes } = dataset;
     const initial =
       plan.init !== undefined && !resume ? await initialWeights(plan.init, model, { classes }) : undefined;
-    onProgress({ type: "prepared", plan, dataset, model, initial, inherited: start.inherited });
+    const { inherited, extension } = start;
+    onProgress({ type: "prepared", plan, dataset, model, initial, inherited, extension });
     const result = await fit(model, {
       ...settings,
       train: dataset.train,
       validation: dataset.val.length > 0 ? dataset.val : undefined,
       directory,
       resume,
+      extend: plan.extensions !== undefined,
       saveEvery,
       recompute,
       graphs,

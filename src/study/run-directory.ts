@@ -2,11 +2,13 @@
 import { existsSync, realpathSync, statSync } from "node:fs";
 import { mkdir, readFile, rm } from "node:fs/promises";
 import { basename, dirname, isAbsolute, join, relative, resolve, sep } from "node:path";
+import { readProgress } from "../checkpoints/checkpoint.js";
 import type { DataIdentity } from "../data/contents.js";
 import { ArgumentError, StudyError } from "../errors.js";
 import { packageVersion } from "../native/package-version.js";
 import { reportFiles } from "../reports/evaluation-report.js";
 import type { Settings } from "../settings/kind.js";
+import { type Extension, extensionsFor, leastEpochs, type Progress } from "../training/resumption.js";
 import { replaceText } from "../weights/atomic-file.js";
 import { inheritedFrom, readOrigin } from "./run-origin.js";
 import { contradictions, planRun, type RunOptions, type RunPlan } from "./run-plan.js";
@@ -28,8 +30,10 @@ export interface RunStart {
   readonly contents?: DataIdentity | undefined;
   /** What was taken from the checkpoint to start from beside its weights: settings that are not at their defaults. */
   readonly inherited?: Settings | undefined;
-  /** Whether the data of a run to be resumed are elsewhere now. */
-  readonly moved?: boolean;
+  /** Whether the plan of a run to be resumed is another now: its data are elsewhere, or its epochs were changed. */
+  readonly changed?: boolean;
+  /** The change of its epochs, where the run is resumed with others. */
+  readonly extension?: Extension | undefined;
 }
 
 /**
@@ -84,8 +88,8 @@ function isInside(path: string, folder: string): boolean {
 }
 
 /** Makes the folder ready: what an earlier run left is removed, the plan of this one written. A resumed run has it. */
-export async function beginRun({ directory, plan, resume, contents, moved }: RunStart): Promise<void> {
-  if (resume && !moved) return;
+export async function beginRun({ directory, plan, resume, contents, changed }: RunStart): Promise<void> {
+  if (resume && !changed) return;
   await mkdir(directory, { recursive: true });
   if (!resume) for (const file of Object.values(runFiles)) await rm(join(directory, file), { force: true });
   await replaceText(
@@ -101,26 +105,54 @@ async function planResume(directory: string, options: RunOptions): Promise<RunSt
   const moved =
     contents !== undefined && options.data !== undefined && resolve(options.data) !== saved.plan.data;
   const plan = moved ? { ...saved.plan, data: resolve(options.data) } : saved.plan;
-  const differing = contradictions(options, plan);
-  if (differing.includes(`--epochs ${options.epochs}`)) throw furtherEpochs(directory, plan);
+  const { epochs, ...others } = options;
+  const differing = contradictions(others, plan);
   if (differing.length > 0) {
     throw new ArgumentError(
       `the run in ${directory} was begun with other settings than ${differing.join(", ")}: leave that out to resume, or begin a run in another --out.`,
     );
   }
   expectApart(directory, plan.data);
-  if (existsSync(join(directory, runFiles.last))) return { directory, plan, resume: true, contents, moved };
+  const ofAsManyEpochs = planRun({ epochs }, plan);
+  if (existsSync(join(directory, runFiles.last))) {
+    const extended =
+      ofAsManyEpochs.settings.epochs === plan.settings.epochs
+        ? { plan }
+        : await extend(directory, ofAsManyEpochs);
+    return { directory, resume: true, contents, changed: moved || "extension" in extended, ...extended };
+  }
   expectNothingToLose(directory);
-  return { directory, plan, resume: false };
+  return { directory, plan: ofAsManyEpochs, resume: false };
 }
 
-/** The learning rate of each step follows from the number of epochs: other epochs make another run. */
-function furtherEpochs(directory: string, { settings, data }: RunPlan): ArgumentError {
-  const weights = [runFiles.best, runFiles.last].find((file) => existsSync(join(directory, file)));
-  const init = join(directory, weights ?? runFiles.best);
-  return new ArgumentError(
-    `the run in ${directory} was planned for ${settings.epochs} epochs, to which its learning rates belong: leave --epochs out to finish it, or train further from its weights with --data ${data} --init ${init} and another --out.`,
-  );
+/**
+ * A run that shall have other epochs than it was planned with. What is done stays; the learning rate of what comes is that
+ * of a run of so many, so the whole is the run of no one number, and the plan says of which.
+ *
+ * @throws ArgumentError if more are done than are wanted, or none would be trained
+ */
+async function extend(
+  directory: string,
+  plan: RunPlan,
+): Promise<{ plan: RunPlan; extension?: Extension | undefined }> {
+  const path = join(directory, runFiles.last);
+  const progress = (await readProgress(path)) as Progress | undefined;
+  if (!progress) throw new StudyError(`${path} holds no training state: it cannot be resumed.`);
+  const { epochs, patience } = plan.settings;
+  const { epoch, bestEpoch } = progress;
+  const least = leastEpochs(progress);
+  if (epochs < least) {
+    throw new ArgumentError(
+      `the run in ${directory} has ${least} epochs ${least > epoch ? "done or begun" : "behind it"}: --epochs can make that more, and not ${epochs}. For fewer, begin a run in another --out.`,
+    );
+  }
+  if (patience > 0 && bestEpoch > 0 && epoch - bestEpoch >= patience) {
+    throw new ArgumentError(
+      `the run in ${directory} stopped early, because ${patience} epochs after epoch ${bestEpoch} brought no better one, and would stop again at once: train further from its weights with --data ${plan.data} --init ${join(directory, runFiles.best)} and another --out.`,
+    );
+  }
+  const extensions = extensionsFor(progress, epochs);
+  return { plan: { ...plan, extensions }, extension: extensions?.at(-1) };
 }
 
 /** A run that was stopped before its first checkpoint begins again; anything more is not to be lost by going on. */

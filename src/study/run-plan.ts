@@ -12,6 +12,7 @@ import { type MedMambaConfig, medMambaConfig, modelRows, variantFlag } from "../
 import { type Flag, flagName, flagsOf, isNegative } from "../settings/flags.js";
 import { countOrZero, fraction, numbers, type Settings } from "../settings/kind.js";
 import { complete, type Rows, setting, unknownName } from "../settings/table.js";
+import type { Extension } from "../training/resumption.js";
 import {
   type ExecutionSettings,
   executionRows,
@@ -41,6 +42,8 @@ export interface RunPlan extends ExecutionSettings {
   /** How images are divided that the data set does not divide itself. */
   readonly split: SplitOptions;
   readonly settings: TrainingSettings;
+  /** Where the run was when its epochs were changed; only a run with the same changes has the same bits. */
+  readonly extensions?: readonly Extension[] | undefined;
 }
 
 /** The division does not follow the training's seed, so that runs of other seeds are tested on the same images. */
@@ -119,6 +122,7 @@ export function planRun(options: RunOptions, base?: Partial<RunPlan>): RunPlan {
     split: complete("split", splitRows, section("split", base?.split)),
     settings: trainingSettings(section("settings", base?.settings)),
     ...complete("run", executionRows, section("execution", base && executionOf(base))),
+    ...(base?.extensions && { extensions: base.extensions }),
   };
 }
 

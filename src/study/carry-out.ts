@@ -154,6 +154,7 @@ function openForTraining(plan: RunPlan, { signal, onProgress }: StudyOptions): P
   return openDataset(plan.data, {
     preprocessing: plan.preprocessing,
     ...plan.split,
+    ...plan.limits,
     onWarning: (message) => onProgress({ type: "warning", message }),
     onProgress: (progress) => onProgress({ type: "reading", ...progress }),
     signal,

@@ -105,7 +105,7 @@ async function planResume(directory: string, options: RunOptions): Promise<RunSt
   const moved =
     contents !== undefined && options.data !== undefined && resolve(options.data) !== saved.plan.data;
   const plan = moved ? { ...saved.plan, data: resolve(options.data) } : saved.plan;
-  const { epochs, ...others } = options;
+  const { epochs, maxPixels, ...others } = options; // These may be others now.
   const differing = contradictions(others, plan);
   if (differing.length > 0) {
     throw new ArgumentError(
@@ -113,16 +113,20 @@ async function planResume(directory: string, options: RunOptions): Promise<RunSt
     );
   }
   expectApart(directory, plan.data);
-  const ofAsManyEpochs = planRun({ epochs }, plan);
+  const changed = planRun({ epochs, maxPixels }, plan);
   if (existsSync(join(directory, runFiles.last))) {
     const extended =
-      ofAsManyEpochs.settings.epochs === plan.settings.epochs
-        ? { plan }
-        : await extend(directory, ofAsManyEpochs);
-    return { directory, resume: true, contents, changed: moved || "extension" in extended, ...extended };
+      changed.settings.epochs === plan.settings.epochs ? { plan: changed } : await extend(directory, changed);
+    return {
+      directory,
+      resume: true,
+      contents,
+      changed: moved || JSON.stringify(extended.plan) !== JSON.stringify(plan),
+      ...extended,
+    };
   }
   expectNothingToLose(directory);
-  return { directory, plan: ofAsManyEpochs, resume: false };
+  return { directory, plan: changed, resume: false };
 }
 
 /**

@@ -12,6 +12,7 @@ import {
   openDeviceOf,
   precisionOption,
   withCommonOptions,
+  withLimits,
 } from "../console/options.js";
 import { expectCheckpoint, expectPath } from "../console/paths.js";
 import { scoreLines } from "../console/score-lines.js";
@@ -24,6 +25,7 @@ interface EvaluateCommandOptions extends CommonOptions {
   readonly split?: SplitName | "all";
   readonly batchSize: number;
   readonly report?: string;
+  readonly maxPixels?: number;
 }
 
 const examples = `
@@ -50,11 +52,11 @@ export function define(command: Command): void {
     .option("--report <folder>", "also write figures and report.html there")
     .option("--batch-size <count>", "images computed at once", count, 32)
     .addOption(precisionOption("float32"));
-  withCommonOptions(command).addHelpText("after", examples).action(run);
+  withCommonOptions(withLimits(command)).addHelpText("after", examples).action(run);
 }
 
 async function run(options: EvaluateCommandOptions): Promise<void> {
-  const { checkpoint: path, data, split, batchSize, report } = options;
+  const { checkpoint: path, data, split, batchSize, report, maxPixels } = options;
   const terminal = new Terminal(options);
   expectCheckpoint(path);
   expectPath(data, "data set");
@@ -62,7 +64,7 @@ async function run(options: EvaluateCommandOptions): Promise<void> {
     const checkpoint = await openCheckpoint(path, openDeviceOf(options));
     const folder = report === undefined ? undefined : await writableFolder(report, "--report");
     try {
-      const judged = await openJudged(data, split, checkpoint, { terminal, signal });
+      const judged = await openJudged(data, split, checkpoint, { terminal, signal, maxPixels });
       const { dataset, part, because } = judged;
       const evaluation = await evaluate(checkpoint.model, dataset, {
         batchSize,

@@ -12,6 +12,7 @@ import {
   openDeviceOf,
   precisionOption,
   withCommonOptions,
+  withLimits,
 } from "../console/options.js";
 import { expectCheckpoint } from "../console/paths.js";
 import { filePrediction, predictionLines } from "../console/prediction-lines.js";
@@ -21,7 +22,10 @@ import { decimals, plural } from "../console/wording.js";
 interface PredictOptions extends CommonOptions {
   readonly checkpoint: string;
   readonly batchSize: number;
+  readonly maxPixels?: number;
 }
+
+const warningsShown = 3;
 
 const examples = `
 A folder stands for the images in it and below. An image that cannot be read is
@@ -38,7 +42,7 @@ export function define(command: Command): void {
     .requiredOption("--checkpoint <file>", "the model, as training wrote it")
     .option("--batch-size <count>", "images computed at once", count, 32)
     .addOption(precisionOption("float32"));
-  withCommonOptions(command).addHelpText("after", examples).action(run);
+  withCommonOptions(withLimits(command)).addHelpText("after", examples).action(run);
 }
 
 async function run(images: string[], options: PredictOptions): Promise<void> {
@@ -49,12 +53,18 @@ async function run(images: string[], options: PredictOptions): Promise<void> {
     try {
       const predictions: StreamedPrediction<string>[] = [];
       const files = (await Promise.all(images.map(expand))).flat();
-      const { batchSize } = options;
-      for await (const prediction of predictStream(checkpoint, files, { batchSize, signal })) {
+      const { batchSize, maxPixels } = options;
+      const warnings: string[] = [];
+      const onWarning = (message: string) => warnings.push(message);
+      const streaming = { batchSize, maxPixels, signal, onWarning };
+      for await (const prediction of predictStream(checkpoint, files, streaming)) {
         predictions.push(prediction);
         if (predictions.length % batchSize === 0 || predictions.length === files.length)
           terminal.progress(`predicting ${predictions.length}/${files.length}`);
       }
+      for (const warning of warnings.slice(0, warningsShown)) terminal.warn(warning);
+      if (warnings.length > warningsShown)
+        terminal.warn(`the same of ${warnings.length - warningsShown} more of the images.`);
       const { threshold, classes } = checkpoint;
       for (const line of predictionLines(predictions)) terminal.print(line);
       if (threshold !== undefined) {

@@ -28,6 +28,7 @@ export interface Judged {
 interface Opening {
   readonly terminal: Terminal;
   readonly signal: AbortSignal;
+  readonly maxPixels?: number | undefined;
 }
 
 /** @throws CommandError or WeightsError naming the file */
@@ -90,7 +91,7 @@ async function openSplit(
   data: string,
   split: SplitName,
   { path, task, classes, preprocessing, provenance }: Checkpoint,
-  { terminal, signal }: Opening,
+  { terminal, signal, maxPixels }: Opening,
 ): Promise<Dataset> {
   if (task === "multi-label") {
     throw new CommandError(
@@ -102,6 +103,7 @@ async function openSplit(
     split,
     ...(provenance?.split as Partial<SplitOptions> | undefined),
     classes,
+    maxPixels,
     onWarning: (message) => terminal.warn(message),
     onProgress: ({ done, total }) => terminal.progress(`reading images ${done}/${total}`),
     signal,

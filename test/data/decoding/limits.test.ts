@@ -141,6 +141,24 @@ describe("values", () => {
     expect(() => definePreprocessing({ std: [58, 57, 57] })).toThrow(/std \[58, 57, 57\] is beyond 1/);
   });
 
+  it("of later pages are not taken, which loadImage says", async () => {
+    const pixels = Uint8Array.from({ length: 8 * 16 * 3 }, (_, i) => (i < 192 ? 9 : 200)); // equal frames become one
+    const animation = await sharp(pixels, {
+      raw: { width: 8, height: 16, channels: 3, pageHeight: 8 },
+    })
+      .webp({ lossless: true, loop: 0 })
+      .toBuffer();
+    const warnings: string[] = [];
+    const onWarning = (text: string) => warnings.push(text);
+    await loadImage(animation, preprocessing, { onWarning });
+    await loadImage(await write("animated.webp", animation), preprocessing, { onWarning });
+    await loadImage(await png(3), preprocessing, { onWarning });
+    expect(warnings.map((text) => text.replace(root, ""))).toEqual([
+      "the image has 2 pages or pictures; the first is taken.",
+      "/animated.webp has 2 pages or pictures; the first is taken.",
+    ]);
+  });
+
   it("of later pages are not taken, which is said once", async () => {
     const pages = await sharp(Buffer.alloc(8 * 24, 9), {
       raw: { width: 8, height: 24, channels: 1, pageHeight: 8 },

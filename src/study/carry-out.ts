@@ -5,6 +5,7 @@ import { readCheckpoint } from "../checkpoints/checkpoint.js";
 import { type InitialWeights, initialWeights } from "../checkpoints/initial-weights.js";
 import { type DataIdentity, dataIdentity, isSameSplit } from "../data/contents.js";
 import { type Dataset, describeDataset, type OpenedDataset, openDataset, splitNames } from "../data/index.js";
+import { oddStatistics } from "../data/preprocessing.js";
 import { StudyError } from "../errors.js";
 import { type Evaluation, evaluate } from "../inference/evaluate.js";
 import { MedMamba } from "../models/medmamba.js";
@@ -91,6 +92,9 @@ async function carryOutAlone(start: RunStart, options: StudyOptions): Promise<St
     ...start.plan,
     settings: { ...start.plan.settings, precision: device.precision },
   };
+  const odd = oddStatistics(plan.preprocessing);
+  const from = resume ? "The run began so and goes on so" : "The weights to start from were trained so";
+  if (odd !== undefined) onProgress({ type: "warning", message: `${odd}. ${from}.` });
   const dataset = await openForTraining(plan, options);
   const contents = await dataIdentity(dataset, signal);
   if (start.contents) expectSameImages(plan.data, start.contents, contents);

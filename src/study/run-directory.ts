@@ -4,6 +4,7 @@ import { mkdir, readFile, rm } from "node:fs/promises";
 import { basename, dirname, isAbsolute, join, relative, resolve, sep } from "node:path";
 import { readProgress } from "../checkpoints/checkpoint.js";
 import type { DataIdentity } from "../data/contents.js";
+import { savedPreprocessing } from "../data/preprocessing.js";
 import { ArgumentError, StudyError } from "../errors.js";
 import { packageVersion } from "../native/package-version.js";
 import { reportFiles } from "../reports/evaluation-report.js";
@@ -191,7 +192,8 @@ async function readPlan(directory: string): Promise<{ plan: RunPlan; contents: D
   try {
     const { version: _, checkpointing, contents, ...plan } = JSON.parse(text) as SavedPlan;
     const recompute = plan.recompute ?? checkpointing ?? false;
-    return { plan: planRun({}, { ...plan, recompute }), contents };
+    const preprocessing = savedPreprocessing(plan.preprocessing);
+    return { plan: planRun({}, { ...plan, preprocessing, recompute }), contents };
   } catch (error) {
     throw new StudyError(`${path} is damaged: ${(error as Error).message}`, { cause: error });
   }

@@ -4,7 +4,8 @@
  */
 import { type CheckpointDescription, loadWeights, saveCheckpoint } from "../checkpoints/checkpoint.js";
 import { checksum } from "../data/contents.js";
-import { definePreprocessing, type LabelledImages, type Preprocessing } from "../data/index.js";
+import type { LabelledImages, Preprocessing } from "../data/index.js";
+import { savedPreprocessing } from "../data/preprocessing.js";
 import { ArgumentError, TrainingError } from "../errors.js";
 import type { ImageClassifier } from "../models/image-classifier.js";
 import { norm } from "../ops/updates.js";
@@ -140,7 +141,7 @@ function expectEnough(path: string, progress: Progress, epochs: number): void {
 function expectSame(path: string, { settings, data }: Progress, now: Progress, extend: boolean): void {
   const saved = completed(path, () => ({
     settings: trainingSettings(extend ? { ...settings, epochs: now.settings.epochs } : settings),
-    data: { ...data, preprocessing: definePreprocessing(data.preprocessing) },
+    data: { ...data, preprocessing: savedPreprocessing(data.preprocessing) },
   }));
   for (const part of ["settings", "data"] as const) {
     const differing = differences<object>(saved[part], now[part]);

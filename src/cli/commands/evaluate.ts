@@ -61,7 +61,7 @@ async function run(options: EvaluateCommandOptions): Promise<void> {
   expectCheckpoint(path);
   expectPath(data, "data set");
   await interruptible(terminal, "Stopping.", async (signal) => {
-    const checkpoint = await openCheckpoint(path, openDeviceOf(options));
+    const checkpoint = await openCheckpoint(path, openDeviceOf(options), terminal);
     const folder = report === undefined ? undefined : await writableFolder(report, "--report");
     try {
       const judged = await openJudged(data, split, checkpoint, { terminal, signal, maxPixels });

@@ -49,7 +49,7 @@ async function run(images: string[], options: PredictOptions): Promise<void> {
   const terminal = new Terminal(options);
   expectCheckpoint(options.checkpoint);
   await interruptible(terminal, "Stopping.", async (signal) => {
-    const checkpoint = await openCheckpoint(options.checkpoint, openDeviceOf(options));
+    const checkpoint = await openCheckpoint(options.checkpoint, openDeviceOf(options), terminal);
     try {
       const predictions: StreamedPrediction<string>[] = [];
       const files = (await Promise.all(images.map(expand))).flat();

@@ -32,9 +32,9 @@ interface Opening {
 }
 
 /** @throws CommandError or WeightsError naming the file */
-export async function openCheckpoint(path: string, device: Device): Promise<Checkpoint> {
+export async function openCheckpoint(path: string, device: Device, terminal: Terminal): Promise<Checkpoint> {
   expectCheckpoint(path);
-  return loadCheckpoint(path, { device });
+  return loadCheckpoint(path, { device, onWarning: (message) => terminal.warn(message) });
 }
 
 /**

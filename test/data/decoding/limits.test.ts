@@ -139,6 +139,7 @@ describe("values", () => {
       /divide mean and std of 0\.\.255 by 255/,
     );
     expect(() => definePreprocessing({ std: [58, 57, 57] })).toThrow(/std \[58, 57, 57\] is beyond 1/);
+    expect(() => definePreprocessing({ mean: [-0.5, 0.5, 0.5] })).toThrow(/mean .* is below 0/);
   });
 
   it("of later pages are not taken, which loadImage says", async () => {

@@ -40,6 +40,8 @@ export interface DecodeOptions extends ReadImageOptions {
   readonly frame?: number | undefined;
   /** The decoders to choose from; all unless told. */
   readonly decoders?: readonly Decoder[];
+  /** Gets the file as it was read. */
+  readonly onBytes?: (bytes: Uint8Array) => void;
   /** Gets the number of pictures, where a file has several and none was chosen. */
   readonly onSeveral?: (count: number) => void;
 }
@@ -68,13 +70,14 @@ export async function loadImage(
 export async function decodeImage(
   source: string | Uint8Array,
   preprocessing: Preprocessing,
-  { frame: chosen, decoders, onSeveral, maxPixels = defaultMaxPixels() }: DecodeOptions = {},
+  { frame: chosen, decoders, onSeveral, onBytes, maxPixels = defaultMaxPixels() }: DecodeOptions = {},
 ): Promise<Sample> {
   checkedMaxPixels("maxPixels", maxPixels);
   const file = typeof source === "string" ? source : undefined;
   try {
     return await decoding.run(async () => {
       const bytes = typeof source === "string" ? await readWhole(source, largestFile(maxPixels)) : source;
+      onBytes?.(bytes);
       const frames = await openFrames({ bytes, file, maxPixels, reading: preprocessing }, decoders);
       if (chosen === undefined && frames.count > 1) onSeveral?.(frames.count);
       const frame = chosen ?? 0;

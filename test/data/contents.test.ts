@@ -75,7 +75,11 @@ describe("a file", () => {
     const reading = { preprocessing: data.definePreprocessing(preprocessing), classes: ["a", "b"] };
     const { train } = await readableImages(file, { train: entries }, { ...reading, ...quietly });
     const contents = await Promise.all(entries.map((_, i) => train!.content?.(i)));
-    const expected = contents.map((content) => createHash("sha256").update(content as Uint8Array).digest("hex"));
+    const expected = contents.map((content) =>
+      createHash("sha256")
+        .update(content as Uint8Array)
+        .digest("hex"),
+    );
     expect(entries.map((_, i) => train!.contentHash?.(i))).toEqual(expected);
     expect(new Set(expected).size).toBe(3);
   });

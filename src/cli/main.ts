@@ -10,7 +10,7 @@ import { Command, CommanderError } from "commander";
 import { ArgumentError } from "../errors.js";
 import { packageVersion } from "../native/package-version.js";
 import { explain, isUsage } from "./console/failure.js";
-import { survivePipes } from "./console/terminal.js";
+import { printable, survivePipes } from "./console/terminal.js";
 
 interface CommandEntry {
   readonly summary: string;
@@ -113,7 +113,7 @@ try {
   // Commander has said what was wrong already, or has printed what was asked for.
   if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? 0 : 2;
   else {
-    process.stderr.write(`medmamba: ${explain(error)}${await alsoFrom(error, process.argv)}\n`);
+    process.stderr.write(`medmamba: ${printable(explain(error))}${await alsoFrom(error, process.argv)}\n`);
     if (process.argv.includes("--verbose")) process.stderr.write(`${inspect(error)}\n`);
     process.exitCode = isUsage(error) ? 2 : 1;
   }

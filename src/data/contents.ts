@@ -22,6 +22,21 @@ export interface DataIdentity extends Readonly<Record<SplitName, SplitIdentity>>
   readonly classes: readonly string[];
 }
 
+/** Whether what a file holds can be an identity; files are edited, too. */
+export function isDataIdentity(value: unknown): value is DataIdentity {
+  const { classes, ...splits } = (value ?? {}) as Partial<DataIdentity>;
+  const parts = splitNames.map((name) => splits[name] as Partial<SplitIdentity> | null | undefined);
+  return (
+    Array.isArray(classes) &&
+    parts.every(
+      (part) =>
+        typeof part?.images === "number" &&
+        typeof part.labelsChecksum === "number" &&
+        typeof part.contents === "string",
+    )
+  );
+}
+
 const atOnce = 16;
 const digits = 16; // Of a hash, 4 bits each: enough for a billion images.
 const known = new WeakMap<LabelledImages, Promise<readonly string[]>>();

@@ -3,13 +3,14 @@ import { existsSync, realpathSync, statSync } from "node:fs";
 import { mkdir, readFile, rm } from "node:fs/promises";
 import { basename, dirname, isAbsolute, join, relative, resolve, sep } from "node:path";
 import { readProgress } from "../checkpoints/checkpoint.js";
-import type { DataIdentity } from "../data/contents.js";
+import { type DataIdentity, isDataIdentity } from "../data/contents.js";
 import { savedPreprocessing } from "../data/preprocessing.js";
 import { ArgumentError, StudyError } from "../errors.js";
 import { packageVersion } from "../native/package-version.js";
 import { reportFiles } from "../reports/evaluation-report.js";
 import type { Settings } from "../settings/kind.js";
 import { type Extension, extensionsFor, leastEpochs, type Progress } from "../training/resumption.js";
+import { trainingSettings } from "../training/settings.js";
 import { replaceText } from "../weights/atomic-file.js";
 import { inheritedFrom, readOrigin } from "./run-origin.js";
 import { contradictions, planRun, type RunOptions, type RunPlan } from "./run-plan.js";
@@ -52,6 +53,7 @@ export async function planStart(
   if (resume) return planResume(directory, options);
   const origin = options.init === undefined ? undefined : await readOrigin(options.init);
   const plan = planRun(options, origin);
+  if (directory.trim() === "") throw new ArgumentError("--out is empty: name a folder for the run.");
   if (existsSync(directory) && !statSync(directory).isDirectory()) {
     throw new StudyError(`${directory} is a file: choose a folder with --out.`);
   }
@@ -114,10 +116,9 @@ async function planResume(directory: string, options: RunOptions): Promise<RunSt
     );
   }
   expectApart(directory, plan.data);
-  const changed = planRun({ epochs, maxPixels }, plan);
+  const changed = planRun({ epochs, maxPixels, ...warmupFor(epochs, plan) }, plan);
   if (existsSync(join(directory, runFiles.last))) {
-    const extended =
-      changed.settings.epochs === plan.settings.epochs ? { plan: changed } : await extend(directory, changed);
+    const extended = await extend(directory, changed);
     return {
       directory,
       resume: true,
@@ -130,11 +131,20 @@ async function planResume(directory: string, options: RunOptions): Promise<RunSt
   return { directory, plan: changed, resume: false };
 }
 
+/** The warm-up that other epochs have by default, where the run has its own by default. */
+function warmupFor(epochs: unknown, { settings }: RunPlan): RunOptions {
+  if (epochs === undefined || epochs === settings.epochs) return {};
+  const { warmupEpochs } = trainingSettings({ epochs: settings.epochs });
+  if (settings.warmupEpochs !== warmupEpochs) return {};
+  return { warmupEpochs: trainingSettings({ epochs: epochs as number }).warmupEpochs };
+}
+
 /**
- * A run that shall have other epochs than it was planned with. What is done stays; the learning rate of what comes is that
- * of a run of so many, so the whole is the run of no one number, and the plan says of which.
+ * A plan that may be for other epochs than `last.safetensors` was written for. What is done stays; the learning rate of what
+ * comes is that of a run of so many, so the whole is the run of no one number, and the plan says of which.
  *
  * @throws ArgumentError if more are done than are wanted, or none would be trained
+ * @throws StudyError if there is nothing to go on from
  */
 async function extend(
   directory: string,
@@ -145,6 +155,13 @@ async function extend(
   if (!progress) throw new StudyError(`${path} holds no training state: it cannot be resumed.`);
   const { epochs, patience } = plan.settings;
   const { epoch, bestEpoch } = progress;
+  const best = join(directory, runFiles.best);
+  if (bestEpoch > 0 && !existsSync(best)) {
+    throw new StudyError(
+      `${best} is gone, the weights of the run's best epoch, ${bestEpoch}: put it back, or train further from the last ones with --data ${plan.data} --init ${path} and another --out.`,
+    );
+  }
+  if (progress.settings.epochs === epochs) return { plan };
   const least = leastEpochs(progress);
   if (epochs < least) {
     throw new ArgumentError(
@@ -153,7 +170,7 @@ async function extend(
   }
   if (patience > 0 && bestEpoch > 0 && epoch - bestEpoch >= patience) {
     throw new ArgumentError(
-      `the run in ${directory} stopped early, because ${patience} epochs after epoch ${bestEpoch} brought no better one, and would stop again at once: train further from its weights with --data ${plan.data} --init ${join(directory, runFiles.best)} and another --out.`,
+      `the run in ${directory} stopped early, because ${patience} epochs after epoch ${bestEpoch} brought no better one, and would stop again at once: train further from its weights with --data ${plan.data} --init ${best} and another --out.`,
     );
   }
   const extensions = extensionsFor(progress, epochs);
@@ -190,11 +207,36 @@ async function readPlan(directory: string): Promise<{ plan: RunPlan; contents: D
     throw new StudyError(`${directory} holds no run to resume: there is no ${path}.`, { cause: error });
   }
   try {
-    const { version: _, checkpointing, contents, ...plan } = JSON.parse(text) as SavedPlan;
+    const saved: unknown = JSON.parse(text);
+    const problem = problemOf(saved);
+    if (problem !== undefined) throw new Error(problem);
+    const { version: _, checkpointing, contents, ...plan } = saved as SavedPlan;
     const recompute = plan.recompute ?? checkpointing ?? false;
     const preprocessing = savedPreprocessing(plan.preprocessing);
     return { plan: planRun({}, { ...plan, preprocessing, recompute }), contents };
   } catch (error) {
-    throw new StudyError(`${path} is damaged: ${(error as Error).message}`, { cause: error });
+    const reason = (error as Error).message.replace(/\.$/, "");
+    throw new StudyError(
+      `${path} is damaged: ${reason}. Put back what was there, or train further from the run's weights with --init and another --out.`,
+      { cause: error },
+    );
   }
+}
+
+/** What of a plan that was read cannot be, where planning does not see it. */
+function problemOf(saved: unknown): string | undefined {
+  const isObject = (value: unknown) => typeof value === "object" && value !== null && !Array.isArray(value);
+  if (!isObject(saved)) return "it is no object";
+  const plan = saved as Readonly<Record<string, unknown>>;
+  const wrong = (name: string, holds: (value: unknown) => boolean) =>
+    !(plan[name] === undefined || holds(plan[name]));
+  if (plan.data === undefined || wrong("data", (value) => typeof value === "string"))
+    return "data is no path";
+  if (wrong("init", (value) => typeof value === "string")) return "init is no path";
+  if (wrong("contents", isDataIdentity)) return "contents is not what a run keeps of its images";
+  const section = ["model", "preprocessing", "split", "settings", "limits"].find((name) =>
+    wrong(name, isObject),
+  );
+  if (section !== undefined) return `${section} is no object`;
+  return plan.preprocessing === undefined ? "preprocessing is missing" : undefined;
 }

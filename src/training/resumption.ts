@@ -139,8 +139,9 @@ function expectEnough(path: string, progress: Progress, epochs: number): void {
 
 /** What was saved passes through today's defaults first: settings that came later were at their defaults then. */
 function expectSame(path: string, { settings, data }: Progress, now: Progress, extend: boolean): void {
+  const { epochs, warmupEpochs } = now.settings; // The latter follows from the former unless told.
   const saved = completed(path, () => ({
-    settings: trainingSettings(extend ? { ...settings, epochs: now.settings.epochs } : settings),
+    settings: trainingSettings(extend ? { ...settings, epochs, warmupEpochs } : settings),
     data: { ...data, preprocessing: savedPreprocessing(data.preprocessing) },
   }));
   for (const part of ["settings", "data"] as const) {

@@ -183,8 +183,9 @@ async function openHeader(path: string, file: FileHandle, allowed: number): Prom
   const headerBytes = Number(new DataView(prefix.buffer).getBigUint64(0, true));
   if (headerBytes > allowed) {
     const most = allowed === ordinaryHeaderBytes ? "16 MB" : allowed;
+    const advice = lengthBytes + headerBytes <= size ? `: ${howToRaise}` : "";
     refuse(
-      `not a safetensors file: its header would have ${headerBytes} bytes, and at most ${most} are read: ${howToRaise}`,
+      `not a safetensors file: its header would have ${headerBytes} bytes, and at most ${most} are read${advice}`,
     );
   }
   const dataStart = lengthBytes + headerBytes;

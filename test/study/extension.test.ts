@@ -45,8 +45,8 @@ describe("a finished run that is resumed with more epochs", () => {
     expect((await readCheckpoint(join(directory, "last.safetensors"))).provenance).toMatchObject({
       extensions,
     });
-    // From there on the rates are those of a run of 5 epochs, whose warm-up stays what it was.
-    const rate = warmupCosine({ lr: 5e-4, totalSteps: 10, warmupSteps: Math.round(0.2 * 2), minLr: 5e-6 });
+    // From there on the rates are those of a run of 5 epochs, with the warm-up that it has by default.
+    const rate = warmupCosine({ lr: 5e-4, totalSteps: 10, warmupSteps: Math.round(0.5 * 2), minLr: 5e-6 });
     for (const epoch of [3, 4, 5]) expect(result.history[epoch - 1]?.lr).toBe(rate(2 * epoch - 1));
   });
 

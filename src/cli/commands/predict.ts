@@ -4,7 +4,7 @@ import type { Command } from "commander";
 import { imageExtensions } from "../../data/index.js";
 import { searchFolder } from "../../data/sources/walk.js";
 import { predictStream, type StreamedPrediction } from "../../inference/predict.js";
-import { CommandError } from "../console/failure.js";
+import { CommandError, explain } from "../console/failure.js";
 import { openCheckpoint } from "../console/for-checkpoint.js";
 import {
   type CommonOptions,
@@ -52,7 +52,7 @@ async function run(images: string[], options: PredictOptions): Promise<void> {
     const checkpoint = await openCheckpoint(options.checkpoint, openDeviceOf(options), terminal);
     try {
       const predictions: StreamedPrediction<string>[] = [];
-      const files = (await Promise.all(images.map(expand))).flat();
+      const files = await imagesAmong(images, terminal);
       const { batchSize, maxPixels } = options;
       const warnings: string[] = [];
       const onWarning = (message: string) => warnings.push(message);
@@ -85,12 +85,33 @@ async function run(images: string[], options: PredictOptions): Promise<void> {
   });
 }
 
-/** The images that an argument stands for; what is not there stands for itself, and fails when it is read. */
-async function expand(path: string): Promise<readonly string[]> {
-  const found = await stat(path).catch(() => undefined);
-  if (!found?.isDirectory()) return [path];
-  const { images } = await searchFolder(path);
-  if (images.length === 0)
-    throw new CommandError(`${path} has no images in it; ${imageExtensions.join(" ")} are read.`);
-  return images;
+/**
+ * The images that the arguments stand for. What is not there stands for itself, and fails when it is read, as does a folder
+ * of nothing, or one that cannot be opened: the others are predicted.
+ *
+ * @throws CommandError if there is nothing else
+ */
+async function imagesAmong(paths: readonly string[], terminal: Terminal): Promise<readonly string[]> {
+  const problems: string[] = [];
+  const files: string[] = [];
+  for (const path of paths) {
+    const found = await stat(path).catch(() => undefined);
+    if (!found?.isDirectory()) {
+      files.push(path);
+      continue;
+    }
+    const images = await searchFolder(path).then(
+      (below) => below.images,
+      (error: unknown) => {
+        problems.push(explain(error));
+        return undefined;
+      },
+    );
+    if (images?.length === 0)
+      problems.push(`${path} has no images in it; ${imageExtensions.join(" ")} are read.`);
+    files.push(...(images?.length ? images : [path]));
+  }
+  if (problems.length === paths.length) throw new CommandError(problems.join(" "));
+  for (const problem of problems) terminal.warn(problem);
+  return files;
 }

@@ -1,6 +1,6 @@
 /** Opening a checkpoint, and data sets in the way that its training saw images. */
 import { type Checkpoint, loadCheckpoint } from "../../checkpoints/checkpoint.js";
-import { type DataIdentity, isSameSplit, splitIdentity } from "../../data/contents.js";
+import { isDataIdentity, isSameSplit, splitIdentity } from "../../data/contents.js";
 import { concatenated } from "../../data/dataset.js";
 import {
   type Dataset,
@@ -51,8 +51,8 @@ export async function openJudged(
 ): Promise<Judged> {
   if (part === "all") return openAll(data, checkpoint, opening);
   if (part !== undefined) return { dataset: await openSplit(data, part, checkpoint, opening), part };
-  const trained = checkpoint.provenance?.data as DataIdentity | undefined;
-  if (trained === undefined) {
+  const trained = checkpoint.provenance?.data;
+  if (!isDataIdentity(trained)) {
     const because = "the checkpoint does not say what it was trained on; --split all takes everything";
     return { dataset: await openSplit(data, "test", checkpoint, opening), part: "test", because };
   }

@@ -121,5 +121,7 @@ function unreadable(file: string | undefined, cause: unknown): Error {
 function reasonOf(cause: unknown): string {
   if (!(cause instanceof Error)) return String(cause);
   if ("code" in cause && cause.code === "ENOENT") return "there is no such file";
-  return cause instanceof DataError ? cause.reason : cause.message;
+  // "EACCES: permission denied, open '/scans/1.png'" names the file once more.
+  const plain = /^E[A-Z0-9]+: (.*), \w+ '.*'$/s.exec(cause.message)?.[1];
+  return cause instanceof DataError ? cause.reason : (plain ?? cause.message);
 }

@@ -1,13 +1,13 @@
 /**
- * Finding image files: what is one by its name, or of DICOM by its content, and which files are below a folder. Training and predicting both find
- * them here, so that a folder holds the same images for both.
+ * Finding image files: what is one by its name, or of DICOM by its content, and which files are below a folder. Training
+ * and predicting both find them here, so that a folder holds the same images for both.
  */
 import type { Dirent, Stats } from "node:fs";
 import { lstat, readdir, realpath, stat } from "node:fs/promises";
-import { extname, join } from "node:path";
+import { dirname, extname, join } from "node:path";
 import { imageExtensions } from "../decoding/decoder.js";
 import { companionsAmong } from "./companions.js";
-import { type FileWithoutPicture, findDicom, isNamedDicom } from "./dicom-files.js";
+import { type FileWithoutPicture, type FoundDicom, findDicom, isNamedDicom } from "./dicom-files.js";
 
 /** Whether a file is taken for an image by the ending of its name. */
 export function isImageFile(name: string): boolean {
@@ -55,10 +55,7 @@ export async function searchFolder(folder: string): Promise<FoundFiles> {
   const unnameable = new Set<string>();
   for (const file of files) if (await isUnnameable(file)) unnameable.add(file);
   const named = files.filter((file) => !unnameable.has(file));
-  const dicom = await findDicom(named.filter((file) => !isImageFile(file) || isNamedDicom(file)));
-  const pictures = named.filter(
-    (file) => dicom.pictures.has(file) || (isImageFile(file) && !isNamedDicom(file)),
-  );
+  const { pictures, dicom } = await picturesAmong(named);
   const companions = companionsAmong(pictures, folder);
   const without = new Set(dicom.withoutPicture.map(({ file }) => file));
   return {
@@ -70,6 +67,15 @@ export async function searchFolder(folder: string): Promise<FoundFiles> {
   };
 }
 
+/** Those of some files that are pictures, in their order, and what was found out about those that may be DICOM. */
+export async function picturesAmong(
+  files: readonly string[],
+): Promise<{ readonly pictures: string[]; readonly dicom: FoundDicom }> {
+  const dicom = await findDicom(files.filter((file) => !isImageFile(file) || isNamedDicom(file)));
+  const isPicture = (file: string) => dicom.pictures.has(file) || (isImageFile(file) && !isNamedDicom(file));
+  return { pictures: files.filter(isPicture), dicom };
+}
+
 /** Node writes U+FFFD for bytes that are not UTF-8, and then does not find the file. */
 async function isUnnameable(path: string): Promise<boolean> {
   return path.includes("\uFFFD") && (await lstat(path).catch(() => undefined)) === undefined;
@@ -77,11 +83,12 @@ async function isUnnameable(path: string): Promise<boolean> {
 
 /**
  * The files below a folder at any depth, sorted. Linked folders are followed, each folder once however many links lead
- * to it: links in a circle end, and no image comes twice.
+ * to it: links in a circle end, and no image comes twice. A link to what the folder itself lies in is not followed: it would
+ * bring what lies beside the folder, other classes say.
  */
 export async function filesBelow(folder: string): Promise<string[]> {
   const files: string[] = [];
-  const visited = new Set<string>();
+  const visited = new Set<string>(foldersAbove(await realpath(folder).catch(() => folder)));
   const folders = [folder];
   const linked: string[] = []; // after all that lie here by themselves, so that those keep their own names
   for (let next = folders.pop(); next !== undefined; next = folders.pop() ?? linked.shift()) {
@@ -109,6 +116,11 @@ export async function filesBelow(folder: string): Promise<string[]> {
   return sortedNames(files);
 }
 
+function foldersAbove(path: string): string[] {
+  const above = dirname(path);
+  return above === path ? [] : [above, ...foldersAbove(above)];
+}
+
 /** Names of the folders in a folder, linked ones included, sorted. */
 export async function foldersIn(folder: string): Promise<string[]> {
   const names: string[] = [];
@@ -118,6 +130,18 @@ export async function foldersIn(folder: string): Promise<string[]> {
       ? await stat(join(folder, name)).catch(() => entry)
       : entry;
     if (target.isDirectory()) names.push(name);
+  }
+  return sortedNames(names);
+}
+
+/** Names of the files right in a folder, linked ones included, sorted. */
+export async function filesIn(folder: string): Promise<string[]> {
+  const names: string[] = [];
+  for (const entry of await entriesOf(folder)) {
+    const target = entry.isSymbolicLink()
+      ? await stat(join(folder, entry.name)).catch(() => undefined)
+      : entry;
+    if (target?.isFile()) names.push(entry.name);
   }
   return sortedNames(names);
 }

@@ -7,6 +7,7 @@
 import { DataError, MedMambaError } from "../../errors.js";
 import type { Sample } from "../dataset.js";
 import type { Preprocessing, Reading } from "../preprocessing.js";
+import { isNifti } from "./nifti/recognition.js";
 
 /** One picture as it lies in its file, at its own size and depth. */
 export interface Pixels {
@@ -30,6 +31,8 @@ export interface Pixels {
 export interface Frames {
   /** How many there are, at least 1. */
   readonly count: number;
+  /** How many of them make one volume, where a file holds volumes, one after another. */
+  readonly perVolume?: number;
   /** @throws DataError if the picture is damaged */
   frame(index: number): Promise<Pixels>;
   /**
@@ -85,6 +88,12 @@ export function loadRaster(): Promise<Raster> {
 /** The first that recognises a file gets it. */
 const decoders: readonly Decoder[] = [
   {
+    name: "nifti",
+    endings: [".nii", ".nii.gz"],
+    recognizes: isNifti,
+    open: async (image) => (await import("./nifti/nifti.js")).openNifti(image),
+  },
+  {
     name: "raster",
     endings: [".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".gif", ".avif"],
     // Last, and for everything that nobody else wants: libvips tells its formats apart by itself.
@@ -95,6 +104,14 @@ const decoders: readonly Decoder[] = [
 
 /** Endings of the names of files that are taken for images. */
 export const imageExtensions: readonly string[] = decoders.flatMap(({ endings }) => endings);
+
+/** The ending by which a name is an image's, such as ".nii.gz", the longest that there is; undefined if it is none. */
+export function imageEnding(name: string): string | undefined {
+  const lower = name.toLowerCase();
+  return imageExtensions
+    .filter((ending) => lower.endsWith(ending))
+    .reduce<string | undefined>((a, b) => (a && a.length > b.length ? a : b), undefined);
+}
 
 /**
  * The pictures of a file.

@@ -13,7 +13,7 @@ import { DataError } from "../../errors.js";
 import type { Sample } from "../dataset.js";
 import type { Preprocessing, Resize } from "../preprocessing.js";
 import type { EncodedImage, Frames, Pixels } from "./decoder.js";
-import { defaultMaxPixels, largestSide, tooLarge } from "./limits.js";
+import { defaultMaxPixels, expectWithin } from "./limits.js";
 import { planarSample } from "./planar-sample.js";
 
 const fits = { stretch: "fill", cover: "cover", contain: "contain" } as const satisfies Record<
@@ -108,15 +108,6 @@ async function rawPixels(image: Sharp, grey: boolean, deep: boolean) {
     .raw({ depth: deep ? "ushort" : "uchar" })
     .toBuffer({ resolveWithObject: true });
   return { data: deep ? new Uint16Array(data.buffer, data.byteOffset, data.byteLength / 2) : data, info };
-}
-
-/** A size is only what a file says of itself: it is judged before memory and time are spent on it. */
-function expectWithin(width: number, height: number, maxPixels: number): void {
-  if (width * height > maxPixels) throw tooLarge(width, height, maxPixels);
-  if (Math.max(width, height) <= largestSide) return;
-  throw new DataError(
-    `it is ${width} x ${height} pixels, and a side may have ${largestSide}: cut it into pieces or shrink it`,
-  );
 }
 
 /** libvips' errors as the end of a sentence. Its messages mix when several images are decoded at once. */

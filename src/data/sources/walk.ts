@@ -4,13 +4,13 @@
  */
 import type { Dirent, Stats } from "node:fs";
 import { lstat, readdir, realpath, stat } from "node:fs/promises";
-import { extname, join } from "node:path";
-import { imageExtensions } from "../decoding/decoder.js";
+import { join } from "node:path";
+import { imageEnding } from "../decoding/decoder.js";
 import { companionsAmong } from "./companions.js";
 
 /** Whether a file is taken for an image by the ending of its name. */
 export function isImageFile(name: string): boolean {
-  return imageExtensions.includes(extname(name).toLowerCase());
+  return imageEnding(name) !== undefined;
 }
 
 /** What operating systems and network storage put beside images: previews, waste, and other programs' notes. */

@@ -26,11 +26,10 @@ it.each<[string, (i: number) => number]>([
   ["with some that are not finite", (i) => [Number.NaN, Infinity, -Infinity][i % 20] ?? noise(i)],
   ["all the same", () => -4],
 ])("percentiles of values %s are exact", async (_, value) => {
-  const values = Float64Array.from({ length: 2 ** 21 + 3 }, (_, i) => value(i));
+  const values = Float64Array.from({ length: 2 ** 20 + 99 }, (_, i) => value(i));
   for (const [low, high] of [
     [0.005, 0.995],
-    [0, 1],
-    [0.5, 0.5],
+    [0.5, 1],
   ] as const)
     expect(await percentiles(inPieces(values), low, high)).toEqual(sorted(values, low, high));
 });

@@ -6,6 +6,7 @@
  */
 import { DataError, MedMambaError } from "../../errors.js";
 import type { Sample } from "../dataset.js";
+import type { Facts } from "../facts.js";
 import type { Preprocessing, Reading } from "../preprocessing.js";
 import { isNifti } from "./nifti/recognition.js";
 
@@ -63,6 +64,12 @@ export interface Decoder {
   recognizes(start: Uint8Array, file: string | undefined): boolean;
   /** @throws DataError whose reason ends "scan.png could not be read: " */
   open(image: EncodedImage): Promise<Frames>;
+  /**
+   * What a file says of itself, `format` first. Where it is missing, the first picture is decoded and described.
+   *
+   * @throws DataError whose reason ends "scan.png could not be read: "
+   */
+  describe?(image: EncodedImage): Promise<Facts>;
 }
 
 /** What a decoder sees of a file to recognise it: enough for DICOM, whose magic word comes after 128 bytes of anything. */
@@ -92,6 +99,7 @@ const decoders: readonly Decoder[] = [
     endings: [".nii", ".nii.gz"],
     recognizes: isNifti,
     open: async (image) => (await import("./nifti/nifti.js")).openNifti(image),
+    describe: async ({ bytes }) => (await import("./nifti/describe.js")).describeNifti(bytes),
   },
   {
     name: "raster",
@@ -99,6 +107,7 @@ const decoders: readonly Decoder[] = [
     // Last, and for everything that nobody else wants: libvips tells its formats apart by itself.
     recognizes: () => true,
     open: async (image) => (await loadRaster()).openRaster(image),
+    describe: async ({ bytes }) => (await loadRaster()).describeRaster(bytes),
   },
 ];
 
@@ -120,9 +129,30 @@ export function imageEnding(name: string): string | undefined {
  * @throws DataError whose reason ends "scan.png could not be read: "
  */
 export async function openFrames(image: EncodedImage, known = decoders): Promise<Frames> {
-  const { bytes, file } = image;
+  return decoderOf(image, known).open(image);
+}
+
+/**
+ * What a file is and says of itself.
+ *
+ * @throws DataError whose reason ends "scan.png could not be read: "
+ */
+export async function describeImage(image: EncodedImage, known = decoders): Promise<Facts> {
+  const decoder = decoderOf(image, known);
+  if (decoder.describe) return decoder.describe(image);
+  const frames = await decoder.open(image);
+  const { data: _, spacing, ...about } = await frames.frame(0);
+  return {
+    format: decoder.name,
+    frames: frames.count,
+    ...about,
+    spacing: spacing && [spacing.rows, spacing.columns],
+  };
+}
+
+function decoderOf({ bytes, file }: EncodedImage, known: readonly Decoder[]): Decoder {
   if (bytes.length === 0) throw new DataError("the file is empty");
   const decoder = known.find(({ recognizes }) => recognizes(bytes.subarray(0, recognizedBytes), file));
   if (!decoder) throw new DataError("it is not an image of a known format");
-  return decoder.open(image);
+  return decoder;
 }

@@ -14,6 +14,7 @@
 import sharp, { type Sharp, type SharpInput } from "sharp";
 import { DataError, MedMambaError } from "../../errors.js";
 import type { Sample } from "../dataset.js";
+import type { Facts } from "../facts.js";
 import { definePreprocessing, type Preprocessing, type Resize } from "../preprocessing.js";
 import type { EncodedImage, Frames, Pixels } from "./decoder.js";
 import { defaultMaxPixels, expectWithin } from "./limits.js";
@@ -80,7 +81,7 @@ export async function openRaster({
     expectWithin(width, height, maxPixels);
     if (window === "auto") {
       throw new DataError(
-        `its pixels are ${measured.kindOf(index)}, and nothing says which of them are black and white: choose a window of them, "percentile" or a center and width such as "40,400"`,
+        `its pixels are ${measured.kindOf(index)}, and nothing says which of them are black and white: choose the option window (--window), "percentile" or a center and width such as "40,400"`,
       );
     }
     return through(window, "a TIFF", await measured.read(index, longestDecode));
@@ -111,6 +112,49 @@ export async function openRaster({
   };
 }
 
+/** @throws DataError as `openRaster`; what EXIF or XMP have for people is not among the facts */
+export async function describeRaster(bytes: Uint8Array): Promise<Facts> {
+  const measured = new MeasuredPages(bytes, false);
+  const kind = measured.kindOf(0);
+  if (kind !== undefined) {
+    const { width, height } = measured.sizeOf(0);
+    return { format: "TIFF", width, height, values: kind, pages: measured.count };
+  }
+  const image = sharp(bytes, { failOn: "error", limitInputPixels: false });
+  const {
+    format,
+    width,
+    height,
+    channels,
+    depth,
+    pages = 1,
+    orientation,
+  } = await inWords(() => image.metadata());
+  return {
+    format: format.toUpperCase(),
+    width,
+    height,
+    channels,
+    values: depth === "uchar" ? "8 bits" : depth === "ushort" ? "16 bits" : (pixelTypes[depth] ?? depth),
+    pages,
+    orientation: orientation === 1 ? undefined : orientation,
+  };
+}
+
+/** A picture as a PNG, of 16 bits where it has more than 8. */
+export async function encodePng({ width, height, channels, bitDepth, data }: Pixels): Promise<Uint8Array> {
+  const deep = data instanceof Uint16Array;
+  const image = sharp(fullRange(data, bitDepth) as SharpInput, { raw: { width, height, channels } });
+  const space = channels === 1 ? (deep ? "grey16" : "b-w") : deep ? "rgb16" : "srgb";
+  return image.toColourspace(space).png().toBuffer();
+}
+
+/** Values of 9 to 15 bits over all that 16 bits have. */
+function fullRange(data: Pixels["data"], bitDepth: number): Pixels["data"] {
+  const isPart = data instanceof Uint16Array && bitDepth < 16;
+  return isPart ? data.map((value) => (value * 65535) / (2 ** bitDepth - 1)) : data;
+}
+
 /** Measurements as 16-bit greys, through a window that is not "auto". */
 async function through(
   window: string,
@@ -133,10 +177,8 @@ export function resizePixels(
   { width, height, channels, bitDepth, data }: Pixels,
   preprocessing: Preprocessing,
 ): Promise<Sample> {
-  const deep = data instanceof Uint16Array;
-  const full = deep && bitDepth < 16 ? data.map((value) => (value * 65535) / (2 ** bitDepth - 1)) : data;
-  const image = sharp(full as SharpInput, { raw: { height, width, channels } });
-  return renderSample(image, preprocessing, channels === 1, deep);
+  const image = sharp(fullRange(data, bitDepth) as SharpInput, { raw: { height, width, channels } });
+  return renderSample(image, preprocessing, channels === 1, data instanceof Uint16Array);
 }
 
 async function renderSample(

@@ -78,7 +78,7 @@ export async function decodeImage(
 }
 
 /** A pipe would be waited for and a device never ends: only regular files of a sensible size are read. */
-async function readWhole(path: string, most: number): Promise<Uint8Array> {
+export async function readWhole(path: string, most: number): Promise<Uint8Array> {
   const found = await stat(path);
   if (found.isDirectory()) throw new DataError("it is a directory");
   if (!found.isFile()) throw new DataError("it is not a regular file but a pipe, socket or device");
@@ -96,7 +96,7 @@ export function resizePixels(pixels: Pixels, preprocessing: Preprocessing): Prom
 }
 
 /** An image that cannot be read, by its name. What is wrong with the installation instead stays what it is. */
-function unreadable(file: string | undefined, cause: unknown): Error {
+export function unreadable(file: string | undefined, cause: unknown): Error {
   if (cause instanceof MedMambaError && !(cause instanceof DataError)) return cause;
   const reason = reasonOf(cause);
   return new DataError(`${file ?? "The image"} could not be read: ${reason}.`, { file, reason, cause });

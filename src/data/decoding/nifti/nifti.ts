@@ -3,8 +3,8 @@
  * shows it; volumes of a file with several (over time, or of several directions) come one after another.
  *
  * Values are scaled as the file says, then become greys through the window. "auto" is the range that the file gives for display
- * (cal_min and cal_max), and where it gives none the range from the 0.5th to the 99.5th percentile of the volume that the
- * slice is of. RGB colours are shown as they are. Pairs (.hdr and .img) are refused.
+ * (cal_min and cal_max) if it fits the values, otherwise the range from the 0.5th to the 99.5th percentile of the volume that
+ * the slice is of. RGB colours are shown as they are. Pairs (.hdr and .img) are refused.
  *
  * Only decoder.ts imports this file, when it is first needed.
  */
@@ -102,15 +102,24 @@ function rangeOf(opened: Opened, volume: number, window: string): Promise<GreyRa
   const known = opened.ranges.get(key);
   if (known) return known;
   const pieces: Pieces = () => volumeValues(opened, volume);
-  const { calibration } = opened.header;
   const found =
-    window !== "auto"
-      ? greyRange(window, { format: "a NIfTI file", hounsfield: true, pieces })
-      : calibration
-        ? Promise.resolve({ black: calibration[0], white: calibration[1] })
-        : percentileRange(pieces);
+    window === "auto"
+      ? percentileRange(pieces).then((range) => believable(opened.header.calibration, range))
+      : greyRange(window, { format: "a NIfTI file", hounsfield: true, pieces });
   opened.ranges.set(key, found);
   return found;
+}
+
+/**
+ * The range that a file gives for display, unless it does not fit its values: some programs leave one behind that is of another
+ * image, in which all would be black. It fits where it and the range of the values have a tenth of the wider one in common.
+ */
+function believable(calibration: NiftiHeader["calibration"], range: GreyRange): GreyRange {
+  if (!calibration) return range;
+  const [black, white] = calibration;
+  const shared = Math.min(white, range.white) - Math.max(black, range.black);
+  const wider = Math.max(white - black, range.white - range.black);
+  return shared >= wider / 10 ? { black, white } : range;
 }
 
 /** All values of a volume, in the order of the file. */

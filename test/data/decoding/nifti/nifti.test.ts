@@ -69,7 +69,7 @@ async function expectAs({ bits, letters, planes }: Golden, bytes: Uint8Array): P
           `${slices} ${index} pixel ${place}`,
         ).toBeLessThanOrEqual(1);
       if (mean !== undefined) {
-        const sum = data.reduce((a, b) => a + b, 0);
+        const sum = [...data].reduce((a, b) => a + b, 0);
         expect(Math.abs(sum / data.length - mean), `${slices} ${index}`).toBeLessThan(0.02);
       }
     }

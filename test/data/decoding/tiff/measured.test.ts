@@ -52,7 +52,7 @@ describe("a TIFF of measurements", () => {
     const refused = (name: string, window?: string) =>
       message(loadImage(fileOf(name), { imageSize: 4, ...(window && { window }) }));
     expect(await refused("int16")).toMatch(
-      /its pixels are signed integers of 16 bits, and nothing says which of them are black and white: choose a window/,
+      /its pixels are signed integers of 16 bits, and nothing says which of them are black and white: choose the option window/,
     );
     expect(await refused("float64")).toMatch(/floating-point numbers of 64 bits.*"percentile"/);
     expect(await refused("int16", "lung")).toMatch(

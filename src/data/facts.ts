@@ -4,7 +4,7 @@
  */
 
 /** A fact; what a file does not say is undefined. */
-export type Fact = string | number | boolean | undefined | readonly (string | number)[] | Facts;
+export type Fact = string | number | boolean | undefined | readonly Fact[] | Facts;
 
 /** Facts by name. */
 export interface Facts {

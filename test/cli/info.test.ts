@@ -117,11 +117,10 @@ describe("info", () => {
         divided: true,
       },
     });
-    const { notAManifest, ...other } = info("other.csv");
-    expect(other).toMatchObject({ columns: ["name", "age"], lines: 1 });
-    expect(notAManifest).toMatch(/path and label/);
+    const refused = { dataSet: "no: `medmamba train` says why" };
+    expect(info("other.csv")).toMatchObject({ columns: ["name", "age"], lines: 1, ...refused });
     expect(info("set")).toMatchObject({ kind: "folder", classes: ["a", "b"], images: 6, divided: false });
-    expect(info("loose")).toMatchObject({ kind: "folder", images: 1, endings: [".png"] });
+    expect(info("loose")).toMatchObject({ kind: "folder", images: 1, endings: [".png"], ...refused });
   });
 
   it("of images: format, size, values", () => {

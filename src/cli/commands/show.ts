@@ -72,9 +72,9 @@ async function run(image: string, options: ShowOptions): Promise<void> {
   });
   const { data: _, spacing, ...about } = pixels;
   terminal.print(`${shortPath(out)}: ${inWords(pixels)}${frames > 1 ? `, frame ${frame} of ${frames}` : ""}`);
-  if (spacing && !isSquare(spacing) && !asInput) {
+  if (spacing && !isSquare(spacing)) {
     terminal.print(
-      `Its pixels are ${rounded(spacing.rows)} mm high and ${rounded(spacing.columns)} mm wide; --as-input shows true proportions.`,
+      `Its pixels are ${rounded(spacing.rows)} mm high and ${rounded(spacing.columns)} mm wide; the picture has one of each.`,
     );
   }
   terminal.result({ file: image, out, frame, frames, ...about, ...(spacing && { spacing }) });

@@ -21,6 +21,9 @@ const mostLabels = 1000;
 /** What deflate makes of a byte at most. */
 const mostDeflated = 1032;
 
+/** Why something is no data set may name files and folders, and those may be called after patients. */
+const refused = "no: `medmamba train` says why";
+
 /** Nobody is told of what is odd: it is said when the data set is opened. */
 const quietly: SourceOptions = {
   classes: undefined,
@@ -120,7 +123,7 @@ export async function describeTable(path: string): Promise<Facts> {
     return { ...facts, ...listed(await listManifest(path, quietly)) };
   } catch (error) {
     if (!(error instanceof DataError)) throw error;
-    return { ...facts, notAManifest: error.reason.replace(`${path} `, "") };
+    return { ...facts, dataSet: refused };
   }
 }
 
@@ -136,7 +139,7 @@ export async function describeFolder(path: string): Promise<Facts> {
     if (!(error instanceof DataError)) throw error;
     const { images, others } = await searchFolder(path);
     const endings = [...new Set(images.map((file) => extname(file).toLowerCase()))].sort();
-    return { images: images.length, endings, otherFiles: others.length, notADataSet: error.reason };
+    return { images: images.length, endings, otherFiles: others.length, dataSet: refused };
   }
 }
 

@@ -45,8 +45,8 @@ export async function openNifti({
       const volume = Math.floor(index / depth);
       const slice = { volume, cut, at: index % depth };
       const about = { ...size, ...(spacing && { spacing }) };
-      if (header.type.isColour)
-        return { ...about, channels: 3, bitDepth: 8, photometric: "rgb", data: colours(opened, slice) };
+      if (header.type.isColor)
+        return { ...about, channels: 3, bitDepth: 8, photometric: "rgb", data: colors(opened, slice) };
       const range = await rangeOf(opened, volume, window);
       const data = toGreys(values(opened, slice), range, bitDepth);
       return { ...about, channels: 1, bitDepth, photometric: "grey", data };
@@ -65,10 +65,15 @@ function spacingOf({ spacing }: NiftiHeader, { rows, columns }: Cut): Pixels["sp
 
 /** Unpacked bytes that are kept, so that the slices of one volume, which are asked for one after another, unpack it once. */
 const keptBytes = 2 ** 28;
+/** How long they are kept after the last was asked for, in milliseconds. */
+const keptFor = 30_000;
+let forgetting: NodeJS.Timeout | undefined;
 const recent = new Map<string, { readonly bytes: number; readonly opened: Promise<Opened> }>();
 
 function recentlyOpened(bytes: Uint8Array, mostBytes: number): Promise<Opened> {
   const key = `${mostBytes} ${createHash("sha256").update(bytes).digest("base64")}`;
+  forgetting ??= setTimeout(() => recent.clear(), keptFor).unref();
+  forgetting.refresh();
   const found = recent.get(key);
   if (found) {
     recent.delete(key); // The last of a map is the one asked for last.
@@ -159,7 +164,7 @@ function values({ header, bytes }: NiftiFile, slice: Slice): Float64Array {
 }
 
 /** (height, width, 3) colours of a slice. */
-function colours({ header, bytes }: NiftiFile, slice: Slice): Uint8Array {
+function colors({ header, bytes }: NiftiFile, slice: Slice): Uint8Array {
   const found = new Uint8Array(extent(header, slice.cut.rows) * extent(header, slice.cut.columns) * 3);
   eachPlace(header, slice, (at, pixel) => found.set(bytes.subarray(at, at + 3), 3 * pixel));
   return found;

@@ -7,7 +7,7 @@ export interface ValueType {
   /** Of one voxel. */
   readonly bytes: number;
   /** Red, green and blue of 8 bits each, which are no measurement and are shown as they are. */
-  readonly isColour?: boolean;
+  readonly isColor?: boolean;
   /** The value at a byte. */
   readonly read: (view: DataView, at: number, littleEndian: boolean) => number;
 }
@@ -24,7 +24,7 @@ export const valueTypes: Readonly<
   16: { name: "32-bit floats", bytes: 4, read: (view, at, little) => view.getFloat32(at, little) },
   32: { name: "complex numbers" },
   64: { name: "64-bit floats", bytes: 8, read: (view, at, little) => view.getFloat64(at, little) },
-  128: { name: "RGB colours", bytes: 3, isColour: true, read: (view, at) => view.getUint8(at) },
+  128: { name: "RGB colours", bytes: 3, isColor: true, read: (view, at) => view.getUint8(at) },
   256: { name: "8-bit signed integers", bytes: 1, read: (view, at) => view.getInt8(at) },
   512: {
     name: "16-bit integers from 0 up",

@@ -8,6 +8,7 @@ import { DataError, MedMambaError } from "../../errors.js";
 import type { Sample } from "../dataset.js";
 import type { Facts } from "../facts.js";
 import type { Preprocessing, Reading } from "../preprocessing.js";
+import { dicomEndings, isDicom } from "./dicom/signature.js";
 import { isNifti } from "./nifti/recognition.js";
 
 /** One picture as it lies in its file, at its own size and depth. */
@@ -94,6 +95,13 @@ export function loadRaster(): Promise<Raster> {
 
 /** The first that recognises a file gets it. */
 const decoders: readonly Decoder[] = [
+  {
+    name: "dicom",
+    endings: dicomEndings,
+    recognizes: isDicom,
+    open: async (image) => (await import("./dicom/open.js")).openDicom(image),
+    describe: async ({ bytes }) => (await import("./dicom/facts.js")).dicomFacts(bytes),
+  },
   {
     name: "nifti",
     endings: [".nii", ".nii.gz"],

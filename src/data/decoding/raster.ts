@@ -107,7 +107,8 @@ export async function openRaster({
         if (measured.kindOf(index) !== undefined) return resizePixels(await windowed(index), preprocessing);
         const page = await opened(index);
         if (isWindowed(page)) return resizePixels(await pixels(index), preprocessing);
-        return renderSample(upright(index, page), preprocessing, page.isGrey, page.deep);
+        const resized = resizedTo(upright(index, page), preprocessing);
+        return renderSample(resized, preprocessing, page.isGrey, page.deep);
       }),
   };
 }
@@ -172,26 +173,63 @@ async function through(
   return { width, height, channels: 1, bitDepth: 16, photometric: "grey", data };
 }
 
-/** A frame of any decoder at working size. */
-export function resizePixels(
-  { width, height, channels, bitDepth, data }: Pixels,
-  preprocessing: Preprocessing,
-): Promise<Sample> {
+/** A frame of any decoder at working size, its pixels made square where they are not. */
+export function resizePixels(pixels: Pixels, preprocessing: Preprocessing): Promise<Sample> {
+  const { width, height, channels, bitDepth, data } = pixels;
+  const deep = data instanceof Uint16Array;
   const image = sharp(fullRange(data, bitDepth) as SharpInput, { raw: { height, width, channels } });
-  return renderSample(image, preprocessing, channels === 1, data instanceof Uint16Array);
+  const shape = pixelShape(pixels);
+  const isSquare = Math.abs(shape - 1) < 0.005 || preprocessing.resize === "stretch";
+  const resized = isSquare
+    ? resizedTo(image, preprocessing)
+    : resizedOblong(image, pixels, shape, preprocessing);
+  return renderSample(resized, preprocessing, channels === 1, deep);
+}
+
+const kernel = "lanczos3";
+
+const resizedTo = (image: Sharp, { imageSize, resize }: Preprocessing): Sharp =>
+  image.resize(imageSize, imageSize, { fit: fits[resize], background: "black", kernel });
+
+/** Width of a pixel by its height, 1 unless the file says; a slice through thick ones has some tens, a mistake thousands. */
+function pixelShape({ spacing }: Pixels): number {
+  const shape = spacing ? spacing.columns / spacing.rows : 1;
+  return shape > 1 / 64 && shape < 64 ? shape : 1;
+}
+
+/** What sharp's fits do, by the proportions of what is seen instead of those of the pixels. */
+function resizedOblong(
+  image: Sharp,
+  { width, height }: Pixels,
+  shape: number,
+  { imageSize, resize }: Preprocessing,
+): Sharp {
+  const seen = width * shape; // in heights of a pixel
+  if (resize === "cover") {
+    const across = Math.max(1, Math.min(width, Math.round(height / shape)));
+    const down = Math.max(1, Math.min(height, Math.round(seen)));
+    const region = { left: (width - across) >> 1, top: (height - down) >> 1, width: across, height: down };
+    return image.extract(region).resize(imageSize, imageSize, { fit: "fill", kernel });
+  }
+  const scale = imageSize / Math.max(seen, height);
+  const across = Math.max(1, Math.round(seen * scale));
+  const down = Math.max(1, Math.round(height * scale));
+  const [left, top] = [(imageSize - across) >> 1, (imageSize - down) >> 1];
+  return image.resize(across, down, { fit: "fill", kernel }).extend({
+    left,
+    top,
+    right: imageSize - across - left,
+    bottom: imageSize - down - top,
+    background: "black",
+  });
 }
 
 async function renderSample(
-  image: Sharp,
-  { imageSize, channels, resize }: Preprocessing,
+  resized: Sharp,
+  { channels }: Preprocessing,
   isGrey: boolean,
   deep: boolean,
 ): Promise<Sample> {
-  const resized = image.resize(imageSize, imageSize, {
-    fit: fits[resize],
-    background: "black",
-    kernel: "lanczos3",
-  });
   const { data, info } = await rawPixels(resized, isGrey || channels === 1, deep);
   return planarSample(data, info, channels);
 }

@@ -6,7 +6,9 @@ import type { Stats } from "node:fs";
 import { stat } from "node:fs/promises";
 import { extname } from "node:path";
 import { ArgumentError, DataError } from "../../errors.js";
+import { complete, pick } from "../../settings/table.js";
 import { cached, MemoryBudget } from "../cache.js";
+import { cachePlan, cacheRows } from "../cache-choice.js";
 import { warnOfCopies } from "../contents.js";
 import {
   countLabels,
@@ -17,10 +19,12 @@ import {
 } from "../dataset.js";
 import type { TaskName } from "../labels.js";
 import { definePreprocessing, type Preprocessing } from "../preprocessing.js";
+import { SampleStore } from "../sample-store.js";
 import { type SplitName, splitNames } from "../splitting/split-names.js";
 import { checkSplitOptions, type SplitOptions, stratifiedSplit } from "../splitting/stratified.js";
 import { archiveDataset, needsNoDecoding } from "./arrays.js";
 import { readableImages } from "./image-files.js";
+import { type Opening, openingRows } from "./opening.js";
 import {
   type Archive,
   type ImageEntry,
@@ -52,7 +56,7 @@ const sources: readonly Source[] = [
 ];
 
 /** How `openDataset` reads and divides images. */
-export interface OpenDatasetOptions extends Partial<SplitOptions> {
+export interface OpenDatasetOptions extends Partial<SplitOptions>, Opening {
   /** How images become the network's input; 224 pixels and 3 channels unless told. */
   readonly preprocessing?: Partial<Preprocessing>;
   /** Read and check only this split; the other two come back empty. */
@@ -60,16 +64,12 @@ export interface OpenDatasetOptions extends Partial<SplitOptions> {
   /** The classes and their order, such as a checkpoint's; found out from the data unless given. */
   readonly classes?: readonly string[];
   /**
-   * What is asked; what the number of classes means unless told. "multi-label" is of tables with a column of 0 and 1 for each
-   * label, and may be "multi-class" of such tables where each image has one of them.
+   * What is kept of what was decoded, over all splits: "off", memory as "2GB" or "25%" of what is free, or a folder, "./cache" or
+   * "./cache:50GB"; "25%" unless told. A folder serves later processes, too; it holds the images, and no names.
    */
-  readonly task?: TaskName;
-  /** Columns of a table that are the labels; those with nothing but 0 and 1 in them unless told. */
-  readonly labels?: readonly string[];
-  /** Column of a table whose values say which images stay together in one split; the patient unless told. */
-  readonly groups?: string;
-  /** Memory for decoded images, over all splits; 1 GiB unless told. */
-  readonly cacheBytes?: number;
+  readonly cache?: string | undefined;
+  /** Memory for it in bytes, in place of what `cache` says. */
+  readonly cacheBytes?: number | undefined;
   /** Pixels that an image file may have; 2^26, as 8192 x 8192, or MEDMAMBA_MAX_PIXELS unless told. */
   readonly maxPixels?: number | undefined;
   /** Gets one sentence for everything that is odd but no obstacle. */
@@ -121,7 +121,7 @@ export async function openDataset(
   path: string,
   options: OpenDatasetOptions = {},
 ): Promise<OpenedDataset<LabelledImages>> {
-  const { seed = 0, validationFraction = 0.15, testFraction = 0.15, cacheBytes = 2 ** 30, split } = options;
+  const { seed = 0, validationFraction = 0.15, testFraction = 0.15, split } = options;
   const { onWarning = () => {}, onProgress = () => {}, signal, maxPixels } = options;
   const division = { seed, validationFraction, testFraction };
   checkSplitOptions(division);
@@ -129,9 +129,12 @@ export async function openDataset(
     throw new ArgumentError(`openDataset: classes [${options.classes.join(", ")}] names one class twice.`);
   }
   const preprocessing = definePreprocessing(options.preprocessing);
-  const budget = new MemoryBudget(cacheBytes);
+  const opening = complete("openDataset", openingRows, pick(openingRows, options));
+  const { cache } = complete("openDataset", cacheRows, pick(cacheRows, options));
+  const { bytes, folder, folderBytes } = cachePlan(cache);
+  const budget = new MemoryBudget(options.cacheBytes ?? bytes);
   const source = await sourceOf(path);
-  const { task: asked, labels, groups } = options;
+  const { task: asked, labels, groups, frames } = opening;
   const opened = await source.open(path, {
     classes: options.classes,
     task: asked,
@@ -149,12 +152,16 @@ export async function openDataset(
   } else {
     const entries = divide(path, opened, division, { split, onWarning });
     const { attributes } = opened;
+    const store =
+      folder === undefined ? undefined : await SampleStore.open(folder, { bytes: folderBytes, onWarning });
     const reading = {
       preprocessing,
       classes,
       task,
       attributes,
+      frames,
       budget,
+      store,
       onWarning,
       onProgress,
       signal,

@@ -188,6 +188,8 @@ function taskFrom(
     throw new DataError(`${path} has several labels an image: ask for the task multi-label.`);
   if (!several && asked === "multi-label")
     throw new DataError(`${path} has one class an image, which is no multi-label task.`);
+  if (asked === "binary" && opened.classes.length !== 2)
+    throw new DataError(`${path} has ${opened.classes.length} classes, and the task binary is of two.`);
   return asked ?? opened.task;
 }
 

@@ -52,7 +52,8 @@ Examples:
   $ medmamba evaluate --checkpoint run/best.safetensors --data scans
   $ medmamba evaluate --checkpoint best.safetensors --data path.npz --json
   $ medmamba evaluate --checkpoint best.safetensors --data scans --report report
-  $ medmamba evaluate --checkpoint best.safetensors --data study.csv --pool patient:mean`;
+  $ medmamba evaluate --checkpoint best.safetensors --data study.csv \\
+      --pool patient:mean`;
 
 export function define(command: Command): void {
   command

@@ -30,13 +30,14 @@ interface PredictOptions extends CommonOptions {
 
 const examples = `
 A folder stands for the images in it and below, a table (.csv) for those in its
-column path; its columns patient and frame are used. An image that cannot be read
-is reported in its place, the others are still predicted, and the exit code is 1.
+column path; its columns patient and frame are used. An image that cannot be
+read is reported in its place, the others are still predicted, and the exit code
+is 1.
 
 Examples:
   $ medmamba predict --checkpoint run/best.safetensors scan.png
   $ medmamba predict --checkpoint best.safetensors --json scans > result.json
-  $ medmamba predict --checkpoint best.safetensors stack.tif --frames all --pool image:max
+  $ medmamba predict --checkpoint best.safetensors a.tif --frames all
   $ medmamba predict --checkpoint best.safetensors ward.csv --pool patient:mean`;
 
 export function define(command: Command): void {

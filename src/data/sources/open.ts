@@ -4,7 +4,7 @@
  */
 import type { Stats } from "node:fs";
 import { stat } from "node:fs/promises";
-import { extname } from "node:path";
+import { basename, extname } from "node:path";
 import { ArgumentError, DataError } from "../../errors.js";
 import { complete, pick } from "../../settings/table.js";
 import { cached, MemoryBudget } from "../cache.js";
@@ -23,6 +23,7 @@ import { SampleStore } from "../sample-store.js";
 import { type SplitName, splitNames } from "../splitting/split-names.js";
 import { checkSplitOptions, type SplitOptions, stratifiedSplit } from "../splitting/stratified.js";
 import { archiveDataset, needsNoDecoding } from "./arrays.js";
+import { tableIn } from "./folder-table.js";
 import { readableImages } from "./image-files.js";
 import { type Opening, openingRows } from "./opening.js";
 import {
@@ -44,9 +45,14 @@ const sources: readonly Source[] = [
     open: async (path, options) => (await import("./archive.js")).readArchive(path, options),
   },
   {
-    name: "a folder of class folders",
+    name: "a folder of class folders, or with a table of its images",
     recognizes: (_, found) => found.isDirectory(),
-    open: async (path, options) => (await import("./folder.js")).listFolder(path, options),
+    async open(path, options) {
+      const table = await tableIn(path);
+      if (table === undefined) return (await import("./folder.js")).listFolder(path, options);
+      options.onWarning(`${path}: its images are those of the table ${basename(table)} in it.`);
+      return (await import("./manifest.js")).listManifest(table, options);
+    },
   },
   {
     name: "a .csv file",

@@ -37,8 +37,16 @@ function npy(dtype: string, shape: readonly number[], elements: Uint8Array): Uin
 
 const patient = "Vogelsang";
 
+/** As a safetensors file begins. */
+function lengthOf(header: string): Buffer {
+  const bytes = Buffer.alloc(8);
+  bytes.writeBigUInt64LE(BigInt(header.length));
+  return bytes;
+}
+
 beforeAll(async () => {
   cpSync(fixture("run-0.1.0/best.safetensors"), join(root, "best.safetensors"));
+  cpSync(fixture("run-0.1.0"), join(root, "run"), { recursive: true });
   cpSync(fixture("model_odd.safetensors"), join(root, "other.safetensors"));
   const golden = JSON.parse(readFileSync(fixture("nifti.json"), "utf8")).small.scaled.file;
   const volume = gunzipSync(Buffer.from(golden, "base64"));
@@ -92,6 +100,7 @@ describe("info", () => {
 
   it("of weights of others", () => {
     expect(info("other.safetensors")).toMatchObject({ kind: "weights", network: "MedMamba" });
+    expect(lines("strange.safetensors").join()).not.toContain("\u001b");
     for (const file of ["pickle.pth", "old.pth"])
       expect(info(file)).toMatchObject({ kind: "PyTorch file", advice: "`medmamba convert` reads it" });
   });
@@ -120,6 +129,10 @@ describe("info", () => {
     const refused = { dataSet: "no: `medmamba train` says why" };
     expect(info("other.csv")).toMatchObject({ columns: ["name", "age"], lines: 1, ...refused });
     expect(info("set")).toMatchObject({ kind: "folder", classes: ["a", "b"], images: 6, divided: false });
+    expect(info("run")).toMatchObject({
+      kind: "run",
+      checkpoint: "run/best.safetensors",
+    });
     expect(info("loose")).toMatchObject({ kind: "folder", images: 1, endings: [".png"], ...refused });
   });
 

@@ -53,6 +53,8 @@ beforeAll(async () => {
   volume.write(patient, 148); // descrip
   volume.write(patient, 328); // intent_name
   await write("volume.nii", volume);
+  const strange = JSON.stringify({ __metadata__: { "\u001b[31mred": "x" } });
+  await write("strange.safetensors", Buffer.concat([lengthOf(strange), Buffer.from(strange)]));
   await write(
     "pickle.pth",
     zipSync({ "archive/data.pkl": new Uint8Array(9), "archive/data/0": new Uint8Array(4) }),

@@ -147,7 +147,7 @@ async function readImageFile(
 export const frameName = (file: string, frame = 0): string => (frame > 0 ? `${file} frame ${frame}` : file);
 
 /** A pipe would be waited for and a device never ends: only regular files of a sensible size are read. */
-async function readWhole(path: string, most: number): Promise<Uint8Array> {
+export async function readWhole(path: string, most: number): Promise<Uint8Array> {
   const found = await stat(path);
   if (found.isDirectory()) throw new DataError("it is a directory");
   if (!found.isFile()) throw new DataError("it is not a regular file but a pipe, socket or device");
@@ -165,7 +165,7 @@ export function resizePixels(pixels: Pixels, preprocessing: Preprocessing): Prom
 }
 
 /** An image that cannot be read, by its name. What is wrong with the installation instead stays what it is. */
-function unreadable(file: string | undefined, cause: unknown, frame: number): Error {
+export function unreadable(file: string | undefined, cause: unknown, frame = 0): Error {
   if (cause instanceof MedMambaError && !(cause instanceof DataError)) return cause;
   const reason = reasonOf(cause);
   return new DataError(`${frameName(file ?? "The image", frame)} could not be read: ${reason}.`, {

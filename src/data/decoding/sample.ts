@@ -173,7 +173,7 @@ export function resizePixels(pixels: Pixels, preprocessing: Preprocessing): Prom
 }
 
 /** An image that cannot be read, by its name. What is wrong with the installation instead stays what it is. */
-export function unreadable(file: string | undefined, cause: unknown, frame: number): Error {
+export function unreadable(file: string | undefined, cause: unknown, frame = 0): Error {
   if (cause instanceof MedMambaError && !(cause instanceof DataError)) return cause;
   const reason = reasonOf(cause);
   return new DataError(`${frameName(file ?? "The image", frame)} could not be read: ${reason}.`, {

@@ -7,6 +7,7 @@ import sharp from "sharp";
 import { beforeAll, describe, expect, it } from "vitest";
 import { medmamba } from "../support/command.js";
 import { given } from "../support/given-files.js";
+import { dicomFile } from "../support/identifying-dicom-file.js";
 import { fixture } from "../support/repository.js";
 import { png, root, write } from "../support/temporary-folder.js";
 
@@ -60,6 +61,7 @@ beforeAll(async () => {
     zipSync({ "archive/data.pkl": new Uint8Array(9), "archive/data/0": new Uint8Array(4) }),
   );
   await write("old.pth", Buffer.from("\x80\x02\x8a\x0al\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19\x2e", "latin1"));
+  await write("scan.dcm", dicomFile({ text: patient, size: 8 }));
   await write(
     "set.npz",
     zipSync({
@@ -161,8 +163,15 @@ describe("info", () => {
     });
   });
 
+  it("of DICOM: its kind, encoding and size", () => {
+    expect(info("scan.dcm")).toMatchObject({
+      ...{ kind: "image", format: "DICOM", modality: "OT", rows: 8, columns: 8, frames: 1, bitsStored: 8 },
+      transferSyntax: { uid: "1.2.840.10008.1.2.1", name: "Explicit VR Little Endian" },
+    });
+  });
+
   it("of nothing that tells of a patient", () => {
-    for (const file of ["volume.nii", "photo.jpg", "list.csv"]) {
+    for (const file of ["volume.nii", "photo.jpg", "list.csv", "scan.dcm"]) {
       for (const args of [[], ["--json"], ["--verbose"]]) {
         const { stdout, stderr } = medmamba(root, "info", file, ...args);
         expect(stdout + stderr).not.toMatch(new RegExp(`${patient}|p1\\b`));

@@ -2,6 +2,7 @@
 import { stat } from "node:fs/promises";
 import { extname } from "node:path";
 import { imageExtensions } from "../../data/index.js";
+import { leftOutWithoutPicture } from "../../data/sources/dicom-files.js";
 import { searchFolder } from "../../data/sources/walk.js";
 import type { FramedImage } from "../../inference/predict.js";
 import { CommandError } from "./failure.js";
@@ -21,7 +22,8 @@ export async function askedImages(path: string, terminal: Terminal): Promise<rea
   const found = await stat(path).catch(() => undefined);
   if (found?.isFile() && extname(path).toLowerCase() === ".csv") return listedImages(path, terminal);
   if (!found?.isDirectory()) return [{ source: path }];
-  const { images } = await searchFolder(path);
+  const { images, withoutPicture } = await searchFolder(path);
+  if (withoutPicture.length > 0) terminal.warn(leftOutWithoutPicture(path, withoutPicture));
   if (images.length === 0)
     throw new CommandError(`${path} has no images in it; ${imageExtensions.join(" ")} are read.`);
   return images.map((source) => ({ source }));

@@ -5,7 +5,7 @@ import { limitRows } from "../../data/decoding/limits.js";
 import { type Opening, openingRows } from "../../data/sources/opening.js";
 import { poolingOf, poolingRows } from "../../inference/pooling.js";
 import { predictStream, type StreamedPrediction } from "../../inference/predict.js";
-import { askedImages } from "../console/asked-images.js";
+import { askedImages, withPatients } from "../console/asked-images.js";
 import { CommandError } from "../console/failure.js";
 import { openCheckpoint } from "../console/for-checkpoint.js";
 import {
@@ -63,7 +63,8 @@ async function run(images: string[], options: PredictOptions): Promise<void> {
     const checkpoint = await openCheckpoint(options.checkpoint, openDeviceOf(options), terminal);
     try {
       const predictions: StreamedPrediction<AskedSource>[] = [];
-      const asked = await askedImages(images, terminal);
+      const found = await askedImages(images, terminal);
+      const asked = pooling?.by === "patient" ? await withPatients(found, terminal) : found;
       if (pooling) expectUnits(asked, pooling);
       const { batchSize, maxPixels } = options;
       const frames = options.frames ?? (checkpoint.provenance?.opening as Opening | undefined)?.frames;

@@ -65,6 +65,16 @@ async function listedImages(path: string, terminal: Terminal): Promise<readonly 
   }));
 }
 
+/** Whom DICOM files are of that no table speaks of. */
+export async function withPatients(
+  images: readonly AskedImage[],
+  terminal: Terminal,
+): Promise<readonly AskedImage[]> {
+  const { withDicomPatients } = await import("../../data/sources/dicom-patients.js");
+  const entries = images.map((image) => ({ ...image, file: fileOf(image.source) }));
+  return withDicomPatients("--pool patient", entries, (message) => terminal.warn(message));
+}
+
 /** The file of an image. */
 export const fileOf = (source: string | FramedImage): string =>
   typeof source === "string" ? source : source.file;

@@ -23,6 +23,7 @@ import { SampleStore } from "../sample-store.js";
 import { type SplitName, splitNames } from "../splitting/split-names.js";
 import { checkSplitOptions, type SplitOptions, stratifiedSplit } from "../splitting/stratified.js";
 import { archiveDataset, needsNoDecoding } from "./arrays.js";
+import { listingWithPatients } from "./dicom-patients.js";
 import { tableIn } from "./folder-table.js";
 import { readableImages } from "./image-files.js";
 import { type Opening, openingRows } from "./opening.js";
@@ -150,7 +151,8 @@ export async function openDataset(
     const whole = archiveSplits(path, { ...opened, task }, preprocessing, budget);
     parts = divideArchive(path, whole, division, { split, onWarning });
   } else {
-    const entries = divide(path, opened, division, { split, onWarning });
+    const listing = await listingWithPatients(path, opened, onWarning);
+    const entries = divide(path, listing, division, { split, onWarning });
     const { attributes } = opened;
     const store =
       folder === undefined ? undefined : await SampleStore.open(folder, { bytes: folderBytes, onWarning });

@@ -24,7 +24,7 @@ const help = `npm run bench:many-files -- --folder DIR [options]
   --seconds N      of an epoch that are measured, at most; default 20
   --with-model     three training steps of MedMamba tiny beside
   --json           print the results as one JSON object, and nothing else
-  --write          keep the results as bench/results/many-files-DATE.json and .md
+  --write          keep the results as bench/results/many-files-FOLDER-DATE.*
 
   opening   images a second: reading, checking and, unless kept, decoding
   epoch     images a second: batches of the loader with the standard augmentation
@@ -127,7 +127,9 @@ async function compare() {
     "`npm run bench:many-files -- --help` explains the columns.",
     "",
   ];
-  say(`\n${writeResults(`many-files-${machine.date.slice(0, 10)}`, { json: results, markdown: lines })}`);
+  say(
+    `\n${writeResults(`many-files-${basename(resolve(options.folder))}-${machine.date.slice(0, 10)}`, { json: results, markdown: lines })}`,
+  );
 }
 
 /** Images a second, to three digits. */

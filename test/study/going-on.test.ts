@@ -54,6 +54,49 @@ describe("--resume", () => {
   });
 });
 
+describe("a run whose files were edited", () => {
+  const directory = join(root, "edited");
+  const plan = join(directory, "run.json");
+  beforeAll(() => study(directory, options));
+
+  it.each<[string, (saved: Record<string, unknown>) => unknown, RegExp]>([
+    ["null", () => null, /it is no object/],
+    ["a list", () => [], /it is no object/],
+    ["nothing in it", () => ({}), /data is no path/],
+    ["a number for the data", (saved) => ({ ...saved, data: 7 }), /data is no path/],
+    ["no preprocessing", ({ preprocessing: _, ...saved }) => saved, /preprocessing is missing/],
+    ["a word for the limits", (saved) => ({ ...saved, limits: "x" }), /limits is no object/],
+    [
+      "other contents",
+      (saved) => ({ ...saved, contents: { classes: 7 } }),
+      /contents is not what a run keeps/,
+    ],
+    ["a setting that cannot be", (saved) => ({ ...saved, settings: { lr: "fast" } }), /lr "fast" must be/],
+  ])("is said to be damaged, with %s", async (_, edit, problem) => {
+    const before = readFileSync(plan, "utf8");
+    writeFileSync(plan, JSON.stringify(edit(JSON.parse(before))));
+    const message = await failure(StudyError, study(directory, {}, { resume: true }));
+    writeFileSync(plan, before);
+    expect(message).toMatch(/^\/edited\/run.json is damaged: .*Put back what was there, or .* --init/);
+    expect(message).toMatch(problem);
+  });
+
+  it("with other epochs is extended, and keeps where that was", async () => {
+    const before = JSON.parse(readFileSync(plan, "utf8"));
+    before.settings.epochs = 3;
+    writeFileSync(plan, JSON.stringify(before));
+    expect((await study(directory, {}, { resume: true })).result.history).toHaveLength(3);
+    expect(JSON.parse(readFileSync(plan, "utf8")).extensions).toEqual([{ epochs: 2, epoch: 2, batch: 0 }]);
+  });
+
+  it("whose best weights are gone is told so before anything is trained", async () => {
+    rmSync(join(directory, "best.safetensors"));
+    expect(await failure(StudyError, study(directory, { epochs: 9 }, { resume: true }))).toMatch(
+      /best.safetensors is gone, the weights of the run's best epoch, \d: put it back, or .* --init .*last.safetensors/,
+    );
+  });
+});
+
 describe("a run's folder", () => {
   const directory = join(root, "shared");
   const lock = join(directory, "run.lock");

@@ -2,6 +2,7 @@
 import { readFile } from "node:fs/promises";
 import { DataError } from "../../errors.js";
 import { cached, type MemoryBudget } from "../cache.js";
+import { contentHashes, frameMark } from "../contents.js";
 import type { LabelledImages, PerImage, Sample } from "../dataset.js";
 import { chosenFrames, type FrameChoice, isSingle } from "../decoding/frame-choice.js";
 import { decodeImage, type ImageFile, withImageFile } from "../decoding/sample.js";
@@ -40,6 +41,8 @@ interface Picture extends ImageEntry {
   readonly frame: number;
   /** Whether others of its file are images, too. */
   readonly isOneOfSeveral: boolean;
+  /** Hash of what it is decoded from. */
+  readonly content: string;
   /** In the store, if there is one. */
   readonly key: ContentKey | undefined;
   /** If there was memory for it. */
@@ -120,7 +123,9 @@ async function picturesOf(
 ): Promise<(Picture | DataError)[]> {
   const { file } = entry;
   const read = async (opened: ImageFile): Promise<(Picture | DataError)[]> => {
-    const key = store?.keyOf(opened.bytes, preprocessing);
+    // Of the bytes that are decoded, so that no file is read twice, or hashed as another than it is learned as.
+    const hashOf = contentHashes(opened.bytes);
+    const key = store?.keyOf(hashOf(0), preprocessing);
     const image = store && key ? withStore(opened, store, key) : opened;
     const count = await image.count();
     const chosen = entry.frame === undefined ? await chosenFrames(image, frames) : [entry.frame];
@@ -133,7 +138,7 @@ async function picturesOf(
       if (outcome instanceof DataError) pictures.push(outcome);
       else {
         const kept = budget.take(outcome.data.byteLength) ? outcome : undefined;
-        pictures.push({ ...entry, group, frame, isOneOfSeveral, key, kept });
+        pictures.push({ ...entry, group, frame, isOneOfSeveral, content: hashOf(frame), key, kept });
       }
     }
     return pictures;
@@ -193,6 +198,7 @@ function pictureFiles(
     preprocessing,
     name,
     content: async (index) => fileContent(at(index).file, at(index).frame),
+    contentHash: (index) => at(index).content,
     async sample(index) {
       const { file, frame, key } = at(index);
       const known = key && (await store?.sample(key, frame));
@@ -237,5 +243,5 @@ function aboutPictures(
 /** A file's bytes; of a later picture of one, with its number behind. */
 async function fileContent(file: string, frame = 0): Promise<Uint8Array> {
   const bytes = await readFile(file);
-  return frame === 0 ? bytes : Buffer.concat([bytes, Buffer.from(`frame ${frame}`)]);
+  return frame === 0 ? bytes : Buffer.concat([bytes, frameMark(frame)]);
 }

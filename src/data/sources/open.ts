@@ -23,17 +23,11 @@ import { SampleStore } from "../sample-store.js";
 import { type SplitName, splitNames } from "../splitting/split-names.js";
 import { checkSplitOptions, type SplitOptions, stratifiedSplit } from "../splitting/stratified.js";
 import { archiveDataset, needsNoDecoding } from "./arrays.js";
+import { listingWithPatients } from "./dicom-patients.js";
 import { tableIn } from "./folder-table.js";
 import { readableImages } from "./image-files.js";
 import { type Opening, openingRows } from "./opening.js";
-import {
-  type Archive,
-  type ImageEntry,
-  type Listing,
-  listed,
-  type Source,
-  type SourceOptions,
-} from "./source.js";
+import { type Archive, type Listing, listed, type Source, type SourceOptions } from "./source.js";
 
 const isFile = (found: Stats, path: string, ending: string): boolean =>
   found.isFile() && extname(path).toLowerCase() === ending;
@@ -154,9 +148,11 @@ export async function openDataset(
   const { classes } = opened;
   let parts: Partial<Record<SplitName, LabelledImages>>;
   if ("arrays" in opened) {
-    parts = archiveSplits(path, { ...opened, task }, preprocessing, budget);
+    const whole = archiveSplits(path, { ...opened, task }, preprocessing, budget);
+    parts = divideArchive(path, whole, division, { split, onWarning });
   } else {
-    const entries = divide(path, opened, division, { split, onWarning });
+    const listing = await listingWithPatients(path, opened, onWarning);
+    const entries = divide(path, listing, division, { split, onWarning });
     const { attributes } = opened;
     const store =
       folder === undefined ? undefined : await SampleStore.open(folder, { bytes: folderBytes, onWarning });
@@ -226,15 +222,51 @@ function archiveSplits(
   return parts;
 }
 
-/** The entries of the splits that are wanted, missing ones drawn from train. */
-function divide(
+/** The splits of an archive that are wanted, missing ones drawn from train. */
+function divideArchive(
   path: string,
-  { splits, undivided }: Listing,
+  whole: Partial<Record<SplitName, LabelledImages>>,
   division: SplitOptions,
-  { split, onWarning }: Pick<SourceOptions, "split" | "onWarning">,
-): Partial<Record<SplitName, ImageEntry[]>> {
+  wanted: Wanted,
+): Partial<Record<SplitName, LabelledImages>> {
+  const splits: Partial<Record<SplitName, (Labelled & { dataset: LabelledImages; index: number })[]>> = {};
+  for (const name of splitNames) {
+    const dataset = whole[name];
+    if (!dataset) continue;
+    const entry = (_: unknown, index: number) => ({ labels: labelsAt(dataset, index), dataset, index });
+    splits[name] = Array.from({ length: dataset.length }, entry);
+  }
+  const parts: Partial<Record<SplitName, LabelledImages>> = {};
+  for (const [name, entries] of Object.entries(divide(path, { splits }, division, wanted))) {
+    const dataset = entries[0]?.dataset;
+    if (!dataset) continue;
+    const indices = entries.map(({ index }) => index);
+    parts[name as SplitName] = indices.length === dataset.length ? dataset : subset(dataset, indices);
+  }
+  return parts;
+}
+
+interface Labelled {
+  readonly labels: readonly number[];
+}
+
+/** Numbers of the classes that an image has. */
+function labelsAt({ task, labels, classes }: LabelledImages, index: number): readonly number[] {
+  if (task !== "multi-label") return [labels[index] ?? 0];
+  return classes.map((_, label) => label).filter((label) => labels[index * classes.length + label] === 1);
+}
+
+type Wanted = Pick<SourceOptions, "split" | "onWarning">;
+
+/** The entries of the splits that are wanted, missing ones drawn from train. */
+function divide<Entry extends Labelled>(
+  path: string,
+  { splits, undivided }: { splits: Partial<Record<SplitName, Entry[]>>; undivided?: Entry[] | undefined },
+  division: SplitOptions,
+  { split, onWarning }: Wanted,
+): Partial<Record<SplitName, Entry[]>> {
   const wanted = split ? [split] : splitNames;
-  let parts: Partial<Record<SplitName, ImageEntry[]>> = splits;
+  let parts: Partial<Record<SplitName, Entry[]>> = splits;
   if (undivided) {
     parts = stratifiedSplit(undivided, division);
   } else if (splits.train) {
@@ -250,7 +282,7 @@ function divide(
       onWarning(`${path} has no ${name} images of its own: ${count} images of train are set aside for it.`);
     }
   }
-  const result: Partial<Record<SplitName, ImageEntry[]>> = {};
+  const result: Partial<Record<SplitName, Entry[]>> = {};
   for (const name of wanted) {
     const entries = parts[name] ?? [];
     if (entries.length > 0) result[name] = entries;

@@ -73,6 +73,19 @@ export function contentHash({ buffer, byteOffset, byteLength }: ArrayBufferView,
   return (frame === 0 ? hash : hash.update(frameMark(frame))).digest("hex");
 }
 
+/** The same for several pictures of one file, whose bytes are gone through once. */
+export function contentHashes({
+  buffer,
+  byteOffset,
+  byteLength,
+}: ArrayBufferView): (frame: number) => string {
+  const hash = createHash("sha256").update(new Uint8Array(buffer, byteOffset, byteLength));
+  return (frame) => {
+    const own = hash.copy();
+    return (frame === 0 ? own : own.update(frameMark(frame))).digest("hex");
+  };
+}
+
 /** What tells the content of a later picture of a file from that of the first. */
 export const frameMark = (frame: number): Buffer => Buffer.from(`frame ${frame}`);
 

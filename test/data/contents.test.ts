@@ -19,7 +19,11 @@ const quietly = {
   onProgress: () => {},
   signal: undefined,
   maxPixels: undefined,
-};
+  task: undefined,
+  attributes: undefined,
+  frames: "first",
+  store: undefined,
+} as const;
 
 async function opened(folder: string) {
   const warnings: string[] = [];
@@ -71,7 +75,7 @@ describe("a file", () => {
     const pages = Uint8Array.from({ length: 64 * 3 }, (_, i) => i);
     const raw = { width: 8, height: 24, channels: 1, pageHeight: 8 } as const;
     const file = await write("pages.tif", await sharp(pages, { raw }).tiff().toBuffer());
-    const entries = [0, 1, 2].map((frame) => ({ file, frame, label: frame % 2 }));
+    const entries = [0, 1, 2].map((frame) => ({ file, frame, labels: [frame % 2] }));
     const reading = { preprocessing: data.definePreprocessing(preprocessing), classes: ["a", "b"] };
     const { train } = await readableImages(file, { train: entries }, { ...reading, ...quietly });
     const contents = await Promise.all(entries.map((_, i) => train!.content?.(i)));

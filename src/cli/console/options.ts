@@ -1,9 +1,9 @@
 /** Options that commands share, and the checks of values: what cannot be is refused before anything is done. */
 import { type Command, InvalidArgumentError, Option } from "commander";
-import { limitRows } from "../../data/decoding/limits.js";
 import { type Flag, flagsOf } from "../../settings/flags.js";
 import type { Kind } from "../../settings/kind.js";
 import * as kinds from "../../settings/kind.js";
+import type { Rows } from "../../settings/table.js";
 import { type Device, type Precision, precisions } from "../../tensor/device.js";
 import { openDevice, resolveDevice, whyNotGpu } from "../../tensor/devices.js";
 
@@ -29,9 +29,9 @@ export function withCommonOptions(command: Command): Command {
     .option("--verbose", "show where in the code an error came from");
 }
 
-/** Adds what commands take that read images. */
-export function withLimits(command: Command): Command {
-  for (const flag of flagsOf(limitRows)) command.addOption(settingOption(flag));
+/** Adds the flags of settings. */
+export function withSettings(command: Command, rows: Rows): Command {
+  for (const flag of flagsOf(rows)) command.addOption(settingOption(flag));
   return command;
 }
 

@@ -31,6 +31,7 @@ const layouts =
 const className = (folder: string): string => folder.normalize("NFC");
 
 export async function listFolder(path: string, options: SourceOptions): Promise<Listing> {
+  expectNoColumns(path, options);
   const folders = withoutStrangers(path, await foldersIn(path), options);
   const splitFolders = findSplitFolders(path, folders, options.onWarning);
   const leftOut = new LeftOut(path);
@@ -71,6 +72,15 @@ export async function listFolder(path: string, options: SourceOptions): Promise<
   leftOut.loose.push(...(await imagesIn(path)));
   leftOut.warn(options.onWarning);
   return { classes, splits };
+}
+
+function expectNoColumns(path: string, { task, labels, groups }: SourceOptions): void {
+  const asked = task === "multi-label" ? "several labels" : labels ? "columns of labels" : groups && "groups";
+  if (!asked) return;
+  throw new DataError(
+    `${path} is a folder of class folders, which have one class an image and no columns: for ${asked}, write a table (.csv).`,
+    { file: path, column: groups },
+  );
 }
 
 /** What there is instead of class folders, and what to give in its place. */
@@ -203,7 +213,7 @@ async function listClasses(
         `${join(path, folder)}: left out ${count} that ${others.length === 1 ? "is" : "are"} not an image by name (${endings(others)}).`,
       );
     }
-    for (const file of images) entries.push({ file, label });
+    for (const file of images) entries.push({ file, labels: [label] });
   }
   return entries;
 }

@@ -4,17 +4,30 @@
  */
 import type { Stats } from "node:fs";
 import { stat } from "node:fs/promises";
-import { extname } from "node:path";
+import { basename, extname } from "node:path";
 import { ArgumentError, DataError } from "../../errors.js";
+import { complete, pick } from "../../settings/table.js";
 import { cached, MemoryBudget } from "../cache.js";
+import { cachePlan, cacheRows } from "../cache-choice.js";
 import { warnOfCopies } from "../contents.js";
-import { countLabels, type Dataset, subset } from "../dataset.js";
+import {
+  countLabels,
+  type Dataset,
+  type LabelledImages,
+  type MultiLabelDataset,
+  subset,
+} from "../dataset.js";
+import type { TaskName } from "../labels.js";
 import { definePreprocessing, type Preprocessing } from "../preprocessing.js";
+import { SampleStore } from "../sample-store.js";
 import { type SplitName, splitNames } from "../splitting/split-names.js";
 import { checkSplitOptions, type SplitOptions, stratifiedSplit } from "../splitting/stratified.js";
 import { archiveDataset, needsNoDecoding } from "./arrays.js";
+import { listingWithPatients } from "./dicom-patients.js";
+import { tableIn } from "./folder-table.js";
 import { readableImages } from "./image-files.js";
-import { type Archive, listed, type Source, type SourceOptions } from "./source.js";
+import { type Opening, openingRows } from "./opening.js";
+import { type Archive, type Listing, listed, type Source, type SourceOptions } from "./source.js";
 
 const isFile = (found: Stats, path: string, ending: string): boolean =>
   found.isFile() && extname(path).toLowerCase() === ending;
@@ -26,9 +39,14 @@ const sources: readonly Source[] = [
     open: async (path, options) => (await import("./archive.js")).readArchive(path, options),
   },
   {
-    name: "a folder of class folders",
+    name: "a folder of class folders, or with a table of its images",
     recognizes: (_, found) => found.isDirectory(),
-    open: async (path, options) => (await import("./folder.js")).listFolder(path, options),
+    async open(path, options) {
+      const table = await tableIn(path);
+      if (table === undefined) return (await import("./folder.js")).listFolder(path, options);
+      options.onWarning(`${path}: its images are those of the table ${basename(table)} in it.`);
+      return (await import("./manifest.js")).listManifest(table, options);
+    },
   },
   {
     name: "a .csv file",
@@ -38,15 +56,20 @@ const sources: readonly Source[] = [
 ];
 
 /** How `openDataset` reads and divides images. */
-export interface OpenDatasetOptions extends Partial<SplitOptions> {
+export interface OpenDatasetOptions extends Partial<SplitOptions>, Opening {
   /** How images become the network's input; 224 pixels and 3 channels unless told. */
   readonly preprocessing?: Partial<Preprocessing>;
   /** Read and check only this split; the other two come back empty. */
   readonly split?: SplitName;
   /** The classes and their order, such as a checkpoint's; found out from the data unless given. */
   readonly classes?: readonly string[];
-  /** Memory for decoded images, over all splits; 1 GiB unless told. */
-  readonly cacheBytes?: number;
+  /**
+   * What is kept of what was decoded, over all splits: "off", memory as "2GB" or "25%" of what is free, or a folder, "./cache" or
+   * "./cache:50GB"; "25%" unless told. A folder serves later processes, too; it holds the images, and no names.
+   */
+  readonly cache?: string | undefined;
+  /** Memory for it in bytes, in place of what `cache` says. */
+  readonly cacheBytes?: number | undefined;
   /** Pixels that an image file may have; 2^26, as 8192 x 8192, or MEDMAMBA_MAX_PIXELS unless told. */
   readonly maxPixels?: number | undefined;
   /** Gets one sentence for everything that is odd but no obstacle. */
@@ -58,13 +81,13 @@ export interface OpenDatasetOptions extends Partial<SplitOptions> {
 }
 
 /** The three splits of a data set; a split that there is not has length 0. */
-export interface OpenedDataset extends Readonly<Record<SplitName, Dataset>> {
+export interface OpenedDataset<D extends LabelledImages = Dataset> extends Readonly<Record<SplitName, D>> {
   /** To learn from. */
-  readonly train: Dataset;
+  readonly train: D;
   /** To choose the best epoch by. */
-  readonly val: Dataset;
+  readonly val: D;
   /** To judge by, once. */
-  readonly test: Dataset;
+  readonly test: D;
   /** Names of the classes, in the order of the labels. */
   readonly classes: readonly string[];
 }
@@ -80,8 +103,25 @@ export interface OpenedDataset extends Readonly<Record<SplitName, Dataset>> {
  *
  * @throws DataError naming the file and what is wrong, and if more than 1 % of the images cannot be read
  */
-export async function openDataset(path: string, options: OpenDatasetOptions = {}): Promise<OpenedDataset> {
-  const { seed = 0, validationFraction = 0.15, testFraction = 0.15, cacheBytes = 2 ** 30, split } = options;
+export function openDataset(
+  path: string,
+  options: OpenDatasetOptions & { readonly task: "multi-label" },
+): Promise<OpenedDataset<MultiLabelDataset>>;
+/** The same where each image has one class. */
+export function openDataset(
+  path: string,
+  options?: OpenDatasetOptions & { readonly task?: Exclude<TaskName, "multi-label"> },
+): Promise<OpenedDataset>;
+/** The same, whatever the task. */
+export function openDataset(
+  path: string,
+  options: OpenDatasetOptions,
+): Promise<OpenedDataset<LabelledImages>>;
+export async function openDataset(
+  path: string,
+  options: OpenDatasetOptions = {},
+): Promise<OpenedDataset<LabelledImages>> {
+  const { seed = 0, validationFraction = 0.15, testFraction = 0.15, split } = options;
   const { onWarning = () => {}, onProgress = () => {}, signal, maxPixels } = options;
   const division = { seed, validationFraction, testFraction };
   checkSplitOptions(division);
@@ -89,17 +129,46 @@ export async function openDataset(path: string, options: OpenDatasetOptions = {}
     throw new ArgumentError(`openDataset: classes [${options.classes.join(", ")}] names one class twice.`);
   }
   const preprocessing = definePreprocessing(options.preprocessing);
-  const budget = new MemoryBudget(cacheBytes);
+  const opening = complete("openDataset", openingRows, pick(openingRows, options));
+  const { cache } = complete("openDataset", cacheRows, pick(cacheRows, options));
+  const { bytes, folder, folderBytes } = cachePlan(cache);
+  const budget = new MemoryBudget(options.cacheBytes ?? bytes);
   const source = await sourceOf(path);
-  const opened = await source.open(path, { classes: options.classes, split, onWarning, signal });
+  const { task: asked, labels, groups, frames } = opening;
+  const opened = await source.open(path, {
+    classes: options.classes,
+    task: asked,
+    labels,
+    groups,
+    split,
+    onWarning,
+    signal,
+  });
+  const task = taskFrom(path, opened, asked);
   const { classes } = opened;
-  let parts: Partial<Record<SplitName, Dataset>>;
+  let parts: Partial<Record<SplitName, LabelledImages>>;
   if ("arrays" in opened) {
-    const whole = archiveSplits(path, opened, preprocessing, budget);
+    const whole = archiveSplits(path, { ...opened, task }, preprocessing, budget);
     parts = divideArchive(path, whole, division, { split, onWarning });
   } else {
-    const entries = divide(path, opened, division, { split, onWarning });
-    const reading = { preprocessing, classes, budget, onWarning, onProgress, signal, maxPixels };
+    const listing = await listingWithPatients(path, opened, onWarning);
+    const entries = divide(path, listing, division, { split, onWarning });
+    const { attributes } = opened;
+    const store =
+      folder === undefined ? undefined : await SampleStore.open(folder, { bytes: folderBytes, onWarning });
+    const reading = {
+      preprocessing,
+      classes,
+      task,
+      attributes,
+      frames,
+      budget,
+      store,
+      onWarning,
+      onProgress,
+      signal,
+      maxPixels,
+    };
     parts = await readableImages(path, entries, reading);
   }
   for (const name of splitNames) warnOfMissingClasses(path, name, parts[name], onWarning);
@@ -108,6 +177,22 @@ export async function openDataset(path: string, options: OpenDatasetOptions = {}
   if (!some) throw new DataError(`${path} has no images.`);
   const empty = subset(some, []);
   return { train: parts.train ?? empty, val: parts.val ?? empty, test: parts.test ?? empty, classes };
+}
+
+/** @throws DataError if the labels are of another kind than the one that is asked for */
+function taskFrom(
+  path: string,
+  opened: Listing | Archive,
+  asked: TaskName | undefined,
+): TaskName | undefined {
+  const several = opened.task === "multi-label";
+  if (several && asked !== "multi-label")
+    throw new DataError(`${path} has several labels an image: ask for the task multi-label.`);
+  if (!several && asked === "multi-label")
+    throw new DataError(`${path} has one class an image, which is no multi-label task.`);
+  if (asked === "binary" && opened.classes.length !== 2)
+    throw new DataError(`${path} has ${opened.classes.length} classes, and the task binary is of two.`);
+  return asked ?? opened.task;
 }
 
 async function sourceOf(path: string): Promise<Source> {
@@ -124,14 +209,14 @@ async function sourceOf(path: string): Promise<Source> {
 /** The splits of an archive as data sets. Samples are remembered where they are more than a copy of the array. */
 function archiveSplits(
   path: string,
-  { classes, arrays }: Archive,
+  { classes, task, arrays }: Archive,
   preprocessing: Preprocessing,
   budget: MemoryBudget,
-): Partial<Record<SplitName, Dataset>> {
-  const parts: Partial<Record<SplitName, Dataset>> = {};
+): Partial<Record<SplitName, LabelledImages>> {
+  const parts: Partial<Record<SplitName, LabelledImages>> = {};
   for (const [split, { pixels, labels }] of Object.entries(arrays)) {
     const name = (index: number): string => `${path} ${split}_images[${index}]`;
-    const dataset = archiveDataset(pixels, { labels, classes, preprocessing, name });
+    const dataset = archiveDataset(pixels, { labels, classes, task, preprocessing, name });
     parts[split as SplitName] = needsNoDecoding(pixels, preprocessing) ? dataset : cached(dataset, budget);
   }
   return parts;
@@ -140,16 +225,18 @@ function archiveSplits(
 /** The splits of an archive that are wanted, missing ones drawn from train. */
 function divideArchive(
   path: string,
-  whole: Partial<Record<SplitName, Dataset>>,
+  whole: Partial<Record<SplitName, LabelledImages>>,
   division: SplitOptions,
   wanted: Wanted,
-): Partial<Record<SplitName, Dataset>> {
-  const splits: Partial<Record<SplitName, { label: number; dataset: Dataset; index: number }[]>> = {};
+): Partial<Record<SplitName, LabelledImages>> {
+  const splits: Partial<Record<SplitName, (Labelled & { dataset: LabelledImages; index: number })[]>> = {};
   for (const name of splitNames) {
     const dataset = whole[name];
-    if (dataset) splits[name] = Array.from(dataset.labels, (label, index) => ({ label, dataset, index }));
+    if (!dataset) continue;
+    const entry = (_: unknown, index: number) => ({ labels: labelsAt(dataset, index), dataset, index });
+    splits[name] = Array.from({ length: dataset.length }, entry);
   }
-  const parts: Partial<Record<SplitName, Dataset>> = {};
+  const parts: Partial<Record<SplitName, LabelledImages>> = {};
   for (const [name, entries] of Object.entries(divide(path, { splits }, division, wanted))) {
     const dataset = entries[0]?.dataset;
     if (!dataset) continue;
@@ -159,10 +246,20 @@ function divideArchive(
   return parts;
 }
 
+interface Labelled {
+  readonly labels: readonly number[];
+}
+
+/** Numbers of the classes that an image has. */
+function labelsAt({ task, labels, classes }: LabelledImages, index: number): readonly number[] {
+  if (task !== "multi-label") return [labels[index] ?? 0];
+  return classes.map((_, label) => label).filter((label) => labels[index * classes.length + label] === 1);
+}
+
 type Wanted = Pick<SourceOptions, "split" | "onWarning">;
 
 /** The entries of the splits that are wanted, missing ones drawn from train. */
-function divide<Entry extends { readonly label: number }>(
+function divide<Entry extends Labelled>(
   path: string,
   { splits, undivided }: { splits: Partial<Record<SplitName, Entry[]>>; undivided?: Entry[] | undefined },
   division: SplitOptions,
@@ -197,7 +294,7 @@ function divide<Entry extends { readonly label: number }>(
 function warnOfMissingClasses(
   path: string,
   split: SplitName,
-  dataset: Dataset | undefined,
+  dataset: LabelledImages | undefined,
   onWarning: (message: string) => void,
 ): void {
   if (!dataset) return;

@@ -4,14 +4,14 @@
  */
 import type { Dirent, Stats } from "node:fs";
 import { lstat, readdir, realpath, stat } from "node:fs/promises";
-import { dirname, extname, join } from "node:path";
-import { imageExtensions } from "../decoding/decoder.js";
+import { dirname, join } from "node:path";
+import { imageEnding } from "../decoding/decoder.js";
 import { companionsAmong } from "./companions.js";
 import { type FileWithoutPicture, type FoundDicom, findDicom, isNamedDicom } from "./dicom-files.js";
 
 /** Whether a file is taken for an image by the ending of its name. */
 export function isImageFile(name: string): boolean {
-  return imageExtensions.includes(extname(name).toLowerCase());
+  return imageEnding(name) !== undefined;
 }
 
 /** What operating systems and network storage put beside images: previews, waste, and other programs' notes. */

@@ -63,7 +63,7 @@ describe("a decoder", () => {
     const frame = (index: number) =>
       message(decodeImage(file, preprocessing, { frame: index, decoders: [toy] }));
     expect(await frame(2)).toBe("/frames.toy could not be read: there is no frame 2, frames are 0 to 1.");
-    expect(await frame(1)).toBe("/frames.toy could not be read: this frame is unlucky.");
+    expect(await frame(1)).toBe("/frames.toy frame 1 could not be read: this frame is unlucky.");
     const absent: Decoder = {
       ...toy,
       open: () => Promise.reject(new MedMambaError("MEDMAMBA_NO_DECODER", "it is not installed")),

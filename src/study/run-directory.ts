@@ -64,7 +64,34 @@ export async function planStart(
       `${directory} holds a run already (${present}): go on with it by --resume, replace it by --overwrite, or choose another --out.`,
     );
   }
+  if (!overwrite) await expectNobodysFiles(directory);
+  if (plan.init !== undefined && ownFiles(directory).includes(realPath(plan.init))) {
+    throw new StudyError(
+      `--init ${options.init} belongs to the run that would be replaced in ${directory}: choose another --out.`,
+    );
+  }
   return { directory, plan, resume: false, inherited: origin && inheritedFrom(origin, plan) };
+}
+
+/** Where the files of a run lie. */
+const ownFiles = (directory: string): string[] =>
+  Object.values(runFiles).map((file) => realPath(join(directory, file)));
+
+/**
+ * A run that was stopped before its first checkpoint may be begun anew. Files of a run's names that are not from such a one,
+ * such as the report of an evaluation, are somebody's.
+ *
+ * @throws StudyError naming what would be replaced
+ */
+async function expectNobodysFiles(directory: string): Promise<void> {
+  const { plan, ...results } = runFiles;
+  const present: string[] = Object.values(results).filter((file) => existsSync(join(directory, file)));
+  if (existsSync(join(directory, plan)) && !(await readPlan(directory).catch(() => undefined)))
+    present.push(plan);
+  if (present.length === 0) return;
+  throw new StudyError(
+    `${directory} holds ${present.join(", ")}, which a run would replace: choose another --out, or replace them by --overwrite.`,
+  );
 }
 
 /** @throws StudyError if run and data are in one another: checkpoints and figures would be taken for data, or the reverse */

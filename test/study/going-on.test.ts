@@ -2,6 +2,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import {
+  cpSync,
   existsSync,
   mkdirSync,
   readdirSync,
@@ -170,9 +171,42 @@ describe("a run's folder", () => {
   });
 });
 
+describe("a folder with files of a run's names", () => {
+  it.each(["report.html", "metrics.jsonl", "roc.svg", "run.json"])(
+    "keeps its %s, unless told",
+    async (file) => {
+      const directory = join(root, `somebodys-${file}`);
+      mkdirSync(directory);
+      writeFileSync(join(directory, file), "somebody's");
+      expect(await failure(StudyError, study(directory, options))).toBe(
+        `/somebodys-${file} holds ${file}, which a run would replace: choose another --out, or replace them by --overwrite.`,
+      );
+      expect(readFileSync(join(directory, file), "utf8")).toBe("somebody's");
+      await study(directory, { ...options, epochs: 1 }, { overwrite: true });
+    },
+  );
+
+  it("is begun in anew where a run was stopped before its first checkpoint", async () => {
+    const directory = join(root, "no-checkpoint");
+    mkdirSync(directory);
+    cpSync(join(root, "edited/run.json"), join(directory, "run.json"));
+    const { result } = await study(directory, { ...options, epochs: 1 });
+    expect(result.history).toHaveLength(1);
+  });
+});
+
 describe("--overwrite", () => {
   const directory = join(root, "earlier");
   beforeAll(() => study(directory, options));
+
+  it("does not remove the weights that it shall start from", async () => {
+    const before = contents(directory);
+    const init = join(directory, "best.safetensors");
+    expect(await failure(StudyError, study(directory, { ...options, init }, { overwrite: true }))).toMatch(
+      /--init .*best.safetensors belongs to the run that would be replaced in \/earlier: choose another --out/,
+    );
+    expect(contents(directory)).toEqual(before);
+  });
 
   it.each(["float32", "bfloat16"] as const)(
     "leaves an earlier run where %s weights have a NaN",

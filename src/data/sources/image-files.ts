@@ -92,9 +92,9 @@ export async function readableImages(
   if (broken.length > images * tolerated) {
     const named = sentences.slice(0, namedInError).join("; ");
     const more = broken.length > namedInError ? `; and ${broken.length - namedInError} more` : "";
-    throw new DataError(`${path}: ${broken.length} of ${images} images are unreadable: ${named}${more}.`, {
-      file: path,
-    });
+    const count = `${broken.length} of ${images} images ${broken.length === 1 ? "is" : "are"} unreadable`;
+    const advice = "More than one in a hundred is no accident: mend or remove them.";
+    throw new DataError(`${path}: ${count}: ${named}${more}. ${advice}`, { file: path });
   }
   for (const sentence of sentences) onWarning(`${sentence}; it is left out.`);
   if (broken.length > 0)

@@ -58,7 +58,7 @@ export function requestsOf<S extends ImageSource>(
     if (frames === "first") return { source, read: first };
     const middle = () =>
       withImageFile(source, preprocessing, { maxPixels }, async (image) => {
-        const [frame = 0] = chosenFrames(await image.count(), frames);
+        const [frame = 0] = await chosenFrames(image, frames);
         return image.sample(frame);
       });
     return { source, read: middle };
@@ -117,7 +117,8 @@ async function picturesOf<S extends ImageSource>(
     const image = await openImageFile(source, preprocessing, { maxPixels: options.maxPixels });
     const count = await image.count();
     if (count === 1) return [{ source, read: () => image.sample(0) }];
-    return chosenFrames(count, frames).map((frame) => ({ source, frame, read: () => image.sample(frame) }));
+    const chosen = await chosenFrames(image, frames);
+    return chosen.map((frame) => ({ source, frame, read: () => image.sample(frame) }));
   } catch (error) {
     if (!(error instanceof DataError)) throw error;
     const refused = Promise.reject(error);

@@ -9,7 +9,7 @@ import { join } from "node:path";
 import sharp from "sharp";
 import { beforeAll, describe, expect, it } from "vitest";
 import { imageExtensions } from "../../src/data/index.js";
-import { dicomFile } from "../support/dicom-file.js";
+import { dicomFile } from "../support/identifying-dicom-file.js";
 import { program } from "../support/repository.js";
 import { smallArguments } from "../support/small-study.js";
 import { picture, root, write } from "../support/temporary-folder.js";

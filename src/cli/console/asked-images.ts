@@ -2,6 +2,7 @@
 import { stat } from "node:fs/promises";
 import { extname } from "node:path";
 import { imageExtensions } from "../../data/index.js";
+import { leftOutWithoutPicture } from "../../data/sources/dicom-files.js";
 import { searchFolder } from "../../data/sources/walk.js";
 import type { FramedImage } from "../../inference/predict.js";
 import { CommandError, explain } from "./failure.js";
@@ -39,7 +40,10 @@ export async function askedImages(
       continue;
     }
     const images = await searchFolder(path).then(
-      (below) => below.images,
+      ({ images, withoutPicture }) => {
+        if (withoutPicture.length > 0) terminal.warn(leftOutWithoutPicture(path, withoutPicture));
+        return images;
+      },
       (error: unknown) => {
         problems.push(explain(error));
         return undefined;

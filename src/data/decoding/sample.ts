@@ -86,6 +86,8 @@ export interface ImageFile {
   readonly bytes: Uint8Array;
   /** Its pictures. @throws DataError naming the file and what is wrong with it */
   count(): Promise<number>;
+  /** The picture in the middle, of several volumes that of the first. @throws DataError as `count` */
+  middle(): Promise<number>;
   /** A picture at working size. @throws DataError naming the file, the picture if it is not the first, and what is wrong */
   sample(frame: number): Promise<Sample>;
 }
@@ -118,6 +120,7 @@ export async function openImageFile(
   return {
     bytes: image.bytes,
     count: () => decoding.run(() => image.count()),
+    middle: () => decoding.run(() => image.middle()),
     sample: (frame) => decoding.run(() => image.sample(frame)),
   };
 }
@@ -143,6 +146,11 @@ async function readImageFile(
   return {
     bytes,
     count: () => inWords(async () => (await frames()).count),
+    middle: () =>
+      inWords(async () => {
+        const { count, perVolume = count } = await frames();
+        return Math.floor(perVolume / 2);
+      }),
     async sample(frame) {
       const pictures = await inWords(async () => {
         const { count } = await frames();

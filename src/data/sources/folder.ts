@@ -12,7 +12,7 @@ import { DataError } from "../../errors.js";
 import { imageExtensions } from "../decoding/decoder.js";
 import { parseSplitName, type SplitName } from "../splitting/split-names.js";
 import { isCompanionFolder } from "./companions.js";
-import type { FileWithoutPicture } from "./dicom-files.js";
+import { type FileWithoutPicture, leftOutWithoutPicture } from "./dicom-files.js";
 import {
   ambiguousClasses,
   expectSeveralClasses,
@@ -249,13 +249,7 @@ class LeftOut {
         `${this.path}: left out ${masks.length} of the images, by name masks or thumbnails of others beside them (such as ${basename(masks[0] ?? "")}). Rename them if they are images of their own.`,
       );
     }
-    const [first] = this.#withoutPicture;
-    if (first) {
-      const count = this.#withoutPicture.length;
-      onWarning(
-        `${this.path}: left out ${count === 1 ? "1 DICOM file that has" : `${count} DICOM files that have`} no picture (such as ${basename(first.file)}, ${first.kind}).`,
-      );
-    }
+    if (this.#withoutPicture.length > 0) onWarning(leftOutWithoutPicture(this.path, this.#withoutPicture));
     if (names.length > 0) {
       onWarning(
         `${this.path}: left out ${names.length} files or folders whose names are not UTF-8 and cannot be opened by them (such as ${names[0]}): rename them, with convmv for example.`,

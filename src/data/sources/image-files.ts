@@ -128,7 +128,7 @@ async function picturesOf(
     const key = store?.keyOf(hashOf(0), preprocessing);
     const image = store && key ? withStore(opened, store, key) : opened;
     const count = await image.count();
-    const chosen = entry.frame === undefined ? chosenFrames(count, frames) : [entry.frame];
+    const chosen = entry.frame === undefined ? await chosenFrames(image, frames) : [entry.frame];
     if (entry.frame === undefined && isSingle(frames) && count > 1) several.set(file, count);
     const isOneOfSeveral = entry.frame !== undefined || (count > 1 && !isSingle(frames));
     const group = entry.group ?? (isOneOfSeveral && !entry.patient ? pseudonym(file) : undefined);
@@ -166,6 +166,7 @@ function withStore(image: ImageFile, store: SampleStore, key: ContentKey): Image
       await store.keepCount(key, count);
       return count;
     },
+    middle: () => image.middle(),
     async sample(frame) {
       const known = await store.sample(key, frame);
       if (known) return known;

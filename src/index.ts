@@ -13,6 +13,7 @@ export {
   readCheckpoint,
   saveCheckpoint,
 } from "./checkpoints/checkpoint.js";
+export { type Conversion, type ConvertOptions, convert } from "./checkpoints/convert.js";
 export { type InitialWeights, initialWeights } from "./checkpoints/initial-weights.js";
 export type { TrainingState } from "./checkpoints/training-state.js";
 export * as data from "./data/index.js";

@@ -26,6 +26,11 @@ const commands: Readonly<Record<string, CommandEntry>> = {
   train: { summary: "train a model on labelled images", load: () => import("./commands/train.js") },
   evaluate: { summary: "measure a model on labelled images", load: () => import("./commands/evaluate.js") },
   predict: { summary: "classify images", takes: "<image...>", load: () => import("./commands/predict.js") },
+  convert: {
+    summary: "make a checkpoint of weights that PyTorch saved",
+    takes: "<in> <out>",
+    load: () => import("./commands/convert.js"),
+  },
   bench: {
     summary: "measure kernels, training and inference against this machine's limits",
     load: () => import("./commands/bench.js"),

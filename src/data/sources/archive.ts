@@ -8,13 +8,13 @@
 import { crc32 } from "node:zlib";
 import type { Entry, ZipFile } from "yauzl";
 import { DataError } from "../../errors.js";
+import { openZipFile } from "../../files/zip-reader.js";
 import { breathe } from "../concurrency.js";
 import { classNumbers } from "../labels.js";
 import { type SplitName, splitNames } from "../splitting/split-names.js";
 import type { PixelBlocks } from "./arrays.js";
 import { type NpyHeader, npyElementSize, parseNpyHeader, readNpyNumbers } from "./npy.js";
 import { type Archive, expectSeveralClasses, type LabelledPixels, type SourceOptions } from "./source.js";
-import { openZipFile } from "./zip-reader.js";
 
 /** What deflate makes of a byte at most. */
 const mostDeflated = 1032;
@@ -56,7 +56,7 @@ export async function readArchive(
 
 async function openZip(path: string): Promise<ZipFile> {
   try {
-    return await openZipFile(path);
+    return (await openZipFile(path)).zip;
   } catch (error) {
     throw new DataError(
       `${path} is not a whole .npz file; it may have been cut off in transfer: get it again.`,

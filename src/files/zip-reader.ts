@@ -6,13 +6,21 @@ import { type FileHandle, open } from "node:fs/promises";
 import { Readable } from "node:stream";
 import yauzl, { type ZipFile } from "yauzl";
 
-/** @throws Error saying why it is no zip file, or what the system says of it */
-export async function openZipFile(path: string): Promise<ZipFile> {
+/**
+ * A zip file whose entries are listed and read one by one, and the bytes that the whole of it has.
+ *
+ * @throws Error saying why it is no zip file, or what the system says of it
+ */
+export async function openZipFile(path: string): Promise<{ zip: ZipFile; size: number }> {
   const file = await open(path, "r");
   try {
     const { size } = await file.stat();
     const reader = new CheckedReader(file, size);
-    return await yauzl.fromRandomAccessReaderPromise(reader, size, { lazyEntries: true, autoClose: false });
+    const zip = await yauzl.fromRandomAccessReaderPromise(reader, size, {
+      lazyEntries: true,
+      autoClose: false,
+    });
+    return { zip, size };
   } catch (error) {
     await file.close();
     throw error;

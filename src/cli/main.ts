@@ -31,6 +31,11 @@ const commands: Readonly<Record<string, CommandEntry>> = {
     takes: "<in> <out>",
     load: () => import("./commands/convert.js"),
   },
+  download: {
+    summary: "get a data set of MedMNIST",
+    takes: "<name>",
+    load: () => import("./commands/download.js"),
+  },
   bench: {
     summary: "measure kernels, training and inference against this machine's limits",
     load: () => import("./commands/bench.js"),

@@ -88,7 +88,7 @@ async function carryOutAlone(start: RunStart, options: StudyOptions): Promise<St
     ...start.plan,
     settings: { ...start.plan.settings, precision: device.precision },
   };
-  const dataset = await openForTraining(plan, options);
+  const dataset = await openForTraining(plan, start.contents?.classes, options);
   const contents = await dataIdentity(dataset, signal);
   if (start.contents) expectSameImages(plan.data, start.contents, contents);
   const { preprocessing, settings, saveEvery, recompute, graphs } = plan;
@@ -143,10 +143,17 @@ function expectSameImages(data: string, before: DataIdentity, now: DataIdentity)
   );
 }
 
-function openForTraining(plan: RunPlan, { signal, onProgress }: StudyOptions): Promise<OpenedDataset> {
+/** @param before  the classes that the run began with, which may have been numbers where there are names today */
+function openForTraining(
+  plan: RunPlan,
+  before: readonly string[] | undefined,
+  { signal, onProgress }: StudyOptions,
+): Promise<OpenedDataset> {
+  const numbered = before?.every((name, label) => name === String(label));
   return openDataset(plan.data, {
     preprocessing: plan.preprocessing,
     ...plan.split,
+    ...(before && numbered && { classes: before }),
     onWarning: (message) => onProgress({ type: "warning", message }),
     onProgress: (progress) => onProgress({ type: "reading", ...progress }),
     signal,

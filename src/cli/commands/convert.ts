@@ -5,7 +5,7 @@ import { preprocessingRows } from "../../data/preprocessing.js";
 import { type Flag, flagName, flagsOf } from "../../settings/flags.js";
 import { oneOf, type Settings } from "../../settings/kind.js";
 import { type TaskName, taskNames } from "../../tasks/index.js";
-import { settingOption, withCommonOptions } from "../console/options.js";
+import { settingOption, withPlainOptions } from "../console/options.js";
 import { expectPath } from "../console/paths.js";
 import { Terminal } from "../console/terminal.js";
 import { plural, shortPath } from "../console/wording.js";
@@ -63,7 +63,7 @@ export function define(command: Command): void {
   command.optionsGroup("Images:");
   for (const flag of preprocessingFlags) command.addOption(settingOption(flag));
   command.optionsGroup("Options:");
-  withCommonOptions(command).addHelpText("after", examples).action(run);
+  withPlainOptions(command).addHelpText("after", examples).action(run);
 }
 
 const names = (text: string): string[] => text.split(",").map((name) => name.trim());

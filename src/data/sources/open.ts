@@ -14,6 +14,7 @@ import { type SplitName, splitNames } from "../splitting/split-names.js";
 import { checkSplitOptions, type SplitOptions, stratifiedSplit } from "../splitting/stratified.js";
 import { archiveDataset, needsNoDecoding } from "./arrays.js";
 import { readableImages } from "./image-files.js";
+import { howToGet } from "./medmnist/files.js";
 import {
   type Archive,
   type ImageEntry,
@@ -100,6 +101,8 @@ export async function openDataset(path: string, options: OpenDatasetOptions = {}
   const source = await sourceOf(path);
   const opened = await source.open(path, { classes: options.classes, split, onWarning, signal });
   const { classes } = opened;
+  if ("arrays" in opened && opened.task === "multi-label")
+    throw new DataError(`${path} has several labels an image, which only data.fromArrays takes.`);
   let parts: Partial<Record<SplitName, Dataset>>;
   if ("arrays" in opened) {
     parts = archiveSplits(path, opened, preprocessing, budget);
@@ -118,8 +121,9 @@ export async function openDataset(path: string, options: OpenDatasetOptions = {}
 
 async function sourceOf(path: string): Promise<Source> {
   const found = await stat(path).catch((error: NodeJS.ErrnoException) => {
+    const advice = error.code === "ENOENT" ? howToGet(path) : undefined;
     const problem = error.code === "ENOENT" ? "does not exist" : `cannot be opened: ${error.message}`;
-    throw new DataError(`${path} ${problem}.`, { cause: error });
+    throw new DataError(`${path} ${problem}${advice ? `; ${advice}` : ""}.`, { cause: error });
   });
   const source = sources.find(({ recognizes }) => recognizes(path, found));
   if (source) return source;
@@ -130,14 +134,14 @@ async function sourceOf(path: string): Promise<Source> {
 /** The splits of an archive as data sets. Samples are remembered where they are more than a copy of the array. */
 function archiveSplits(
   path: string,
-  { classes, arrays }: Archive,
+  { classes, task, arrays }: Archive,
   preprocessing: Preprocessing,
   budget: MemoryBudget,
 ): Partial<Record<SplitName, Dataset>> {
   const parts: Partial<Record<SplitName, Dataset>> = {};
   for (const [split, { pixels, labels }] of Object.entries(arrays)) {
     const name = (index: number): string => `${path} ${split}_images[${index}]`;
-    const dataset = archiveDataset(pixels, { labels, classes, preprocessing, name });
+    const dataset = archiveDataset(pixels, { labels, classes, task, preprocessing, name }) as Dataset;
     parts[split as SplitName] = needsNoDecoding(pixels, preprocessing) ? dataset : cached(dataset, budget);
   }
   return parts;

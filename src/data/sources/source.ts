@@ -4,6 +4,7 @@
  */
 import type { Stats } from "node:fs";
 import { DataError } from "../../errors.js";
+import type { TaskName } from "../labels.js";
 import type { SplitName } from "../splitting/split-names.js";
 import type { PixelBlocks } from "./arrays.js";
 
@@ -36,6 +37,8 @@ export interface LabelledPixels {
 /** Splits that are in memory. */
 export interface Archive {
   readonly classes: readonly string[];
+  /** What its labels are, where the source knows; of "multi-label" they are a 0 or 1 for each class. */
+  readonly task?: TaskName | undefined;
   readonly arrays: Partial<Record<SplitName, LabelledPixels>>;
 }
 

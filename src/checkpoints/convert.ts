@@ -85,6 +85,11 @@ export async function convert(
   const { tensors, path: keys, alternatives } = await readWeights(input, options.key);
   const { weights, prefix, leftOut } = ofNetwork(input, tensors);
   const config = architectureOf(input, new Map([...weights].map(([name, { shape }]) => [name, shape])));
+  if (config.inChannels !== 1 && config.inChannels !== 3) {
+    throw new WeightsError(
+      `${input}: the network takes images of ${config.inChannels} channels, and 1 or 3 can be read here.`,
+    );
+  }
   const description = describe(config, options);
   const model = new MedMamba(config);
   const loaded: Record<string, Tensor> = Object.create(null);

@@ -52,7 +52,7 @@ export async function refuseByKind(path: string, file: FileHandle, error: unknow
   const read = Buffer.from(beginning.subarray(0, length));
   const [hexadecimal, characters] = [read.toString("hex"), read.toString("latin1")];
   const found = impostors.find(({ bytes, text }) => bytes?.test(hexadecimal) || text?.test(characters));
-  throw found === undefined
-    ? error
-    : new WeightsError(`${path}: not a safetensors file: ${found.advice}.`, { cause: error });
+  if (found === undefined) throw error;
+  const advice = found.advice.replaceAll("FILE", () => path);
+  throw new WeightsError(`${path}: not a safetensors file: ${advice}.`, { cause: error });
 }

@@ -5,13 +5,14 @@
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Command } from "commander";
-import { zipSync } from "fflate";
+import { unzipSync, zipSync } from "fflate";
 import sharp from "sharp";
 import { define } from "../../dist/cli/commands/train.js";
 import { argumentsOfConfig } from "../../dist/cli/console/config.js";
-import { data, fit as fitModel, loadCheckpoint, MedMamba, safetensors } from "../../dist/index.js";
+import { convert, data, fit as fitModel, loadCheckpoint, MedMamba, safetensors } from "../../dist/index.js";
 
 const preprocessing = { imageSize: 8, channels: 1 };
+const published = new URL("../fixtures/pth/parallel.pth", import.meta.url);
 const oldRun = new URL("../fixtures/run-0.1.0/", import.meta.url);
 
 /** @typedef {{ file: string, original: Buffer, read: (path: string) => Promise<unknown> }} Target */
@@ -46,6 +47,8 @@ export async function makeTargets(folder) {
     ...images,
     safetensors: { file: "w.safetensors", original: checkpoint, read: loadTensors },
     checkpoint: { file: "best.safetensors", original: checkpoint, read: openCheckpoint },
+    pth: { file: "w.pth", original: readFileSync(published), read: convertWeights },
+    pickle: { file: "data.pkl", original: Buffer.from(pthRecords()["data.pkl"]), read: convertPickle },
     training: {
       file: "last.safetensors",
       original: readFileSync(new URL("last.safetensors", oldRun)),
@@ -76,6 +79,25 @@ async function loadTensors(path) {
 
 async function openCheckpoint(path) {
   (await loadCheckpoint(path)).model.dispose();
+}
+
+async function convertWeights(path) {
+  await convert(path, `${path}.safetensors`, { overwrite: true });
+}
+
+/** The pickle in the place of the one that belongs to the file's records, so that no checksum stands before it. */
+async function convertPickle(path) {
+  const whole = `${path}.pth`;
+  const records = Object.entries({ ...pthRecords(), "data.pkl": readFileSync(path) });
+  const named = records.map(([name, bytes]) => [`archive/${name}`, bytes]);
+  writeFileSync(whole, zipSync(Object.fromEntries(named), { level: 0 }));
+  await convertWeights(whole);
+}
+
+/** By their names without the folder that all are in. */
+function pthRecords() {
+  const records = Object.entries(unzipSync(readFileSync(published)));
+  return Object.fromEntries(records.map(([name, bytes]) => [name.slice(name.indexOf("/") + 1), bytes]));
 }
 
 /** A training goes on from the file, on the data and with the settings that it was begun with. */

@@ -11,7 +11,8 @@ import { CommandError } from "./failure.js";
  */
 export function expectPath(path: string, what: string): void {
   if (existsSync(path)) return;
-  const similar = similarPath(resolve(path));
+  const whole = `${resolve(path)}.npz`;
+  const similar = existsSync(whole) ? whole : similarPath(resolve(path));
   const published = what === "data set" ? howToGet(path) : undefined;
   if (published && !(similar && isSameSet(path, similar)))
     throw new CommandError(`${path}: there is no such ${what} here; ${published}.`);

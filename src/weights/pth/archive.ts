@@ -75,15 +75,15 @@ export class TorchArchive {
         `its record ${printable(name)} has ${uncompressedSize} bytes, and at most ${mostBytes} are read`,
       );
     const bytes = new Uint8Array(uncompressedSize);
-    let at = 0;
+    let [at, sum] = [0, 0];
     for await (const item of await this.zip.openReadStreamPromise(entry)) {
       const piece = item as Uint8Array;
       bytes.set(piece, at);
+      sum = crc32(piece, sum);
       at += piece.length;
     }
     if (at !== bytes.length) throw new Error(`its record ${printable(name)} is cut off`);
-    if (crc32(bytes) !== entry.crc32)
-      throw new Error(`the checksum of its record ${printable(name)} is wrong`);
+    if (sum !== entry.crc32) throw new Error(`the checksum of its record ${printable(name)} is wrong`);
     return bytes;
   }
 }

@@ -71,6 +71,7 @@ const callables: Readonly<Record<string, (parameters: PickleValue[]) => PickleVa
   "builtins.frozenset": unused,
   "__builtin__.frozenset": unused,
   "builtins.bytearray": unused,
+  "__builtin__.bytearray": unused,
   "_codecs.encode": unused,
   "argparse.Namespace": unused,
   ...Object.fromEntries(
@@ -84,6 +85,8 @@ const callables: Readonly<Record<string, (parameters: PickleValue[]) => PickleVa
   "numpy._core.multiarray.scalar": unused,
   "numpy.core.multiarray._reconstruct": unused,
   "numpy._core.multiarray._reconstruct": unused,
+  "numpy.core.numeric._frombuffer": unused,
+  "numpy._core.numeric._frombuffer": unused,
   "torch.Size": ([sizes = []]) => sizes,
   "torch.device": unused,
   "torch._utils._rebuild_tensor_v2": ([storage, offset, shape, strides]) =>
@@ -102,7 +105,12 @@ const callables: Readonly<Record<string, (parameters: PickleValue[]) => PickleVa
 };
 
 /** What is only named, beside types of elements and classes of storages. */
-const names = ["torch.Tensor", "torch._tensor.Tensor", "torch.nn.parameter.Parameter", "numpy.ndarray"];
+const names = [
+  ..."torch.Tensor torch._tensor.Tensor torch.nn.parameter.Parameter numpy.ndarray".split(" "),
+  ...["builtins", "__builtin__"].flatMap((module) =>
+    ["list", "dict", "int", "float"].map((name) => `${module}.${name}`),
+  ),
+];
 
 /** What a tensor is that is made by a function without a meaning here. */
 const kinds: Readonly<Record<string, string>> = {

@@ -2,14 +2,14 @@
 import { mkdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { ArgumentError, DataError } from "../../../errors.js";
-import { fetchFile, md5OfFile, type RemoteFile, RemoteFileError } from "../../../files/remote-file.js";
+import { fetchFile, md5OfFile, RemoteFileError } from "../../../files/remote-file.js";
 import { nearest } from "../../../settings/nearest.js";
 import { expectKnown } from "../../../settings/table.js";
 import { medMnistFile, published } from "./files.js";
 import { type MedMnistName, type MedMnistSize, medMnist, medMnistNames, medMnistSizes } from "./table.js";
 
 /** What to get, and where to. */
-export interface DownloadOptions extends Pick<RemoteFile, "onProgress" | "signal"> {
+export interface DownloadOptions {
   /** Side of the images in pixels: 28 (default), 64, 128 or 224. */
   readonly size?: MedMnistSize | undefined;
   /** Folder for the file; made if it is missing; default the current one. */
@@ -18,6 +18,10 @@ export interface DownloadOptions extends Pick<RemoteFile, "onProgress" | "signal
   readonly overwrite?: boolean | undefined;
   /** Address of a folder with the files, such as a mirror in a hospital's network; where they are published unless given. */
   readonly from?: string | undefined;
+  /** Called while bytes come, with those that are there and in all, where the server says that. */
+  readonly onProgress?: ((progress: { bytes: number; total: number | undefined }) => void) | undefined;
+  /** Stops with its reason when aborted; what has come stays for the next time. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 const optionNames = Object.keys({
@@ -31,11 +35,15 @@ const optionNames = Object.keys({
 
 /** A file that is there as published. */
 export interface Download {
+  /** Where it is. */
   readonly path: string;
+  /** Of the set. */
   readonly name: MedMnistName;
+  /** Side of its images in pixels. */
   readonly size: MedMnistSize;
   /** Of the file. */
   readonly bytes: number;
+  /** As it is and as it was published. */
   readonly md5: string;
   /** Whether it was there before. */
   readonly already: boolean;
@@ -88,7 +96,7 @@ function expectSet(name: string, size: number): asserts name is MedMnistName {
     const advice = similar ? `did you mean ${similar}?` : `choose from ${medMnistNames.join(", ")}.`;
     throw new ArgumentError(`download: there is no set "${name}" in MedMNIST; ${advice}`);
   }
-  if (!(medMnistSizes as readonly number[]).includes(size))
+  if (!medMnistSizes.some((known) => known === size))
     throw new ArgumentError(`download: size ${size} is not one of ${medMnistSizes.join(", ")}.`);
 }
 

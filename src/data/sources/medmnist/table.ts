@@ -8,13 +8,29 @@ import type { TaskName } from "../../labels.js";
 import type { SplitName } from "../../splitting/split-names.js";
 
 /** Sides of the images that each set is published in, in pixels. */
-export const medMnistSizes = [28, 64, 128, 224] as const;
+export const medMnistSizes: readonly MedMnistSize[] = [28, 64, 128, 224];
 
 /** One of them. */
-export type MedMnistSize = (typeof medMnistSizes)[number];
+export type MedMnistSize = 28 | 64 | 128 | 224;
+
+/** The name of a set. */
+export type MedMnistName =
+  | "pathmnist"
+  | "chestmnist"
+  | "dermamnist"
+  | "octmnist"
+  | "pneumoniamnist"
+  | "retinamnist"
+  | "breastmnist"
+  | "bloodmnist"
+  | "tissuemnist"
+  | "organamnist"
+  | "organcmnist"
+  | "organsmnist";
 
 /** What is known of a set. */
 export interface MedMnistSet {
+  /** What is asked of an image. */
   readonly task: TaskName;
   /** Of the images: 1 (grey) or 3 (colour). */
   readonly channels: 1 | 3;
@@ -24,6 +40,7 @@ export interface MedMnistSet {
   readonly images: Readonly<Record<SplitName, number>>;
   /** MD5 of the file of each size. */
   readonly md5: Readonly<Record<MedMnistSize, string>>;
+  /** Under which it may be used. */
   readonly license: "CC BY 4.0" | "CC BY-NC 4.0";
 }
 
@@ -39,9 +56,10 @@ const organs = [
   "lung-right",
   "pancreas",
   "spleen",
-] as const;
+];
 
-const table = {
+/** All sets by their names. */
+export const medMnist: Readonly<Record<MedMnistName, MedMnistSet>> = {
   pathmnist: {
     task: "multi-class",
     channels: 3,
@@ -249,13 +267,7 @@ const table = {
     },
     license: "CC BY 4.0",
   },
-} as const satisfies Readonly<Record<string, MedMnistSet>>;
-
-/** The name of a set, such as "pneumoniamnist". */
-export type MedMnistName = keyof typeof table;
-
-/** All sets by their names. */
-export const medMnist: Readonly<Record<MedMnistName, MedMnistSet>> = table;
+};
 
 /** In the order of the publication. */
-export const medMnistNames = Object.keys(table) as MedMnistName[];
+export const medMnistNames = Object.keys(medMnist) as MedMnistName[];

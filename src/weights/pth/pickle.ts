@@ -57,9 +57,9 @@ export class UnknownGlobal extends Error {
 const most = { operations: 2_000_000, memo: 500_000, stack: 500_000, marks: 1000, numberBytes: 256 };
 const newestProtocol = 5;
 
-/** A piece of a file as a message shows it. */
+/** A piece of a file as a message shows it: cut where it is long, without what would steer a terminal. */
 export function printable(text: string): string {
-  const quoted = JSON.stringify(text);
+  const quoted = JSON.stringify(text).replace(/\p{C}/gu, "?");
   return quoted.length > 100 ? `${quoted.slice(0, 97)}..."` : quoted;
 }
 

@@ -12,6 +12,8 @@ const customary = [
 /** A dictionary in a dictionary in a dictionary: `ema: { module: ... }`. */
 const deepest = 3;
 
+const longestName = 500;
+
 type Views = Map<string, StoredView>;
 
 interface Chosen {
@@ -59,8 +61,13 @@ function search(
 /** The tensors of a dictionary that has some under names; what else is in it, such as a counter, is no weight. */
 function viewsOf(dictionary: Map<PickleValue, PickleValue>): Views | undefined {
   const views: Views = new Map();
-  for (const [name, value] of dictionary)
-    if (typeof name === "string" && isTensor(value)) views.set(name, value);
+  for (const [name, value] of dictionary) {
+    if (typeof name !== "string" || !isTensor(value)) continue;
+    // Names end up on terminals and in files.
+    if (name.length > longestName || /\p{C}/u.test(name))
+      throw new Error(`it has a tensor by the name ${printable(name)}, which is none of a network's`);
+    views.set(name, value);
+  }
   return views.size > 0 ? views : undefined;
 }
 

@@ -175,6 +175,14 @@ describe("a pickle", () => {
   });
 });
 
+it("a tensor has a name that a terminal can show", async () => {
+  for (const name of ["\x1b[2J", "a\nb", "x".repeat(501), "\u202egpj"]) {
+    const message = await of("}", unicode(name), tensorOf(storage(elements), 0, [1], [1]), "s.");
+    expect(message).toMatch(/it has a tensor by the name ".*", which is none of a network's/);
+    expect(message).not.toMatch(/\p{C}/u);
+  }
+});
+
 describe("the zip file", () => {
   it("has each record once, uncompressed, and none larger than the file", async () => {
     const entries = Object.fromEntries(Object.entries(records).map(([name, bytes]) => [`a/${name}`, bytes]));

@@ -6,21 +6,13 @@ import { type FileHandle, open } from "node:fs/promises";
 import { Readable } from "node:stream";
 import yauzl, { type ZipFile } from "yauzl";
 
-/**
- * A zip file whose entries are listed and read one by one, and the bytes that the whole of it has.
- *
- * @throws Error saying why it is no zip file, or what the system says of it
- */
-export async function openZipFile(path: string): Promise<{ zip: ZipFile; size: number }> {
+/** @throws Error saying why it is no zip file, or what the system says of it */
+export async function openZipFile(path: string): Promise<ZipFile> {
   const file = await open(path, "r");
   try {
     const { size } = await file.stat();
     const reader = new CheckedReader(file, size);
-    const zip = await yauzl.fromRandomAccessReaderPromise(reader, size, {
-      lazyEntries: true,
-      autoClose: false,
-    });
-    return { zip, size };
+    return await yauzl.fromRandomAccessReaderPromise(reader, size, { lazyEntries: true, autoClose: false });
   } catch (error) {
     await file.close();
     throw error;

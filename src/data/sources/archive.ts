@@ -57,7 +57,7 @@ export async function readArchive(
 
 async function openZip(path: string): Promise<ZipFile> {
   try {
-    return (await openZipFile(path)).zip;
+    return await openZipFile(path);
   } catch (error) {
     throw new DataError(
       `${path} is not a whole .npz file; it may have been cut off in transfer: get it again.`,

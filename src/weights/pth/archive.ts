@@ -4,6 +4,7 @@
  *
  * @see https://docs.pytorch.org/docs/stable/notes/serialization.html
  */
+import { stat } from "node:fs/promises";
 import { crc32 } from "node:zlib";
 import type { Entry, ZipFile } from "yauzl";
 import { printable } from "./pickle.js";
@@ -25,7 +26,8 @@ export class TorchArchive {
   /** @throws Error saying in a sentence without its end why this is no such file, or not to be trusted */
   static async open(path: string): Promise<TorchArchive> {
     const { openZipFile } = await import("../../files/zip-reader.js");
-    const { zip, size } = await openZipFile(path);
+    const { size } = await stat(path);
+    const zip = await openZipFile(path);
     try {
       const records = await listRecords(zip, size);
       const archive = new TorchArchive(zip, records, false);

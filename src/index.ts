@@ -13,6 +13,7 @@ export {
   readCheckpoint,
   saveCheckpoint,
 } from "./checkpoints/checkpoint.js";
+export { type Conversion, type ConvertOptions, convert } from "./checkpoints/convert.js";
 export {
   type InitialWeights,
   type InitialWeightsOptions,

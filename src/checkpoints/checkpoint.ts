@@ -5,6 +5,7 @@
  */
 import { oddStatistics, type Preprocessing, savedPreprocessing } from "../data/preprocessing.js";
 import { WeightsError } from "../errors.js";
+import { expectArchitecture } from "../models/architecture.js";
 import { type MedMambaConfig, medMambaConfig } from "../models/config.js";
 import type { ImageClassifier } from "../models/image-classifier.js";
 import { MedMamba } from "../models/medmamba.js";
@@ -13,7 +14,7 @@ import type { Precision } from "../tensor/device.js";
 import type { DeviceLike } from "../tensor/devices.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { toStored } from "../weights/conversion.js";
-import { readHeader, type SafetensorsHeader, writeTensors } from "../weights/safetensors.js";
+import { readHeader, writeTensors } from "../weights/safetensors.js";
 import {
   disposeAll,
   expectProgress,
@@ -121,7 +122,8 @@ export async function loadCheckpoint(
 ): Promise<Checkpoint> {
   const { metadata, tensors } = await readHeader(path);
   const description = describe(path, metadata);
-  expectArchitecture(path, description.config, tensors);
+  const shapes = new Map([...tensors].map(([name, { shape }]) => [name, shape]));
+  expectArchitecture(path, description.config, shapes, "the checkpoint describes");
   const odd = oddStatistics(description.preprocessing);
   if (odd !== undefined) onWarning?.(`${path}: ${odd}. It was trained so, and is used so.`);
   const model = new MedMamba({ ...description.config, device, precision });
@@ -156,31 +158,6 @@ export async function loadWeights(path: string, model: ImageClassifier): Promise
     throw error;
   } finally {
     disposeAll(weights);
-  }
-}
-
-/**
- * A description of a few bytes can ask for gigabytes of model, so it is compared with the tensors of the file before one is
- * built: whatever decides about a size has to be there in that size.
- */
-function expectArchitecture(
-  path: string,
-  { depths, dims, dState, patchSize, inChannels, numClasses }: MedMambaConfig,
-  tensors: SafetensorsHeader["tensors"],
-): void {
-  const expectTensor = (name: string, ...shape: number[]): void => {
-    const found = tensors.get(name)?.shape;
-    if (found?.join() === shape.join()) return;
-    const is = found ? `is (${found.join(", ")})` : "is missing";
-    throw new WeightsError(
-      `${path}: the weights are of another model than the checkpoint describes: ${name} ${is}, where (${shape.join(", ")}) is described.`,
-    );
-  };
-  expectTensor("patch_embed.proj.weight", dims[0] ?? 0, inChannels, patchSize, patchSize);
-  expectTensor("head.weight", numClasses, dims.at(-1) ?? 0);
-  for (const [stage, dim] of dims.entries()) {
-    for (let block = 0; block < (depths[stage] ?? 0); ++block)
-      expectTensor(`layers.${stage}.blocks.${block}.self_attention.A_logs`, 4 * dim, dState);
   }
 }
 

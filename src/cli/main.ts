@@ -37,6 +37,16 @@ const commands: Readonly<Record<string, CommandEntry>> = {
     takes: "<file>",
     load: () => import("./commands/info.js"),
   },
+  convert: {
+    summary: "make a checkpoint of weights that PyTorch saved",
+    takes: "<in> <out>",
+    load: () => import("./commands/convert.js"),
+  },
+  download: {
+    summary: "get a data set of MedMNIST",
+    takes: "<name>",
+    load: () => import("./commands/download.js"),
+  },
   bench: {
     summary: "measure kernels, training and inference against this machine's limits",
     load: () => import("./commands/bench.js"),

@@ -105,7 +105,7 @@ async function carryOutAlone(start: RunStart, options: StudyOptions): Promise<St
   const odd = oddStatistics(plan.preprocessing);
   const from = resume ? "The run began so and goes on so" : "The weights to start from were trained so";
   if (odd !== undefined) onProgress({ type: "warning", message: `${odd}. ${from}.` });
-  const dataset = await openForTraining(plan, options);
+  const dataset = await openForTraining(plan, start.contents?.classes, options);
   const contents = await dataIdentity(dataset, signal);
   if (start.contents) expectSameImages(plan.data, start.contents, contents);
   const { preprocessing, settings, saveEvery, recompute, graphs } = plan;
@@ -164,16 +164,20 @@ function expectSameImages(data: string, before: DataIdentity, now: DataIdentity)
   );
 }
 
+/** @param before  the classes that the run began with, which may have been numbers where there are names today */
 function openForTraining(
   plan: RunPlan,
+  before: readonly string[] | undefined,
   { signal, cache, onProgress }: StudyOptions,
 ): Promise<OpenedDataset<LabelledImages>> {
+  const numbered = before?.every((name, label) => name === String(label));
   return openDataset(plan.data, {
     preprocessing: plan.preprocessing,
     ...plan.opening,
     cache,
     ...plan.split,
     ...plan.limits,
+    ...(before && numbered && { classes: before }),
     onWarning: (message) => onProgress({ type: "warning", message }),
     onProgress: (progress) => onProgress({ type: "reading", ...progress }),
     signal,

@@ -21,6 +21,9 @@ const byName: Readonly<Record<TaskName, Task>> = {
   ordinal,
 };
 
+/** All that there are. */
+export const taskNames = Object.keys(byName) as TaskName[];
+
 /**
  * The task of a data set or a checkpoint: the one that it names, else the one that its number of classes means.
  *

@@ -6,14 +6,14 @@ import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { gunzipSync } from "node:zlib";
 import { Command } from "commander";
-import { zipSync } from "fflate";
+import { unzipSync, zipSync } from "fflate";
 import sharp from "sharp";
 import { define } from "../../dist/cli/commands/train.js";
 import { argumentsOfConfig } from "../../dist/cli/console/config.js";
 import { openFrames } from "../../dist/data/decoding/decoder.js";
 import { describeDicom, dicomIdentity } from "../../dist/data/decoding/dicom/describe.js";
 import { describeArchive } from "../../dist/data/sources/describe.js";
-import { data, fit as fitModel, loadCheckpoint, MedMamba, safetensors } from "../../dist/index.js";
+import { convert, data, fit as fitModel, loadCheckpoint, MedMamba, safetensors } from "../../dist/index.js";
 
 /** One file of every way to write pixels, and of what else is parsed. */
 const dicom = [
@@ -35,6 +35,7 @@ const dicom = [
 ];
 
 const preprocessing = { imageSize: 8, channels: 1 };
+const published = new URL("../fixtures/pth/parallel.pth", import.meta.url);
 const oldRun = new URL("../fixtures/run-0.1.0/", import.meta.url);
 
 /** @typedef {{ file: string, original: Buffer, read: (path: string) => Promise<unknown> }} Target */
@@ -85,6 +86,8 @@ export async function makeTargets(folder) {
     ...images,
     safetensors: { file: "w.safetensors", original: checkpoint, read: loadTensors },
     checkpoint: { file: "best.safetensors", original: checkpoint, read: openCheckpoint },
+    pth: { file: "w.pth", original: readFileSync(published), read: convertWeights },
+    pickle: { file: "data.pkl", original: Buffer.from(pthRecords()["data.pkl"]), read: convertPickle },
     training: {
       file: "last.safetensors",
       original: readFileSync(new URL("last.safetensors", oldRun)),
@@ -141,6 +144,25 @@ async function loadTensors(path) {
 
 async function openCheckpoint(path) {
   (await loadCheckpoint(path)).model.dispose();
+}
+
+async function convertWeights(path) {
+  await convert(path, `${path}.safetensors`, { overwrite: true });
+}
+
+/** The pickle in the place of the one that belongs to the file's records, so that no checksum stands before it. */
+async function convertPickle(path) {
+  const whole = `${path}.pth`;
+  const records = Object.entries({ ...pthRecords(), "data.pkl": readFileSync(path) });
+  const named = records.map(([name, bytes]) => [`archive/${name}`, bytes]);
+  writeFileSync(whole, zipSync(Object.fromEntries(named), { level: 0 }));
+  await convertWeights(whole);
+}
+
+/** By their names without the folder that all are in. */
+function pthRecords() {
+  const records = Object.entries(unzipSync(readFileSync(published)));
+  return Object.fromEntries(records.map(([name, bytes]) => [name.slice(name.indexOf("/") + 1), bytes]));
 }
 
 /** A training goes on from the file, on the data and with the settings that it was begun with. */

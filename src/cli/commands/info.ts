@@ -151,7 +151,7 @@ async function firstBytes(path: string): Promise<Buffer> {
 
 /** Whether a zip file is one of PyTorch's, which has its objects in `data.pkl`. */
 async function holdsPickle(path: string): Promise<boolean> {
-  const { openZipFile } = await import("../../data/sources/zip-reader.js");
+  const { openZipFile } = await import("../../files/zip-reader.js");
   const zip = await openZipFile(path).catch(() => undefined);
   if (!zip) return false;
   try {

@@ -35,6 +35,15 @@ export function withSettings(command: Command, rows: Rows): Command {
   return command;
 }
 
+/** Adds what every command takes to one that computes nothing: a device may be named, as everywhere, and is not asked for. */
+export function withPlainOptions(command: Command): Command {
+  return command
+    .addOption(new Option("--device <name>").argParser(deviceName).hideHelp())
+    .addOption(new Option("--threads <count>").argParser(count).hideHelp())
+    .option("--json", "print one JSON object on stdout and nothing else there")
+    .option("--verbose", "show where in the code an error came from");
+}
+
 /** How a device multiplies. @param byDefault  in words */
 export function precisionOption(byDefault: string): Option {
   return new Option("--precision <name>", `how products are computed (default: ${byDefault})`).choices(

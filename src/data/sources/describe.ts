@@ -2,6 +2,7 @@
 import { extname } from "node:path";
 import type { Entry, ZipFile } from "yauzl";
 import { DataError } from "../../errors.js";
+import { openZipFile } from "../../files/zip-reader.js";
 import type { Facts } from "../facts.js";
 import { type SplitName, splitNames } from "../splitting/split-names.js";
 import { listFolder } from "./folder.js";
@@ -10,7 +11,6 @@ import { type NpyHeader, npyElementSize, parseNpyHeader, readNpyNumbers } from "
 import type { Listing, SourceOptions } from "./source.js";
 import { readTable } from "./table.js";
 import { searchFolder } from "./walk.js";
-import { openZipFile } from "./zip-reader.js";
 
 /** Arrays that are described; archives of images have six. */
 const mostArrays = 64;

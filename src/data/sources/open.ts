@@ -26,6 +26,7 @@ import { archiveDataset, needsNoDecoding } from "./arrays.js";
 import { listingWithPatients } from "./dicom-patients.js";
 import { tableIn } from "./folder-table.js";
 import { readableImages } from "./image-files.js";
+import { howToGet } from "./medmnist/files.js";
 import { type Opening, openingRows } from "./opening.js";
 import { type Archive, type Listing, listed, type Source, type SourceOptions } from "./source.js";
 
@@ -197,8 +198,9 @@ function taskFrom(
 
 async function sourceOf(path: string): Promise<Source> {
   const found = await stat(path).catch((error: NodeJS.ErrnoException) => {
+    const advice = error.code === "ENOENT" ? howToGet(path) : undefined;
     const problem = error.code === "ENOENT" ? "does not exist" : `cannot be opened: ${error.message}`;
-    throw new DataError(`${path} ${problem}.`, { cause: error });
+    throw new DataError(`${path} ${problem}${advice ? `; ${advice}` : ""}.`, { cause: error });
   });
   const source = sources.find(({ recognizes }) => recognizes(path, found));
   if (source) return source;

@@ -137,7 +137,7 @@ describe("several labels an image", () => {
     });
     const mean = (predictions[0]!.probabilities.nodule! + predictions[1]!.probabilities.nodule!) / 2;
     expect(first?.probabilities.nodule).toBeCloseTo(mean, 6);
-    expect(medmamba(...predict, "scans", "--pool", "patient:mean").stderr).toMatch(
+    expect(medmamba(...predict, "scans/0-0.png", "--pool", "patient:mean").stderr).toMatch(
       /nothing says which images belong together: name a table/,
     );
   });

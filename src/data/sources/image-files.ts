@@ -76,7 +76,10 @@ export async function readableImages(
     for (let start = 0; start < entries.length; start += readAhead) {
       signal?.throwIfAborted();
       const group = entries.slice(start, start + readAhead);
-      const outcomes = await Promise.all(group.map((entry) => picturesOf(entry, options, several)));
+      const counts = new Map<string, number>();
+      const outcomes = await Promise.all(group.map((entry) => picturesOf(entry, options, counts)));
+      // In the order of the entries, whichever was decoded first: the same data set draws the same warning.
+      for (const { file } of group) if (counts.has(file)) several.set(file, counts.get(file) ?? 0);
       for (const outcome of outcomes.flat()) {
         images += 1;
         if (outcome instanceof DataError) broken.push(outcome);

@@ -4,7 +4,7 @@
  */
 import type { Stats } from "node:fs";
 import { stat } from "node:fs/promises";
-import { basename, extname } from "node:path";
+import { basename, extname, isAbsolute, relative, resolve } from "node:path";
 import { ArgumentError, DataError } from "../../errors.js";
 import { complete, pick } from "../../settings/table.js";
 import { cached, MemoryBudget } from "../cache.js";
@@ -133,6 +133,7 @@ export async function openDataset(
   const opening = complete("openDataset", openingRows, pick(openingRows, options));
   const { cache } = complete("openDataset", cacheRows, pick(cacheRows, options));
   const { bytes, folder, folderBytes } = cachePlan(cache);
+  if (folder !== undefined) expectOutside(path, folder);
   const budget = new MemoryBudget(options.cacheBytes ?? bytes);
   const source = await sourceOf(path);
   const { task: asked, labels, groups, frames } = opening;
@@ -178,6 +179,15 @@ export async function openDataset(
   if (!some) throw new DataError(`${path} has no images.`);
   const empty = subset(some, []);
   return { train: parts.train ?? empty, val: parts.val ?? empty, test: parts.test ?? empty, classes };
+}
+
+/** @throws ArgumentError if decoded images would be kept among those of the data set, where the next opening would find them */
+function expectOutside(path: string, folder: string): void {
+  const way = relative(resolve(path), resolve(folder));
+  if (way.startsWith("..") || isAbsolute(way)) return;
+  throw new ArgumentError(
+    `openDataset: cache ${folder} is in the data set ${path}: choose a folder beside it.`,
+  );
 }
 
 /** @throws DataError if the labels are of another kind than the one that is asked for */

@@ -55,15 +55,20 @@ export class Tensor {
   node: Node | undefined;
   /** Set by `keep`: neither a scope nor the tape disposes it. */
   kept = false;
-  // Kernels believe these two, so that nobody but the constructor may set them, TypeScript or not.
+  /** @internal Another handle on `gradTarget`'s memory that backward gives as `grad`, again and again. */
+  gradSlice: Tensor | null = null;
+  // Kernels believe these, so that nobody but the constructor may set them, TypeScript or not.
   readonly #shape: readonly number[];
+  readonly #size: number;
   readonly #dtype: DType;
   #device: Device;
   #buffer: NativeBuffer;
   #disposed: "no" | "by its owner" | "by the tape" = "no";
 
+  /** @param shape  of `ownShape`, or another tensor's: frozen, and nobody else's to change */
   private constructor(shape: readonly number[], dtype: DType, device: Device, buffer: NativeBuffer) {
-    this.#shape = Object.freeze([...shape]);
+    this.#shape = shape;
+    this.#size = product(shape);
     this.#dtype = dtype;
     this.#device = device;
     this.#buffer = buffer;
@@ -100,19 +105,23 @@ export class Tensor {
   static empty(shape: readonly number[], options: Omit<TensorOptions, "requiresGrad"> = {}): Tensor {
     const { dtype = "float32" } = optionsOf("Tensor.empty", options);
     expectDType("Tensor.empty", dtype);
-    const device = resolveDevice(options.device);
-    const bytes = sizeOf(shape) * dtypes[dtype].bytes;
-    return new Tensor(shape, dtype, device, device.allocate(bytes));
+    return Tensor.#allocated(ownShape(shape), dtype, resolveDevice(options.device));
   }
 
-  /** Uninitialised, with the shape, dtype and device of another. */
+  /** Uninitialised, with the shape, dtype and device of another. @throws ArgumentError if that is no tensor */
   static like(other: Tensor): Tensor {
-    return Tensor.empty(other.shape, other);
+    if (!(other instanceof Tensor))
+      throw new ArgumentError(`Tensor.like: a tensor is needed, not ${inWords(other)}.`);
+    return Tensor.#allocated(other.#shape, other.#dtype, other.#device);
+  }
+
+  static #allocated(shape: readonly number[], dtype: DType, device: Device): Tensor {
+    return new Tensor(shape, dtype, device, device.allocate(product(shape) * dtypes[dtype].bytes));
   }
 
   /** Number of elements. */
   get size(): number {
-    return sizeOf(this.shape);
+    return this.#size;
   }
 
   /** @internal The memory, for a call to the device. */
@@ -140,7 +149,8 @@ export class Tensor {
    */
   view(shape: readonly number[], offset = 0): Tensor {
     const { bytes } = dtypes[this.dtype];
-    const size = sizeOf(shape);
+    const own = shape === this.#shape ? shape : ownShape(shape);
+    const size = product(own);
     if (!Number.isSafeInteger(offset) || offset < 0)
       throw new ShapeError(
         `view: ${inWords(offset)} is no element to begin at: elements are counted from 0.`,
@@ -152,7 +162,7 @@ export class Tensor {
     }
     const { handle } = this;
     return new Tensor(
-      shape,
+      own,
       this.dtype,
       this.device,
       guarded(() => handle.view(offset * bytes, size * bytes)),
@@ -191,7 +201,7 @@ export class Tensor {
   /** @internal A copy converted to another dtype, without gradient. */
   cast(dtype: DType): Tensor {
     expectDType("cast", dtype);
-    const y = Tensor.empty(this.shape, { dtype, device: this.device });
+    const y = Tensor.#allocated(this.#shape, dtype, this.#device);
     const codes = { x_dtype: codeOf(this.dtype), y_dtype: codeOf(dtype) };
     this.device.call("cast", { count: this.size, ...codes, x: this, y });
     return y;
@@ -199,7 +209,7 @@ export class Tensor {
 
   /** @internal A copy on another device, without gradient: queued behind what is queued on either. */
   copyTo(device: Device): Tensor {
-    const copy = Tensor.empty(this.shape, { dtype: this.dtype, device });
+    const copy = Tensor.#allocated(this.#shape, this.#dtype, device);
     device.receive(copy.#buffer, this.#device, this.handle);
     return copy;
   }
@@ -270,6 +280,7 @@ export class Tensor {
     this.#buffer.dispose();
     this.#uncount();
     this.grad?.dispose();
+    this.gradSlice?.dispose();
     this.gradTarget?.dispose();
     this.node = undefined;
   }
@@ -296,12 +307,23 @@ export class Tensor {
  * @throws ShapeError if an extent is negative or not an integer
  */
 export function sizeOf(shape: readonly number[]): number {
+  return product(ownShape(shape));
+}
+
+/** A copy that nobody can change, of which every extent has been looked at. @throws ShapeError as `sizeOf` */
+function ownShape(shape: readonly number[]): readonly number[] {
   if (!Array.isArray(shape)) throw notAShape(shape);
-  let size = 1;
+  const own: number[] = [];
   for (const extent of shape) {
     if (!Number.isSafeInteger(extent) || extent < 0) throw notAShape(shape);
-    size *= extent;
+    own.push(extent);
   }
+  return Object.freeze(own);
+}
+
+function product(shape: readonly number[]): number {
+  let size = 1;
+  for (const extent of shape) size *= extent;
   return size;
 }
 

@@ -111,6 +111,9 @@ export abstract class Optimizer<Settings extends OptimizerSettings> {
       this.#slices[name] = this.#parameters.map(({ shape }, i) => keep(flat.view(shape, this.#offsets[i])));
     }
     for (const [i, parameter] of this.#parameters.entries()) {
+      // Of an optimiser before; a gradient that is there stays.
+      if (parameter.grad !== parameter.gradSlice) parameter.gradSlice?.dispose();
+      parameter.gradSlice = null;
       parameter.gradTarget?.dispose();
       parameter.gradTarget = keep(this.gradients.view(parameter.shape, this.#offsets[i]));
     }
@@ -129,7 +132,7 @@ export abstract class Optimizer<Settings extends OptimizerSettings> {
   /** Forgets all gradients; the memory stays. */
   zeroGrad(): void {
     for (const parameter of this.#parameters) {
-      parameter.grad?.dispose();
+      if (parameter.grad !== parameter.gradSlice) parameter.grad?.dispose();
       parameter.grad = null;
     }
   }
@@ -207,6 +210,8 @@ export abstract class Optimizer<Settings extends OptimizerSettings> {
   dispose(): void {
     this.zeroGrad();
     for (const parameter of this.#parameters) {
+      parameter.gradSlice?.dispose();
+      parameter.gradSlice = null;
       parameter.gradTarget?.dispose();
       parameter.gradTarget = null;
     }

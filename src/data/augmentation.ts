@@ -21,7 +21,7 @@
  * part off leaves the others as they were.
  */
 import { ArgumentError } from "../errors.js";
-import { unknownName } from "../settings/table.js";
+import { unknownName } from "../settings/nearest.js";
 import { RandomStream } from "../tensor/random.js";
 import { streams } from "./streams.js";
 

@@ -1,6 +1,6 @@
 /** SS-Conv-SSM, the block of MedMamba: convolutions on one half of the channels, SS2D on the other. */
 import { ArgumentError, ShapeError } from "../errors.js";
-import { expectFlags, expectNamed, expectNumbers, inWords, optionsOf } from "../tensor/given.js";
+import { expectFlags, expectNamed, expectNumbers, inWords, optionsOf } from "../settings/given.js";
 import { isRecorded, record } from "../tensor/tape.js";
 import { Tensor } from "../tensor/tensor.js";
 import { expectFloats, expectShape, extents } from "./check.js";
@@ -107,7 +107,17 @@ export function ssConvSsm(
 ): Tensor {
   const operation = "ssConvSsm";
   const { ln1Weight, ln1Bias, attention, branch } = expectNamed(operation, "the parameters", parameters);
-  const { training = false, momentum = 0.1, pathScale, recompute = false } = optionsOf(operation, options);
+  const {
+    training = false,
+    momentum = 0.1,
+    pathScale,
+    recompute = false,
+  } = optionsOf(operation, options, {
+    training: true,
+    momentum: true,
+    pathScale: true,
+    recompute: true,
+  });
   expectNumbers(operation, { momentum });
   expectFlags(operation, { training, recompute });
   const [batch, height, width, channels] = extents(operation, "x", x, [

@@ -1,5 +1,5 @@
 /** SS2D: the selective scan of an image in four directions, with its projections. */
-import { expectNamed } from "../tensor/given.js";
+import { expectNamed } from "../settings/given.js";
 import { isRecorded, record } from "../tensor/tape.js";
 import { Tensor } from "../tensor/tensor.js";
 import { expectFloats, expectShape, extents } from "./check.js";

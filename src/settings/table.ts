@@ -3,8 +3,9 @@
  * config files and what a run is saved with come from the row.
  */
 import { ArgumentError } from "../errors.js";
+import { expectNamed, inWords, listInWords } from "./given.js";
 import type { Kind, Settings } from "./kind.js";
-import { nearest } from "./nearest.js";
+import { nearest, unknownName } from "./nearest.js";
 
 /** One setting. */
 export interface Setting<T> {
@@ -78,16 +79,10 @@ export function complete<R extends Rows>(
  */
 export function expectKnown(where: string, given: object, rows: Rows, besides: readonly string[] = []): void {
   const known = [...Object.keys(rows), ...besides];
-  for (const [name, value] of Object.entries(given)) {
+  for (const [name, value] of Object.entries(expectNamed(where, "what is given", given))) {
     if (value === undefined || known.includes(name)) continue;
-    throw new ArgumentError(`${where}: ${unknownName(name, known, rows)}`);
+    throw new ArgumentError(`${where}: ${unknownName(name, known, meantBy(name, known, rows))}`);
   }
-}
-
-/** "learningRate is no setting; did you mean lr?" */
-export function unknownName(name: string, known: readonly string[], rows: Rows = {}): string {
-  const meant = meantBy(name, known, rows);
-  return `${name} is no setting; ${meant === undefined ? `settings are ${known.join(", ")}.` : `did you mean ${meant}?`}`;
 }
 
 /** The name that was meant by one that there is not: one that looks like it, or that others call so. */
@@ -100,8 +95,7 @@ export function meantBy(name: string, known: readonly string[], rows: Rows = {})
   return similar === undefined ? undefined : meant.get(similar);
 }
 
-const shown = (value: unknown): string =>
-  Array.isArray(value) ? `[${value.join(", ")}]` : (JSON.stringify(value) ?? String(value));
+const shown = (value: unknown): string => (Array.isArray(value) ? `[${listInWords(value)}]` : inWords(value));
 
 /** Those of an object's fields that a table has rows for. */
 export function pick<R extends Rows>(rows: R, from: object): Partial<ValuesOf<R>> {

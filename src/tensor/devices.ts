@@ -9,8 +9,8 @@ import { ArgumentError, DeviceError } from "../errors.js";
 import { inspectLibrary } from "../native/inspection.js";
 import { backendLibrary, isSourceCheckout, loadAddon } from "../native/load.js";
 import { whyNoGpu } from "../native/probe.js";
+import { inWords, optionsOf } from "../settings/given.js";
 import { Device, type DeviceDescription, guarded, type MemoryUse, type Precision } from "./device.js";
-import { inWords, optionsOf } from "./given.js";
 
 /** Settings of a device that `openDevice` opens. */
 export interface DeviceOptions {
@@ -65,7 +65,7 @@ export function resolveDevice(device: DeviceLike = "cpu", precision?: Precision)
  */
 export function openDevice(name: string, options: DeviceOptions = {}): Device {
   expectName(name);
-  optionsOf("openDevice", options);
+  optionsOf("openDevice", options, { threads: true, simd: true, precision: true });
   if (name === "auto") return best((chosen) => openDevice(chosen, options));
   const [kind, index] = parseName(name);
   const library = libraryOf(kind, name);

@@ -4,7 +4,7 @@
  * and for any number of threads.
  */
 import { ArgumentError } from "../errors.js";
-import { expectNamed, inWords } from "./given.js";
+import { expectNamed, inWords } from "../settings/given.js";
 import { RandomStream } from "./random.js";
 
 /** Where the generator stands: enough to continue it exactly. */

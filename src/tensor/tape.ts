@@ -8,7 +8,7 @@
  * are disposed too; `keep(tensor)` or `retainGraph` prevents it.
  */
 import { ArgumentError, DTypeError, ShapeError } from "../errors.js";
-import { expectFunction, inWords, optionsOf } from "./given.js";
+import { expectFlags, expectFunction, inWords, optionsOf } from "../settings/given.js";
 import { keep, leaveScopes, leaveToTape, tidy } from "./scope.js";
 import { Tensor } from "./tensor.js";
 
@@ -142,7 +142,11 @@ declare module "./tensor.js" {
 }
 
 Tensor.prototype.backward = function (this: Tensor, options: BackwardOptions = {}) {
-  const { gradient, retainGraph = false } = optionsOf("backward", options);
+  const { gradient, retainGraph = false } = optionsOf("backward", options, {
+    gradient: true,
+    retainGraph: true,
+  });
+  expectFlags("backward", { retainGraph });
   if (!this.node) {
     throw new ArgumentError(
       this.requiresGrad

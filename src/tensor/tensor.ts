@@ -7,6 +7,8 @@
 
 import { ArgumentError, DisposedError, DTypeError, ShapeError } from "../errors.js";
 import type { NativeBuffer } from "../native/addon.js";
+import { inWords, listInWords, type NamesOf, optionsOf } from "../settings/given.js";
+import { typedArrayKind } from "../settings/realms.js";
 import { apart, type Device, guarded } from "./device.js";
 import { type DeviceLike, resolveDevice } from "./devices.js";
 import {
@@ -18,9 +20,7 @@ import {
   type HostArray,
   type HostArrays,
   hostArray,
-  typedArrayKind,
 } from "./dtype.js";
-import { inWords, listInWords, optionsOf } from "./given.js";
 import { enterScope } from "./scope.js";
 // A circle of types only: the tape is made of tensors, and a tensor remembers its place on the tape. Nothing here runs tape.ts,
 // which adds `backward` to the class.
@@ -35,6 +35,9 @@ export interface TensorOptions {
   /** Collect a gradient for this tensor in `backward()`; default false. */
   requiresGrad?: boolean;
 }
+
+/** @internal Names of `TensorOptions`. */
+export const tensorOptions: NamesOf<TensorOptions> = { dtype: true, device: true, requiresGrad: true };
 
 const counters = new FinalizationRegistry<{ tensors: number }>((live) => {
   live.tensors -= 1;
@@ -103,7 +106,9 @@ export class Tensor {
 
   /** A tensor whose memory is uninitialised: for outputs that an operation overwrites. */
   static empty(shape: readonly number[], options: Omit<TensorOptions, "requiresGrad"> = {}): Tensor {
-    const { dtype = "float32" } = optionsOf("Tensor.empty", options);
+    // A tensor stands for its own dtype and device.
+    const { dtype = "float32" } =
+      options instanceof Tensor ? options : optionsOf("Tensor.empty", options, tensorOptions);
     expectDType("Tensor.empty", dtype);
     return Tensor.#allocated(ownShape(shape), dtype, resolveDevice(options.device));
   }

@@ -3,6 +3,7 @@
  * image exactly as training did; hence plain JSON and nothing else.
  */
 import { ArgumentError } from "../errors.js";
+import { expectList } from "../settings/given.js";
 import { type Kind, number, numbers, oneOf, type Settings } from "../settings/kind.js";
 import { complete, setting, type ValuesOf } from "../settings/table.js";
 
@@ -175,12 +176,13 @@ export function definePreprocessing(options: Partial<Preprocessing> = {}): Prepr
 }
 
 /** Normalisation as one multiply-add, `value * scale + shift`, which is how the device applies it. */
-export function normalization({ mean, std }: Preprocessing): {
+export function normalization({ mean, std }: Pick<Preprocessing, "mean" | "std">): {
   /** (channels) 1 / std */
   scale: Float32Array;
   /** (channels) -mean / std */
   shift: Float32Array;
 } {
+  for (const [name, values] of Object.entries({ mean, std })) expectList("normalization", name, values);
   return {
     scale: Float32Array.from(std, (value) => 1 / value),
     shift: Float32Array.from(mean, (value, channel) => -value / (std[channel] ?? 1)),

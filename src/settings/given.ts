@@ -111,6 +111,12 @@ export function expectList(operation: string, what: string, value: unknown): voi
     throw new ArgumentError(`${operation}: ${what} has to be an array, but is ${inWords(value)}.`);
 }
 
+/** @throws ArgumentError unless it is a typed array */
+export function expectTypedArray(operation: string, what: string, value: unknown): void {
+  if (typedArrayKind(value) === undefined)
+    throw new ArgumentError(`${operation}: ${what} has to be a typed array, but is ${inWords(value)}.`);
+}
+
 /** @throws ArgumentError unless it is an array of text */
 export function expectTexts(operation: string, what: string, value: unknown): void {
   if (!Array.isArray(value))

@@ -14,7 +14,8 @@ import { keep, tidy } from "../tensor/scope.js";
 import { noGrad } from "../tensor/tape.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { MovingAverage } from "./moving-average.js";
-import { type AdamSettings, AdamW, type ParameterGroup } from "./optimizer.js";
+import { AdamW, type ParameterGroup } from "./optimizer.js";
+import type { AdamSettings } from "./optimizer-settings.js";
 import type { TrainingSettings } from "./settings.js";
 
 /** What a step is made of. */

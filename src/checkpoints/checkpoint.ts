@@ -6,13 +6,15 @@
 import { definePreprocessing, type Preprocessing } from "../data/index.js";
 import { WeightsError } from "../errors.js";
 import { type MedMambaConfig, medMambaConfig } from "../models/config.js";
-import type { ImageClassifier } from "../models/image-classifier.js";
+import { expectClassifier, type ImageClassifier } from "../models/image-classifier.js";
 import { MedMamba } from "../models/medmamba.js";
+import { expectJson, expectNamed, expectTexts, optionsOf } from "../settings/given.js";
+import { type Path, pathOf } from "../settings/paths.js";
 import { type TaskName, taskOf } from "../tasks/index.js";
 import type { Precision } from "../tensor/device.js";
 import type { DeviceLike } from "../tensor/devices.js";
 import type { Tensor } from "../tensor/tensor.js";
-import { toStored } from "../weights/conversion.js";
+import { expectTensors, toStored } from "../weights/conversion.js";
 import { readHeader, type SafetensorsHeader, writeTensors } from "../weights/safetensors.js";
 import {
   disposeAll,
@@ -59,11 +61,14 @@ export const checkpointFormat = "medmamba-1";
  * @throws WeightsError naming the file, if it cannot be written; an existing file is left as it was
  */
 export async function saveCheckpoint(
-  path: string,
+  path: Path,
   weights: Readonly<Record<string, Tensor>>,
   description: CheckpointDescription,
   training?: TrainingState,
 ): Promise<void> {
+  expectDescription(description);
+  expectTensors("saveCheckpoint", weights);
+  if (training !== undefined) expectTensors("saveCheckpoint", training.tensors);
   const { config, classes, preprocessing, threshold, thresholds, provenance } = description;
   const { name } = taskOf(description);
   const task = name === taskOf({ classes }).name ? undefined : name; // Files of these two are as they were in 0.1.0.
@@ -84,9 +89,19 @@ export async function saveCheckpoint(
   await writeTensors(path, await toStored(joinState(weights, training?.tensors)), metadata);
 }
 
+function expectDescription(description: CheckpointDescription): void {
+  const operation = "saveCheckpoint";
+  const { classes, config, preprocessing } = expectNamed(operation, "the description", description);
+  expectNamed(operation, "config", config);
+  expectNamed(operation, "preprocessing", preprocessing);
+  expectTexts(operation, "classes", classes);
+  expectJson(operation, "the description", description);
+}
+
 /** The description alone, without reading the weights. @throws WeightsError naming the file */
-export async function readCheckpoint(path: string): Promise<CheckpointDescription> {
-  return describe(path, (await readHeader(path)).metadata);
+export async function readCheckpoint(path: Path): Promise<CheckpointDescription> {
+  const { metadata, tensors } = await readHeader(path);
+  return describe(pathOf("readCheckpoint", path), metadata, tensors);
 }
 
 /**
@@ -96,18 +111,21 @@ export async function readCheckpoint(path: string): Promise<CheckpointDescriptio
  * @throws WeightsError naming the file: not a checkpoint, of another architecture than it says, or damaged weights
  */
 export async function loadCheckpoint(
-  path: string,
-  {
-    device = "cpu",
-    precision,
-  }: {
+  location: Path,
+  options: {
     device?: DeviceLike;
     /** How the device multiplies; default "float32", or that of an opened device. */
     precision?: Precision;
   } = {},
 ): Promise<Checkpoint> {
+  const path = pathOf("loadCheckpoint", location);
+  const { device = "cpu", precision } = optionsOf("loadCheckpoint", options, {
+    device: true,
+    precision: true,
+  });
   const { metadata, tensors } = await readHeader(path);
-  const description = describe(path, metadata);
+  const description = describe(path, metadata, tensors);
+  if (!isMedMamba(tensors)) throw ofAnotherNetwork(path);
   expectArchitecture(path, description.config, tensors);
   const model = new MedMamba({ ...description.config, device, precision });
   try {
@@ -125,7 +143,12 @@ export async function loadCheckpoint(
  *
  * @throws WeightsError naming the file, if names or shapes are those of another architecture or a value is not finite
  */
-export async function loadWeights(path: string, model: ImageClassifier): Promise<TrainingState | undefined> {
+export async function loadWeights(
+  location: Path,
+  model: ImageClassifier,
+): Promise<TrainingState | undefined> {
+  const path = pathOf("loadWeights", location);
+  expectClassifier("loadWeights", model);
   const { metadata } = await readHeader(path);
   const { weights, training } = await readState(path, model.device);
   try {
@@ -151,7 +174,7 @@ export async function loadWeights(path: string, model: ImageClassifier): Promise
 function expectArchitecture(
   path: string,
   { depths, dims, dState, patchSize, inChannels, numClasses }: MedMambaConfig,
-  tensors: SafetensorsHeader["tensors"],
+  tensors: Tensors,
 ): void {
   const expectTensor = (name: string, ...shape: number[]): void => {
     const found = tensors.get(name)?.shape;
@@ -169,10 +192,33 @@ function expectArchitecture(
   }
 }
 
-function describe(path: string, metadata: Readonly<Record<string, string>>): CheckpointDescription {
+type Tensors = SafetensorsHeader["tensors"];
+
+/** Whether a file holds the weights of a MedMamba, however large: `fit` writes checkpoints of other networks, too. */
+const isMedMamba = (tensors: Tensors): boolean => tensors.has("patch_embed.proj.weight");
+
+function ofAnotherNetwork(path: string): WeightsError {
+  return new WeightsError(
+    `${path}: this checkpoint holds another network than MedMamba, which only its own program can make: make it there and call loadWeights(path, model).`,
+  );
+}
+
+/** The config of another network is its own business, but for the classes. */
+function configOf(path: string, config: unknown, tensors: Tensors): MedMambaConfig {
+  if (isMedMamba(tensors) || tensors.size === 0) return medMambaConfig(config as MedMambaConfig);
+  const { numClasses } = Object(config) as Partial<MedMambaConfig>;
+  if (Number.isSafeInteger(numClasses) && Number(numClasses) > 0) return config as MedMambaConfig;
+  throw new WeightsError(`${path}: the checkpoint's description is damaged: it has no number of classes.`);
+}
+
+function describe(
+  path: string,
+  metadata: Readonly<Record<string, string>>,
+  tensors: Tensors,
+): CheckpointDescription {
   if (metadata.format !== checkpointFormat) {
     throw new WeightsError(
-      `${path}: this is not a medmamba checkpoint (it has no "${checkpointFormat}" metadata); bare weights are loaded with loadStateDict.`,
+      `${path}: this is not a medmamba checkpoint (it has no "${checkpointFormat}" metadata); bare weights are loaded with loadWeights(path, model).`,
     );
   }
   const field = (name: string) => parse(path, name, metadata[name]);
@@ -181,7 +227,7 @@ function describe(path: string, metadata: Readonly<Record<string, string>>): Che
     throw new WeightsError(`${path}: the checkpoint's class names are damaged.`);
   }
   try {
-    const config = medMambaConfig(field("config") as MedMambaConfig);
+    const config = configOf(path, field("config"), tensors);
     const preprocessing = definePreprocessing(field("preprocessing") as Preprocessing);
     if (classes.length !== config.numClasses) {
       throw new WeightsError(

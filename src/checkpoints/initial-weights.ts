@@ -1,5 +1,7 @@
 /** Starting a training from weights of an earlier one, whose classes may have been others. */
+import { expectClassifier } from "../models/image-classifier.js";
 import type { MedMamba } from "../models/medmamba.js";
+import { type Path, pathOf } from "../settings/paths.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { disposeAll, readState, takeWeights, withoutWrappers } from "./training-state.js";
 
@@ -17,7 +19,7 @@ const isHead = (name: string): boolean => name.startsWith("head.");
  * Copies the weights of a checkpoint or a bare state dict into a model that shall be trained further. If the file's classes
  * are of another number, everything but the classifying layer is taken, which stays as it was initialised.
  *
- * @param path   a .safetensors file
+ * @param location  a .safetensors file, by a path or a `file:` URL
  * @param model  of the same architecture, apart from `numClasses`
  * @throws WeightsError naming the file, if it cannot be read, anything but the head differs or a value is not finite
  *
@@ -26,7 +28,9 @@ const isHead = (name: string): boolean => name.startsWith("head.");
  * await initialWeights("published.safetensors", model);
  * await fit(model, { train, validation, lr: 1e-4 });
  */
-export async function initialWeights(path: string, model: MedMamba): Promise<InitialWeights> {
+export async function initialWeights(location: Path, model: MedMamba): Promise<InitialWeights> {
+  const path = pathOf("initialWeights", location);
+  expectClassifier("initialWeights", model);
   const { weights: stored, training } = await readState(path, model.device);
   disposeAll(training);
   try {

@@ -11,8 +11,20 @@ import type { Sample } from "../data/dataset.js";
 import { decodeImage } from "../data/decoding/sample.js";
 import type { Preprocessing } from "../data/preprocessing.js";
 import { ArgumentError, DataError } from "../errors.js";
-import type { ImageClassifier, PredictOptions } from "../models/image-classifier.js";
+import { expectClassifier, type ImageClassifier, type PredictOptions } from "../models/image-classifier.js";
+import {
+  expectFlags,
+  expectFunction,
+  expectNamed,
+  expectSignal,
+  expectTexts,
+  inWords,
+} from "../settings/given.js";
+import { isUrl, type Path } from "../settings/paths.js";
+import { isBytes, isPromise } from "../settings/realms.js";
+import { expectKnown } from "../settings/table.js";
 import { type Task, taskOf } from "../tasks/index.js";
+import { expectTask } from "../tasks/task.js";
 import type { EvaluateOptions } from "./evaluate.js";
 import { predictBatches } from "./probabilities.js";
 
@@ -35,8 +47,8 @@ export interface Prediction {
   readonly probabilities: Readonly<Record<string, number>>;
 }
 
-/** An image that was asked about: a path, or the bytes of an image file. */
-export type ImageSource = string | Uint8Array;
+/** An image that was asked about: a path or `file:` URL, or the bytes of an image file. */
+export type ImageSource = Path | Uint8Array;
 
 /** Which image of a stream something is said of. */
 export interface StreamedImage<S extends ImageSource = ImageSource> {
@@ -87,16 +99,19 @@ export interface PredictStreamOptions extends PredictOptions {
 export async function* predictStream<S extends ImageSource>(
   classifier: Classifier,
   sources: Iterable<S> | AsyncIterable<S>,
-  { batchSize = 32, prefetch = 2, signal, graphs, task = taskOf(classifier) }: PredictStreamOptions = {},
+  options: PredictStreamOptions = {},
 ): AsyncGenerator<StreamedPrediction<S>, void, undefined> {
-  if (typeof sources === "string")
-    throw new ArgumentError("predictStream: sources is one path; put it into an array.");
+  expectKnown("predictStream", options, {}, streamOptions);
+  expectGiven(classifier, sources, options);
+  const { batchSize = 32, prefetch = 2, signal, graphs, task = taskOf(classifier) } = options;
   for (const [name, value, least] of [
     ["batchSize", batchSize, 1],
     ["prefetch", prefetch, 0],
   ] as const) {
     if (!Number.isInteger(value) || value < least)
-      throw new ArgumentError(`predictStream: ${name} ${value} is not an integer of ${least} or more.`);
+      throw new ArgumentError(
+        `predictStream: ${name} ${inWords(value)} is not an integer of ${least} or more.`,
+      );
   }
   const { model, preprocessing } = classifier;
   const reader = new Reader(sources, preprocessing, signal);
@@ -131,6 +146,9 @@ export async function predictImages(
   sources: readonly ImageSource[],
   { onProgress, ...options }: EvaluateOptions = {},
 ): Promise<Prediction[]> {
+  if (!Array.isArray(sources))
+    throw new ArgumentError(`predictImages: sources have to be an array, but are ${inWords(sources)}.`);
+  if (onProgress !== undefined) expectFunction("predictImages", onProgress, "onProgress");
   const { batchSize = 32 } = options;
   const predictions: Prediction[] = [];
   for await (const { source: _, index, ...result } of predictStream(classifier, sources, options)) {
@@ -141,6 +159,39 @@ export async function predictImages(
   }
   return predictions;
 }
+
+/** @throws ArgumentError for what is no classifier, no list of images, or an option of another kind */
+function expectGiven(classifier: Classifier, sources: unknown, options: PredictStreamOptions): void {
+  const operation = "predictStream";
+  const { model, classes, preprocessing } = expectNamed(operation, "the classifier", classifier);
+  expectClassifier(operation, model);
+  expectTexts(operation, "the classifier's classes", classes);
+  expectNamed(operation, "the classifier's preprocessing", preprocessing);
+  if (classes.length !== model.config.numClasses)
+    throw new ArgumentError(
+      `${operation}: the model has ${model.config.numClasses} outputs, but ${classes.length} classes are named.`,
+    );
+  if (typeof sources === "string" || isBytes(sources) || isUrl(sources))
+    throw new ArgumentError("predictStream: sources is one image; put it into an array.");
+  const { [Symbol.iterator]: each, [Symbol.asyncIterator]: later } = Object(sources) as Partial<
+    Iterable<unknown> & AsyncIterable<unknown>
+  >;
+  if (typeof each !== "function" && typeof later !== "function")
+    throw new ArgumentError(
+      `${operation}: sources have to be a list of images, but are ${inWords(sources)}.`,
+    );
+  expectTask(operation, options.task);
+  expectSignal(operation, options.signal);
+  expectFlags(operation, { graphs: options.graphs ?? false });
+}
+
+const streamOptions = Object.keys({
+  task: true,
+  batchSize: true,
+  prefetch: true,
+  signal: true,
+  graphs: true,
+} satisfies Record<keyof PredictStreamOptions, true>);
 
 /** The images that were asked about together: those that could be read as a batch, and the others. */
 interface ReadBatch<S extends ImageSource> extends BatchImages {
@@ -202,7 +253,7 @@ class Reader<S extends ImageSource> {
     if (this.#ended) return;
     this.#ended = true;
     const left = this.#sources.return?.();
-    if (left instanceof Promise) left.catch(() => {});
+    if (isPromise(left)) Promise.resolve(left).catch(() => {});
   }
 
   /** Decoding begins with each source as it comes, however long the next one takes. */
@@ -244,6 +295,7 @@ interface Decoded<S extends ImageSource> extends StreamedImage<S> {
 
 /** As it stands in messages: bytes have no name, but a place among the others. */
 function nameOfImage({ source, index }: StreamedImage): string {
+  if (isUrl(source)) return source.pathname;
   return typeof source === "string" ? source : `image ${index + 1}`;
 }
 

@@ -4,7 +4,7 @@
  */
 import { ArgumentError } from "../errors.js";
 import { unknownName } from "./nearest.js";
-import { typedArrayKind } from "./realms.js";
+import { messageOf, typedArrayKind } from "./realms.js";
 
 /** Any value, briefly: for messages. Never throws, whatever the value's own `toString` does. */
 export function inWords(value: unknown): string {
@@ -128,4 +128,13 @@ export function expectTexts(operation: string, what: string, value: unknown): vo
 export function expectSignal(operation: string, signal: unknown): void {
   if (signal === undefined || typeof (signal as AbortSignal | null)?.throwIfAborted === "function") return;
   throw new ArgumentError(`${operation}: signal has to be an AbortSignal, but is ${inWords(signal)}.`);
+}
+
+/** @throws ArgumentError for what JSON does not hold, such as a bigint, or an object that holds itself */
+export function expectJson(operation: string, what: string, value: unknown): void {
+  try {
+    JSON.stringify(value);
+  } catch (error) {
+    throw new ArgumentError(`${operation}: ${what} cannot be written as JSON: ${messageOf(error)}.`);
+  }
 }

@@ -10,6 +10,7 @@
  */
 import { type FileHandle, open, stat } from "node:fs/promises";
 import { WeightsError } from "../errors.js";
+import { type Path, pathOf } from "../settings/paths.js";
 import { readFully, replaceFile, writeFully } from "./atomic-file.js";
 import { dtypeBytes, dtypeCode, dtypeOfCode, dtypeOrder, isStoredDtype, type StoredDtype } from "./dtypes.js";
 import { weightsError } from "./file-errors.js";
@@ -60,8 +61,11 @@ const metadataKey = "__metadata__";
  *
  * @throws WeightsError naming the file, if it is missing, truncated, or not a well-formed safetensors file
  */
-export async function readHeader(path: string): Promise<SafetensorsHeader> {
-  return withFile(path, async (_file, { metadata, tensors }) => ({ metadata, tensors }));
+export async function readHeader(path: Path): Promise<SafetensorsHeader> {
+  return withFile(pathOf("safetensors", path), async (_file, { metadata, tensors }) => ({
+    metadata,
+    tensors,
+  }));
 }
 
 /**
@@ -69,7 +73,8 @@ export async function readHeader(path: string): Promise<SafetensorsHeader> {
  *
  * @throws WeightsError as {@link readHeader}
  */
-export async function readTensors(path: string): Promise<Map<string, StoredTensor>> {
+export async function readTensors(location: Path): Promise<Map<string, StoredTensor>> {
+  const path = pathOf("safetensors", location);
   return withFile(path, async (file, { tensors, dataStart }) => {
     const result = new Map<string, StoredTensor>();
     for (const [name, { dtype, shape, begin, end }] of tensors) {
@@ -95,10 +100,11 @@ export async function readTensors(path: string): Promise<Map<string, StoredTenso
  *   cannot be written; then an existing file is left as it was
  */
 export async function writeTensors(
-  path: string,
+  location: Path,
   entries: Iterable<readonly [string, TensorToStore]>,
   metadata: Readonly<Record<string, string>> = {},
 ): Promise<void> {
+  const path = pathOf("safetensors", location);
   const tensors = [...entries].sort(inFileOrder);
   const header = encodeHeader(path, tensors, metadata);
   try {

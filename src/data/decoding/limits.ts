@@ -3,6 +3,7 @@
  * such pictures raises: by the option `maxPixels`, or by MEDMAMBA_MAX_PIXELS.
  */
 import { ArgumentError, DataError } from "../../errors.js";
+import { inWords } from "../../settings/given.js";
 
 const ordinary = 2 ** 26;
 
@@ -18,7 +19,7 @@ export function defaultMaxPixels(): number {
 /** @throws ArgumentError if a bound is none */
 export function checkedMaxPixels(name: string, value: number): number {
   if (Number.isSafeInteger(value) && value > 0) return value;
-  throw new ArgumentError(`${name} ${value} is not a whole number of pixels above 0.`);
+  throw new ArgumentError(`${name} ${inWords(value)} is not a whole number of pixels above 0.`);
 }
 
 export function tooLarge(width: number, height: number, maxPixels: number): DataError {

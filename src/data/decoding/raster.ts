@@ -10,6 +10,7 @@
  */
 import sharp, { type Sharp, type SharpInput } from "sharp";
 import { DataError } from "../../errors.js";
+import { arrayHere } from "../../settings/realms.js";
 import type { Sample } from "../dataset.js";
 import type { Preprocessing, Resize } from "../preprocessing.js";
 import type { EncodedImage, Frames, Pixels } from "./decoder.js";
@@ -77,9 +78,10 @@ export async function openRaster({ bytes, maxPixels = defaultMaxPixels() }: Enco
 
 /** A frame of any decoder at working size. */
 export function resizePixels(
-  { width, height, channels, bitDepth, data }: Pixels,
+  { width, height, channels, bitDepth, data: given }: Pixels,
   preprocessing: Preprocessing,
 ): Promise<Sample> {
+  const data = arrayHere(given);
   const deep = data instanceof Uint16Array;
   const full = deep && bitDepth < 16 ? data.map((value) => (value * 65535) / (2 ** bitDepth - 1)) : data;
   const image = sharp(full as SharpInput, { raw: { height, width, channels } });

@@ -3,7 +3,10 @@
  * and prediction take, so that a network sees one image the same in all three.
  */
 import { readFile, stat } from "node:fs/promises";
-import { DataError, MedMambaError } from "../../errors.js";
+import { ArgumentError, DataError, MedMambaError } from "../../errors.js";
+import { inWords, optionsOf } from "../../settings/given.js";
+import { isUrl, type Path, pathOf } from "../../settings/paths.js";
+import { arrayHere, isBytes, isError } from "../../settings/realms.js";
 import { Gate } from "../concurrency.js";
 import type { Sample } from "../dataset.js";
 import { definePreprocessing, type Preprocessing } from "../preprocessing.js";
@@ -37,14 +40,15 @@ export interface DecodeOptions extends ReadImageOptions {
 /**
  * Reads one image for prediction, exactly as a data set reads its images.
  *
- * @param source  a path, or the bytes of an image file
+ * @param source  a path or `file:` URL, or the bytes of an image file
  * @throws DataError naming the file and what is wrong with it
  */
 export async function loadImage(
-  source: string | Uint8Array,
+  source: Path | Uint8Array,
   preprocessing: Partial<Preprocessing> = {},
-  { maxPixels }: ReadImageOptions = {},
+  options: ReadImageOptions = {},
 ): Promise<Sample> {
+  const { maxPixels } = optionsOf("loadImage", options, { maxPixels: true });
   return decodeImage(source, definePreprocessing(preprocessing), { maxPixels });
 }
 
@@ -54,11 +58,12 @@ export async function loadImage(
  * @throws DataError naming the file and what is wrong with it; another error if it is not the image's fault
  */
 export async function decodeImage(
-  source: string | Uint8Array,
+  given: Path | Uint8Array,
   preprocessing: Preprocessing,
   { frame: chosen, decoders, onSeveral, maxPixels = defaultMaxPixels() }: DecodeOptions = {},
 ): Promise<Sample> {
   checkedMaxPixels("maxPixels", maxPixels);
+  const source = sourceOf(given);
   const file = typeof source === "string" ? source : undefined;
   try {
     return await decoding.run(async () => {
@@ -75,6 +80,15 @@ export async function decodeImage(
   } catch (error) {
     throw unreadable(file, error);
   }
+}
+
+/** A path as text, or bytes. @throws ArgumentError for anything else, which is no fault of an image */
+function sourceOf(given: Path | Uint8Array): string | Uint8Array {
+  if (isBytes(given)) return arrayHere(given);
+  if (typeof given === "string" || isUrl(given)) return pathOf("loadImage", given);
+  throw new ArgumentError(
+    `loadImage: an image is a path, a file: URL or the bytes of its file as Uint8Array, not ${inWords(given)}.`,
+  );
 }
 
 /** A pipe would be waited for and a device never ends: only regular files of a sensible size are read. */
@@ -104,7 +118,7 @@ function unreadable(file: string | undefined, cause: unknown): Error {
 
 /** Why an image cannot be read, as the end of a sentence. */
 function reasonOf(cause: unknown): string {
-  if (!(cause instanceof Error)) return String(cause);
+  if (!isError(cause)) return String(cause);
   if ("code" in cause && cause.code === "ENOENT") return "there is no such file";
   return cause instanceof DataError ? cause.reason : cause.message;
 }

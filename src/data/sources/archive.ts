@@ -8,6 +8,7 @@
 import { crc32 } from "node:zlib";
 import type { Entry, ZipFile } from "yauzl";
 import { DataError } from "../../errors.js";
+import { messageOf } from "../../settings/realms.js";
 import { breathe } from "../concurrency.js";
 import { classNumbers } from "../labels.js";
 import { type SplitName, splitNames } from "../splitting/split-names.js";
@@ -84,8 +85,7 @@ async function listEntries(path: string, zip: ZipFile): Promise<Map<string, Entr
   return entries;
 }
 
-const reason = (error: unknown): string =>
-  (error instanceof Error ? error.message : String(error)).replace(/\.$/, "");
+const reason = (error: unknown): string => messageOf(error).replace(/\.$/, "");
 
 /** One array of an archive, on its way in. */
 class ArraySource {

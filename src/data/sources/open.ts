@@ -6,9 +6,21 @@ import type { Stats } from "node:fs";
 import { stat } from "node:fs/promises";
 import { extname } from "node:path";
 import { ArgumentError, DataError } from "../../errors.js";
+import {
+  expectCounts,
+  expectFunction,
+  expectNumbers,
+  expectSignal,
+  expectTexts,
+  inWords,
+  type NamesOf,
+  optionsOf,
+} from "../../settings/given.js";
+import { type Path, pathOf } from "../../settings/paths.js";
 import { cached, MemoryBudget } from "../cache.js";
 import { warnOfCopies } from "../contents.js";
 import { countLabels, type Dataset, subset } from "../dataset.js";
+import { checkedMaxPixels } from "../decoding/limits.js";
 import { definePreprocessing, type Preprocessing } from "../preprocessing.js";
 import { type SplitName, splitNames } from "../splitting/split-names.js";
 import { checkSplitOptions, type SplitOptions, stratifiedSplit } from "../splitting/stratified.js";
@@ -79,7 +91,7 @@ export interface OpenedDataset extends Readonly<Record<SplitName, Dataset>> {
 /**
  * Opens a data set for training or evaluation.
  *
- * `path` is a MedMNIST archive (`.npz`), a folder of class folders, with or without `train`, `val` (or `valid`,
+ * `location`, a path or a `file:` URL, is a MedMNIST archive (`.npz`), a folder of class folders, with or without `train`, `val` (or `valid`,
  * `validation`) and `test` above them, or a CSV manifest. What the source does not divide is divided by `seed`, class
  * by class: 70 % train, 15 % val, 15 % test; a missing val or test is drawn from train, with a warning.
  *
@@ -87,7 +99,9 @@ export interface OpenedDataset extends Readonly<Record<SplitName, Dataset>> {
  *
  * @throws DataError naming the file and what is wrong, and if more than 1 % of the images cannot be read
  */
-export async function openDataset(path: string, options: OpenDatasetOptions = {}): Promise<OpenedDataset> {
+export async function openDataset(location: Path, options: OpenDatasetOptions = {}): Promise<OpenedDataset> {
+  const path = pathOf("openDataset", location);
+  expectOptions(options);
   const { seed = 0, validationFraction = 0.15, testFraction = 0.15, cacheBytes = 2 ** 30, split } = options;
   const { onWarning = () => {}, onProgress = () => {}, signal, maxPixels } = options;
   const division = { seed, validationFraction, testFraction };
@@ -114,6 +128,46 @@ export async function openDataset(path: string, options: OpenDatasetOptions = {}
   if (!some) throw new DataError(`${path} has no images.`);
   const empty = subset(some, []);
   return { train: parts.train ?? empty, val: parts.val ?? empty, test: parts.test ?? empty, classes };
+}
+
+const optionNames: NamesOf<OpenDatasetOptions> = {
+  preprocessing: true,
+  split: true,
+  classes: true,
+  cacheBytes: true,
+  maxPixels: true,
+  onWarning: true,
+  onProgress: true,
+  signal: true,
+  validationFraction: true,
+  testFraction: true,
+  seed: true,
+};
+
+/** @throws ArgumentError for an option of another kind, and for an unknown name, with the nearest one */
+function expectOptions(options: OpenDatasetOptions): void {
+  const operation = "openDataset";
+  const {
+    seed = 0,
+    split,
+    classes,
+    cacheBytes = 0,
+    maxPixels,
+    onWarning,
+    onProgress,
+    signal,
+  } = optionsOf(operation, options, optionNames);
+  expectCounts(operation, { seed }, 0);
+  expectNumbers(operation, { cacheBytes });
+  if (maxPixels !== undefined) checkedMaxPixels("openDataset: maxPixels", maxPixels);
+  if (classes !== undefined) expectTexts(operation, "classes", classes);
+  if (split !== undefined && !splitNames.includes(split))
+    throw new ArgumentError(
+      `${operation}: there is no split ${inWords(split)}: choose from ${splitNames.join(", ")}.`,
+    );
+  for (const [name, callback] of Object.entries({ onWarning, onProgress }))
+    if (callback !== undefined) expectFunction(operation, callback, name);
+  expectSignal(operation, signal);
 }
 
 async function sourceOf(path: string): Promise<Source> {

@@ -4,11 +4,11 @@
  * `best`.
  */
 import { definePreprocessing, type Preprocessing } from "../data/index.js";
-import { WeightsError } from "../errors.js";
+import { ArgumentError, WeightsError } from "../errors.js";
 import { type MedMambaConfig, medMambaConfig } from "../models/config.js";
 import { expectClassifier, type ImageClassifier } from "../models/image-classifier.js";
 import { MedMamba } from "../models/medmamba.js";
-import { expectJson, expectNamed, expectTexts, optionsOf } from "../settings/given.js";
+import { expectJson, expectNamed, expectTexts, inWords, optionsOf } from "../settings/given.js";
 import { type Path, pathOf } from "../settings/paths.js";
 import { type TaskName, taskOf } from "../tasks/index.js";
 import type { Precision } from "../tensor/device.js";
@@ -66,9 +66,9 @@ export async function saveCheckpoint(
   description: CheckpointDescription,
   training?: TrainingState,
 ): Promise<void> {
-  expectDescription(description);
   expectTensors("saveCheckpoint", weights);
-  if (training !== undefined) expectTensors("saveCheckpoint", training.tensors);
+  expectDescription(description, "patch_embed.proj.weight" in weights);
+  if (training !== undefined) expectTraining(training);
   const { config, classes, preprocessing, threshold, thresholds, provenance } = description;
   const { name } = taskOf(description);
   const task = name === taskOf({ classes }).name ? undefined : name; // Files of these two are as they were in 0.1.0.
@@ -89,13 +89,32 @@ export async function saveCheckpoint(
   await writeTensors(path, await toStored(joinState(weights, training?.tensors)), metadata);
 }
 
-function expectDescription(description: CheckpointDescription): void {
+/** @throws ArgumentError for what no file of this kind can say, or what would be read as something else */
+function expectDescription(description: CheckpointDescription, ofMedMamba: boolean): void {
   const operation = "saveCheckpoint";
-  const { classes, config, preprocessing } = expectNamed(operation, "the description", description);
+  const { classes, config, preprocessing, task, threshold, thresholds, provenance } = expectNamed(
+    operation,
+    "the description",
+    description,
+  );
   expectNamed(operation, "config", config);
-  expectNamed(operation, "preprocessing", preprocessing);
+  if (ofMedMamba) medMambaConfig(config);
+  definePreprocessing(expectNamed(operation, "preprocessing", preprocessing));
   expectTexts(operation, "classes", classes);
-  expectJson(operation, "the description", description);
+  taskOf({ task, classes });
+  if (threshold !== undefined && !isProbability(threshold))
+    throw new ArgumentError(`${operation}: threshold ${inWords(threshold)} is no probability.`);
+  if (thresholds !== undefined && !isThresholds(thresholds, classes.length))
+    throw new ArgumentError(`${operation}: thresholds has to be a probability for each class.`);
+  if (provenance !== undefined) expectNamed(operation, "provenance", provenance);
+  expectJson(operation, "the description", { config, provenance });
+}
+
+function expectTraining(training: TrainingState): void {
+  const names = { progress: true, tensors: true } as const;
+  const { progress, tensors } = expectNamed("saveCheckpoint", "the training state", training, names);
+  expectTensors("saveCheckpoint", tensors);
+  expectJson("saveCheckpoint", "progress", progress);
 }
 
 /** The description alone, without reading the weights. @throws WeightsError naming the file */

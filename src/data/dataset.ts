@@ -16,8 +16,8 @@ import {
   inWords,
 } from "../settings/given.js";
 import { typedArrayKind } from "../settings/realms.js";
-import { classNumbers, labelsPerImage, type TaskName, zerosAndOnes } from "./labels.js";
-import type { Preprocessing } from "./preprocessing.js";
+import { classNumbers, labelsPerImage, type TaskName, taskNames, zerosAndOnes } from "./labels.js";
+import { definePreprocessing, type Preprocessing } from "./preprocessing.js";
 
 /** One image at its working size, planar: `data` is (channels, height, width). */
 export interface Sample {
@@ -137,12 +137,22 @@ export function expectPerImage(operation: string, dataset: LabelledImages): void
  * @throws DataError if there is not an entry for each image, or a weight is not above 0
  */
 export function expectDataset(operation: string, what: string, dataset: LabelledImages): void {
-  const { length, classes, labels, preprocessing, patients, weights } = expectNamed(operation, what, dataset);
+  const { length, classes, labels, task, preprocessing, patients, weights } = expectNamed(
+    operation,
+    what,
+    dataset,
+  );
   expectCounts(operation, { [`${what}.length`]: length }, 0);
   expectTexts(operation, `${what}.classes`, classes);
   expectNamed(operation, `${what}.preprocessing`, preprocessing);
+  definePreprocessing(preprocessing);
+  if (task !== undefined && !taskNames.includes(task))
+    throw new ArgumentError(
+      `${operation}: ${what}.task is ${inWords(task)}, not one of ${taskNames.join(", ")}.`,
+    );
   expectFunction(operation, dataset.sample, `${what}.sample`);
   expectFunction(operation, dataset.name, `${what}.name`);
+  if (dataset.content !== undefined) expectFunction(operation, dataset.content, `${what}.content`);
   if (typedArrayKind(labels) !== "Int32Array")
     throw new ArgumentError(
       `${operation}: ${what}.labels has to be an Int32Array, but is ${inWords(labels)}.`,
@@ -150,6 +160,13 @@ export function expectDataset(operation: string, what: string, dataset: Labelled
   if (patients !== undefined && !Array.isArray(patients))
     throw new ArgumentError(
       `${operation}: ${what}.patients has to be an array, but is ${inWords(patients)}.`,
+    );
+  const stranger = (patients?.length === length ? patients : []).findIndex(
+    (patient) => patient !== undefined && typeof patient !== "string",
+  );
+  if (stranger >= 0)
+    throw new ArgumentError(
+      `${operation}: ${what}.patients has ${inWords(patients?.[stranger])} for image ${stranger}; a patient is text.`,
     );
   if (weights !== undefined && typedArrayKind(weights) !== "Float32Array")
     throw new ArgumentError(

@@ -9,12 +9,13 @@ import { type BatchImages, drawBatch, expectSample, stackSamples } from "../data
 import { Gate, readAhead } from "../data/concurrency.js";
 import type { Sample } from "../data/dataset.js";
 import { decodeImage } from "../data/decoding/sample.js";
-import type { Preprocessing } from "../data/preprocessing.js";
+import { definePreprocessing, type Preprocessing } from "../data/preprocessing.js";
 import { ArgumentError, DataError } from "../errors.js";
 import { expectClassifier, type ImageClassifier, type PredictOptions } from "../models/image-classifier.js";
 import {
   expectFlags,
   expectFunction,
+  expectList,
   expectNamed,
   expectSignal,
   expectTexts,
@@ -144,8 +145,9 @@ export async function* predictStream<S extends ImageSource>(
 export async function predictImages(
   classifier: Classifier,
   sources: readonly ImageSource[],
-  { onProgress, ...options }: EvaluateOptions = {},
+  given: EvaluateOptions = {},
 ): Promise<Prediction[]> {
+  const { onProgress, ...options } = expectNamed("predictImages", "the last argument", given);
   if (!Array.isArray(sources))
     throw new ArgumentError(`predictImages: sources have to be an array, but are ${inWords(sources)}.`);
   if (onProgress !== undefined) expectFunction("predictImages", onProgress, "onProgress");
@@ -166,7 +168,7 @@ function expectGiven(classifier: Classifier, sources: unknown, options: PredictS
   const { model, classes, preprocessing } = expectNamed(operation, "the classifier", classifier);
   expectClassifier(operation, model);
   expectTexts(operation, "the classifier's classes", classes);
-  expectNamed(operation, "the classifier's preprocessing", preprocessing);
+  definePreprocessing(expectNamed(operation, "the classifier's preprocessing", preprocessing));
   if (classes.length !== model.config.numClasses)
     throw new ArgumentError(
       `${operation}: the model has ${model.config.numClasses} outputs, but ${classes.length} classes are named.`,
@@ -308,6 +310,7 @@ function predictionOf(
 ): Prediction {
   const own = probabilities.subarray(image * classes.length, (image + 1) * classes.length);
   const called = task.decide(own, thresholds);
+  expectList("predict", "what task.decide gives", called);
   const labels = called.map((label) => classes[label] as string);
   return {
     label: labels.join(", "),

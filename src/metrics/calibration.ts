@@ -96,13 +96,7 @@ export function binSamples(samples: Samples, bins = defaultBins): ReliabilityBin
  * @throws ArgumentError if they are none
  */
 export function expectedCalibrationError(bins: readonly ReliabilityBin[]): number {
-  const operation = "expectedCalibrationError";
-  expectList(operation, "bins", bins);
-  for (const bin of bins) {
-    const { count, accuracy, confidence } = expectNamed(operation, "a bin", bin);
-    expectCounts(operation, { count }, 0);
-    if (count > 0) expectNumbers(operation, { accuracy, confidence });
-  }
+  expectBins("expectedCalibrationError", bins);
   let total = 0;
   let error = 0;
   for (const { count, accuracy, confidence } of bins) {
@@ -111,4 +105,14 @@ export function expectedCalibrationError(bins: readonly ReliabilityBin[]): numbe
     error += Math.abs(accuracy - confidence) * count;
   }
   return error / total;
+}
+
+/** @internal @throws ArgumentError unless they are bins */
+export function expectBins(operation: string, bins: readonly ReliabilityBin[]): void {
+  expectList(operation, "bins", bins);
+  for (const bin of bins) {
+    const { count, lower, upper, accuracy, confidence } = expectNamed(operation, "a bin", bin);
+    expectCounts(operation, { count }, 0);
+    expectNumbers(operation, { lower, upper, ...(count > 0 && { accuracy, confidence }) });
+  }
 }

@@ -123,6 +123,8 @@ export function chooseThresholds(
     throw new EvaluationError(
       `${operation}: ${truths.length} labels and ${scores.length} probabilities of ${count} labels an image.`,
     );
+  const wrong = scores.findIndex((score) => !isProbability(score));
+  if (wrong >= 0) throw new EvaluationError(`${operation}: ${scores[wrong]} at ${wrong} is no probability.`);
   return Array.from({ length: count }, (_, label) => {
     const truth = columnOf(truths, label, count);
     if (new Set(truth).size < 2) return 0.5;

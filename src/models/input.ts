@@ -16,7 +16,11 @@ import type { Tensor } from "../tensor/tensor.js";
  * @param device         default "cpu"
  * @returns              (batch, channels, imageSize, imageSize) float32
  */
-export function toInput(batch: BatchImages, preprocessing: Preprocessing, device?: DeviceLike): Tensor {
+export function toInput(
+  batch: BatchImages,
+  preprocessing: Pick<Preprocessing, "mean" | "std">,
+  device?: DeviceLike,
+): Tensor {
   const { shape, images, affine, gain, offset } = expectNamed("toInput", "the batch", batch);
   expectList("toInput", "the batch's shape", shape);
   expectNamed("toInput", "the preprocessing", preprocessing);

@@ -243,7 +243,8 @@ export class ModuleList<M extends Module> extends Module {
   constructor(items: readonly M[]) {
     super();
     expectList("ModuleList", "the list of modules", items);
-    this.items = items.map((item, i) => this.child(String(i), item));
+    for (const [i, item] of items.entries()) this.child(String(i), item);
+    this.items = [...items];
   }
 
   /** Not there. @throws ArgumentError always: whoever owns the list calls its modules */

@@ -4,7 +4,7 @@
  * a kernel as large as its stride a product over patches.
  */
 import { ShapeError } from "../errors.js";
-import { expectFlags, inWords, optionsOf } from "../settings/given.js";
+import { expectCounts, expectFlags, inWords, optionsOf } from "../settings/given.js";
 import { tidy } from "../tensor/scope.js";
 import { record } from "../tensor/tape.js";
 import { Tensor } from "../tensor/tensor.js";
@@ -31,6 +31,8 @@ export function conv2d(
   options: { stride?: number; padding?: number } = {},
 ): Tensor {
   const { stride = 1, padding } = optionsOf("conv2d", options, { stride: true, padding: true });
+  expectCounts("conv2d", { stride });
+  if (padding !== undefined) expectCounts("conv2d", { padding }, 0);
   expectFloats("conv2d", { x, weight }, { bias });
   const [, , , inputs] = extents("conv2d", "x", x, imageAxes);
   const [outputs, , kernel] = extents("conv2d", "weight", weight, ["out", "in", "kernel", "kernel"]);

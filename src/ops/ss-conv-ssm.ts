@@ -80,7 +80,7 @@ const branchNames = Object.keys(branchFields) as (keyof ConvolutionBranchParamet
 const lnNames = ["ln1Weight", "ln1Bias"] as const;
 
 function expectBranch(c: number, branch: ConvolutionBranchParameters): void {
-  expectNamed("ssConvSsm", "the branch's parameters", branch);
+  expectNamed("ssConvSsm", "the branch's parameters", branch, branchFields);
   expectFloats("ssConvSsm", Object.fromEntries(branchNames.map((name) => [name, branch[name]])));
   const { conv1Weight, conv2Weight, conv3Weight, ...vectors } = branch;
   expectShape("ssConvSsm", { conv1Weight, conv2Weight }, [c, c, 3, 3]);
@@ -106,7 +106,12 @@ export function ssConvSsm(
   options: SsConvSsmOptions = {},
 ): Tensor {
   const operation = "ssConvSsm";
-  const { ln1Weight, ln1Bias, attention, branch } = expectNamed(operation, "the parameters", parameters);
+  const { ln1Weight, ln1Bias, attention, branch } = expectNamed(operation, "the parameters", parameters, {
+    ln1Weight: true,
+    ln1Bias: true,
+    attention: true,
+    branch: true,
+  });
   const {
     training = false,
     momentum = 0.1,

@@ -51,7 +51,7 @@ export function ss2dSizes(
   channels: number,
   p: Ss2dParameters,
 ): { states: number; rank: number } {
-  expectNamed(operation, "the parameters", p);
+  expectNamed(operation, "the parameters", p, fields);
   expectFloats(operation, Object.fromEntries(ss2dNames.map((name) => [name, p[name]])));
   const [inner, states, rank] = [2 * channels, p.aLogs.shape[1] ?? 0, p.dtProjsWeight.shape[2] ?? 0];
   const { inProjWeight, conv2dWeight, conv2dBias, xProjWeight, dtProjsWeight, dtProjsBias, aLogs, ds } = p;

@@ -32,7 +32,7 @@ export function listInWords(values: unknown): string {
 }
 
 /** The names of a type's fields, for the check of what is given: the compiler sees to it that none is forgotten. */
-export type NamesOf<T> = Readonly<Record<keyof T, true>>;
+export type NamesOf<T> = Readonly<Record<keyof T, unknown>>;
 
 /**
  * An object of named arguments or options.
@@ -41,7 +41,7 @@ export type NamesOf<T> = Readonly<Record<keyof T, true>>;
  * @throws ArgumentError for null, text, numbers and so on, and for an unknown name, with the nearest one
  */
 export function expectNamed<T>(operation: string, what: string, given: T, names?: NamesOf<NoInfer<T>>): T {
-  if (typeof given !== "object" || given === null)
+  if (typeof given !== "object" || given === null || Array.isArray(given))
     throw new ArgumentError(
       `${operation}: ${what} has to be an object of named values, but is ${inWords(given)}.`,
     );

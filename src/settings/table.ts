@@ -59,15 +59,20 @@ export function complete<R extends Rows>(
   refuse = (name: string, value: string, range: string) => `${where}: ${name} ${value} must be ${range}.`,
 ): ValuesOf<R> {
   expectKnown(where, given, rows);
+  const expectHolds = (name: string, kind: Kind<unknown>, value: unknown, among: Settings): void => {
+    if (!kind.holds(value, among)) throw new ArgumentError(refuse(name, shown(value), kind.range));
+  };
+  // What is given comes first: defaults are computed from it.
+  for (const [name, { kind }] of Object.entries(rows)) {
+    const value = (given as Settings)[name];
+    if (value != null) expectHolds(name, kind, value, given as Settings);
+  }
   const settings: Record<string, unknown> = {};
   for (const [name, row] of Object.entries(rows)) {
     const value = (given as Settings)[name];
     settings[name] = value ?? (typeof row.default === "function" ? row.default(settings) : row.default);
   }
-  for (const [name, { kind }] of Object.entries(rows)) {
-    const value = settings[name];
-    if (!kind.holds(value, settings)) throw new ArgumentError(refuse(name, shown(value), kind.range));
-  }
+  for (const [name, { kind }] of Object.entries(rows)) expectHolds(name, kind, settings[name], settings);
   return settings as ValuesOf<R>;
 }
 

@@ -30,7 +30,8 @@ const byName: Readonly<Record<TaskName, Task>> = {
 export function taskOf(about: { task?: TaskName | undefined; classes: readonly string[] }): Task {
   const { task, classes } = expectNamed("taskOf", "a data set or checkpoint", about);
   expectTexts("taskOf", "classes", classes);
-  const name = task ?? (classes.length === 2 ? "binary" : "multi-class");
+  const byClasses = classes.length === 2 ? "binary" : "multi-class";
+  const name = task === undefined ? byClasses : task;
   if (typeof name !== "string" || !Object.hasOwn(byName, name)) {
     throw new ArgumentError(
       `there is no task ${inWords(name)}: choose from ${Object.keys(byName).join(", ")}.`,

@@ -34,7 +34,8 @@ export function tensor(
     throw new DTypeError(`tensor: ${kind} holds no dtype of this package.`);
   }
   const dtype = options.dtype ?? stored;
-  const extents = shape ?? (ArrayBuffer.isView(values) ? [host.length] : nestedShape(values));
+  const own = ArrayBuffer.isView(values) ? [host.length] : nestedShape(values);
+  const extents = shape === undefined ? own : shape;
   if (sizeOf(extents) !== host.length) {
     throw new ShapeError(`tensor: ${host.length} values do not fill (${listInWords(extents)}).`);
   }

@@ -39,7 +39,10 @@ export function generatorState(): GeneratorState {
  * @throws ArgumentError for anything else
  */
 export function setGeneratorState(position: GeneratorState): void {
-  const { seed, offset } = expectNamed("setGeneratorState", "the position", position);
+  const { seed, offset } = expectNamed("setGeneratorState", "the position", position, {
+    seed: true,
+    offset: true,
+  });
   expectCounters("setGeneratorState", { seed, offset });
   state = { seed, offset };
 }

@@ -67,7 +67,7 @@ export function leaveToTape<T extends Disposable>(tensor: T): T {
 
 /** Protects a tensor from `tidy` and from the tape: it lives until it is disposed by name. */
 export function keep<T extends Disposable>(tensor: T): T {
-  if (typeof tensor !== "object" || tensor === null)
+  if (typeof (tensor as Partial<Disposable> | null | undefined)?.dispose !== "function")
     throw new ArgumentError(`keep: a tensor is needed, not ${inWords(tensor)}.`);
   leaveScopes(tensor);
   tensor.kept = true;

@@ -96,7 +96,8 @@ export abstract class Optimizer<Settings extends OptimizerSettings> {
   ) {
     this.#operation = operation;
     this.#rows = rows;
-    expectNamed(operation, "the settings", settings);
+    // By itself, too: a group may override what cannot be.
+    complete(operation, rows, { lr: 0, ...expectNamed(operation, "the settings", settings) });
     this.groups = groupsOf(operation, parameters).map(({ parameters, settings: own = {} }) => ({
       parameters: listOf<Tensor>(operation, parameters),
       settings: complete(operation, rows, {
@@ -347,5 +348,11 @@ function groupsOf<Settings>(
 function listOf<T>(operation: string, parameters: Iterable<T>): T[] {
   if (typeof (parameters as Iterable<T> | null | undefined)?.[Symbol.iterator] !== "function")
     throw new ArgumentError(`${operation}: parameters have to be a list, but are ${inWords(parameters)}.`);
-  return [...parameters];
+  const list: T[] = [];
+  for (const item of parameters) {
+    if (typeof item !== "object" || item === null)
+      throw new ArgumentError(`${operation}: ${inWords(item)} is no parameter.`);
+    list.push(item);
+  }
+  return list;
 }

@@ -1,11 +1,11 @@
 /** Data sets whose images are in memory: MedMNIST archives, and arrays of the caller's own. */
 import { ArgumentError, DataError } from "../../errors.js";
-import { expectList, expectTexts, inWords, listInWords } from "../../settings/given.js";
+import { expectList, expectNamed, expectTexts, inWords, listInWords } from "../../settings/given.js";
 import { arrayHere, isBytes, typedArrayKind } from "../../settings/realms.js";
 import { expectKnown } from "../../settings/table.js";
 import {
   type Dataset,
-  expectPerImage,
+  expectDataset,
   type LabelledImages,
   type MultiLabelDataset,
   type Sample,
@@ -90,7 +90,7 @@ export function fromArrays(arrays: ImageArrays): LabelledImages {
       ...(weights && { weights: Float32Array.from(weights) }),
     },
   );
-  expectPerImage("fromArrays", dataset);
+  expectDataset("fromArrays", "the data set", dataset);
   return dataset;
 }
 
@@ -117,7 +117,7 @@ function pixelsOf(images: unknown): Uint8Array | Float32Array {
 }
 
 /** @throws ArgumentError for what is no list where one belongs */
-function expectLists({ shape, labels, patients, weights, classes, task }: ImageArrays): void {
+function expectLists({ shape, labels, patients, weights, classes, task, preprocessing }: ImageArrays): void {
   const operation = "fromArrays";
   expectList(operation, "shape", shape);
   expectList(operation, "labels", labels);
@@ -129,6 +129,7 @@ function expectLists({ shape, labels, patients, weights, classes, task }: ImageA
       throw new ArgumentError(`${operation}: weights holds ${inWords(weights[wrong])} for image ${wrong}.`);
   }
   if (classes !== undefined) expectTexts(operation, "classes", classes);
+  if (preprocessing !== undefined) expectNamed(operation, "preprocessing", preprocessing);
   if (task !== undefined && !taskNames.includes(task))
     throw new ArgumentError(
       `${operation}: there is no task ${inWords(task)}: choose from ${taskNames.join(", ")}.`,

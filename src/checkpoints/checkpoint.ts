@@ -3,12 +3,24 @@
  * the file alone is enough to predict. What only a resumed training needs lies beside the weights; it is in `last`, never in
  * `best`.
  */
-import { definePreprocessing, type Preprocessing } from "../data/index.js";
+import {
+  definePreprocessing,
+  oddStatistics,
+  type Preprocessing,
+  savedPreprocessing,
+} from "../data/preprocessing.js";
 import { ArgumentError, WeightsError } from "../errors.js";
 import { type MedMambaConfig, medMambaConfig } from "../models/config.js";
 import { expectClassifier, type ImageClassifier } from "../models/image-classifier.js";
 import { MedMamba } from "../models/medmamba.js";
-import { expectJson, expectNamed, expectTexts, inWords, optionsOf } from "../settings/given.js";
+import {
+  expectFunction,
+  expectJson,
+  expectNamed,
+  expectTexts,
+  inWords,
+  optionsOf,
+} from "../settings/given.js";
 import { type Path, pathOf } from "../settings/paths.js";
 import { type TaskName, taskOf } from "../tasks/index.js";
 import type { Precision } from "../tensor/device.js";
@@ -124,6 +136,16 @@ export async function readCheckpoint(path: Path): Promise<CheckpointDescription>
 }
 
 /**
+ * Where a training stood that a checkpoint belongs to, without reading the weights; undefined where it belongs to none.
+ *
+ * @throws WeightsError naming the file
+ */
+export async function readProgress(path: string): Promise<unknown> {
+  const { training } = (await readHeader(path)).metadata;
+  return training === undefined ? undefined : expectProgress(path, parse(path, "training", training));
+}
+
+/**
  * Loads a model from a checkpoint, in evaluation mode.
  *
  * @param device  default "cpu", with precision "float32"; an opened device keeps its own
@@ -135,17 +157,20 @@ export async function loadCheckpoint(
     device?: DeviceLike;
     /** How the device multiplies; default "float32", or that of an opened device. */
     precision?: Precision;
+    /** Gets a sentence about what is odd and no obstacle. */
+    onWarning?: (message: string) => void;
   } = {},
 ): Promise<Checkpoint> {
   const path = pathOf("loadCheckpoint", location);
-  const { device = "cpu", precision } = optionsOf("loadCheckpoint", options, {
-    device: true,
-    precision: true,
-  });
+  const names = { device: true, precision: true, onWarning: true } as const;
+  const { device = "cpu", precision, onWarning } = optionsOf("loadCheckpoint", options, names);
+  if (onWarning !== undefined) expectFunction("loadCheckpoint", onWarning, "onWarning");
   const { metadata, tensors } = await readHeader(path);
   const description = describe(path, metadata, tensors);
   if (!isMedMamba(tensors)) throw ofAnotherNetwork(path);
   expectArchitecture(path, description.config, tensors);
+  const odd = oddStatistics(description.preprocessing);
+  if (odd !== undefined) onWarning?.(`${path}: ${odd}. It was trained so, and is used so.`);
   const model = new MedMamba({ ...description.config, device, precision });
   try {
     const training = await loadWeights(path, model);
@@ -247,7 +272,7 @@ function describe(
   }
   try {
     const config = configOf(path, field("config"), tensors);
-    const preprocessing = definePreprocessing(field("preprocessing") as Preprocessing);
+    const preprocessing = savedPreprocessing(field("preprocessing") as Preprocessing);
     if (classes.length !== config.numClasses) {
       throw new WeightsError(
         `${path}: the checkpoint names ${classes.length} classes, but its model has ${config.numClasses}.`,

@@ -8,7 +8,13 @@ import { augmentations } from "../data/augmentation.js";
 import { type BatchImages, drawBatch, expectSample, stackSamples } from "../data/batch.js";
 import { Gate, readAhead } from "../data/concurrency.js";
 import type { Sample } from "../data/dataset.js";
-import { decodeImage } from "../data/decoding/sample.js";
+import { checkedMaxPixels } from "../data/decoding/limits.js";
+import {
+  decodeImage,
+  type ReadImageOptions,
+  severalIn,
+  type WarningOptions,
+} from "../data/decoding/sample.js";
 import { definePreprocessing, type Preprocessing } from "../data/preprocessing.js";
 import { ArgumentError, DataError } from "../errors.js";
 import { expectClassifier, type ImageClassifier, type PredictOptions } from "../models/image-classifier.js";
@@ -75,7 +81,7 @@ export interface PredictedImage<S extends ImageSource = ImageSource> extends Str
 export type StreamedPrediction<S extends ImageSource = ImageSource> = PredictedImage<S> | UnreadableImage<S>;
 
 /** How a stream of images is predicted. */
-export interface PredictStreamOptions extends PredictOptions {
+export interface PredictStreamOptions extends PredictOptions, ReadImageOptions, WarningOptions {
   /** What is told; default: what the classifier says, or the number of its classes. */
   task?: Task | undefined;
   /** Images computed at once; default 32. */
@@ -115,7 +121,7 @@ export async function* predictStream<S extends ImageSource>(
       );
   }
   const { model, preprocessing } = classifier;
-  const reader = new Reader(sources, preprocessing, signal);
+  const reader = new Reader(sources, preprocessing, options);
   try {
     const batches = readAhead(() => reader.next(batchSize), prefetch);
     const nameOf = ({ readable }: ReadBatch<S>, i: number) => nameOfImage(readable[i] as StreamedImage);
@@ -145,7 +151,7 @@ export async function* predictStream<S extends ImageSource>(
 export async function predictImages(
   classifier: Classifier,
   sources: readonly ImageSource[],
-  given: EvaluateOptions = {},
+  given: EvaluateOptions & ReadImageOptions & WarningOptions = {},
 ): Promise<Prediction[]> {
   const { onProgress, ...options } = expectNamed("predictImages", "the last argument", given);
   if (!Array.isArray(sources))
@@ -184,6 +190,8 @@ function expectGiven(classifier: Classifier, sources: unknown, options: PredictS
     );
   expectTask(operation, options.task);
   expectSignal(operation, options.signal);
+  if (options.onWarning !== undefined) expectFunction(operation, options.onWarning, "onWarning");
+  if (options.maxPixels !== undefined) checkedMaxPixels(`${operation}: maxPixels`, options.maxPixels);
   expectFlags(operation, { graphs: options.graphs ?? false });
 }
 
@@ -193,6 +201,8 @@ const streamOptions = Object.keys({
   prefetch: true,
   signal: true,
   graphs: true,
+  maxPixels: true,
+  onWarning: true,
 } satisfies Record<keyof PredictStreamOptions, true>);
 
 /** The images that were asked about together: those that could be read as a batch, and the others. */
@@ -206,6 +216,8 @@ class Reader<S extends ImageSource> {
   readonly #sources: Iterator<S> | AsyncIterator<S>;
   readonly #preprocessing: Preprocessing;
   readonly #signal: AbortSignal | undefined;
+  readonly #maxPixels: number | undefined;
+  readonly #onWarning: ((message: string) => void) | undefined;
   /** More than decode at once, yet few enough that soon none is decoded any more once the stream is left. */
   readonly #gate = new Gate(64);
   #asked = 0;
@@ -217,12 +229,14 @@ class Reader<S extends ImageSource> {
   constructor(
     sources: Iterable<S> | AsyncIterable<S>,
     preprocessing: Preprocessing,
-    signal: AbortSignal | undefined,
+    { signal, maxPixels, onWarning }: PredictStreamOptions,
   ) {
     this.#sources =
       Symbol.asyncIterator in sources ? sources[Symbol.asyncIterator]() : sources[Symbol.iterator]();
     this.#preprocessing = preprocessing;
     this.#signal = signal;
+    this.#maxPixels = maxPixels;
+    this.#onWarning = onWarning;
   }
 
   /** The next `count` images, or as many as there are; undefined if there are none left. */
@@ -279,8 +293,12 @@ class Reader<S extends ImageSource> {
     this.#signal?.throwIfAborted();
     if (this.#left) throw new Error("The stream was left.");
     try {
-      const sample = await decodeImage(asked.source, this.#preprocessing);
-      expectSample(sample, nameOfImage(asked), this.#preprocessing);
+      const name = nameOfImage(asked);
+      const sample = await decodeImage(asked.source, this.#preprocessing, {
+        maxPixels: this.#maxPixels,
+        onSeveral: (count) => this.#onWarning?.(severalIn(name, count)),
+      });
+      expectSample(sample, name, this.#preprocessing);
       return { ...asked, sample };
     } catch (error) {
       if (error instanceof DataError) return { ...asked, error };

@@ -38,6 +38,11 @@ export interface FitOptions extends Partial<TrainingSettings>, Partial<Execution
   directory?: Path | undefined;
   /** Go on from `last.safetensors` in `directory`; default false. */
   resume?: boolean;
+  /**
+   * When resuming, whether `epochs` may be others than those that the run began with, but none that are done; from there
+   * on the learning rate is that of a run of so many. The checkpoints' provenance says where it was. Default false.
+   */
+  extend?: boolean;
   /** @deprecated `recompute` */
   checkpointing?: boolean;
   /** Plain JSON that the checkpoints carry in their own provenance: where the data came from, say. */
@@ -56,6 +61,7 @@ const besideSettings = [
   "task",
   "directory",
   "resume",
+  "extend",
   "checkpointing",
   "provenance",
   "signal",
@@ -112,12 +118,12 @@ export function resolveOptions(model: ImageClassifier, options: FitOptions): Res
 
 /** The options beside the settings. @throws ArgumentError if one is of a wrong kind */
 function expectOptions(options: FitOptions): void {
-  const { train, validation, task, resume = false, provenance, signal, onProgress } = options;
-  const { observers = [] } = options;
+  const { train, validation, task, resume = false, extend = false, provenance, signal } = options;
+  const { onProgress, observers = [] } = options;
   expectDataset("fit", "train", train);
   if (validation !== undefined) expectDataset("fit", "validation", validation);
   expectTask("fit", task);
-  expectFlags("fit", { resume });
+  expectFlags("fit", { resume, extend });
   if (provenance !== undefined) {
     expectNamed("fit", "provenance", provenance);
     expectJson("fit", "provenance", provenance);

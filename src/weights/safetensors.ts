@@ -9,13 +9,14 @@
  * @see https://github.com/huggingface/safetensors#format
  */
 import { type FileHandle, open, stat } from "node:fs/promises";
-import { WeightsError } from "../errors.js";
+import { ArgumentError, WeightsError } from "../errors.js";
+import { optionsOf } from "../settings/given.js";
 import { type Path, pathOf } from "../settings/paths.js";
 import { readFully, replaceFile, writeFully } from "./atomic-file.js";
 import { dtypeBytes, dtypeCode, dtypeOfCode, dtypeOrder, isStoredDtype, type StoredDtype } from "./dtypes.js";
 import { weightsError } from "./file-errors.js";
 import { refuseByKind } from "./impostors.js";
-import { parseStrictJson, type StrictJson } from "./strict-json.js";
+import { parseStrictJson, type StrictJson, TooManyKeys } from "./strict-json.js";
 
 /** What the header says about one tensor. */
 export interface TensorEntry {
@@ -51,9 +52,21 @@ export interface TensorToStore {
   readonly data: ArrayBufferView;
 }
 
+/** What bounds the reading of a file. */
+export interface HeaderLimit {
+  /**
+   * Bytes that a header may have, and for every 160 of them the name of a tensor; 16,000,000 or MEDMAMBA_MAX_HEADER_BYTES
+   * unless told.
+   */
+  readonly maxHeaderBytes?: number | undefined;
+}
+
 const lengthBytes = 8;
 /** The largest networks' headers have a tenth of it; more is parsed for seconds. */
-const maximumHeaderBytes = 16_000_000;
+const ordinaryHeaderBytes = 16_000_000;
+/** As a header takes at least for a tensor with a name of its own. */
+const bytesOfName = 160;
+const howToRaise = "raise the option maxHeaderBytes or MEDMAMBA_MAX_HEADER_BYTES if it is whole";
 const metadataKey = "__metadata__";
 
 /**
@@ -61,8 +74,9 @@ const metadataKey = "__metadata__";
  *
  * @throws WeightsError naming the file, if it is missing, truncated, or not a well-formed safetensors file
  */
-export async function readHeader(path: Path): Promise<SafetensorsHeader> {
-  return withFile(pathOf("safetensors", path), async (_file, { metadata, tensors }) => ({
+export async function readHeader(path: Path, limit: HeaderLimit = {}): Promise<SafetensorsHeader> {
+  optionsOf("safetensors.readHeader", limit, { maxHeaderBytes: true });
+  return withFile(pathOf("safetensors", path), limit, async (_file, { metadata, tensors }) => ({
     metadata,
     tensors,
   }));
@@ -73,9 +87,12 @@ export async function readHeader(path: Path): Promise<SafetensorsHeader> {
  *
  * @throws WeightsError as {@link readHeader}
  */
-export async function readTensors(location: Path): Promise<Map<string, StoredTensor>> {
+export async function readTensors(
+  location: Path,
+  limit: HeaderLimit = {},
+): Promise<Map<string, StoredTensor>> {
   const path = pathOf("safetensors", location);
-  return withFile(path, async (file, { tensors, dataStart }) => {
+  return withFile(path, limit, async (file, { tensors, dataStart }) => {
     const result = new Map<string, StoredTensor>();
     for (const [name, { dtype, shape, begin, end }] of tensors) {
       const data = new Uint8Array(end - begin);
@@ -131,8 +148,10 @@ type Refuse = (reason: string) => never;
 
 async function withFile<T>(
   path: string,
+  limit: HeaderLimit,
   use: (file: FileHandle, opened: OpenedFile) => Promise<T>,
 ): Promise<T> {
+  const allowed = headerBytesAllowed(limit);
   try {
     // Asked before opening, because opening a pipe for reading waits for its writer.
     const kind = await stat(path);
@@ -140,7 +159,10 @@ async function withFile<T>(
     if (!kind.isFile()) throw new WeightsError(`${path}: is not a regular file.`);
     const file = await open(path, "r");
     try {
-      return await use(file, await openHeader(path, file).catch((error) => refuseByKind(path, file, error)));
+      return await use(
+        file,
+        await openHeader(path, file, allowed).catch((error) => refuseByKind(path, file, error)),
+      );
     } finally {
       await file.close();
     }
@@ -149,7 +171,18 @@ async function withFile<T>(
   }
 }
 
-async function openHeader(path: string, file: FileHandle): Promise<OpenedFile> {
+/** @throws ArgumentError if a bound is none */
+function headerBytesAllowed({ maxHeaderBytes }: HeaderLimit = {}): number {
+  const variable = process.env.MEDMAMBA_MAX_HEADER_BYTES;
+  const [name, value] =
+    maxHeaderBytes === undefined && variable
+      ? (["MEDMAMBA_MAX_HEADER_BYTES", Number(variable)] as const)
+      : (["maxHeaderBytes", maxHeaderBytes ?? ordinaryHeaderBytes] as const);
+  if (Number.isSafeInteger(value) && value > 0) return value;
+  throw new ArgumentError(`${name} ${value} is not a whole number of bytes above 0.`);
+}
+
+async function openHeader(path: string, file: FileHandle, allowed: number): Promise<OpenedFile> {
   const refuse: Refuse = (reason) => {
     throw new WeightsError(`${path}: ${reason}.`);
   };
@@ -159,8 +192,12 @@ async function openHeader(path: string, file: FileHandle): Promise<OpenedFile> {
   const prefix = new Uint8Array(lengthBytes);
   await readFully(file, prefix, 0);
   const headerBytes = Number(new DataView(prefix.buffer).getBigUint64(0, true));
-  if (headerBytes > maximumHeaderBytes) {
-    refuse(`not a safetensors file: its header would have ${headerBytes} bytes, and at most 16 MB are read`);
+  if (headerBytes > allowed) {
+    const most = allowed === ordinaryHeaderBytes ? "16 MB" : allowed;
+    const advice = lengthBytes + headerBytes <= size ? `: ${howToRaise}` : "";
+    refuse(
+      `not a safetensors file: its header would have ${headerBytes} bytes, and at most ${most} are read${advice}`,
+    );
   }
   const dataStart = lengthBytes + headerBytes;
   if (dataStart > size) {
@@ -171,16 +208,18 @@ async function openHeader(path: string, file: FileHandle): Promise<OpenedFile> {
   const encoded = new Uint8Array(headerBytes);
   if ((await readFully(file, encoded, lengthBytes)) < headerBytes)
     refuse("the file became shorter while it was read");
-  const header = decodeHeader(encoded, refuse);
+  const header = decodeHeader(encoded, allowed, refuse);
   checkCoverage(header.tensors, size - dataStart, refuse);
   return { ...header, dataStart };
 }
 
-function decodeHeader(encoded: Uint8Array, refuse: Refuse): SafetensorsHeader {
+function decodeHeader(encoded: Uint8Array, allowed: number, refuse: Refuse): SafetensorsHeader {
   let root: StrictJson;
   try {
-    root = parseStrictJson(new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(encoded));
+    const text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(encoded);
+    root = parseStrictJson(text, { maximumKeys: Math.max(1000, Math.floor(allowed / bytesOfName)) });
   } catch (error) {
+    if (error instanceof TooManyKeys) return refuse(`the header has ${error.message}: ${howToRaise}`);
     return refuse(`the header is not valid JSON: ${(error as Error).message}`);
   }
   if (!(root instanceof Map)) return refuse("the header is not a JSON object");
@@ -295,8 +334,12 @@ function encodeHeader(
   }
   const json = Buffer.from(`{${members.join(",")}}`);
   const padded = Math.ceil(json.byteLength / 8) * 8;
-  if (padded > maximumHeaderBytes)
-    throw new WeightsError(`${path}: the header would have ${padded} bytes, over 16 MB.`);
+  const allowed = headerBytesAllowed();
+  if (padded > allowed) {
+    throw new WeightsError(
+      `${path}: the header would have ${padded} bytes, and at most ${allowed} are written: raise MEDMAMBA_MAX_HEADER_BYTES.`,
+    );
+  }
   const header = Buffer.alloc(lengthBytes + padded, " ");
   header.writeBigUInt64LE(BigInt(padded));
   json.copy(header, lengthBytes);

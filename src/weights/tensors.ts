@@ -10,9 +10,9 @@ import type { DeviceLike } from "../tensor/devices.js";
 import { allOrNothing } from "../tensor/scope.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { expectTensors, toStored, toTensor } from "./conversion.js";
-import { readTensors, writeTensors } from "./safetensors.js";
+import { type HeaderLimit, readTensors, writeTensors } from "./safetensors.js";
 
-export { readHeader, type SafetensorsHeader, type TensorEntry } from "./safetensors.js";
+export { type HeaderLimit, readHeader, type SafetensorsHeader, type TensorEntry } from "./safetensors.js";
 
 /**
  * Loads all tensors of a file. float32, bfloat16, int32, int64 and uint8 keep their dtype; float16 and float64 become
@@ -25,11 +25,12 @@ export { readHeader, type SafetensorsHeader, type TensorEntry } from "./safetens
  */
 export async function load(
   path: Path,
-  options: { device?: DeviceLike } = {},
+  options: { device?: DeviceLike } & HeaderLimit = {},
 ): Promise<Record<string, Tensor>> {
-  const { device } = optionsOf("safetensors.load", options, { device: true });
+  const names = { device: true, maxHeaderBytes: true } as const;
+  const { device, maxHeaderBytes } = optionsOf("safetensors.load", options, names);
   const name = pathOf("safetensors.load", path);
-  const read = await readTensors(name);
+  const read = await readTensors(name, { maxHeaderBytes });
   return allOrNothing(() => {
     const loaded: Record<string, Tensor> = Object.create(null);
     for (const [key, stored] of read) loaded[key] = toTensor(name, key, stored, device);

@@ -1,10 +1,14 @@
 /** `medmamba evaluate`: how good a checkpoint is on labelled images. */
+import { existsSync } from "node:fs";
+import { join } from "node:path";
 import { type Command, Option } from "commander";
 import { type SplitName, splitNames } from "../../data/index.js";
 import { evaluate } from "../../inference/evaluate.js";
 import { writeReport } from "../../reports/evaluation-report.js";
 import { scoresOf } from "../../reports/scores.js";
+import { runFiles } from "../../study/run-directory.js";
 import { writableFolder } from "../../study/writable-folder.js";
+import { CommandError } from "../console/failure.js";
 import { openCheckpoint, openJudged } from "../console/for-checkpoint.js";
 import {
   type CommonOptions,
@@ -12,6 +16,7 @@ import {
   openDeviceOf,
   precisionOption,
   withCommonOptions,
+  withLimits,
 } from "../console/options.js";
 import { expectCheckpoint, expectPath } from "../console/paths.js";
 import { scoreLines } from "../console/score-lines.js";
@@ -24,6 +29,7 @@ interface EvaluateCommandOptions extends CommonOptions {
   readonly split?: SplitName | "all";
   readonly batchSize: number;
   readonly report?: string;
+  readonly maxPixels?: number;
 }
 
 const examples = `
@@ -50,19 +56,20 @@ export function define(command: Command): void {
     .option("--report <folder>", "also write figures and report.html there")
     .option("--batch-size <count>", "images computed at once", count, 32)
     .addOption(precisionOption("float32"));
-  withCommonOptions(command).addHelpText("after", examples).action(run);
+  withCommonOptions(withLimits(command)).addHelpText("after", examples).action(run);
 }
 
 async function run(options: EvaluateCommandOptions): Promise<void> {
-  const { checkpoint: path, data, split, batchSize, report } = options;
+  const { checkpoint: path, data, split, batchSize, report, maxPixels } = options;
   const terminal = new Terminal(options);
   expectCheckpoint(path);
   expectPath(data, "data set");
+  if (report !== undefined) expectNoRun(report);
   await interruptible(terminal, "Stopping.", async (signal) => {
-    const checkpoint = await openCheckpoint(path, openDeviceOf(options));
+    const checkpoint = await openCheckpoint(path, openDeviceOf(options), terminal);
     const folder = report === undefined ? undefined : await writableFolder(report, "--report");
     try {
-      const judged = await openJudged(data, split, checkpoint, { terminal, signal });
+      const judged = await openJudged(data, split, checkpoint, { terminal, signal, maxPixels });
       const { dataset, part, because } = judged;
       const evaluation = await evaluate(checkpoint.model, dataset, {
         batchSize,
@@ -94,4 +101,13 @@ async function run(options: EvaluateCommandOptions): Promise<void> {
       checkpoint.model.dispose();
     }
   });
+}
+
+/** The report of a training is part of its run. @throws CommandError if it would be replaced */
+function expectNoRun(folder: string): void {
+  if (folder.trim() === "") throw new CommandError("the path of the report is empty: name a folder.");
+  if (!existsSync(join(folder, runFiles.plan))) return;
+  throw new CommandError(
+    `${folder} holds a run, whose own report would be replaced: choose another folder with --report.`,
+  );
 }

@@ -4,7 +4,7 @@
  */
 import { readFile, stat } from "node:fs/promises";
 import { ArgumentError, DataError, MedMambaError } from "../../errors.js";
-import { inWords, optionsOf } from "../../settings/given.js";
+import { expectFunction, inWords, optionsOf } from "../../settings/given.js";
 import { isUrl, type Path, pathOf } from "../../settings/paths.js";
 import { arrayHere, isBytes, isError } from "../../settings/realms.js";
 import { Gate } from "../concurrency.js";
@@ -27,12 +27,24 @@ export interface ReadImageOptions {
   readonly maxPixels?: number | undefined;
 }
 
+/** Who is told what is odd about an image and no obstacle. */
+export interface WarningOptions {
+  /** Gets one sentence for each image of which only a part was taken. */
+  readonly onWarning?: ((message: string) => void) | undefined;
+}
+
+/** That of a file with several pictures the first was taken. */
+export const severalIn = (name: string, count: number): string =>
+  `${name} has ${count} pages or pictures; the first is taken.`;
+
 /** What of a file is decoded, and by whom. */
 export interface DecodeOptions extends ReadImageOptions {
   /** Which picture of a file that has several, from 0; the first unless told. */
   readonly frame?: number | undefined;
   /** The decoders to choose from; all unless told. */
   readonly decoders?: readonly Decoder[];
+  /** Gets the file as it was read. */
+  readonly onBytes?: (bytes: Uint8Array) => void;
   /** Gets the number of pictures, where a file has several and none was chosen. */
   readonly onSeveral?: (count: number) => void;
 }
@@ -46,10 +58,13 @@ export interface DecodeOptions extends ReadImageOptions {
 export async function loadImage(
   source: Path | Uint8Array,
   preprocessing: Partial<Preprocessing> = {},
-  options: ReadImageOptions = {},
+  options: ReadImageOptions & WarningOptions = {},
 ): Promise<Sample> {
-  const { maxPixels } = optionsOf("loadImage", options, { maxPixels: true });
-  return decodeImage(source, definePreprocessing(preprocessing), { maxPixels });
+  const { maxPixels, onWarning } = optionsOf("loadImage", options, { maxPixels: true, onWarning: true });
+  if (onWarning !== undefined) expectFunction("loadImage", onWarning, "onWarning");
+  const name = typeof source === "string" ? source : "the image";
+  const onSeveral = (count: number) => onWarning?.(severalIn(name, count));
+  return decodeImage(source, definePreprocessing(preprocessing), { maxPixels, onSeveral });
 }
 
 /**
@@ -60,7 +75,7 @@ export async function loadImage(
 export async function decodeImage(
   given: Path | Uint8Array,
   preprocessing: Preprocessing,
-  { frame: chosen, decoders, onSeveral, maxPixels = defaultMaxPixels() }: DecodeOptions = {},
+  { frame: chosen, decoders, onSeveral, onBytes, maxPixels = defaultMaxPixels() }: DecodeOptions = {},
 ): Promise<Sample> {
   checkedMaxPixels("maxPixels", maxPixels);
   const source = sourceOf(given);
@@ -68,6 +83,7 @@ export async function decodeImage(
   try {
     return await decoding.run(async () => {
       const bytes = typeof source === "string" ? await readWhole(source, largestFile(maxPixels)) : source;
+      onBytes?.(bytes);
       const frames = await openFrames({ bytes, file, maxPixels, reading: preprocessing }, decoders);
       if (chosen === undefined && frames.count > 1) onSeveral?.(frames.count);
       const frame = chosen ?? 0;
@@ -98,7 +114,7 @@ async function readWhole(path: string, most: number): Promise<Uint8Array> {
   if (!found.isFile()) throw new DataError("it is not a regular file but a pipe, socket or device");
   if (found.size > most) {
     throw new DataError(
-      `it has ${found.size} bytes, and a picture within maxPixels at most ${most}: raise the option maxPixels or MEDMAMBA_MAX_PIXELS if it is one`,
+      `it has ${found.size} bytes, and a picture within maxPixels at most ${most}: raise the option maxPixels (--max-pixels) or MEDMAMBA_MAX_PIXELS if it is one`,
     );
   }
   return readFile(path);
@@ -120,5 +136,7 @@ function unreadable(file: string | undefined, cause: unknown): Error {
 function reasonOf(cause: unknown): string {
   if (!isError(cause)) return String(cause);
   if ("code" in cause && cause.code === "ENOENT") return "there is no such file";
-  return cause instanceof DataError ? cause.reason : cause.message;
+  // "EACCES: permission denied, open '/scans/1.png'" names the file once more.
+  const plain = /^E[A-Z0-9]+: (.*), \w+ '.*'$/s.exec(cause.message)?.[1];
+  return cause instanceof DataError ? cause.reason : (plain ?? cause.message);
 }

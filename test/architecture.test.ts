@@ -12,8 +12,8 @@ import { repository } from "./support/repository.js";
 const mayImport: Readonly<Record<string, string>> = {
   "errors.ts": "",
   files: "errors.ts",
-  metrics: "errors.ts",
   settings: "errors.ts",
+  metrics: "settings",
   native: "settings",
   tensor: "native",
   weights: "tensor, files",

@@ -5,9 +5,19 @@
  * which keeps all that it is not told to change. So a field that is added here, or in a class of the caller's own, is
  * lost nowhere.
  */
-import { DataError } from "../errors.js";
-import { classNumbers, labelsPerImage, type TaskName, zerosAndOnes } from "./labels.js";
-import type { Preprocessing } from "./preprocessing.js";
+import { ArgumentError, DataError } from "../errors.js";
+import {
+  expectCounts,
+  expectFunction,
+  expectList,
+  expectNamed,
+  expectTexts,
+  expectTypedArray,
+  inWords,
+} from "../settings/given.js";
+import { typedArrayKind } from "../settings/realms.js";
+import { classNumbers, labelsPerImage, type TaskName, taskNames, zerosAndOnes } from "./labels.js";
+import { definePreprocessing, type Preprocessing } from "./preprocessing.js";
 
 /** One image at its working size, planar: `data` is (channels, height, width). */
 export interface Sample {
@@ -181,6 +191,52 @@ export function expectPerImage(operation: string, dataset: LabelledImages): void
 }
 
 /**
+ * A data set as a caller brings it, to be asked before anything is done with it.
+ *
+ * @param what  the argument, for the message
+ * @throws ArgumentError if something is missing or of another kind
+ * @throws DataError if there is not an entry for each image, or a weight is not above 0
+ */
+export function expectDataset(operation: string, what: string, dataset: LabelledImages): void {
+  const { length, classes, labels, task, preprocessing, patients, weights } = expectNamed(
+    operation,
+    what,
+    dataset,
+  );
+  expectCounts(operation, { [`${what}.length`]: length }, 0);
+  expectTexts(operation, `${what}.classes`, classes);
+  expectNamed(operation, `${what}.preprocessing`, preprocessing);
+  definePreprocessing(preprocessing);
+  if (task !== undefined && !taskNames.includes(task))
+    throw new ArgumentError(
+      `${operation}: ${what}.task is ${inWords(task)}, not one of ${taskNames.join(", ")}.`,
+    );
+  expectFunction(operation, dataset.sample, `${what}.sample`);
+  expectFunction(operation, dataset.name, `${what}.name`);
+  if (dataset.content !== undefined) expectFunction(operation, dataset.content, `${what}.content`);
+  if (typedArrayKind(labels) !== "Int32Array")
+    throw new ArgumentError(
+      `${operation}: ${what}.labels has to be an Int32Array, but is ${inWords(labels)}.`,
+    );
+  if (patients !== undefined && !Array.isArray(patients))
+    throw new ArgumentError(
+      `${operation}: ${what}.patients has to be an array, but is ${inWords(patients)}.`,
+    );
+  const stranger = (patients?.length === length ? patients : []).findIndex(
+    (patient) => patient !== undefined && typeof patient !== "string",
+  );
+  if (stranger >= 0)
+    throw new ArgumentError(
+      `${operation}: ${what}.patients has ${inWords(patients?.[stranger])} for image ${stranger}; a patient is text.`,
+    );
+  if (weights !== undefined && typedArrayKind(weights) !== "Float32Array")
+    throw new ArgumentError(
+      `${operation}: ${what}.weights has to be a Float32Array, but is ${inWords(weights)}.`,
+    );
+  expectPerImage(operation, dataset);
+}
+
+/**
  * The same data set but for `changes`.
  *
  * All else is kept, also what only a class of the caller's own has: its methods and getters go on working on the data
@@ -190,14 +246,16 @@ export function expectPerImage(operation: string, dataset: LabelledImages): void
  * @throws DataError if what there is of each image does not fit the number of images, or a label not the classes
  */
 export function derive<D extends LabelledImages>(dataset: D, changes: Partial<NoInfer<D>>): D {
+  expectNamed("derive", "the data set", dataset);
   const derived = Object.defineProperties({}, descriptorsOf(dataset));
+  expectNamed("derive", "changes", changes);
   // Of other contents nothing is known yet.
   const all = "content" in changes ? { contentHash: undefined, ...changes } : changes;
   for (const [field, value] of Object.entries(all))
     Object.defineProperty(derived, field, { value, enumerable: true, configurable: true, writable: true });
   const { task, labels, classes } = derived as D;
   const problem = (message: string) => new DataError(`derive: labels ${message}.`);
-  expectPerImage("derive", derived as D);
+  expectDataset("derive", "the data set", derived as D);
   if (task === "multi-label") zerosAndOnes(labels, classes.length, problem);
   else classNumbers(labels, classes.length, problem);
   return derived as D;
@@ -219,11 +277,10 @@ function descriptorsOf(object: object): PropertyDescriptorMap {
 }
 
 /** Number of images of each class, in the order of `classes`. */
-export function countLabels({
-  classes,
-  labels,
-  task,
-}: Pick<LabelledImages, "classes" | "labels" | "task">): number[] {
+export function countLabels(dataset: Pick<LabelledImages, "classes" | "labels" | "task">): number[] {
+  const { classes, labels, task } = expectNamed("countLabels", "the data set", dataset);
+  expectTexts("countLabels", "classes", classes);
+  expectTypedArray("countLabels", "labels", labels);
   const counts = new Array<number>(classes.length).fill(0);
   if (task === "multi-label") {
     for (const [at, label] of labels.entries()) counts[at % classes.length]! += label;
@@ -235,6 +292,7 @@ export function countLabels({
 
 /** One line for people, such as `240 images of 64 x 64, 1 channel: cyst 80, mass 80, normal 80`. */
 export function describeDataset(dataset: LabelledImages): string {
+  expectDataset("describeDataset", "the data set", dataset);
   const { imageSize, channels } = dataset.preprocessing;
   const counts = countLabels(dataset).map((count, label) => `${dataset.classes[label]} ${count}`);
   const unit = channels === 1 ? "channel" : "channels";
@@ -243,9 +301,13 @@ export function describeDataset(dataset: LabelledImages): string {
 
 /** Some images of a data set, in the order given. @throws DataError if there is no such image */
 export function subset<D extends LabelledImages>(dataset: D, indices: readonly number[]): D {
+  expectDataset("subset", "the data set", dataset);
+  expectList("subset", "indices", indices);
   for (const index of indices) {
     if (!Number.isInteger(index) || index < 0 || index >= dataset.length)
-      throw new DataError(`subset: there is no image ${index}; they are 0 to ${dataset.length - 1}.`);
+      throw new DataError(
+        `subset: there is no image ${inWords(index)}; they are 0 to ${dataset.length - 1}.`,
+      );
   }
   const original = (index: number): number => {
     const found = indices[index];

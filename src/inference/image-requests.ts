@@ -15,6 +15,8 @@ import {
 } from "../data/decoding/sample.js";
 import type { Preprocessing } from "../data/preprocessing.js";
 import { DataError } from "../errors.js";
+import { isUrl } from "../settings/paths.js";
+import { isBytes } from "../settings/realms.js";
 import type { FramedImage, ImageSource } from "./predict.js";
 
 /** One picture that is asked about. */
@@ -32,7 +34,7 @@ type RequestOptions = ReadImageOptions & WarningOptions;
 const openAhead = 3;
 
 const isFramed = (source: ImageSource): source is FramedImage =>
-  typeof source === "object" && !(source instanceof Uint8Array);
+  typeof source === "object" && !isBytes(source) && !isUrl(source);
 
 /** The pictures of sources, in their order. */
 export function requestsOf<S extends ImageSource>(
@@ -47,7 +49,7 @@ export function requestsOf<S extends ImageSource>(
   if (!isSingle(frames)) return severalEach(iterator, frames, preprocessing, options);
   let index = 0;
   const request = (source: S): ImageRequest<S> => {
-    const name = typeof source === "string" ? source : `image ${index + 1}`;
+    const name = isUrl(source) ? source.pathname : typeof source === "string" ? source : `image ${index + 1}`;
     index += 1;
     if (isFramed(source)) return framed(source, preprocessing, options);
     const first = () =>

@@ -9,13 +9,26 @@ import { type BatchImages, drawBatch, expectSample, stackSamples } from "../data
 import { Gate, readAhead } from "../data/concurrency.js";
 import type { Sample } from "../data/dataset.js";
 import type { FrameChoice } from "../data/decoding/frame-choice.js";
+import { checkedMaxPixels } from "../data/decoding/limits.js";
 import { frameName, type ReadImageOptions, type WarningOptions } from "../data/decoding/sample.js";
-import type { Preprocessing } from "../data/preprocessing.js";
+import { definePreprocessing, type Preprocessing } from "../data/preprocessing.js";
 import { openingRows } from "../data/sources/opening.js";
 import { ArgumentError, DataError } from "../errors.js";
-import type { ImageClassifier, PredictOptions } from "../models/image-classifier.js";
-import { complete } from "../settings/table.js";
+import { expectClassifier, type ImageClassifier, type PredictOptions } from "../models/image-classifier.js";
+import {
+  expectFlags,
+  expectFunction,
+  expectList,
+  expectNamed,
+  expectSignal,
+  expectTexts,
+  inWords,
+} from "../settings/given.js";
+import { isUrl, type Path } from "../settings/paths.js";
+import { isBytes, isPromise } from "../settings/realms.js";
+import { complete, expectKnown } from "../settings/table.js";
 import { type Task, taskOf } from "../tasks/index.js";
+import { expectTask } from "../tasks/task.js";
 import type { EvaluateOptions } from "./evaluate.js";
 import { type ImageRequest, requestsOf } from "./image-requests.js";
 import { predictBatches } from "./probabilities.js";
@@ -46,8 +59,8 @@ export interface FramedImage {
   readonly frame: number;
 }
 
-/** An image that was asked about: a path, the bytes of an image file, or one picture of a file. */
-export type ImageSource = string | Uint8Array | FramedImage;
+/** An image that was asked about: a path or `file:` URL, the bytes of an image file, or one picture of a file. */
+export type ImageSource = Path | Uint8Array | FramedImage;
 
 /** Which image of a stream something is said of. */
 export interface StreamedImage<S extends ImageSource = ImageSource> {
@@ -104,15 +117,17 @@ export async function* predictStream<S extends ImageSource>(
   sources: Iterable<S> | AsyncIterable<S>,
   options: PredictStreamOptions = {},
 ): AsyncGenerator<StreamedPrediction<S>, void, undefined> {
+  expectKnown("predictStream", options, {}, streamOptions);
+  expectGiven(classifier, sources, options);
   const { batchSize = 32, prefetch = 2, signal, graphs, task = taskOf(classifier) } = options;
-  if (typeof sources === "string")
-    throw new ArgumentError("predictStream: sources is one path; put it into an array.");
   for (const [name, value, least] of [
     ["batchSize", batchSize, 1],
     ["prefetch", prefetch, 0],
   ] as const) {
     if (!Number.isInteger(value) || value < least)
-      throw new ArgumentError(`predictStream: ${name} ${value} is not an integer of ${least} or more.`);
+      throw new ArgumentError(
+        `predictStream: ${name} ${inWords(value)} is not an integer of ${least} or more.`,
+      );
   }
   const { model, preprocessing } = classifier;
   const { frames } = complete("predictStream", { frames: openingRows.frames }, { frames: options.frames });
@@ -146,8 +161,12 @@ export async function* predictStream<S extends ImageSource>(
 export async function predictImages(
   classifier: Classifier,
   sources: readonly ImageSource[],
-  { onProgress, ...options }: EvaluateOptions & ReadImageOptions & WarningOptions = {},
+  given: EvaluateOptions & ReadImageOptions & WarningOptions = {},
 ): Promise<Prediction[]> {
+  const { onProgress, ...options } = expectNamed("predictImages", "the last argument", given);
+  if (!Array.isArray(sources))
+    throw new ArgumentError(`predictImages: sources have to be an array, but are ${inWords(sources)}.`);
+  if (onProgress !== undefined) expectFunction("predictImages", onProgress, "onProgress");
   const { batchSize = 32 } = options;
   const predictions: Prediction[] = [];
   for await (const prediction of predictStream(classifier, sources, options)) {
@@ -159,6 +178,44 @@ export async function predictImages(
   }
   return predictions;
 }
+
+/** @throws ArgumentError for what is no classifier, no list of images, or an option of another kind */
+function expectGiven(classifier: Classifier, sources: unknown, options: PredictStreamOptions): void {
+  const operation = "predictStream";
+  const { model, classes, preprocessing } = expectNamed(operation, "the classifier", classifier);
+  expectClassifier(operation, model);
+  expectTexts(operation, "the classifier's classes", classes);
+  definePreprocessing(expectNamed(operation, "the classifier's preprocessing", preprocessing));
+  if (classes.length !== model.config.numClasses)
+    throw new ArgumentError(
+      `${operation}: the model has ${model.config.numClasses} outputs, but ${classes.length} classes are named.`,
+    );
+  if (typeof sources === "string" || isBytes(sources) || isUrl(sources))
+    throw new ArgumentError("predictStream: sources is one image; put it into an array.");
+  const { [Symbol.iterator]: each, [Symbol.asyncIterator]: later } = Object(sources) as Partial<
+    Iterable<unknown> & AsyncIterable<unknown>
+  >;
+  if (typeof each !== "function" && typeof later !== "function")
+    throw new ArgumentError(
+      `${operation}: sources have to be a list of images, but are ${inWords(sources)}.`,
+    );
+  expectTask(operation, options.task);
+  expectSignal(operation, options.signal);
+  if (options.onWarning !== undefined) expectFunction(operation, options.onWarning, "onWarning");
+  if (options.maxPixels !== undefined) checkedMaxPixels(`${operation}: maxPixels`, options.maxPixels);
+  expectFlags(operation, { graphs: options.graphs ?? false });
+}
+
+const streamOptions = Object.keys({
+  task: true,
+  batchSize: true,
+  prefetch: true,
+  signal: true,
+  graphs: true,
+  frames: true,
+  maxPixels: true,
+  onWarning: true,
+} satisfies Record<keyof PredictStreamOptions, true>);
 
 /** The images that were asked about together: those that could be read as a batch, and the others. */
 interface ReadBatch<S extends ImageSource> extends BatchImages {
@@ -219,7 +276,7 @@ class Reader<S extends ImageSource> {
     if (this.#ended) return;
     this.#ended = true;
     const left = this.#requests.return?.();
-    if (left instanceof Promise) left.catch(() => {});
+    if (isPromise(left)) Promise.resolve(left).catch(() => {});
   }
 
   /** Decoding begins with each source as it comes, however long the next one takes. */
@@ -262,7 +319,8 @@ interface Decoded<S extends ImageSource> extends StreamedImage<S> {
 
 /** As it stands in messages: bytes have no name, but a place among the others. */
 function nameOfImage({ source, index, frame }: StreamedImage): string {
-  if (source instanceof Uint8Array) return `image ${index + 1}`;
+  if (isBytes(source)) return `image ${index + 1}`;
+  if (isUrl(source)) return frameName(source.pathname, frame);
   return frameName(typeof source === "string" ? source : source.file, frame);
 }
 
@@ -275,6 +333,7 @@ export function predictionOf(
 ): Prediction {
   const own = probabilities.subarray(image * classes.length, (image + 1) * classes.length);
   const called = task.decide(own, thresholds);
+  expectList("predict", "what task.decide gives", called);
   const labels = called.map((label) => classes[label] as string);
   return {
     label: labels.join(", "),

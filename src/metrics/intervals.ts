@@ -12,6 +12,7 @@
  *   Sun and Xu, IEEE Signal Process. Lett. 21 (2014) 1389, for its cost of one sort
  */
 import { EvaluationError } from "../errors.js";
+import { expectNumbers, inWords, optionsOf } from "../settings/given.js";
 import { areaUnderRoc, placements } from "./ranking.js";
 import {
   type Classes,
@@ -62,8 +63,9 @@ export function confidenceIntervals(
   labels: Labels,
   probabilities: Probabilities,
   classes: Classes,
-  { level = 0.95 }: { level?: ConfidenceLevel } = {},
+  options: { level?: ConfidenceLevel } = {},
 ): ConfidenceIntervals {
+  const { level = 0.95 } = optionsOf("confidenceIntervals", options, { level: true });
   const samples = checkSamples("confidenceIntervals", labels, probabilities, classes);
   const { index } = topClasses(samples);
   const hits = index.filter((predicted, sample) => predicted === samples.labels[sample]).length;
@@ -73,10 +75,15 @@ export function confidenceIntervals(
 /**
  * Wilson's interval of a proportion.
  *
- * @throws EvaluationError if the level is not 0.9, 0.95 or 0.99
+ * @param hits   0 to `count`
+ * @param count  0 gives NaN
+ * @throws EvaluationError if the level is not 0.9, 0.95 or 0.99, or the counts are none
  */
 export function wilsonInterval(hits: number, count: number, level: ConfidenceLevel = 0.95): Interval {
   const z = quantile(level);
+  expectNumbers("wilsonInterval", { hits, count });
+  if (!(hits >= 0 && hits <= count && count < Infinity))
+    throw new EvaluationError(`wilsonInterval: ${hits} of ${count} is no proportion.`);
   const proportion = hits / count;
   const centre = proportion + z ** 2 / (2 * count);
   const reach = z * Math.sqrt((proportion * (1 - proportion)) / count + z ** 2 / (4 * count ** 2));
@@ -85,8 +92,9 @@ export function wilsonInterval(hits: number, count: number, level: ConfidenceLev
 }
 
 function quantile(level: ConfidenceLevel): number {
-  const z: number | undefined = quantiles[level];
-  if (z === undefined) throw new EvaluationError(`confidence level ${level} is not one of 0.9, 0.95, 0.99.`);
+  const z: number | undefined = typeof level === "number" ? quantiles[level] : undefined;
+  if (z === undefined)
+    throw new EvaluationError(`confidence level ${inWords(level)} is not one of 0.9, 0.95, 0.99.`);
   return z;
 }
 

@@ -3,8 +3,9 @@
  * A sample is called positive when the probability of the positive class is at least the threshold.
  */
 import { EvaluationError } from "../errors.js";
+import { expectList, expectNamed, inWords } from "../settings/given.js";
 import { tieGroups } from "./ranking.js";
-import { evaluatedLabels, isProbability, type Labels } from "./samples.js";
+import { evaluatedLabels, isProbability, type Labels, numbersOf } from "./samples.js";
 
 /** What makes a threshold the best. */
 export type ThresholdCriterion =
@@ -64,6 +65,11 @@ export function chooseThreshold(
   options: ThresholdCriterion = { criterion: "youden" },
 ): number {
   const { positive, scores } = checkBinary("chooseThreshold", labels, positiveProbabilities);
+  expectNamed("chooseThreshold", "the criterion", options);
+  if (options.criterion !== "youden" && options.criterion !== "sensitivity")
+    throw new EvaluationError(
+      `chooseThreshold: ${inWords((options as { criterion: unknown }).criterion)} is no criterion.`,
+    );
   const positives = positive.reduce((total, value) => total + value, 0);
   const negatives = positive.length - positives;
   if (positives === 0 || negatives === 0) {
@@ -72,9 +78,9 @@ export function chooseThreshold(
     );
   }
   const required = options.criterion === "sensitivity" ? options.atLeast : 0;
-  if (!(required >= 0 && required <= 1)) {
+  if (typeof required !== "number" || !(required >= 0 && required <= 1)) {
     throw new EvaluationError(
-      `chooseThreshold: a sensitivity of at least ${required} cannot be asked for; use 0 to 1.`,
+      `chooseThreshold: a sensitivity of at least ${inWords(required)} cannot be asked for; use 0 to 1.`,
     );
   }
   let best = { value: Number.NEGATIVE_INFINITY, threshold: Number.NaN };
@@ -104,7 +110,8 @@ export function atThreshold(
   threshold: number,
 ): ThresholdMetrics {
   const { positive, scores } = checkBinary("atThreshold", labels, positiveProbabilities);
-  if (Number.isNaN(threshold)) throw new EvaluationError("atThreshold: the threshold is not a number.");
+  if (typeof threshold !== "number" || Number.isNaN(threshold))
+    throw new EvaluationError("atThreshold: the threshold is not a number.");
   const counts = [
     [0, 0],
     [0, 0],
@@ -136,12 +143,13 @@ export function atThreshold(
 
 function checkBinary(operation: string, labels: Labels, probabilities: ArrayLike<number>) {
   const positive = Uint8Array.from(evaluatedLabels(operation, labels, 2));
+  expectList(operation, "probabilities", probabilities);
   if (probabilities.length !== labels.length) {
     throw new EvaluationError(
       `${operation}: ${labels.length} labels, but ${probabilities.length} probabilities.`,
     );
   }
-  const scores = Float64Array.from(probabilities);
+  const scores = numbersOf(operation, "probabilities", probabilities);
   scores.forEach((score, sample) => {
     if (!isProbability(score)) {
       throw new EvaluationError(`${operation}: sample ${sample} has ${score}, which is no probability.`);

@@ -1,16 +1,19 @@
 /** Figures and the report page of an evaluation, as files. */
-import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { Evaluation } from "../inference/evaluate.js";
 import { reliabilityBins } from "../metrics/calibration.js";
 import { confidenceIntervals } from "../metrics/intervals.js";
 import type { MultiLabelMetrics } from "../metrics/multi-label.js";
+import { expectNamed, expectNumbers, type NamesOf } from "../settings/given.js";
+import { type Path, pathOf } from "../settings/paths.js";
 import type { EpochRecord } from "../training/history.js";
 import { replaceText } from "../weights/atomic-file.js";
+import { makeFolder } from "../weights/file-errors.js";
 import { confusionMatrixFigure } from "./figures/confusion-matrix.js";
 import { reliabilityDiagram } from "./figures/reliability-diagram.js";
 import { rocCurves, rocSeries } from "./figures/roc-curves.js";
 import { trainingCurves } from "./figures/training-curves.js";
+import { expectEvaluation } from "./given.js";
 import { type ReportFigure, reportHtml } from "./page.js";
 import { operatingPoint } from "./scores.js";
 import { type AnyEvaluation, isOfSeveralLabels, labelCurves } from "./several-labels.js";
@@ -50,12 +53,30 @@ export interface EvaluationReport {
   };
 }
 
+const reportNames: NamesOf<EvaluationReport> = {
+  title: true,
+  description: true,
+  facts: true,
+  evaluation: true,
+  threshold: true,
+  history: true,
+};
+
+function expectReport(contents: EvaluationReport): void {
+  const { evaluation, threshold, history } = expectNamed("writeReport", "contents", contents, reportNames);
+  if (!isOfSeveralLabels(evaluation)) expectEvaluation("writeReport", evaluation);
+  if (threshold !== undefined) expectNumbers("writeReport", { threshold });
+  if (history !== undefined) expectNamed("writeReport", "history", history, { epochs: true, best: true });
+}
+
 /**
  * Writes the figures and `report.html`, which has them all in it.
  *
  * @returns the names of the files
  */
-export async function writeReport(directory: string, contents: EvaluationReport): Promise<string[]> {
+export async function writeReport(location: Path, contents: EvaluationReport): Promise<string[]> {
+  const directory = pathOf("writeReport", location, "the folder");
+  expectReport(contents);
   const { title, description, facts, evaluation, threshold, history } = contents;
   const { metrics, labels, probabilities } = evaluation;
   const figures: FigureFile[] = [];
@@ -73,7 +94,7 @@ export async function writeReport(directory: string, contents: EvaluationReport)
   const intervals = isOfSeveralLabels(evaluation)
     ? undefined
     : confidenceIntervals(labels, probabilities, metrics.classes);
-  await mkdir(directory, { recursive: true });
+  await makeFolder(directory);
   for (const { file, svg } of figures) await replaceText(join(directory, file), svg);
   await replaceText(
     join(directory, reportFiles.report),

@@ -6,7 +6,9 @@
 import type { ClassificationMetrics } from "../metrics/classification.js";
 import type { ConfidenceIntervals, Interval } from "../metrics/intervals.js";
 import type { MultiLabelMetrics } from "../metrics/multi-label.js";
+import { expectList, expectNamed, expectText } from "../settings/given.js";
 import { escapeMarkup } from "./figures/svg.js";
+import { expectMetrics } from "./given.js";
 import { haveSeveralLabels, labelColumns, labelScores } from "./several-labels.js";
 
 /** A figure of a report. */
@@ -36,14 +38,9 @@ export interface PageContents {
 type Row = readonly [name: string, value: number, meaning: string, interval?: Interval | undefined];
 
 /** The page. All text is escaped; figures are not, since they are markup already. */
-export function reportHtml({
-  title,
-  description,
-  facts = {},
-  metrics,
-  intervals,
-  figures = [],
-}: PageContents): string {
+export function reportHtml(contents: PageContents): string {
+  expectContents(contents);
+  const { title, description, facts = {}, metrics, intervals, figures = [] } = contents;
   return `<!doctype html>
 <html lang="en">
 <head>
@@ -68,6 +65,34 @@ ${figures.map(({ svg, caption }) => `<figure>${svg}<figcaption>${escapeMarkup(ca
 </body>
 </html>
 `;
+}
+
+function expectContents(contents: PageContents): void {
+  const {
+    title,
+    description,
+    facts = {},
+    metrics,
+    figures = [],
+  } = expectNamed("reportHtml", "contents", contents, {
+    title: true,
+    description: true,
+    facts: true,
+    metrics: true,
+    intervals: true,
+    figures: true,
+  });
+  expectText("reportHtml", "title", title);
+  if (description !== undefined) expectText("reportHtml", "description", description);
+  for (const [name, fact] of Object.entries(expectNamed("reportHtml", "facts", facts)))
+    expectText("reportHtml", `the fact ${name}`, fact);
+  if (!haveSeveralLabels(metrics)) expectMetrics("reportHtml", metrics);
+  expectList("reportHtml", "figures", figures);
+  for (const figure of figures) {
+    const { svg, caption } = expectNamed("reportHtml", "a figure", figure);
+    expectText("reportHtml", "the svg of a figure", svg);
+    expectText("reportHtml", "the caption of a figure", caption);
+  }
 }
 
 function factList(facts: Readonly<Record<string, string>>): string {

@@ -3,6 +3,8 @@ import type { Evaluation } from "../inference/evaluate.js";
 import type { ClassificationMetrics } from "../metrics/classification.js";
 import { type ConfidenceIntervals, confidenceIntervals } from "../metrics/intervals.js";
 import { atThreshold, type ThresholdMetrics } from "../metrics/threshold.js";
+import { expectNumbers } from "../settings/given.js";
+import { expectEvaluation } from "./given.js";
 import { type AnyEvaluation, isOfSeveralLabels } from "./several-labels.js";
 
 /** What `scoresOf` gives. */
@@ -13,7 +15,9 @@ export interface Scores extends Pick<ClassificationMetrics, "accuracy" | "auc" |
 }
 
 /** What the threshold of a two-class checkpoint does to these images. */
-export function operatingPoint({ labels, probabilities }: Evaluation, threshold: number): ThresholdMetrics {
+export function operatingPoint(evaluation: Evaluation, threshold: number): ThresholdMetrics {
+  expectEvaluation("operatingPoint", evaluation);
+  const { labels, probabilities } = evaluation;
   const positive = probabilities.filter((_, i) => i % 2 === 1);
   return atThreshold(labels, positive, threshold);
 }
@@ -21,6 +25,8 @@ export function operatingPoint({ labels, probabilities }: Evaluation, threshold:
 /** All scores as plain JSON: the keys that every reader can count on first, then what is useful beside them. */
 export function scoresOf(evaluation: AnyEvaluation, threshold: number | undefined): Scores {
   if (isOfSeveralLabels(evaluation)) return { ...evaluation.metrics };
+  expectEvaluation("scoresOf", evaluation);
+  if (threshold !== undefined) expectNumbers("scoresOf", { threshold });
   const { metrics, labels, probabilities } = evaluation;
   return {
     accuracy: metrics.accuracy,

@@ -11,11 +11,11 @@ export type AnyEvaluation = Evaluation | Evaluation<MultiLabelMetrics>;
 /** Whether scores are of several labels an image. */
 export const haveSeveralLabels = (
   metrics: ClassificationMetrics | MultiLabelMetrics,
-): metrics is MultiLabelMetrics => "subsetAccuracy" in metrics;
+): metrics is MultiLabelMetrics => Object(metrics) === metrics && "subsetAccuracy" in metrics;
 
 /** Whether an evaluation is of several labels an image. */
 export const isOfSeveralLabels = (evaluation: AnyEvaluation): evaluation is Evaluation<MultiLabelMetrics> =>
-  haveSeveralLabels(evaluation.metrics);
+  haveSeveralLabels(Object(evaluation).metrics);
 
 /** A curve a label, of those who have it against the others. */
 export function labelCurves({ labels, probabilities, metrics }: Evaluation<MultiLabelMetrics>): RocSeries[] {

@@ -14,7 +14,8 @@ import { ArgumentError } from "../errors.js";
 import { type MedMambaConfig, medMambaConfig, modelRows, variantFlag } from "../models/config.js";
 import { type Flag, flagName, flagsOf, isNegative } from "../settings/flags.js";
 import { countOrZero, fraction, numbers, type Settings } from "../settings/kind.js";
-import { complete, type Rows, setting, unknownName } from "../settings/table.js";
+import { unknownName } from "../settings/nearest.js";
+import { complete, type Rows, setting } from "../settings/table.js";
 import type { Extension } from "../training/resumption.js";
 import {
   type ExecutionSettings,

@@ -3,6 +3,7 @@
  * such pictures raises: by the option `maxPixels`, which is --max-pixels on the command line, or by MEDMAMBA_MAX_PIXELS.
  */
 import { ArgumentError, DataError } from "../../errors.js";
+import { inWords } from "../../settings/given.js";
 import { count, optional } from "../../settings/kind.js";
 import { setting, type ValuesOf } from "../../settings/table.js";
 
@@ -36,7 +37,7 @@ export function defaultMaxPixels(): number {
 /** @throws ArgumentError if a bound is none */
 export function checkedMaxPixels(name: string, value: number): number {
   if (Number.isSafeInteger(value) && value > 0) return value;
-  throw new ArgumentError(`${name} ${value} is not a whole number of pixels above 0.`);
+  throw new ArgumentError(`${name} ${inWords(value)} is not a whole number of pixels above 0.`);
 }
 
 export function tooLarge(width: number, height: number, maxPixels: number): DataError {

@@ -13,6 +13,7 @@
  */
 import sharp, { type Sharp, type SharpInput } from "sharp";
 import { DataError, MedMambaError } from "../../errors.js";
+import { arrayHere } from "../../settings/realms.js";
 import type { Sample } from "../dataset.js";
 import type { Facts } from "../facts.js";
 import { definePreprocessing, type Preprocessing, type Resize } from "../preprocessing.js";
@@ -175,7 +176,8 @@ async function through(
 
 /** A frame of any decoder at working size, its pixels made square where they are not. */
 export function resizePixels(pixels: Pixels, preprocessing: Preprocessing): Promise<Sample> {
-  const { width, height, channels, bitDepth, data } = pixels;
+  const { width, height, channels, bitDepth } = pixels;
+  const data = arrayHere(pixels.data);
   const deep = data instanceof Uint16Array;
   const image = sharp(fullRange(data, bitDepth) as SharpInput, { raw: { height, width, channels } });
   const shape = pixelShape(pixels);

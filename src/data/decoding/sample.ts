@@ -3,7 +3,10 @@
  * and prediction take, so that a network sees one image the same in all three.
  */
 import { readFile, stat } from "node:fs/promises";
-import { DataError, MedMambaError } from "../../errors.js";
+import { ArgumentError, DataError, MedMambaError } from "../../errors.js";
+import { expectFunction, inWords, optionsOf } from "../../settings/given.js";
+import { isUrl, type Path, pathOf } from "../../settings/paths.js";
+import { arrayHere, isBytes, isError } from "../../settings/realms.js";
 import { Gate } from "../concurrency.js";
 import type { Sample } from "../dataset.js";
 import { definePreprocessing, type Preprocessing } from "../preprocessing.js";
@@ -49,14 +52,16 @@ export interface DecodeOptions extends ReadImageOptions {
 /**
  * Reads one image for prediction, exactly as a data set reads its images.
  *
- * @param source  a path, or the bytes of an image file
+ * @param source  a path or `file:` URL, or the bytes of an image file
  * @throws DataError naming the file and what is wrong with it
  */
 export async function loadImage(
-  source: string | Uint8Array,
+  source: Path | Uint8Array,
   preprocessing: Partial<Preprocessing> = {},
-  { maxPixels, onWarning }: ReadImageOptions & WarningOptions = {},
+  options: ReadImageOptions & WarningOptions = {},
 ): Promise<Sample> {
+  const { maxPixels, onWarning } = optionsOf("loadImage", options, { maxPixels: true, onWarning: true });
+  if (onWarning !== undefined) expectFunction("loadImage", onWarning, "onWarning");
   const name = typeof source === "string" ? source : "the image";
   const onSeveral = (count: number) => onWarning?.(severalIn(name, count));
   return decodeImage(source, definePreprocessing(preprocessing), { maxPixels, onSeveral });
@@ -68,11 +73,11 @@ export async function loadImage(
  * @throws DataError naming the file and what is wrong with it; another error if it is not the image's fault
  */
 export async function decodeImage(
-  source: string | Uint8Array,
+  given: Path | Uint8Array,
   preprocessing: Preprocessing,
   { frame: chosen, decoders, onSeveral, maxPixels }: DecodeOptions = {},
 ): Promise<Sample> {
-  return withImageFile(source, preprocessing, { decoders, maxPixels }, async (image) => {
+  return withImageFile(given, preprocessing, { decoders, maxPixels }, async (image) => {
     if (chosen === undefined && onSeveral) {
       const count = await image.count();
       if (count > 1) onSeveral(count);
@@ -98,7 +103,7 @@ export interface ImageFile {
  * @throws DataError naming the file, if it cannot be read; what `work` throws
  */
 export function withImageFile<T>(
-  source: string | Uint8Array,
+  source: Path | Uint8Array,
   preprocessing: Preprocessing,
   options: Pick<DecodeOptions, "decoders" | "maxPixels">,
   work: (image: ImageFile) => Promise<T>,
@@ -112,7 +117,7 @@ export function withImageFile<T>(
  * @throws DataError naming the file, if it cannot be read
  */
 export async function openImageFile(
-  source: string | Uint8Array,
+  source: Path | Uint8Array,
   preprocessing: Preprocessing,
   options: Pick<DecodeOptions, "decoders" | "maxPixels"> = {},
 ): Promise<ImageFile> {
@@ -126,18 +131,19 @@ export async function openImageFile(
 }
 
 async function readImageFile(
-  source: string | Uint8Array,
+  given: Path | Uint8Array,
   preprocessing: Preprocessing,
   { decoders, maxPixels = defaultMaxPixels() }: Pick<DecodeOptions, "decoders" | "maxPixels">,
 ): Promise<ImageFile> {
   checkedMaxPixels("maxPixels", maxPixels);
+  const source = sourceOf(given);
   const file = typeof source === "string" ? source : undefined;
-  const inWords = <T>(work: () => Promise<T>, frame = 0): Promise<T> =>
+  const naming = <T>(work: () => Promise<T>, frame = 0): Promise<T> =>
     work().catch((error: unknown) => {
       throw unreadable(file, error, frame);
     });
   const bytes =
-    typeof source === "string" ? await inWords(() => readWhole(source, largestFile(maxPixels))) : source;
+    typeof source === "string" ? await naming(() => readWhole(source, largestFile(maxPixels))) : source;
   let opened: Promise<Frames> | undefined;
   const frames = (): Promise<Frames> => {
     opened ??= openFrames({ bytes, file, maxPixels, reading: preprocessing }, decoders);
@@ -145,19 +151,19 @@ async function readImageFile(
   };
   return {
     bytes,
-    count: () => inWords(async () => (await frames()).count),
+    count: () => naming(async () => (await frames()).count),
     middle: () =>
-      inWords(async () => {
+      naming(async () => {
         const { count, perVolume = count } = await frames();
         return Math.floor(perVolume / 2);
       }),
     async sample(frame) {
-      const pictures = await inWords(async () => {
+      const pictures = await naming(async () => {
         const { count } = await frames();
         if (frame >= 0 && frame < count) return frames();
         throw new DataError(`there is no frame ${frame}, frames are 0 to ${count - 1}`);
       });
-      return inWords(async () => {
+      return naming(async () => {
         if (pictures.sample) return pictures.sample(frame, preprocessing);
         return (await loadRaster()).resizePixels(await pictures.frame(frame), preprocessing);
       }, frame);
@@ -167,6 +173,15 @@ async function readImageFile(
 
 /** What a picture is called in messages: its file, and its number unless it is the first. */
 export const frameName = (file: string, frame = 0): string => (frame > 0 ? `${file} frame ${frame}` : file);
+
+/** A path as text, or bytes. @throws ArgumentError for anything else, which is no fault of an image */
+function sourceOf(given: Path | Uint8Array): string | Uint8Array {
+  if (isBytes(given)) return arrayHere(given);
+  if (typeof given === "string" || isUrl(given)) return pathOf("loadImage", given);
+  throw new ArgumentError(
+    `loadImage: an image is a path, a file: URL or the bytes of its file as Uint8Array, not ${inWords(given)}.`,
+  );
+}
 
 /** A pipe would be waited for and a device never ends: only regular files of a sensible size are read. */
 export async function readWhole(path: string, most: number): Promise<Uint8Array> {
@@ -199,7 +214,7 @@ export function unreadable(file: string | undefined, cause: unknown, frame = 0):
 
 /** Why an image cannot be read, as the end of a sentence. */
 function reasonOf(cause: unknown): string {
-  if (!(cause instanceof Error)) return String(cause);
+  if (!isError(cause)) return String(cause);
   if ("code" in cause && cause.code === "ENOENT") return "there is no such file";
   // "EACCES: permission denied, open '/scans/1.png'" names the file once more.
   const plain = /^E[A-Z0-9]+: (.*), \w+ '.*'$/s.exec(cause.message)?.[1];

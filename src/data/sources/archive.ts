@@ -9,6 +9,7 @@ import { crc32 } from "node:zlib";
 import type { Entry, ZipFile } from "yauzl";
 import { DataError } from "../../errors.js";
 import { openZipFile } from "../../files/zip-reader.js";
+import { messageOf } from "../../settings/realms.js";
 import { breathe } from "../concurrency.js";
 import { classNumbers, zerosAndOnes } from "../labels.js";
 import { type SplitName, splitNames } from "../splitting/split-names.js";
@@ -94,8 +95,7 @@ function incomplete(path: string, entries: ReadonlyMap<string, Entry>): DataErro
   );
 }
 
-const reason = (error: unknown): string =>
-  (error instanceof Error ? error.message : String(error)).replace(/\.$/, "");
+const reason = (error: unknown): string => messageOf(error).replace(/\.$/, "");
 
 /** One array of an archive, on its way in. */
 class ArraySource {

@@ -6,6 +6,17 @@ import type { Stats } from "node:fs";
 import { stat } from "node:fs/promises";
 import { basename, extname, isAbsolute, relative, resolve } from "node:path";
 import { ArgumentError, DataError } from "../../errors.js";
+import {
+  expectCounts,
+  expectFunction,
+  expectNumbers,
+  expectSignal,
+  expectTexts,
+  inWords,
+  type NamesOf,
+  optionsOf,
+} from "../../settings/given.js";
+import { type Path, pathOf } from "../../settings/paths.js";
 import { complete, pick } from "../../settings/table.js";
 import { cached, MemoryBudget } from "../cache.js";
 import { cachePlan, cacheRows } from "../cache-choice.js";
@@ -17,6 +28,7 @@ import {
   type MultiLabelDataset,
   subset,
 } from "../dataset.js";
+import { checkedMaxPixels } from "../decoding/limits.js";
 import type { TaskName } from "../labels.js";
 import { definePreprocessing, type Preprocessing } from "../preprocessing.js";
 import { SampleStore } from "../sample-store.js";
@@ -96,7 +108,7 @@ export interface OpenedDataset<D extends LabelledImages = Dataset> extends Reado
 /**
  * Opens a data set for training or evaluation.
  *
- * `path` is a MedMNIST archive (`.npz`), a folder of class folders, with or without `train`, `val` (or `valid`,
+ * `location`, a path or a `file:` URL, is a MedMNIST archive (`.npz`), a folder of class folders, with or without `train`, `val` (or `valid`,
  * `validation`) and `test` above them, or a CSV manifest. What the source does not divide is divided by `seed`, class
  * by class: 70 % train, 15 % val, 15 % test; a missing val or test is drawn from train, with a warning.
  *
@@ -105,23 +117,25 @@ export interface OpenedDataset<D extends LabelledImages = Dataset> extends Reado
  * @throws DataError naming the file and what is wrong, and if more than 1 % of the images cannot be read
  */
 export function openDataset(
-  path: string,
+  location: Path,
   options: OpenDatasetOptions & { readonly task: "multi-label" },
 ): Promise<OpenedDataset<MultiLabelDataset>>;
 /** The same where each image has one class. */
 export function openDataset(
-  path: string,
+  location: Path,
   options?: OpenDatasetOptions & { readonly task?: Exclude<TaskName, "multi-label"> },
 ): Promise<OpenedDataset>;
 /** The same, whatever the task. */
 export function openDataset(
-  path: string,
+  location: Path,
   options: OpenDatasetOptions,
 ): Promise<OpenedDataset<LabelledImages>>;
 export async function openDataset(
-  path: string,
+  location: Path,
   options: OpenDatasetOptions = {},
 ): Promise<OpenedDataset<LabelledImages>> {
+  const path = pathOf("openDataset", location);
+  expectOptions(options);
   const { seed = 0, validationFraction = 0.15, testFraction = 0.15, split } = options;
   const { onWarning = () => {}, onProgress = () => {}, signal, maxPixels } = options;
   const division = { seed, validationFraction, testFraction };
@@ -204,6 +218,51 @@ function taskFrom(
   if (asked === "binary" && opened.classes.length !== 2)
     throw new DataError(`${path} has ${opened.classes.length} classes, and the task binary is of two.`);
   return asked ?? opened.task;
+}
+
+const optionNames: NamesOf<OpenDatasetOptions> = {
+  preprocessing: true,
+  split: true,
+  classes: true,
+  task: true,
+  labels: true,
+  groups: true,
+  frames: true,
+  cache: true,
+  cacheBytes: true,
+  maxPixels: true,
+  onWarning: true,
+  onProgress: true,
+  signal: true,
+  validationFraction: true,
+  testFraction: true,
+  seed: true,
+};
+
+/** @throws ArgumentError for an option of another kind, and for an unknown name, with the nearest one */
+function expectOptions(options: OpenDatasetOptions): void {
+  const operation = "openDataset";
+  const {
+    seed = 0,
+    split,
+    classes,
+    cacheBytes = 0,
+    maxPixels,
+    onWarning,
+    onProgress,
+    signal,
+  } = optionsOf(operation, options, optionNames);
+  expectCounts(operation, { seed }, 0);
+  expectNumbers(operation, { cacheBytes });
+  if (maxPixels !== undefined) checkedMaxPixels("openDataset: maxPixels", maxPixels);
+  if (classes !== undefined) expectTexts(operation, "classes", classes);
+  if (split !== undefined && !splitNames.includes(split))
+    throw new ArgumentError(
+      `${operation}: there is no split ${inWords(split)}: choose from ${splitNames.join(", ")}.`,
+    );
+  for (const [name, callback] of Object.entries({ onWarning, onProgress }))
+    if (callback !== undefined) expectFunction(operation, callback, name);
+  expectSignal(operation, signal);
 }
 
 async function sourceOf(path: string): Promise<Source> {

@@ -1,6 +1,7 @@
 /** Dividing images among the three parts of a data set where the source does not say, each class by itself. */
 import { crc32 } from "node:zlib";
 import { ArgumentError } from "../../errors.js";
+import { inWords } from "../../settings/given.js";
 import { RandomStream } from "../../tensor/random.js";
 import { streams } from "../streams.js";
 import type { SplitName } from "./split-names.js";
@@ -17,8 +18,8 @@ export interface SplitOptions {
 
 export function checkSplitOptions({ validationFraction, testFraction }: SplitOptions): void {
   for (const [name, value] of Object.entries({ validationFraction, testFraction })) {
-    if (!(value >= 0 && value <= 1))
-      throw new ArgumentError(`openDataset: ${name} ${value} is not from 0 to 1.`);
+    if (typeof value !== "number" || !(value >= 0 && value <= 1))
+      throw new ArgumentError(`openDataset: ${name} ${inWords(value)} is not from 0 to 1.`);
   }
   if (validationFraction + testFraction > 1) {
     throw new ArgumentError(

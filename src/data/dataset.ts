@@ -27,8 +27,17 @@ interface Images {
   readonly length: number;
   /** Names of the classes. */
   readonly classes: readonly string[];
-  /** Whom each image is of, so that one person's images are kept together; undefined where it is not known. Never printed. */
+  /**
+   * Whom each image is of, so that one person's images are kept together; undefined where it is not known. Never printed. Of
+   * a data set that was opened they are pseudonyms, which are others in every process: compare them, but order nothing by them.
+   */
   readonly patients?: readonly (string | undefined)[];
+  /** Which images stay together in one split, as pseudonyms; those of a patient unless there. */
+  readonly groups?: readonly (string | undefined)[];
+  /** The file that each image is a picture of, where several are of one; undefined for one by itself. */
+  readonly files?: readonly (string | undefined)[];
+  /** What else is known, by the titles of columns (age, sex, site, scanner): a text an image, undefined where it is empty. */
+  readonly attributes?: Readonly<Record<string, readonly (string | undefined)[]>>;
   /** Factor of each image in the loss, above 0; all count the same unless given. */
   readonly weights?: Float32Array;
   /** Every sample is `imageSize` square and has `channels`; normalisation is left to the device. */
@@ -60,36 +69,86 @@ export interface MultiLabelDataset extends Images {
 /** Images with labels of either kind. */
 export type LabelledImages = Dataset | MultiLabelDataset;
 
-/** How an array of a data set that tells something of each image is made anew: its kind, and its values an image. */
-interface PerImageArray {
-  readonly kind: { from(size: { length: number }, value: (_: unknown, i: number) => never): unknown };
-  width(dataset: LabelledImages): number;
+/** How a field of a data set that tells something of each image is counted, picked from and put together. */
+interface PerImageField<Value> {
+  /** Entries that there are and that there should be, by their name in messages. */
+  counts(field: string, value: Value, dataset: LabelledImages): readonly EntryCount[];
+  /** Those of some images. */
+  pick(value: Value, indices: ArrayLike<number>, dataset: LabelledImages): Value;
+  /** Those of several data sets, one after the other; some may have none. */
+  join(values: readonly (Value | undefined)[], parts: readonly LabelledImages[]): Value;
 }
 
+type EntryCount = readonly [field: string, found: number, due: number];
+
+/** Arrays of `width` entries an image, `absent` each in a data set without. */
+function arrays<T, Value extends ArrayLike<T>>(
+  kind: { from(size: { length: number }, value: (_: unknown, i: number) => T): Value },
+  absent: T,
+  width = (_: LabelledImages): number => 1,
+): PerImageField<Value> {
+  return {
+    counts: (field, { length }, dataset) => [[field, length, dataset.length * width(dataset)]],
+    pick(values, indices, dataset) {
+      const each = width(dataset);
+      const at = (i: number) => (indices[Math.floor(i / each)] ?? 0) * each + (i % each);
+      return kind.from({ length: indices.length * each }, (_, i) => values[at(i)] as T);
+    },
+    join(values, parts) {
+      const all = parts.flatMap((dataset, part) =>
+        Array.from({ length: dataset.length * width(dataset) }, (_, i) => values[part]?.[i] ?? absent),
+      );
+      return kind.from(all, (_, i) => all[i] as T);
+    },
+  };
+}
+
+const texts = arrays<string | undefined, readonly (string | undefined)[]>(Array, undefined);
+
+/** Arrays by names. */
+const columns: PerImageField<NonNullable<Images["attributes"]>> = {
+  counts: (field, value, dataset) =>
+    Object.entries(value).flatMap(([name, list]) => texts.counts(`${field} "${name}"`, list, dataset)),
+  pick: (value, indices, dataset) =>
+    Object.fromEntries(
+      Object.entries(value).map(([name, list]) => [name, texts.pick(list, indices, dataset)]),
+    ),
+  join(values, parts) {
+    const names = new Set(values.flatMap((value) => Object.keys(value ?? {})));
+    const join = (name: string) =>
+      texts.join(
+        values.map((value) => value?.[name]),
+        parts,
+      );
+    return Object.fromEntries(Array.from(names, (name) => [name, join(name)]));
+  },
+};
+
 /**
- * What a data set knows of each image beside its picture. Checks, subsets and batches go by this table: one more array
- * is a line here.
+ * What a data set knows of each image beside its picture. Checks, subsets, batches and what is put together go by this
+ * table: one more field is a line here.
  */
 const perImage = {
-  labels: { kind: Int32Array, width: ({ task, classes }) => labelsPerImage(task, classes.length) },
-  patients: { kind: Array, width: () => 1 },
-  weights: { kind: Float32Array, width: () => 1 },
-} as const satisfies Partial<Record<keyof LabelledImages, PerImageArray>>;
+  labels: arrays<number, Int32Array>(Int32Array, 0, ({ task, classes }) =>
+    labelsPerImage(task, classes.length),
+  ),
+  patients: texts,
+  groups: texts,
+  files: texts,
+  attributes: columns,
+  weights: arrays<number, Float32Array>(Float32Array, 1),
+} as const satisfies { [Field in keyof LabelledImages]?: PerImageField<NonNullable<LabelledImages[Field]>> };
 
-/** The arrays of a data set that have an entry, or a row, for each image. */
+/** The fields of a data set that have an entry, or a row, for each image. */
 export type PerImage = Pick<LabelledImages, keyof typeof perImage>;
 
-const perImageArrays = Object.entries(perImage) as [keyof PerImage, PerImageArray][];
+const perImageFields = Object.entries(perImage) as [keyof PerImage, PerImageField<unknown>][];
 
 /** What is known of some images beside their pictures, in the order of `indices`; what the data set lacks is left out. */
 export function pickPerImage(dataset: LabelledImages, indices: ArrayLike<number>): PerImage {
   const picked: Record<string, unknown> = {};
-  for (const [field, { kind, width: widthOf }] of perImageArrays) {
-    const values = dataset[field];
-    if (!values) continue;
-    const width = widthOf(dataset);
-    const value = (i: number) => values[(indices[Math.floor(i / width)] ?? 0) * width + (i % width)];
-    picked[field] = kind.from({ length: indices.length * width }, (_, i) => value(i) as never);
+  for (const [field, { pick }] of perImageFields) {
+    if (dataset[field]) picked[field] = pick(dataset[field], indices, dataset);
   }
   return picked as unknown as PerImage;
 }
@@ -107,10 +166,10 @@ export function isWeight(value: number): boolean {
  */
 export function expectPerImage(operation: string, dataset: LabelledImages): void {
   const { length, weights } = dataset;
-  for (const [field, { width }] of perImageArrays) {
-    const found = dataset[field]?.length;
-    if (found === undefined || found === length * width(dataset)) continue;
-    throw new DataError(`${operation}: there are ${length} images but ${found} ${field}.`);
+  for (const [field, { counts }] of perImageFields) {
+    if (!dataset[field]) continue;
+    const wrong = counts(field, dataset[field], dataset).find(([, found, due]) => found !== due);
+    if (wrong) throw new DataError(`${operation}: there are ${length} images but ${wrong[1]} ${wrong[0]}.`);
   }
   const wrong = weights?.findIndex((weight) => !isWeight(weight)) ?? -1;
   if (wrong < 0) return;
@@ -198,8 +257,8 @@ export function subset<D extends LabelledImages>(dataset: D, indices: readonly n
   } satisfies Partial<LabelledImages> as unknown as Partial<D>);
 }
 
-/** The images of several data sets of the same classes and preprocessing, one after the other. */
-export function concatenated(parts: readonly Dataset[]): Dataset {
+/** The images of several data sets of the same task, classes and preprocessing, one after the other. */
+export function concatenated<D extends LabelledImages>(parts: readonly D[]): D {
   const [first] = parts;
   if (!first) throw new DataError("There is no data set among none.");
   const places = parts.flatMap((dataset) =>
@@ -210,22 +269,22 @@ export function concatenated(parts: readonly Dataset[]): Dataset {
     if (!place) throw new DataError(`There is no image ${index} among ${places.length}.`);
     return place;
   };
-  const weighted = parts.some(({ weights }) => weights);
+  const known: Record<string, unknown> = {};
+  for (const [field, { join }] of perImageFields) {
+    const values = parts.map((dataset) => dataset[field]);
+    if (values.some(Boolean)) known[field] = join(values, parts);
+  }
   const { classes, preprocessing, task } = first;
   return {
     length: places.length,
     classes,
     preprocessing,
     ...(task && { task }),
-    labels: Int32Array.from(places, ({ dataset, at }) => dataset.labels[at] ?? 0),
-    ...(parts.some(({ patients }) => patients) && {
-      patients: places.map(({ dataset, at }) => dataset.patients?.[at]),
-    }),
-    ...(weighted && { weights: Float32Array.from(places, ({ dataset, at }) => dataset.weights?.[at] ?? 1) }),
+    ...(known as unknown as PerImage),
     name: (index) => placeOf(index).dataset.name(placeOf(index).at),
     sample: async (index) => placeOf(index).dataset.sample(placeOf(index).at),
     content: async (index) => contentAt(placeOf(index).dataset, placeOf(index).at),
-  };
+  } satisfies Partial<LabelledImages> as unknown as D;
 }
 
 async function contentAt(dataset: LabelledImages, index: number): Promise<ArrayBufferView> {

@@ -140,14 +140,14 @@ function labelsOf(
 /** One split of an archive as a data set. */
 export function archiveDataset(
   { blocks, imagesPerBlock, ...size }: PixelBlocks,
-  about: Omit<About, "task">,
-): Dataset {
+  about: About,
+): LabelledImages {
   const area = size.height * size.width * size.channels;
   const pixelsOf = (index: number): Uint8Array => {
     const start = (index % imagesPerBlock) * area;
     return (blocks[Math.floor(index / imagesPerBlock)] ?? new Uint8Array(0)).subarray(start, start + area);
   };
-  return arrayDataset({ ...size, pixelsOf }, about) as Dataset;
+  return arrayDataset({ ...size, pixelsOf }, about);
 }
 
 /** Whether samples are copies of the array as it is, so that keeping them would only spend memory. */
@@ -161,7 +161,7 @@ export function needsNoDecoding(
 }
 
 /** All of a data set but its pixels. */
-type About = Omit<Dataset, "length" | "sample" | "task"> & { readonly task?: TaskName };
+type About = Omit<Dataset, "length" | "sample" | "task"> & { readonly task?: TaskName | undefined };
 
 interface ArrayPixels extends Pick<PixelBlocks, "count" | "height" | "width" | "channels"> {
   pixelsOf(index: number): Uint8Array | Float32Array;

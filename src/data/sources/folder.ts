@@ -30,6 +30,7 @@ const layouts =
 const className = (folder: string): string => folder.normalize("NFC");
 
 export async function listFolder(path: string, options: SourceOptions): Promise<Listing> {
+  expectNoColumns(path, options);
   const folders = withoutStrangers(path, await foldersIn(path), options);
   const splitFolders = findSplitFolders(path, folders, options.onWarning);
   const leftOut = new LeftOut(path);
@@ -67,6 +68,15 @@ export async function listFolder(path: string, options: SourceOptions): Promise<
   }
   leftOut.warn(options.onWarning);
   return { classes, splits };
+}
+
+function expectNoColumns(path: string, { task, labels, groups }: SourceOptions): void {
+  const asked = task === "multi-label" ? "several labels" : labels ? "columns of labels" : groups && "groups";
+  if (!asked) return;
+  throw new DataError(
+    `${path} is a folder of class folders, which have one class an image and no columns: for ${asked}, write a table (.csv).`,
+    { file: path, column: groups },
+  );
 }
 
 function classesOf(path: string, folders: readonly string[]): string[] {
@@ -173,7 +183,7 @@ async function listClasses(
         `${join(path, folder)}: left out ${count} that ${others.length === 1 ? "is" : "are"} not an image by name (${endings(others)}).`,
       );
     }
-    for (const file of images) entries.push({ file, label });
+    for (const file of images) entries.push({ file, labels: [label] });
   }
   return entries;
 }

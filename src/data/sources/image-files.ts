@@ -2,8 +2,9 @@
 import { readFile } from "node:fs/promises";
 import { DataError } from "../../errors.js";
 import { cached, type MemoryBudget } from "../cache.js";
-import { type Dataset, subset } from "../dataset.js";
+import { type LabelledImages, type PerImage, subset } from "../dataset.js";
 import { decodeImage } from "../decoding/sample.js";
+import type { TaskName } from "../labels.js";
 import type { Preprocessing } from "../preprocessing.js";
 import type { SplitName } from "../splitting/split-names.js";
 import type { ImageEntry } from "./source.js";
@@ -16,6 +17,9 @@ const readAhead = 32;
 export interface ReadableOptions {
   readonly preprocessing: Preprocessing;
   readonly classes: readonly string[];
+  readonly task: TaskName | undefined;
+  /** Titles of the entries' attributes. */
+  readonly attributes: readonly string[] | undefined;
   /** Memory for decoded images, shared by all splits. */
   readonly budget: MemoryBudget;
   readonly onWarning: (message: string) => void;
@@ -37,12 +41,12 @@ export async function readableImages(
   path: string,
   splits: Partial<Record<SplitName, readonly ImageEntry[]>>,
   options: ReadableOptions,
-): Promise<Partial<Record<SplitName, Dataset>>> {
+): Promise<Partial<Record<SplitName, LabelledImages>>> {
   const { onWarning, onProgress, signal } = options;
   const total = Object.values(splits).reduce((sum, entries) => sum + entries.length, 0);
   const broken: DataError[] = [];
   const several = new Map<string, number>();
-  const result: Partial<Record<SplitName, Dataset>> = {};
+  const result: Partial<Record<SplitName, LabelledImages>> = {};
   let done = 0;
   for (const [name, entries] of Object.entries(splits) as [SplitName, readonly ImageEntry[]][]) {
     const all = imageFiles(entries, options, several);
@@ -83,18 +87,15 @@ export async function readableImages(
 
 function imageFiles(
   entries: readonly ImageEntry[],
-  { preprocessing, classes, budget, maxPixels }: ReadableOptions,
+  { preprocessing, classes, task, attributes, budget, maxPixels }: ReadableOptions,
   several: Map<string, number>,
-): Dataset {
-  const patients = entries.map(({ patient }) => patient);
-  const weights = Float32Array.from(entries, ({ weight = 1 }) => weight);
+): LabelledImages {
   const name = (index: number): string => entries[index]?.file ?? `image ${index}`;
-  const files: Dataset = {
+  const files = {
     length: entries.length,
     classes,
-    labels: Int32Array.from(entries, ({ label }) => label),
-    ...(patients.some((patient) => patient !== undefined) && { patients }),
-    ...(entries.some(({ weight }) => weight !== undefined) && { weights }),
+    ...(task && { task }),
+    ...aboutEntries(entries, { classes, task, attributes }),
     preprocessing,
     name,
     content: async (index) => fileContent(name(index), entries[index]?.frame),
@@ -104,8 +105,36 @@ function imageFiles(
         maxPixels,
         onSeveral: (count) => several.set(name(index), count),
       }),
-  };
+  } as LabelledImages;
   return cached(files, budget);
+}
+
+/** What entries say of their images, as a data set has it. */
+function aboutEntries(
+  entries: readonly ImageEntry[],
+  { classes, task, attributes = [] }: Pick<ReadableOptions, "classes" | "task" | "attributes">,
+): PerImage {
+  const column = (value: (entry: ImageEntry) => string | undefined) => {
+    const values = entries.map(value);
+    return values.some((text) => text !== undefined) ? values : undefined;
+  };
+  const patients = column(({ patient }) => patient);
+  const groups = column(({ group }) => group);
+  const texts = attributes.map(
+    (title, at) => [title, entries.map((entry) => entry.attributes?.[at])] as const,
+  );
+  const zerosAndOnes = ({ labels }: ImageEntry) => classes.map((_, label) => Number(labels.includes(label)));
+  return {
+    labels: Int32Array.from(
+      task === "multi-label" ? entries.flatMap(zerosAndOnes) : entries.map(({ labels }) => labels[0] ?? 0),
+    ),
+    ...(patients && { patients }),
+    ...(groups && { groups }),
+    ...(texts.length > 0 && { attributes: Object.fromEntries(texts) }),
+    ...(entries.some(({ weight }) => weight !== undefined) && {
+      weights: Float32Array.from(entries, ({ weight = 1 }) => weight),
+    }),
+  };
 }
 
 /** A file's bytes; of a later picture of one, with its number behind. */

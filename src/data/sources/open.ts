@@ -8,7 +8,14 @@ import { extname } from "node:path";
 import { ArgumentError, DataError } from "../../errors.js";
 import { cached, MemoryBudget } from "../cache.js";
 import { warnOfCopies } from "../contents.js";
-import { countLabels, type Dataset, subset } from "../dataset.js";
+import {
+  countLabels,
+  type Dataset,
+  type LabelledImages,
+  type MultiLabelDataset,
+  subset,
+} from "../dataset.js";
+import type { TaskName } from "../labels.js";
 import { definePreprocessing, type Preprocessing } from "../preprocessing.js";
 import { type SplitName, splitNames } from "../splitting/split-names.js";
 import { checkSplitOptions, type SplitOptions, stratifiedSplit } from "../splitting/stratified.js";
@@ -52,6 +59,15 @@ export interface OpenDatasetOptions extends Partial<SplitOptions> {
   readonly split?: SplitName;
   /** The classes and their order, such as a checkpoint's; found out from the data unless given. */
   readonly classes?: readonly string[];
+  /**
+   * What is asked; what the number of classes means unless told. "multi-label" is of tables with a column of 0 and 1 for each
+   * label, and may be "multi-class" of such tables where each image has one of them.
+   */
+  readonly task?: TaskName;
+  /** Columns of a table that are the labels; those with nothing but 0 and 1 in them unless told. */
+  readonly labels?: readonly string[];
+  /** Column of a table whose values say which images stay together in one split; the patient unless told. */
+  readonly groups?: string;
   /** Memory for decoded images, over all splits; 1 GiB unless told. */
   readonly cacheBytes?: number;
   /** Pixels that an image file may have; 2^26, as 8192 x 8192, or MEDMAMBA_MAX_PIXELS unless told. */
@@ -65,13 +81,13 @@ export interface OpenDatasetOptions extends Partial<SplitOptions> {
 }
 
 /** The three splits of a data set; a split that there is not has length 0. */
-export interface OpenedDataset extends Readonly<Record<SplitName, Dataset>> {
+export interface OpenedDataset<D extends LabelledImages = Dataset> extends Readonly<Record<SplitName, D>> {
   /** To learn from. */
-  readonly train: Dataset;
+  readonly train: D;
   /** To choose the best epoch by. */
-  readonly val: Dataset;
+  readonly val: D;
   /** To judge by, once. */
-  readonly test: Dataset;
+  readonly test: D;
   /** Names of the classes, in the order of the labels. */
   readonly classes: readonly string[];
 }
@@ -87,7 +103,24 @@ export interface OpenedDataset extends Readonly<Record<SplitName, Dataset>> {
  *
  * @throws DataError naming the file and what is wrong, and if more than 1 % of the images cannot be read
  */
-export async function openDataset(path: string, options: OpenDatasetOptions = {}): Promise<OpenedDataset> {
+export function openDataset(
+  path: string,
+  options: OpenDatasetOptions & { readonly task: "multi-label" },
+): Promise<OpenedDataset<MultiLabelDataset>>;
+/** The same where each image has one class. */
+export function openDataset(
+  path: string,
+  options?: OpenDatasetOptions & { readonly task?: Exclude<TaskName, "multi-label"> },
+): Promise<OpenedDataset>;
+/** The same, whatever the task. */
+export function openDataset(
+  path: string,
+  options: OpenDatasetOptions,
+): Promise<OpenedDataset<LabelledImages>>;
+export async function openDataset(
+  path: string,
+  options: OpenDatasetOptions = {},
+): Promise<OpenedDataset<LabelledImages>> {
   const { seed = 0, validationFraction = 0.15, testFraction = 0.15, cacheBytes = 2 ** 30, split } = options;
   const { onWarning = () => {}, onProgress = () => {}, signal, maxPixels } = options;
   const division = { seed, validationFraction, testFraction };
@@ -98,14 +131,35 @@ export async function openDataset(path: string, options: OpenDatasetOptions = {}
   const preprocessing = definePreprocessing(options.preprocessing);
   const budget = new MemoryBudget(cacheBytes);
   const source = await sourceOf(path);
-  const opened = await source.open(path, { classes: options.classes, split, onWarning, signal });
+  const { task: asked, labels, groups } = options;
+  const opened = await source.open(path, {
+    classes: options.classes,
+    task: asked,
+    labels,
+    groups,
+    split,
+    onWarning,
+    signal,
+  });
+  const task = taskFrom(path, opened, asked);
   const { classes } = opened;
-  let parts: Partial<Record<SplitName, Dataset>>;
+  let parts: Partial<Record<SplitName, LabelledImages>>;
   if ("arrays" in opened) {
-    parts = archiveSplits(path, opened, preprocessing, budget);
+    parts = archiveSplits(path, { ...opened, task }, preprocessing, budget);
   } else {
     const entries = divide(path, opened, division, { split, onWarning });
-    const reading = { preprocessing, classes, budget, onWarning, onProgress, signal, maxPixels };
+    const { attributes } = opened;
+    const reading = {
+      preprocessing,
+      classes,
+      task,
+      attributes,
+      budget,
+      onWarning,
+      onProgress,
+      signal,
+      maxPixels,
+    };
     parts = await readableImages(path, entries, reading);
   }
   for (const name of splitNames) warnOfMissingClasses(path, name, parts[name], onWarning);
@@ -114,6 +168,20 @@ export async function openDataset(path: string, options: OpenDatasetOptions = {}
   if (!some) throw new DataError(`${path} has no images.`);
   const empty = subset(some, []);
   return { train: parts.train ?? empty, val: parts.val ?? empty, test: parts.test ?? empty, classes };
+}
+
+/** @throws DataError if the labels are of another kind than the one that is asked for */
+function taskFrom(
+  path: string,
+  opened: Listing | Archive,
+  asked: TaskName | undefined,
+): TaskName | undefined {
+  const several = opened.task === "multi-label";
+  if (several && asked !== "multi-label")
+    throw new DataError(`${path} has several labels an image: ask for the task multi-label.`);
+  if (!several && asked === "multi-label")
+    throw new DataError(`${path} has one class an image, which is no multi-label task.`);
+  return asked ?? opened.task;
 }
 
 async function sourceOf(path: string): Promise<Source> {
@@ -130,14 +198,14 @@ async function sourceOf(path: string): Promise<Source> {
 /** The splits of an archive as data sets. Samples are remembered where they are more than a copy of the array. */
 function archiveSplits(
   path: string,
-  { classes, arrays }: Archive,
+  { classes, task, arrays }: Archive,
   preprocessing: Preprocessing,
   budget: MemoryBudget,
-): Partial<Record<SplitName, Dataset>> {
-  const parts: Partial<Record<SplitName, Dataset>> = {};
+): Partial<Record<SplitName, LabelledImages>> {
+  const parts: Partial<Record<SplitName, LabelledImages>> = {};
   for (const [split, { pixels, labels }] of Object.entries(arrays)) {
     const name = (index: number): string => `${path} ${split}_images[${index}]`;
-    const dataset = archiveDataset(pixels, { labels, classes, preprocessing, name });
+    const dataset = archiveDataset(pixels, { labels, classes, task, preprocessing, name });
     parts[split as SplitName] = needsNoDecoding(pixels, preprocessing) ? dataset : cached(dataset, budget);
   }
   return parts;
@@ -179,7 +247,7 @@ function divide(
 function warnOfMissingClasses(
   path: string,
   split: SplitName,
-  dataset: Dataset | undefined,
+  dataset: LabelledImages | undefined,
   onWarning: (message: string) => void,
 ): void {
   if (!dataset) return;

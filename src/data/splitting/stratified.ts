@@ -1,4 +1,5 @@
 /** Dividing images among the three parts of a data set where the source does not say, each class by itself. */
+import { crc32 } from "node:zlib";
 import { ArgumentError } from "../../errors.js";
 import { RandomStream } from "../../tensor/random.js";
 import { streams } from "../streams.js";
@@ -30,15 +31,16 @@ export function checkSplitOptions({ validationFraction, testFraction }: SplitOpt
  * Divides items so that every class has its share in every split. A fraction above 0 gets at least one image of a
  * class that has three or more. The order within a split is the order given.
  */
-export function stratifiedSplit<T extends { readonly label: number }>(
+export function stratifiedSplit<T extends { readonly labels: readonly number[] }>(
   items: readonly T[],
   { validationFraction, testFraction, seed }: SplitOptions,
 ): Record<SplitName, T[]> {
   const byClass = new Map<number, number[]>();
-  items.forEach(({ label }, index) => {
-    const members = byClass.get(label);
+  items.forEach(({ labels }, index) => {
+    const key = classKey(labels);
+    const members = byClass.get(key);
     if (members) members.push(index);
-    else byClass.set(label, [index]);
+    else byClass.set(key, [index]);
   });
   const assigned = new Array<SplitName>(items.length).fill("train");
   for (const [label, members] of byClass) {
@@ -53,4 +55,10 @@ export function stratifiedSplit<T extends { readonly label: number }>(
   const parts: Record<SplitName, T[]> = { train: [], val: [], test: [] };
   for (const [index, item] of items.entries()) parts[assigned[index] ?? "train"].push(item);
   return parts;
+}
+
+/** A number for a class, its own; for several together, or none, one that no class has. */
+function classKey(labels: readonly number[]): number {
+  const [label] = labels;
+  return label !== undefined && labels.length === 1 ? label : 2 ** 32 + crc32(labels.join());
 }

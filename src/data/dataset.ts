@@ -6,6 +6,7 @@
  * lost nowhere.
  */
 import { DataError } from "../errors.js";
+import type { Pixels } from "./decoding/decoder.js";
 import { classNumbers, labelsPerImage, type TaskName, zerosAndOnes } from "./labels.js";
 import type { Preprocessing } from "./preprocessing.js";
 
@@ -44,8 +45,12 @@ interface Images {
   readonly preprocessing: Preprocessing;
   /** @throws DataError if the image cannot be read */
   sample(index: number): Promise<Sample>;
-  /** The bytes that an image is made from, by which copies are found; the sample's unless there. */
+  /** The bytes that an image is made from, by which it is known again; the sample's unless there. */
   content?(index: number): Promise<ArrayBufferView>;
+  /** A hash of the sample, by which copies are found, where that is known without decoding it again. */
+  fingerprint?(index: number): Promise<string>;
+  /** The picture at its own size and depth, for an audit; the sample unless there. @throws DataError if it cannot be read */
+  picture?(index: number): Promise<Pixels>;
   /** Where an image comes from, such as `scans/train/mass/0012.png`. */
   name(index: number): string;
 }
@@ -254,6 +259,10 @@ export function subset<D extends LabelledImages>(dataset: D, indices: readonly n
     name: (index: number) => dataset.name(original(index)),
     sample: async (index: number) => dataset.sample(original(index)),
     ...(dataset.content && { content: async (index: number) => contentAt(dataset, original(index)) }),
+    ...(dataset.fingerprint && {
+      fingerprint: async (index: number) => dataset.fingerprint!(original(index)),
+    }),
+    ...(dataset.picture && { picture: async (index: number) => dataset.picture!(original(index)) }),
   } satisfies Partial<LabelledImages> as unknown as Partial<D>);
 }
 
@@ -284,6 +293,12 @@ export function concatenated<D extends LabelledImages>(parts: readonly D[]): D {
     name: (index) => placeOf(index).dataset.name(placeOf(index).at),
     sample: async (index) => placeOf(index).dataset.sample(placeOf(index).at),
     content: async (index) => contentAt(placeOf(index).dataset, placeOf(index).at),
+    ...(parts.every(({ fingerprint }) => fingerprint) && {
+      fingerprint: async (index: number) => placeOf(index).dataset.fingerprint!(placeOf(index).at),
+    }),
+    ...(parts.every(({ picture }) => picture) && {
+      picture: async (index: number) => placeOf(index).dataset.picture!(placeOf(index).at),
+    }),
   } satisfies Partial<LabelledImages> as unknown as D;
 }
 

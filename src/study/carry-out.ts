@@ -147,6 +147,7 @@ function openForTraining(plan: RunPlan, { signal, onProgress }: StudyOptions): P
   return openDataset(plan.data, {
     preprocessing: plan.preprocessing,
     ...plan.split,
+    leaks: plan.allowLeaks ? "warn" : "remove",
     onWarning: (message) => onProgress({ type: "warning", message }),
     onProgress: (progress) => onProgress({ type: "reading", ...progress }),
     signal,

@@ -143,6 +143,12 @@ interface SavedPlan extends RunPlan {
   readonly contents?: DataIdentity;
 }
 
+/** A run that began before patients were kept together, and copies left out of train, goes on with the images it had. */
+function asBegun(plan: RunPlan): RunPlan {
+  const { keepTogether = false } = plan.split;
+  return { ...plan, split: { ...plan.split, keepTogether }, allowLeaks: plan.allowLeaks ?? true };
+}
+
 async function readPlan(directory: string): Promise<{ plan: RunPlan; contents: DataIdentity | undefined }> {
   const path = join(directory, runFiles.plan);
   let text: string;
@@ -155,7 +161,7 @@ async function readPlan(directory: string): Promise<{ plan: RunPlan; contents: D
   try {
     const { version: _, checkpointing, contents, ...plan } = JSON.parse(text) as SavedPlan;
     const recompute = plan.recompute ?? checkpointing ?? false;
-    return { plan: planRun({}, { ...plan, recompute }), contents };
+    return { plan: planRun({}, { ...asBegun(plan), recompute }), contents };
   } catch (error) {
     throw new StudyError(`${path} is damaged: ${(error as Error).message}`, { cause: error });
   }

@@ -10,8 +10,8 @@ import type { SplitOptions } from "../data/splitting/stratified.js";
 import { ArgumentError } from "../errors.js";
 import { type MedMambaConfig, medMambaConfig, modelRows, variantFlag } from "../models/config.js";
 import { type Flag, flagName, flagsOf, isNegative } from "../settings/flags.js";
-import { countOrZero, fraction, numbers, type Settings } from "../settings/kind.js";
-import { complete, type Rows, setting, unknownName } from "../settings/table.js";
+import { countOrZero, fraction, numbers, type Settings, toggle } from "../settings/kind.js";
+import { complete, type Rows, setting, unknownName, type ValuesOf } from "../settings/table.js";
 import {
   type ExecutionSettings,
   executionRows,
@@ -29,8 +29,19 @@ export interface RunOptions {
   readonly [flag: string]: unknown;
 }
 
+/** What is done about images and patients that stand in two splits. */
+const leakRows = {
+  /** Train although a patient has images in two splits, and on images that are also validated or tested on. */
+  allowLeaks: setting({
+    kind: toggle,
+    default: false,
+    flag: "--allow-leaks",
+    words: "train although patients or images are in two parts of the data",
+  }),
+};
+
 /** A run, settled. */
-export interface RunPlan extends ExecutionSettings {
+export interface RunPlan extends ExecutionSettings, Readonly<ValuesOf<typeof leakRows>> {
   /** Absolute path of the data set. */
   readonly data: string;
   /** Absolute path of the weights to start from. */
@@ -48,9 +59,11 @@ const splitRows = {
   validationFraction: setting({ kind: fraction, default: 0.15, words: "part of the images to validate on" }),
   testFraction: setting({ kind: fraction, default: 0.15, words: "part of the images to test on" }),
   seed: setting({ kind: countOrZero, default: 0, words: "of the division" }),
+  keepTogether: setting({ kind: toggle, default: true, words: "images of a patient in one part" }),
 };
 
-const splitFlag: Flag = {
+/** Shares of a division, in percent. */
+export const splitFlag: Flag = {
   flag: "--split <percentages>",
   words: "train, val, test of a data set that is not divided (default: 70,15,15)",
   kind: numbers(
@@ -76,13 +89,20 @@ const preprocessingFlags = flagsOf(preprocessingRows).map((flag): Flag => {
 });
 
 /** Every setting that a run has. */
-export const settingTables: Rows = { ...modelRows, ...preprocessingRows, ...trainingRows, ...executionRows };
+export const settingTables: Rows = {
+  ...modelRows,
+  ...preprocessingRows,
+  ...leakRows,
+  ...trainingRows,
+  ...executionRows,
+};
 
 /** Flags by the section of the plan that they change. */
 export const runFlags = {
   model: [variantFlag, ...flagsOf(modelRows)],
   preprocessing: preprocessingFlags,
   split: [splitFlag],
+  leaks: flagsOf(leakRows),
   settings: flagsOf(trainingRows),
   execution: flagsOf(executionRows),
 } as const satisfies Record<string, readonly Flag[]>;
@@ -118,6 +138,7 @@ export function planRun(options: RunOptions, base?: Partial<RunPlan>): RunPlan {
     preprocessing,
     split: complete("split", splitRows, section("split", base?.split)),
     settings: trainingSettings(section("settings", base?.settings)),
+    ...complete("run", leakRows, section("leaks", base && { allowLeaks: base.allowLeaks })),
     ...complete("run", executionRows, section("execution", base && executionOf(base))),
   };
 }

@@ -33,6 +33,8 @@ The data set is a folder with a folder of images for each class, with or without
 train, val and test above them; a MedMNIST .npz file; or a .csv file with the
 columns path, label and perhaps split. What is not divided is divided by
 --split, the same way every time; the checkpoint remembers it for evaluate.
+Where patients are known, none is in two parts. Images of train that are also
+validated or tested on are left out of it.
 
 Examples:
   $ medmamba train --data scans --out run
@@ -58,10 +60,10 @@ export function define(command: Command): void {
 
 /** Flags of the run's settings, by their sections of help. */
 function addSettings(command: Command): void {
-  const { model, preprocessing, split, settings, execution } = runFlags;
+  const { model, preprocessing, split, leaks, settings, execution } = runFlags;
   const groups = {
     "Model:": model,
-    "Images:": [...preprocessing, ...split],
+    "Images:": [...preprocessing, ...split, ...leaks],
     "Training:": [...settings, ...execution],
   };
   for (const [heading, flags] of Object.entries(groups)) {

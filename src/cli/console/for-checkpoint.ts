@@ -86,6 +86,12 @@ function ifThere(name: SplitName, opened: Promise<Dataset>): Promise<Dataset | u
   });
 }
 
+/** How the data of a training were divided. Before it was kept, images of a patient were not kept together. */
+function divisionOf(provenance: Checkpoint["provenance"]): Partial<SplitOptions> {
+  const split = provenance?.split as Partial<SplitOptions> | undefined;
+  return split ? { ...split, keepTogether: split.keepTogether ?? false } : {};
+}
+
 async function openSplit(
   data: string,
   split: SplitName,
@@ -100,7 +106,7 @@ async function openSplit(
   const opened = await openDataset(data, {
     preprocessing,
     split,
-    ...(provenance?.split as Partial<SplitOptions> | undefined),
+    ...divisionOf(provenance),
     classes,
     onWarning: (message) => terminal.warn(message),
     onProgress: ({ done, total }) => terminal.progress(`reading images ${done}/${total}`),

@@ -4,10 +4,9 @@
  */
 import type { Stats } from "node:fs";
 import { stat } from "node:fs/promises";
-import { extname } from "node:path";
+import { extname, relative, sep } from "node:path";
 import { ArgumentError, DataError } from "../../errors.js";
 import { cached, MemoryBudget } from "../cache.js";
-import { warnOfCopies } from "../contents.js";
 import {
   countLabels,
   type Dataset,
@@ -17,8 +16,10 @@ import {
 } from "../dataset.js";
 import type { TaskName } from "../labels.js";
 import { definePreprocessing, type Preprocessing } from "../preprocessing.js";
+import { divided } from "../splitting/divide.js";
+import { findLeaks, leakWarnings, withoutLeaks } from "../splitting/leaks.js";
 import { type SplitName, splitNames } from "../splitting/split-names.js";
-import { checkSplitOptions, type SplitOptions, stratifiedSplit } from "../splitting/stratified.js";
+import { checkSplitOptions, type SplitOptions } from "../splitting/stratified.js";
 import { archiveDataset, needsNoDecoding } from "./arrays.js";
 import { readableImages } from "./image-files.js";
 import {
@@ -68,6 +69,16 @@ export interface OpenDatasetOptions extends Partial<SplitOptions> {
   readonly labels?: readonly string[];
   /** Column of a table whose values say which images stay together in one split; the patient unless told. */
   readonly groups?: string;
+  /**
+   * What is done about patients with images in two splits, and about images of one split that are identical to images of
+   * another: "warn" (default), or "remove", which refuses the former and leaves the latter out of train.
+   */
+  readonly leaks?: "warn" | "remove";
+  /**
+   * Decode every image once, compare all, and leave out what cannot be read; true unless told. What cannot be read is an error
+   * of its `sample` otherwise.
+   */
+  readonly check?: boolean;
   /** Memory for decoded images, over all splits; 1 GiB unless told. */
   readonly cacheBytes?: number;
   /** Pixels that an image file may have; 2^26, as 8192 x 8192, or MEDMAMBA_MAX_PIXELS unless told. */
@@ -97,7 +108,8 @@ export interface OpenedDataset<D extends LabelledImages = Dataset> extends Reado
  *
  * `path` is a MedMNIST archive (`.npz`), a folder of class folders, with or without `train`, `val` (or `valid`,
  * `validation`) and `test` above them, or a CSV manifest. What the source does not divide is divided by `seed`, class
- * by class: 70 % train, 15 % val, 15 % test; a missing val or test is drawn from train, with a warning.
+ * by class: 70 % train, 15 % val, 15 % test; a missing val or test is drawn from train, with a warning. Where patients
+ * are known, none has images in two of the splits that are drawn.
  *
  * Images that cannot be read are named in a warning each and left out.
  *
@@ -123,7 +135,8 @@ export async function openDataset(
 ): Promise<OpenedDataset<LabelledImages>> {
   const { seed = 0, validationFraction = 0.15, testFraction = 0.15, cacheBytes = 2 ** 30, split } = options;
   const { onWarning = () => {}, onProgress = () => {}, signal, maxPixels } = options;
-  const division = { seed, validationFraction, testFraction };
+  const { keepTogether = true, check = true, leaks: onLeaks = "warn" } = options;
+  const division = { seed, validationFraction, testFraction, keepTogether };
   checkSplitOptions(division);
   if (options.classes && new Set(options.classes).size !== options.classes.length) {
     throw new ArgumentError(`openDataset: classes [${options.classes.join(", ")}] names one class twice.`);
@@ -154,6 +167,7 @@ export async function openDataset(
       classes,
       task,
       attributes,
+      check,
       budget,
       onWarning,
       onProgress,
@@ -163,7 +177,11 @@ export async function openDataset(
     parts = await readableImages(path, entries, reading);
   }
   for (const name of splitNames) warnOfMissingClasses(path, name, parts[name], onWarning);
-  if (split === undefined) await warnOfCopies(path, parts, { onWarning, signal });
+  if (split === undefined && check) {
+    const leaks = await findLeaks(parts, signal);
+    if (onLeaks === "remove") parts = withoutLeaks(path, leaks, parts, onWarning);
+    else for (const sentence of leakWarnings(path, leaks, parts)) onWarning(sentence);
+  }
   const some = parts.train ?? parts.val ?? parts.test;
   if (!some) throw new DataError(`${path} has no images.`);
   const empty = subset(some, []);
@@ -219,15 +237,17 @@ function divide(
   { split, onWarning }: Pick<SourceOptions, "split" | "onWarning">,
 ): Partial<Record<SplitName, ImageEntry[]>> {
   const wanted = split ? [split] : splitNames;
+  const keyOf = ({ file, frame = 0 }: ImageEntry) => `${relative(path, file).split(sep).join("/")} ${frame}`;
   let parts: Partial<Record<SplitName, ImageEntry[]>> = splits;
   if (undivided) {
-    parts = stratifiedSplit(undivided, division);
+    parts = divided(undivided, division, keyOf);
   } else if (splits.train) {
-    const drawn = stratifiedSplit(splits.train, {
+    const drawing = {
       ...division,
       validationFraction: splits.val ? 0 : division.validationFraction,
       testFraction: splits.test ? 0 : division.testFraction,
-    });
+    };
+    const drawn = divided(splits.train, drawing, keyOf);
     parts = { ...drawn, ...(splits.val && { val: splits.val }), ...(splits.test && { test: splits.test }) };
     for (const name of wanted) {
       const count = parts[name]?.length ?? 0;

@@ -54,7 +54,10 @@ export function groupedSplit(
   if (!(total > 0) || shares.some((share) => !(share >= 0)))
     throw new ArgumentError(`groupedSplit: shares [${shares.join(", ")}] must be 0 or more, one above 0.`);
   const groups = groupsOf(items, seed);
-  const division = new Division(groups, shares.map((share) => share / total));
+  const division = new Division(
+    groups,
+    shares.map((share) => share / total),
+  );
   division.stratify();
   division.improve();
   const parts = new Int32Array(items.length);
@@ -76,11 +79,13 @@ function groupsOf(items: readonly Divisible[], seed: number): Group[] {
   const parents = new Map<string, string>();
   const rootOf = (name: string): string => {
     let root = name;
-    for (let next = parents.get(root); next !== undefined && next !== root; next = parents.get(root)) root = next;
+    for (let next = parents.get(root); next !== undefined && next !== root; next = parents.get(root))
+      root = next;
     parents.set(name, root);
     return root;
   };
-  const nameOf = ({ group, key }: Divisible): string => (group === undefined ? `key ${key}` : `group ${group}`);
+  const nameOf = ({ group, key }: Divisible): string =>
+    group === undefined ? `key ${key}` : `group ${group}`;
   for (const item of items) {
     // The smaller name is the root, so that the order of the images does not matter.
     const [a, b] = [rootOf(`key ${item.key}`), rootOf(nameOf(item))].sort();
@@ -149,7 +154,9 @@ class Division {
       having.sort((a, b) => this.groups[b]!.counts[row]! - this.groups[a]!.counts[row]! || a - b);
       for (const group of having) {
         const lacks = (part: number, of: number) => this.#wanted[part]![of]! - this.#present[part]![of]!;
-        const [part] = [...this.#open].sort((a, b) => lacks(b, row) - lacks(a, row) || lacks(b, all) - lacks(a, all));
+        const [part] = [...this.#open].sort(
+          (a, b) => lacks(b, row) - lacks(a, row) || lacks(b, all) - lacks(a, all),
+        );
         this.#put(group, part!);
         left.delete(group);
       }
@@ -159,7 +166,8 @@ class Division {
   /** The label, of those that groups without a part have, of which fewest images are left. */
   #rarest(left: ReadonlySet<number>): number {
     const counts = new Float64Array(this.#rows - 1);
-    for (const at of left) counts.forEach((_, row) => (counts[row]! += this.groups[at]!.counts[row]!));
+    for (const at of left)
+      for (let row = 0; row < counts.length; ++row) counts[row]! += this.groups[at]!.counts[row]!;
     let rarest = -1;
     for (const [row, count] of counts.entries())
       if (count > 0 && (rarest < 0 || count < counts[rarest]!)) rarest = row;

@@ -93,7 +93,8 @@ export function areaMeans(
         line[column] = sum;
       }
       const weight = down.weights[row]![y - down.first[row]!]!;
-      for (let column = 0; column < columns; ++column) result[row * columns + column]! += weight * line[column]!;
+      for (let column = 0; column < columns; ++column)
+        result[row * columns + column]! += weight * line[column]!;
     }
   }
   return result;
@@ -117,7 +118,11 @@ function pack(bits: (at: number) => boolean, into: Uint16Array, at: number): voi
 }
 
 /** Whether it becomes brighter from each of 8 x 9 cells to the next on the right: four words from `at` on. */
-export function differenceHash(thumbnail: Float64Array, into = new Uint16Array(hashWords), at = 0): Uint16Array {
+export function differenceHash(
+  thumbnail: Float64Array,
+  into = new Uint16Array(hashWords),
+  at = 0,
+): Uint16Array {
   const means = areaMeans(thumbnail, { height: side, width: side }, 8, 9);
   const brighter = (bit: number): boolean => {
     const left = Math.floor(bit / 8) * 9 + (bit % 8);

@@ -114,6 +114,11 @@ async function readWhole(path: string, most: number): Promise<Uint8Array> {
   return readFile(path);
 }
 
+/** A picture as a small PNG, for a page. @param longest  pixels of its longer side */
+export function pngOf(pixels: Pixels, longest: number): Promise<Uint8Array> {
+  return decoding.run(async () => (await loadRaster()).pngOf(pixels, longest));
+}
+
 /** Pixels that are in memory already, as `decodeImage` treats those of a file. */
 export function resizePixels(pixels: Pixels, preprocessing: Preprocessing): Promise<Sample> {
   return decoding.run(async () => (await loadRaster()).resizePixels(pixels, preprocessing));

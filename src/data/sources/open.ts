@@ -188,6 +188,24 @@ export async function openDataset(
   return { train: parts.train ?? empty, val: parts.val ?? empty, test: parts.test ?? empty, classes };
 }
 
+/**
+ * The files of a data set with their labels, none of them opened.
+ *
+ * @throws DataError naming the file and what is wrong, and for an archive, whose images are no files
+ */
+export async function listImages(
+  path: string,
+  options: Pick<OpenDatasetOptions, "classes" | "task" | "labels" | "groups" | "onWarning" | "signal">,
+): Promise<Listing> {
+  const { classes, task, labels, groups, onWarning = () => {}, signal } = options;
+  const source = await sourceOf(path);
+  const asked = { classes, task, labels, groups, split: undefined, onWarning, signal };
+  const opened = await source.open(path, asked);
+  if ("arrays" in opened)
+    throw new DataError(`${path} is an archive, whose images are no files that a table could name.`);
+  return { ...opened, task: taskFrom(path, opened, task) };
+}
+
 /** @throws DataError if the labels are of another kind than the one that is asked for */
 function taskFrom(
   path: string,

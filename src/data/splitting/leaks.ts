@@ -46,7 +46,9 @@ export async function findLeaks(splits: Splits, signal?: AbortSignal): Promise<L
     if (!dataset) continue;
     for (const [index, print] of (await fingerprintsOf(dataset, signal)).entries()) {
       const places = first.get(print) ?? new Map<SplitName, number[]>();
-      places.set(split, [...(places.get(split) ?? []), index]);
+      const known = places.get(split);
+      if (known) known.push(index);
+      else places.set(split, [index]);
       first.set(print, places);
     }
   }

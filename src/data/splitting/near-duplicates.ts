@@ -19,7 +19,7 @@ import {
  * at most 0.62 was seen, in copies saved as JPEG of quality 20, halved, brightened or of more contrast at least 0.86:
  * docs/audit.md has the table.
  */
-export const copySimilarity = 0.8;
+export const copySimilarity = 0.925;
 
 /** Bits in which a candidate may differ in one of the two hashes. */
 const radius = 8;

@@ -5,8 +5,9 @@
  * Everything is made of a thumbnail of 32 x 32 grey values, each the mean of its share of the picture. Two hashes of 64 bits
  * find candidates; the thumbnail's texture tells whether they are copies.
  *
- * The texture is the thumbnail's Laplacian, and two are as similar as their correlation. What radiographs of one kind have
- * in common, a bright middle and dark corners, is smooth and vanishes in it, and so do brightness and contrast.
+ * The texture is the Laplacian of the thumbnail, blurred a little, and two are as similar as their correlation. What
+ * radiographs of one kind have in common, a bright middle and dark corners, is smooth and vanishes in it, and so do brightness
+ * and contrast; the blur takes away what compression adds, and forgives a shift by a part of a cell.
  *
  * @see Zauner, "Implementation and benchmarking of perceptual image hash functions", 2010, and the package ImageHash for
  *   Python, whose `dhash` and `phash` have the same bits of the same thumbnail
@@ -162,14 +163,33 @@ export function cosineHash(thumbnail: Float64Array, into = new Uint16Array(hashW
   return into;
 }
 
-/** A thumbnail's Laplacian, with edges repeated, over its largest value in 127 steps; all 0 where nothing is to be seen. */
-export function textureOf(thumbnail: Float64Array): Int8Array {
-  const at = (row: number, column: number): number =>
-    thumbnail[Math.min(Math.max(row, 0), side - 1) * side + Math.min(Math.max(column, 0), side - 1)]!;
-  const laplacian = Float64Array.from(thumbnail, (value, i) => {
-    const [row, column] = [Math.floor(i / side), i % side];
-    return 4 * value - at(row - 1, column) - at(row + 1, column) - at(row, column - 1) - at(row, column + 1);
+/** Weights of a pixel and its neighbors in one direction: a Gaussian of standard deviation 1. */
+const blur = [1 / 16, 4 / 16, 6 / 16, 4 / 16, 1 / 16];
+
+/** A weighted sum of each pixel and its neighbors, edges repeated; `weights` of those before, it, and those after. */
+function filtered(square: Float64Array, weights: readonly number[], isDown: boolean): Float64Array {
+  const reach = (weights.length - 1) / 2;
+  const step = isDown ? side : 1;
+  return square.map((_, i) => {
+    const position = isDown ? Math.floor(i / side) : i % side;
+    let sum = 0;
+    for (let k = -reach; k <= reach; ++k) {
+      const neighbor = Math.min(Math.max(position + k, 0), side - 1);
+      sum += weights[k + reach]! * square[i + (neighbor - position) * step]!;
+    }
+    return sum;
   });
+}
+
+/**
+ * A thumbnail's Laplacian of Gaussian, with edges repeated, over its largest value in 127 steps; all 0 where nothing is to be
+ * seen.
+ */
+export function textureOf(thumbnail: Float64Array): Int8Array {
+  const smooth = filtered(filtered(thumbnail, blur, false), blur, true);
+  const across = filtered(smooth, [-1, 2, -1], false);
+  const down = filtered(smooth, [-1, 2, -1], true);
+  const laplacian = across.map((value, i) => value + down[i]!);
   const largest = laplacian.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
   const scale = largest > 0 ? 127 / largest : 0;
   return Int8Array.from(laplacian, (value) => Math.round(value * scale));

@@ -4,6 +4,9 @@ import { nearDuplicates } from "../data/splitting/near-duplicates.js";
 import { symmetries } from "../data/splitting/perceptual-hash.js";
 import type { Surveyed } from "./survey.js";
 
+/** How one image lies on another of the same pixels. */
+export const identical = "identical";
+
 /** Two images, by their places in a survey. */
 export interface Pair {
   readonly first: number;
@@ -43,8 +46,8 @@ export async function findAlike(images: readonly Surveyed[], signal?: AbortSigna
 }
 
 /** Pairs of identical images: each with the first of its set, and with the first of every other split and label in it. */
-export function identicalPairs(identical: Alike["identical"], images: readonly Surveyed[]): Pair[] {
-  return identical.flatMap((set) => {
+export function identicalPairs(sets: Alike["identical"], images: readonly Surveyed[]): Pair[] {
+  return sets.flatMap((set) => {
     const kinds = new Map<string, number>();
     return set.flatMap((second) => {
       const kind = `${images[second]!.split} ${labelText(images[second]!)}`;
@@ -55,7 +58,7 @@ export function identicalPairs(identical: Alike["identical"], images: readonly S
         first,
         second,
         similarity: 1,
-        how: "identical",
+        how: identical,
       }));
     });
   });

@@ -70,7 +70,9 @@ export interface AuditReport {
   readonly nearDuplicates: Some<SimilarPair>;
   /** Pairs of both kinds whose images are in two splits. */
   readonly crossSplit: Some<SimilarPair> & {
-    /** Images of validation and test that have a copy in train. */
+    /** Pairs of them with identical pixels. */
+    readonly identical: number;
+    /** Images of validation and test that have a copy in train, identical or nearly. */
     readonly copiesOfTrain: number;
   };
   /** Pairs of both kinds whose images have different labels. */

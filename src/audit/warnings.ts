@@ -29,12 +29,11 @@ function* leaks({ patients, crossSplit, duplicates, nearDuplicates }: Findings):
     yield `${plural(groupsAcrossSplits, "group")} that should stay together ${groupsAcrossSplits === 1 ? "has" : "have"} images in more than one split.`;
   }
   if (crossSplit.count > 0) {
-    const identical = crossSplit.first.filter(({ how }) => how === "identical").length;
-    yield `${are(crossSplit.copiesOfTrain, "validation or test image")} in train as well, to the pixel or nearly (${plural(crossSplit.count, "pair")} across splits, ${identical} of the first ${crossSplit.first.length} identical): keep one of each, or both in one split.`;
+    yield `${are(crossSplit.copiesOfTrain, "validation or test image")} in train as well, to the pixel or nearly (${plural(crossSplit.count, "pair")} across splits, ${crossSplit.identical} identical): keep one of each, or both in one split.`;
   }
   const within = duplicates.count + nearDuplicates.count;
   if (within > 0) {
-    yield `${plural(duplicates.count, "image")} ${duplicates.count === 1 ? "is" : "are"} there more than once, and ${plural(nearDuplicates.count, "pair")} of images ${nearDuplicates.count === 1 ? "is" : "are"} nearly the same: intervals take them for independent.`;
+    yield `${are(duplicates.count, "image")} there more than once, and ${plural(nearDuplicates.count, "pair")} of images ${nearDuplicates.count === 1 ? "is" : "are"} nearly the same: intervals take them for independent.`;
   }
 }
 

@@ -3,7 +3,7 @@ import type { AuditedImage, AuditReport, Shortcuts, SimilarPair } from "../audit
 import { element, escapeMarkup, figure, ink, line, type Markup, palette, text } from "./figures/svg.js";
 import { factList, pageHtml, table } from "./page.js";
 
-/** A pair with its pictures, as data URIs of PNG files. */
+/** A pair with its pictures, as data URIs. */
 export interface PicturedPair extends SimilarPair {
   readonly pictures: readonly [string, string];
 }
@@ -22,10 +22,8 @@ export interface AuditPage {
 
 /** The page, standing alone. */
 export function auditHtml({ title, report, conflicts, across, near }: AuditPage): string {
-  const { warnings, ok, labelConflicts, crossSplit, nearDuplicates, shortcuts } = report;
-  const verdict = ok
-    ? `<p class="lead good">No leak, contradiction or unreadable image was found.</p>`
-    : `<p class="lead bad">Not fit for a score yet: scores on these data would be wrong.</p>`;
+  const { warnings, labelConflicts, crossSplit, nearDuplicates, shortcuts } = report;
+  const verdict = `<p class="lead ${report.ok ? "good" : "bad"}">${escapeMarkup(verdictOf(report))}</p>`;
   const findings = warnings.map((sentence) => `<li>${escapeMarkup(sentence)}</li>`).join("\n");
   return pageHtml(
     title,
@@ -47,13 +45,21 @@ export function auditHtml({ title, report, conflicts, across, near }: AuditPage)
   );
 }
 
+/** The outcome in a sentence. */
+export function verdictOf({ ok, shortcuts }: Pick<AuditReport, "ok" | "shortcuts">): string {
+  if (!ok) return "Not fit for a score yet: scores on these data would be wrong.";
+  const told = shortcuts.features.some(({ suspicious }) => suspicious);
+  const but = told ? ", but the label follows from what is no finding: see the shortcuts" : "";
+  return `No leak, contradiction or unreadable image was found${but}.`;
+}
+
 function factsOf({ images, patients, duplicates }: AuditReport): Record<string, string> {
   const { count, images: known, acrossSplits } = patients;
   const people = `${count} of ${known} images, ${acrossSplits} in more than one split`;
   return {
     Images: String(images.count),
     Patients: count === null ? "not known: leaks by patient cannot be seen" : people,
-    "Images there more than once": String(duplicates.count),
+    Copies: String(duplicates.count),
   };
 }
 
@@ -85,7 +91,7 @@ function shortcutSection({ chance, all, features, classes, clusters, images, lef
     const cells = [auc.toFixed(2), `${low.toFixed(2)} to ${high.toFixed(2)}`];
     const numbers = cells.map((cell) => `<td class="number">${cell}</td>`).join("");
     const name = from === "file" ? `${feature} (of the file)` : feature;
-    return `<tr><th scope="row">${escapeMarkup(name)}</th>${numbers}<td>${escapeMarkup(most)}</td><td class="bad">${suspicious ? "look at this" : ""}</td></tr>`;
+    return `<tr><th scope="row">${escapeMarkup(name)}</th>${numbers}<td>${escapeMarkup(most)}</td><td class="bad number">${suspicious ? "look at this" : ""}</td></tr>`;
   });
   const asked = clusters < images ? `${images} images of ${clusters} patients or groups` : `${images} images`;
   const without =
@@ -100,9 +106,9 @@ function shortcutSection({ chance, all, features, classes, clusters, images, lef
 ${table(`<th>Known of an image</th><th class="number">AUC</th><th class="number">95 %</th>${most}<th></th>`, rows)}`;
 }
 
-const width = 640;
+const width = 460;
 const rowHeight = 22;
-const labelWidth = 250;
+const labelWidth = 205;
 
 /** A row for each feature: its interval as a line, its AUC as a dot. */
 function shortcutFigure(rows: readonly NonNullable<Shortcuts["all"]>[], chance: { upper: number }): string {
@@ -124,7 +130,7 @@ function shortcutFigure(rows: readonly NonNullable<Shortcuts["all"]>[], chance: 
   const marks = rows.flatMap(({ feature, auc, interval: [low, high], suspicious }, at): Markup[] => {
     const y = 6 + (at + 0.5) * rowHeight;
     const color = suspicious ? palette[1].line : palette[0].line;
-    const name = feature.length > 38 ? `${feature.slice(0, 36)}…` : feature;
+    const name = feature.length > 31 ? `${feature.slice(0, 29)}…` : feature;
     return [
       text(labelWidth - 12, y + 4, name, { "text-anchor": "end" }),
       line(x(low), y, x(high), y, { stroke: color, "stroke-width": 2 }),

@@ -3,7 +3,7 @@ import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { Audited, AuditedImage, AuditReport, SimilarPair } from "../audit/audit.js";
 import { pictureOf } from "../audit/survey.js";
-import { pngOf } from "../data/decoding/sample.js";
+import { miniature } from "../data/decoding/sample.js";
 import { replaceText } from "../weights/atomic-file.js";
 import { type AuditPage, auditHtml } from "./audit-page.js";
 
@@ -52,6 +52,6 @@ async function withPictures(dataset: Audited, pairs: readonly SimilarPair[]): Pr
 
 async function dataUri(dataset: Audited, { split, index }: AuditedImage): Promise<string> {
   const part = "sample" in dataset ? dataset : dataset[split ?? "train"];
-  const png = await pngOf(await pictureOf(part, index), pictureSide);
-  return `data:image/png;base64,${Buffer.from(png).toString("base64")}`;
+  const bytes = await miniature(await pictureOf(part, index), pictureSide);
+  return `data:image/jpeg;base64,${Buffer.from(bytes).toString("base64")}`;
 }

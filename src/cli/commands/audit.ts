@@ -2,6 +2,8 @@
 import type { Command } from "commander";
 import { type AuditReport, audit } from "../../audit/audit.js";
 import { openDataset } from "../../data/index.js";
+import { verdictOf } from "../../reports/audit-page.js";
+import { writeAudit } from "../../reports/audit-report.js";
 import { writableFolder } from "../../study/writable-folder.js";
 import { type CommonOptions, countOrZero, withCommonOptions } from "../console/options.js";
 import { expectPath } from "../console/paths.js";
@@ -57,7 +59,6 @@ async function run(data: string, options: AuditCommandOptions): Promise<void> {
       const report = await audit(dataset, { seed, onProgress, signal });
       for (const line of summaryLines(data, report)) terminal.print(line);
       if (directory !== undefined) {
-        const { writeAudit } = await import("../../reports/audit-report.js");
         const files = await writeAudit(directory, {
           title: `Audit of ${lastNames(data, 1)}`,
           dataset,
@@ -97,6 +98,6 @@ function summaryLines(
     lines.push("", `How well the label follows (AUC; ${decimals(chance.auc, 2)} by chance):`);
     lines.push(...columns(rows, { longest: 44 }).map((line) => `  ${line}`));
   }
-  lines.push("", ok ? "No leak, contradiction or unreadable image." : "Not fit for a score yet: see above.");
+  lines.push("", verdictOf({ ok, shortcuts }));
   return lines;
 }

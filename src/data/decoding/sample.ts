@@ -114,9 +114,9 @@ async function readWhole(path: string, most: number): Promise<Uint8Array> {
   return readFile(path);
 }
 
-/** A picture as a small PNG, for a page. @param longest  pixels of its longer side */
-export function pngOf(pixels: Pixels, longest: number): Promise<Uint8Array> {
-  return decoding.run(async () => (await loadRaster()).pngOf(pixels, longest));
+/** A picture as a small JPEG, for a page. @param longest  pixels of its longer side */
+export function miniature(pixels: Pixels, longest: number): Promise<Uint8Array> {
+  return decoding.run(async () => (await loadRaster()).miniature(pixels, longest));
 }
 
 /** Pixels that are in memory already, as `decodeImage` treats those of a file. */

@@ -92,20 +92,24 @@ function groupsOf(items: readonly Divisible[], seed: number): Group[] {
     parents.set(b as string, a as string);
   }
   const classes = items.reduce((most, { labels }) => labels.reduce((a, b) => Math.max(a, b + 1), most), 0);
-  const found = new Map<string, Group>();
+  const found = new Map<string, Omit<Group, "rank"> & { least: string }>();
   for (const [at, item] of items.entries()) {
     const root = rootOf(nameOf(item));
     let group = found.get(root);
     if (!group) {
-      const rank = createHash("sha256").update(`${seed} ${root}`).digest("hex");
-      group = { members: [], counts: new Float64Array(classes + 2), rank };
+      group = { members: [], counts: new Float64Array(classes + 2), least: item.key };
       found.set(root, group);
     }
     group.members.push(at);
+    if (item.key < group.least) group.least = item.key;
     for (const label of item.labels.length > 0 ? item.labels : [classes]) group.counts[label]! += 1;
     group.counts[classes + 1]! += 1;
   }
-  return [...found.values()].sort((a, b) => (a.rank < b.rank ? -1 : 1));
+  // Names of groups are others in every process; the least key of its images is the group's own for good.
+  const rankOf = (key: string) => createHash("sha256").update(`${seed} ${key}`).digest("hex");
+  return [...found.values()]
+    .map(({ members, counts, least }) => ({ members, counts, rank: rankOf(least) }))
+    .sort((a, b) => (a.rank < b.rank ? -1 : 1));
 }
 
 /** A division of groups among parts, and how far it is from the one that is wanted. */

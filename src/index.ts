@@ -54,7 +54,19 @@ export {
   predictDataset,
 } from "./inference/evaluate.js";
 export {
+  type PooledEvaluation,
+  type PooledPrediction,
+  type Pooling,
+  type PoolingRule,
+  poolEvaluation,
+  poolingOf,
+  poolPredictions,
+  type Units,
+  unitsOf,
+} from "./inference/pooling.js";
+export {
   type Classifier,
+  type FramedImage,
   type ImageSource,
   type PredictedImage,
   type Prediction,

@@ -36,6 +36,16 @@ const commands: Readonly<Record<string, CommandEntry>> = {
   train: { summary: "train a model on labelled images", load: () => import("./commands/train.js") },
   evaluate: { summary: "measure a model on labelled images", load: () => import("./commands/evaluate.js") },
   predict: { summary: "classify images", takes: "<image...>", load: () => import("./commands/predict.js") },
+  show: {
+    summary: "write an image as it is decoded, or as a network gets it",
+    takes: "<image>",
+    load: () => import("./commands/show.js"),
+  },
+  info: {
+    summary: "say what a file or folder is",
+    takes: "<file>",
+    load: () => import("./commands/info.js"),
+  },
   bench: {
     summary: "measure kernels, training and inference against this machine's limits",
     load: () => import("./commands/bench.js"),

@@ -22,9 +22,12 @@ export class MemoryBudget {
   }
 }
 
-/** The same data set, remembering samples while `budget` lasts. */
-export function cached<D extends LabelledImages>(dataset: D, budget: MemoryBudget): D {
-  const kept = new Map<number, Sample>();
+/** The same data set, remembering samples while `budget` lasts. @param kept  those that are known, paid for already */
+export function cached<D extends LabelledImages>(
+  dataset: D,
+  budget: MemoryBudget,
+  kept = new Map<number, Sample>(),
+): D {
   return derive<LabelledImages>(dataset, {
     async sample(index) {
       const known = kept.get(index);

@@ -18,6 +18,7 @@ export {
   subset,
 } from "./dataset.js";
 export { imageExtensions } from "./decoding/decoder.js";
+export type { FrameChoice } from "./decoding/frame-choice.js";
 export { loadImage, type ReadImageOptions } from "./decoding/sample.js";
 export { type DemoOptions, demoClasses, writeDemoDataset } from "./demo/demo.js";
 export type { TaskName } from "./labels.js";

@@ -106,7 +106,7 @@ export const preprocessingRows = {
   }),
   /**
    * Which values of a picture with more than 256 become black and white. "auto" (default): as the file says, or its whole
-   * range; "percentile": from the 0.5th to the 99.5th; a name of `namedWindows`, in Hounsfield units; "C,W": center and
+   * range, of a NIfTI volume without one its percentiles; "percentile": from the 0.5th to the 99.5th; a name of `namedWindows`, in Hounsfield units; "C,W": center and
    * width, in the file's unit; "name:LUNG": the one that the file calls so.
    */
   window: setting({

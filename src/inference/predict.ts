@@ -8,12 +8,16 @@ import { augmentations } from "../data/augmentation.js";
 import { type BatchImages, drawBatch, expectSample, stackSamples } from "../data/batch.js";
 import { Gate, readAhead } from "../data/concurrency.js";
 import type { Sample } from "../data/dataset.js";
-import { decodeImage } from "../data/decoding/sample.js";
+import type { FrameChoice } from "../data/decoding/frame-choice.js";
+import { frameName } from "../data/decoding/sample.js";
 import type { Preprocessing } from "../data/preprocessing.js";
+import { openingRows } from "../data/sources/opening.js";
 import { ArgumentError, DataError } from "../errors.js";
 import type { ImageClassifier, PredictOptions } from "../models/image-classifier.js";
+import { complete } from "../settings/table.js";
 import { type Task, taskOf } from "../tasks/index.js";
 import type { EvaluateOptions } from "./evaluate.js";
+import { type ImageRequest, requestsOf } from "./image-requests.js";
 import { predictBatches } from "./probabilities.js";
 
 /** What a prediction needs; a checkpoint is one. */
@@ -35,8 +39,15 @@ export interface Prediction {
   readonly probabilities: Readonly<Record<string, number>>;
 }
 
-/** An image that was asked about: a path, or the bytes of an image file. */
-export type ImageSource = string | Uint8Array;
+/** A picture of a file that has several. */
+export interface FramedImage {
+  readonly file: string;
+  /** From 0. */
+  readonly frame: number;
+}
+
+/** An image that was asked about: a path, the bytes of an image file, or one picture of a file. */
+export type ImageSource = string | Uint8Array | FramedImage;
 
 /** Which image of a stream something is said of. */
 export interface StreamedImage<S extends ImageSource = ImageSource> {
@@ -44,6 +55,8 @@ export interface StreamedImage<S extends ImageSource = ImageSource> {
   readonly source: S;
   /** Counted from 0. */
   readonly index: number;
+  /** Which picture of the source, from 0, where it was named or several are taken. */
+  readonly frame?: number;
 }
 
 /** An image in a stream that could not be read. */
@@ -69,6 +82,8 @@ export interface PredictStreamOptions extends PredictOptions {
   batchSize?: number;
   /** Batches that are read and decoded while one is computed; default 2. */
   prefetch?: number;
+  /** Which pictures of a source that has several, "first", "middle", "all" or "every:K"; default "first". */
+  frames?: FrameChoice | undefined;
   /** Ends the stream with its reason when aborted. */
   signal?: AbortSignal | undefined;
 }
@@ -87,8 +102,9 @@ export interface PredictStreamOptions extends PredictOptions {
 export async function* predictStream<S extends ImageSource>(
   classifier: Classifier,
   sources: Iterable<S> | AsyncIterable<S>,
-  { batchSize = 32, prefetch = 2, signal, graphs, task = taskOf(classifier) }: PredictStreamOptions = {},
+  options: PredictStreamOptions = {},
 ): AsyncGenerator<StreamedPrediction<S>, void, undefined> {
+  const { batchSize = 32, prefetch = 2, signal, graphs, task = taskOf(classifier) } = options;
   if (typeof sources === "string")
     throw new ArgumentError("predictStream: sources is one path; put it into an array.");
   for (const [name, value, least] of [
@@ -99,7 +115,8 @@ export async function* predictStream<S extends ImageSource>(
       throw new ArgumentError(`predictStream: ${name} ${value} is not an integer of ${least} or more.`);
   }
   const { model, preprocessing } = classifier;
-  const reader = new Reader(sources, preprocessing, signal);
+  const { frames } = complete("predictStream", { frames: openingRows.frames }, { frames: options.frames });
+  const reader = new Reader(requestsOf(sources, frames, preprocessing), preprocessing, signal);
   try {
     const batches = readAhead(() => reader.next(batchSize), prefetch);
     const nameOf = ({ readable }: ReadBatch<S>, i: number) => nameOfImage(readable[i] as StreamedImage);
@@ -133,7 +150,8 @@ export async function predictImages(
 ): Promise<Prediction[]> {
   const { batchSize = 32 } = options;
   const predictions: Prediction[] = [];
-  for await (const { source: _, index, ...result } of predictStream(classifier, sources, options)) {
+  for await (const prediction of predictStream(classifier, sources, options)) {
+    const { source: _, index, frame: __, ...result } = prediction;
     if (result.error) throw result.error;
     predictions.push(result);
     const done = index + 1;
@@ -150,7 +168,7 @@ interface ReadBatch<S extends ImageSource> extends BatchImages {
 
 /** Takes images from wherever they come, and decodes them. */
 class Reader<S extends ImageSource> {
-  readonly #sources: Iterator<S> | AsyncIterator<S>;
+  readonly #requests: Iterator<ImageRequest<S>> | AsyncIterator<ImageRequest<S>>;
   readonly #preprocessing: Preprocessing;
   readonly #signal: AbortSignal | undefined;
   /** More than decode at once, yet few enough that soon none is decoded any more once the stream is left. */
@@ -162,12 +180,11 @@ class Reader<S extends ImageSource> {
   #turn: Promise<unknown> = Promise.resolve();
 
   constructor(
-    sources: Iterable<S> | AsyncIterable<S>,
+    requests: Iterator<ImageRequest<S>> | AsyncIterator<ImageRequest<S>>,
     preprocessing: Preprocessing,
     signal: AbortSignal | undefined,
   ) {
-    this.#sources =
-      Symbol.asyncIterator in sources ? sources[Symbol.asyncIterator]() : sources[Symbol.iterator]();
+    this.#requests = requests;
     this.#preprocessing = preprocessing;
     this.#signal = signal;
   }
@@ -201,7 +218,7 @@ class Reader<S extends ImageSource> {
     this.#left = true;
     if (this.#ended) return;
     this.#ended = true;
-    const left = this.#sources.return?.();
+    const left = this.#requests.return?.();
     if (left instanceof Promise) left.catch(() => {});
   }
 
@@ -210,11 +227,12 @@ class Reader<S extends ImageSource> {
     const taken: Promise<Decoded<S>>[] = [];
     while (taken.length < count && !this.#ended) {
       this.#signal?.throwIfAborted();
-      const { done, value } = await this.#sources.next();
+      const { done, value } = await this.#requests.next();
       if (done) this.#ended = true;
       else {
-        const asked = { source: value, index: this.#asked++ };
-        const decoded = this.#gate.run(() => this.#decode(asked));
+        const { source, frame, read } = value;
+        const asked = { source, index: this.#asked++, ...(frame !== undefined && { frame }) };
+        const decoded = this.#gate.run(() => this.#decode(asked, read));
         decoded.catch(() => {}); // It is awaited with the others, unless one of the sources fails.
         taken.push(decoded);
       }
@@ -222,11 +240,11 @@ class Reader<S extends ImageSource> {
     return taken;
   }
 
-  async #decode(asked: StreamedImage<S>): Promise<Decoded<S>> {
+  async #decode(asked: StreamedImage<S>, read: ImageRequest<S>["read"]): Promise<Decoded<S>> {
     this.#signal?.throwIfAborted();
     if (this.#left) throw new Error("The stream was left.");
     try {
-      const sample = await decodeImage(asked.source, this.#preprocessing);
+      const sample = await read();
       expectSample(sample, nameOfImage(asked), this.#preprocessing);
       return { ...asked, sample };
     } catch (error) {
@@ -243,12 +261,13 @@ interface Decoded<S extends ImageSource> extends StreamedImage<S> {
 }
 
 /** As it stands in messages: bytes have no name, but a place among the others. */
-function nameOfImage({ source, index }: StreamedImage): string {
-  return typeof source === "string" ? source : `image ${index + 1}`;
+function nameOfImage({ source, index, frame }: StreamedImage): string {
+  if (source instanceof Uint8Array) return `image ${index + 1}`;
+  return frameName(typeof source === "string" ? source : source.file, frame);
 }
 
 /** What the probabilities of one image of a batch, (b, classes), come to. */
-function predictionOf(
+export function predictionOf(
   { classes, threshold, thresholds = threshold === undefined ? undefined : [threshold] }: Classifier,
   task: Task,
   probabilities: Float32Array,

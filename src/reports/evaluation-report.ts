@@ -4,6 +4,7 @@ import { join } from "node:path";
 import type { Evaluation } from "../inference/evaluate.js";
 import { reliabilityBins } from "../metrics/calibration.js";
 import { confidenceIntervals } from "../metrics/intervals.js";
+import type { MultiLabelMetrics } from "../metrics/multi-label.js";
 import type { EpochRecord } from "../training/history.js";
 import { replaceText } from "../weights/atomic-file.js";
 import { confusionMatrixFigure } from "./figures/confusion-matrix.js";
@@ -12,6 +13,7 @@ import { rocCurves, rocSeries } from "./figures/roc-curves.js";
 import { trainingCurves } from "./figures/training-curves.js";
 import { type ReportFigure, reportHtml } from "./page.js";
 import { operatingPoint } from "./scores.js";
+import { type AnyEvaluation, isOfSeveralLabels, labelCurves } from "./several-labels.js";
 
 /** Names of the files that `writeReport` writes. */
 export const reportFiles = {
@@ -36,7 +38,7 @@ export interface EvaluationReport {
   /** Facts for the record, such as the checkpoint's file name, in order. */
   readonly facts: Readonly<Record<string, string>>;
   /** What `evaluate` gave. */
-  readonly evaluation: Evaluation;
+  readonly evaluation: AnyEvaluation;
   /** Of a two-class checkpoint that has one. */
   readonly threshold?: number | undefined;
   /** Of the training, if the report is about one. */
@@ -56,8 +58,7 @@ export interface EvaluationReport {
 export async function writeReport(directory: string, contents: EvaluationReport): Promise<string[]> {
   const { title, description, facts, evaluation, threshold, history } = contents;
   const { metrics, labels, probabilities } = evaluation;
-  const { classes } = metrics;
-  const figures: (ReportFigure & { file: string })[] = [];
+  const figures: FigureFile[] = [];
   if (history && history.epochs.length > 0) {
     const caption = "Loss, and validation scores, over the epochs; the best epoch is marked.";
     figures.push({
@@ -67,6 +68,31 @@ export async function writeReport(directory: string, contents: EvaluationReport)
     });
   }
   figures.push(
+    ...(isOfSeveralLabels(evaluation) ? labelFigures(evaluation) : classFigures(evaluation, threshold)),
+  );
+  const intervals = isOfSeveralLabels(evaluation)
+    ? undefined
+    : confidenceIntervals(labels, probabilities, metrics.classes);
+  await mkdir(directory, { recursive: true });
+  for (const { file, svg } of figures) await replaceText(join(directory, file), svg);
+  await replaceText(
+    join(directory, reportFiles.report),
+    reportHtml({ title, description, facts, metrics, figures, ...(intervals && { intervals }) }),
+  );
+  return [...figures.map(({ file }) => file), reportFiles.report];
+}
+
+type FigureFile = ReportFigure & { file: string };
+
+function labelFigures(evaluation: Evaluation<MultiLabelMetrics>): FigureFile[] {
+  const caption = "ROC curves, each label by itself.";
+  return [{ file: reportFiles.roc, svg: rocCurves(labelCurves(evaluation)), caption }];
+}
+
+function classFigures(evaluation: Evaluation, threshold: number | undefined): FigureFile[] {
+  const { metrics, labels, probabilities } = evaluation;
+  const { classes } = metrics;
+  return [
     {
       file: reportFiles.confusion,
       svg: confusionMatrixFigure(metrics.confusionMatrix, classes),
@@ -85,13 +111,5 @@ export async function writeReport(directory: string, contents: EvaluationReport)
       svg: reliabilityDiagram(reliabilityBins(labels, probabilities, classes)),
       caption: "Reliability: how often predictions of a given confidence are right.",
     },
-  );
-  const intervals = confidenceIntervals(labels, probabilities, classes);
-  await mkdir(directory, { recursive: true });
-  for (const { file, svg } of figures) await replaceText(join(directory, file), svg);
-  await replaceText(
-    join(directory, reportFiles.report),
-    reportHtml({ title, description, facts, metrics, intervals, figures }),
-  );
-  return [...figures.map(({ file }) => file), reportFiles.report];
+  ];
 }

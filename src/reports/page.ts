@@ -5,7 +5,9 @@
 
 import type { ClassificationMetrics } from "../metrics/classification.js";
 import type { ConfidenceIntervals, Interval } from "../metrics/intervals.js";
+import type { MultiLabelMetrics } from "../metrics/multi-label.js";
 import { escapeMarkup } from "./figures/svg.js";
+import { haveSeveralLabels, labelColumns, labelScores } from "./several-labels.js";
 
 /** A figure of a report. */
 export interface ReportFigure {
@@ -24,7 +26,7 @@ export interface PageContents {
   /** Facts for the record, such as the checkpoint's file name or the date, in order. */
   readonly facts?: Readonly<Record<string, string>>;
   /** The scores, which the tables are made of. */
-  readonly metrics: ClassificationMetrics;
+  readonly metrics: ClassificationMetrics | MultiLabelMetrics;
   /** Confidence intervals beside accuracy and AUC. */
   readonly intervals?: ConfidenceIntervals;
   /** In their order; none unless given. */
@@ -84,9 +86,19 @@ export function factList(facts: Readonly<Record<string, string>>): string {
   return `<dl>${items.join("")}</dl>`;
 }
 
-function summaryTable(metrics: ClassificationMetrics, intervals: ConfidenceIntervals | undefined): string {
+function summaryTable(
+  metrics: ClassificationMetrics | MultiLabelMetrics,
+  intervals: ConfidenceIntervals | undefined,
+): string {
+  return scoreTable(
+    haveSeveralLabels(metrics) ? labelScores(metrics) : classScores(metrics, intervals),
+    intervals,
+  );
+}
+
+function classScores(metrics: ClassificationMetrics, intervals: ConfidenceIntervals | undefined): Row[] {
   const binary = metrics.classes.length === 2;
-  const rows: Row[] = [
+  return [
     ["Accuracy", metrics.accuracy, "fraction predicted rightly", intervals?.accuracy],
     [
       "AUC",
@@ -104,6 +116,9 @@ function summaryTable(metrics: ClassificationMetrics, intervals: ConfidenceInter
     ["Brier score", metrics.brier, "0 to 2, lower is better"],
     ["Calibration error", metrics.ece, "expected, in 15 bins, lower is better"],
   ];
+}
+
+function scoreTable(rows: readonly Row[], intervals: ConfidenceIntervals | undefined): string {
   const heading =
     intervals === undefined ? "" : `<th class="number">${Math.round(intervals.level * 100)}% interval</th>`;
   const body = rows.map(([name, value, meaning, interval]) => {
@@ -114,8 +129,25 @@ function summaryTable(metrics: ClassificationMetrics, intervals: ConfidenceInter
   return table(`<th>Metric</th><th class="number">Value</th>${heading}<th></th>`, body);
 }
 
-function classTable(metrics: ClassificationMetrics): string {
-  const columns: [string, readonly number[]][] = [
+function classTable(metrics: ClassificationMetrics | MultiLabelMetrics): string {
+  const [samples, columns] = haveSeveralLabels(metrics)
+    ? [metrics.positives, labelColumns(metrics)]
+    : [samplesPerClass(metrics), classColumns(metrics)];
+  const headings = ["Samples", ...columns.map(([name]) => name)]
+    .map((name) => `<th class="number">${name}</th>`)
+    .join("");
+  const body = metrics.classes.map((name, index) => {
+    const values = columns.map(([, list]) => `<td class="number">${decimal(list[index]!)}</td>`).join("");
+    return `<tr><th scope="row">${escapeMarkup(name)}</th><td class="number">${samples[index]}</td>${values}</tr>`;
+  });
+  return table(`<th>Class</th>${headings}`, body);
+}
+
+const samplesPerClass = ({ confusionMatrix }: ClassificationMetrics): number[] =>
+  confusionMatrix.map((row) => row.reduce((total, count) => total + count, 0));
+
+function classColumns(metrics: ClassificationMetrics): (readonly [string, readonly number[]])[] {
+  return [
     ["Sensitivity", metrics.sensitivity],
     ["Specificity", metrics.specificity],
     ["Precision", metrics.precision],
@@ -123,15 +155,6 @@ function classTable(metrics: ClassificationMetrics): string {
     ["AUC", metrics.aucPerClass],
     ["Average precision", metrics.averagePrecisionPerClass],
   ];
-  const headings = ["Samples", ...columns.map(([name]) => name)]
-    .map((name) => `<th class="number">${name}</th>`)
-    .join("");
-  const body = metrics.classes.map((name, index) => {
-    const samples = metrics.confusionMatrix[index]!.reduce((total, count) => total + count, 0);
-    const values = columns.map(([, list]) => `<td class="number">${decimal(list[index]!)}</td>`).join("");
-    return `<tr><th scope="row">${escapeMarkup(name)}</th><td class="number">${samples}</td>${values}</tr>`;
-  });
-  return table(`<th>Class</th>${headings}`, body);
 }
 
 /** @param headings  cells of the head, @param rows  rows with their cells: markup */

@@ -3,11 +3,12 @@ import type { Evaluation } from "../inference/evaluate.js";
 import type { ClassificationMetrics } from "../metrics/classification.js";
 import { type ConfidenceIntervals, confidenceIntervals } from "../metrics/intervals.js";
 import { atThreshold, type ThresholdMetrics } from "../metrics/threshold.js";
+import { type AnyEvaluation, isOfSeveralLabels } from "./several-labels.js";
 
 /** What `scoresOf` gives. */
 export interface Scores extends Pick<ClassificationMetrics, "accuracy" | "auc" | "classes" | "samples"> {
-  /** Of accuracy and AUC. */
-  readonly intervals: ConfidenceIntervals;
+  /** Of accuracy and AUC; not of several labels an image. */
+  readonly intervals?: ConfidenceIntervals;
   readonly [name: string]: unknown;
 }
 
@@ -18,7 +19,8 @@ export function operatingPoint({ labels, probabilities }: Evaluation, threshold:
 }
 
 /** All scores as plain JSON: the keys that every reader can count on first, then what is useful beside them. */
-export function scoresOf(evaluation: Evaluation, threshold: number | undefined): Scores {
+export function scoresOf(evaluation: AnyEvaluation, threshold: number | undefined): Scores {
+  if (isOfSeveralLabels(evaluation)) return { ...evaluation.metrics };
   const { metrics, labels, probabilities } = evaluation;
   return {
     accuracy: metrics.accuracy,

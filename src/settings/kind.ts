@@ -56,6 +56,21 @@ export function numbers(
   };
 }
 
+/** A word or several, of a line. */
+export const text: Kind<string> = {
+  range: "a name",
+  holds: (value) => typeof value === "string" && value.trim() !== "",
+  parse: (written) => written.trim(),
+};
+
+/** Several of them, which a command line has with commas between. */
+export const texts: Kind<readonly string[]> = {
+  range: "names",
+  written: "names with commas between, such as effusion,nodule",
+  holds: (value) => Array.isArray(value) && value.length > 0 && value.every((name) => text.holds(name, {})),
+  parse: (written) => written.split(",").map((name) => name.trim()),
+};
+
 /** One of a few names. */
 export function oneOf<const Name extends string>(names: readonly Name[]): Kind<Name> {
   return {

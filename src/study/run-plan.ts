@@ -5,7 +5,9 @@
  * A plan has sections, each with a table of settings; what flags there are follows from the tables.
  */
 import { resolve } from "node:path";
+import { cacheRows } from "../data/cache-choice.js";
 import { definePreprocessing, type Preprocessing, preprocessingRows } from "../data/preprocessing.js";
+import { type Opening, openingRows } from "../data/sources/opening.js";
 import type { SplitOptions } from "../data/splitting/stratified.js";
 import { ArgumentError } from "../errors.js";
 import { type MedMambaConfig, medMambaConfig, modelRows, variantFlag } from "../models/config.js";
@@ -49,6 +51,8 @@ export interface RunPlan extends ExecutionSettings, Readonly<ValuesOf<typeof lea
   /** Without what the data set decides. */
   readonly model: Omit<MedMambaConfig, "numClasses" | "inChannels">;
   readonly preprocessing: Preprocessing;
+  /** What the labels of the data set are, and which images it has. */
+  readonly opening: Opening;
   /** How images are divided that the data set does not divide itself. */
   readonly split: SplitOptions;
   readonly settings: TrainingSettings;
@@ -92,6 +96,8 @@ const preprocessingFlags = flagsOf(preprocessingRows).map((flag): Flag => {
 export const settingTables: Rows = {
   ...modelRows,
   ...preprocessingRows,
+  ...openingRows,
+  ...cacheRows,
   ...leakRows,
   ...trainingRows,
   ...executionRows,
@@ -101,6 +107,7 @@ export const settingTables: Rows = {
 export const runFlags = {
   model: [variantFlag, ...flagsOf(modelRows)],
   preprocessing: preprocessingFlags,
+  opening: flagsOf(openingRows),
   split: [splitFlag],
   leaks: flagsOf(leakRows),
   settings: flagsOf(trainingRows),
@@ -136,6 +143,7 @@ export function planRun(options: RunOptions, base?: Partial<RunPlan>): RunPlan {
     ...(init !== undefined && { init }),
     model,
     preprocessing,
+    opening: complete("opening", openingRows, section("opening", base?.opening)),
     split: complete("split", splitRows, section("split", base?.split)),
     settings: trainingSettings(section("settings", base?.settings)),
     ...complete("run", leakRows, section("leaks", base && { allowLeaks: base.allowLeaks })),

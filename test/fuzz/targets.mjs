@@ -4,11 +4,13 @@
  */
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { gunzipSync } from "node:zlib";
 import { Command } from "commander";
 import { zipSync } from "fflate";
 import sharp from "sharp";
 import { define } from "../../dist/cli/commands/train.js";
 import { argumentsOfConfig } from "../../dist/cli/console/config.js";
+import { describeArchive } from "../../dist/data/sources/describe.js";
 import { data, fit as fitModel, loadCheckpoint, MedMamba, safetensors } from "../../dist/index.js";
 
 const preprocessing = { imageSize: 8, channels: 1 };
@@ -34,6 +36,17 @@ export async function makeTargets(folder) {
     const read = (path) => data.loadImage(path, preprocessing);
     images[format] = { file: `image.${ending}`, original, read };
   }
+  for (const [name, file] of Object.entries(volumes())) {
+    const reading = { ...preprocessing, slices: "coronal", bitDepth: 16 };
+    images[name] = { ...file, read: (path) => data.loadImage(path, reading) };
+  }
+  const windowed = { ...preprocessing, window: "percentile" };
+  const measured = golden("tiff.json")["float64, tiled"].file;
+  images.measured = {
+    file: "measured.tif",
+    original: Buffer.from(measured, "base64"),
+    read: (path) => data.loadImage(path, windowed),
+  };
   mkdirSync(join(folder, "images"), { recursive: true });
   const rows = ["path,label,split,patient,weight"];
   for (let i = 0; i < 12; ++i) {
@@ -52,6 +65,7 @@ export async function makeTargets(folder) {
       read: resume,
     },
     archive: { file: "set.npz", original: archive(), read: open },
+    arrays: { file: "described.npz", original: archive(), read: describeArchive },
     stored: { file: "set.npz", original: archive({ level: 0 }), read: open },
     table: { file: "set.csv", original: Buffer.from(`${rows.join("\n")}\n`), read: open },
     config: {
@@ -62,6 +76,21 @@ export async function makeTargets(folder) {
       read: (path) => argumentsOfConfig(trainCommand(), ["--config", path]),
     },
   };
+}
+
+/** Volumes, compressed and not, of both versions and byte orders. */
+function volumes() {
+  const { small } = golden("nifti.json");
+  const packed = (name) => Buffer.from(small[name].file, "base64");
+  return {
+    nifti: { file: "volume.nii", original: gunzipSync(packed("4-D")) },
+    nifti2: { file: "volume2.nii", original: gunzipSync(packed("version 2, big-endian")) },
+    niftiPacked: { file: "volume.nii.gz", original: packed("not finite") },
+  };
+}
+
+function golden(name) {
+  return JSON.parse(readFileSync(new URL(`../fixtures/${name}`, import.meta.url), "utf8"));
 }
 
 function trainCommand() {

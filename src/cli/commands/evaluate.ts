@@ -1,10 +1,22 @@
 /** `medmamba evaluate`: how good a checkpoint is on labelled images. */
 import { type Command, Option } from "commander";
+import { cacheRows } from "../../data/cache-choice.js";
+import type { FrameChoice } from "../../data/decoding/frame-choice.js";
 import { type SplitName, splitNames } from "../../data/index.js";
+import { openingRows } from "../../data/sources/opening.js";
 import { evaluate } from "../../inference/evaluate.js";
+import {
+  type PooledEvaluation,
+  poolEvaluation,
+  poolingOf,
+  poolingRows,
+  unitsOfDataset,
+} from "../../inference/pooling.js";
 import { writeReport } from "../../reports/evaluation-report.js";
 import { scoresOf } from "../../reports/scores.js";
+import type { AnyEvaluation } from "../../reports/several-labels.js";
 import { writableFolder } from "../../study/writable-folder.js";
+import { taskOf } from "../../tasks/index.js";
 import { openCheckpoint, openJudged } from "../console/for-checkpoint.js";
 import {
   type CommonOptions,
@@ -12,6 +24,7 @@ import {
   openDeviceOf,
   precisionOption,
   withCommonOptions,
+  withSettings,
 } from "../console/options.js";
 import { expectCheckpoint, expectPath } from "../console/paths.js";
 import { scoreLines } from "../console/score-lines.js";
@@ -24,6 +37,10 @@ interface EvaluateCommandOptions extends CommonOptions {
   readonly split?: SplitName | "all";
   readonly batchSize: number;
   readonly report?: string;
+  readonly groups?: string;
+  readonly frames?: FrameChoice;
+  readonly cache?: string;
+  readonly pool?: string;
 }
 
 const examples = `
@@ -34,7 +51,9 @@ judged, those that the training left aside; of any other data all images are.
 Examples:
   $ medmamba evaluate --checkpoint run/best.safetensors --data scans
   $ medmamba evaluate --checkpoint best.safetensors --data path.npz --json
-  $ medmamba evaluate --checkpoint best.safetensors --data scans --report report`;
+  $ medmamba evaluate --checkpoint best.safetensors --data scans --report report
+  $ medmamba evaluate --checkpoint best.safetensors --data study.csv \\
+      --pool patient:mean`;
 
 export function define(command: Command): void {
   command
@@ -50,11 +69,14 @@ export function define(command: Command): void {
     .option("--report <folder>", "also write figures and report.html there")
     .option("--batch-size <count>", "images computed at once", count, 32)
     .addOption(precisionOption("float32"));
+  const { groups, frames } = openingRows;
+  withSettings(command, { groups, frames, ...poolingRows, ...cacheRows });
   withCommonOptions(command).addHelpText("after", examples).action(run);
 }
 
 async function run(options: EvaluateCommandOptions): Promise<void> {
-  const { checkpoint: path, data, split, batchSize, report } = options;
+  const { checkpoint: path, data, split, batchSize, report, groups, frames, cache } = options;
+  const pooling = options.pool === undefined ? undefined : poolingOf(options.pool);
   const terminal = new Terminal(options);
   expectCheckpoint(path);
   expectPath(data, "data set");
@@ -62,18 +84,28 @@ async function run(options: EvaluateCommandOptions): Promise<void> {
     const checkpoint = await openCheckpoint(path, openDeviceOf(options));
     const folder = report === undefined ? undefined : await writableFolder(report, "--report");
     try {
-      const judged = await openJudged(data, split, checkpoint, { terminal, signal });
+      const judged = await openJudged(data, split, checkpoint, {
+        terminal,
+        signal,
+        asked: { groups, frames, cache },
+      });
       const { dataset, part, because } = judged;
-      const evaluation = await evaluate(checkpoint.model, dataset, {
+      const { threshold, thresholds = threshold === undefined ? undefined : [threshold] } = checkpoint;
+      const task = taskOf(checkpoint);
+      if (pooling) unitsOfDataset(dataset, pooling.by); // Before anything is computed: there may be none.
+      const evaluation = (await evaluate(checkpoint.model, dataset, {
         batchSize,
+        task,
+        thresholds,
         signal,
         onProgress: ({ done, total }) => terminal.progress(`evaluating ${done}/${total}`),
-      });
-      const { threshold } = checkpoint;
+      })) as AnyEvaluation;
+      const pooled = pooling && poolEvaluation<AnyMetrics>(evaluation, dataset, pooling, task, thresholds);
       const which = part === "all" ? "all" : `the ${part}`;
       const images = `${which} ${evaluation.metrics.samples} images of`;
       terminal.print(`${shortPath(path)} on ${images} ${shortPath(data)}${because ? `: ${because}` : ""}\n`);
       for (const line of scoreLines(evaluation, threshold)) terminal.print(line);
+      if (pooled) for (const line of pooledLines(pooled, threshold)) terminal.print(line);
       if (report !== undefined) {
         // A report is passed on: where things are on this machine is nobody else's business.
         const title = `${images} ${lastNames(data, 1)}`;
@@ -88,10 +120,31 @@ async function run(options: EvaluateCommandOptions): Promise<void> {
         });
         terminal.print(`\n  ${files.join(", ")} in ${shortPath(report)}`);
       }
-      terminal.result({ ...scoresOf(evaluation, threshold), split: part });
+      terminal.result({
+        ...scoresOf(evaluation, threshold),
+        split: part,
+        ...(pooled && { pooled: pooledScores(pooled, threshold) }),
+      });
     } finally {
       await folder?.removeEmpty();
       checkpoint.model.dispose();
     }
   });
+}
+
+type AnyMetrics = AnyEvaluation["metrics"];
+
+/** The scores of units, under a line that says what they are. */
+function pooledLines(pooled: PooledEvaluation<AnyMetrics>, threshold: number | undefined): string[] {
+  const { units, leftOut, pooling } = pooled;
+  const { by, how } = pooling;
+  const rule = how === "mean" ? "mean" : "largest probability";
+  const torn = leftOut === 0 ? "" : ` (${leftOut} left out, whose images are of several classes)`;
+  const heading = `By ${by}, ${rule} of the images of each: ${units}${torn}`;
+  return ["", heading, "", ...scoreLines(pooled as AnyEvaluation, threshold)];
+}
+
+function pooledScores(pooled: PooledEvaluation<AnyMetrics>, threshold: number | undefined): object {
+  const { units, leftOut, pooling } = pooled;
+  return { ...pooling, units, leftOut, ...scoresOf(pooled as AnyEvaluation, threshold) };
 }

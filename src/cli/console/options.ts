@@ -1,8 +1,9 @@
 /** Options that commands share, and the checks of values: what cannot be is refused before anything is done. */
 import { type Command, InvalidArgumentError, Option } from "commander";
-import type { Flag } from "../../settings/flags.js";
+import { type Flag, flagsOf } from "../../settings/flags.js";
 import type { Kind } from "../../settings/kind.js";
 import * as kinds from "../../settings/kind.js";
+import type { Rows } from "../../settings/table.js";
 import { type Device, type Precision, precisions } from "../../tensor/device.js";
 import { openDevice, resolveDevice, whyNotGpu } from "../../tensor/devices.js";
 
@@ -26,6 +27,12 @@ export function withCommonOptions(command: Command): Command {
     .addOption(new Option("--threads <count>", "CPU threads (default: all cores)").argParser(count))
     .option("--json", "print one JSON object on stdout and nothing else there")
     .option("--verbose", "show where in the code an error came from");
+}
+
+/** Adds the flags of settings. */
+export function withSettings(command: Command, rows: Rows): Command {
+  for (const flag of flagsOf(rows)) command.addOption(settingOption(flag));
+  return command;
 }
 
 /** How a device multiplies. @param byDefault  in words */

@@ -2,11 +2,19 @@
 import type { Evaluation } from "../../inference/evaluate.js";
 import type { ClassificationMetrics } from "../../metrics/classification.js";
 import { type ConfidenceIntervals, confidenceIntervals, type Interval } from "../../metrics/intervals.js";
+import type { MultiLabelMetrics } from "../../metrics/multi-label.js";
 import { operatingPoint } from "../../reports/scores.js";
+import {
+  type AnyEvaluation,
+  isOfSeveralLabels,
+  labelColumns,
+  labelScores,
+} from "../../reports/several-labels.js";
 import { columns, decimals } from "./wording.js";
 
 /** Tables of 80 columns. */
-export function scoreLines(evaluation: Evaluation, threshold: number | undefined): string[] {
+export function scoreLines(evaluation: AnyEvaluation, threshold: number | undefined): string[] {
+  if (isOfSeveralLabels(evaluation)) return labelLines(evaluation.metrics);
   const { metrics, labels, probabilities } = evaluation;
   const intervals = confidenceIntervals(labels, probabilities, metrics.classes);
   return [
@@ -15,6 +23,28 @@ export function scoreLines(evaluation: Evaluation, threshold: number | undefined
     "",
     ...indented(columns(classRows(metrics))),
     ...confusionLines(metrics),
+  ];
+}
+
+function labelLines(metrics: MultiLabelMetrics): string[] {
+  const rows = labelColumns(metrics);
+  return [
+    ...indented(columns(labelScores(metrics).map(([name, value]) => [name, decimals(value)]))),
+    "",
+    ...indented(
+      columns([
+        [
+          "label",
+          "images",
+          ...rows.map(([name]) => name.toLowerCase().replace(/^(f1|auc)$/, (word) => word.toUpperCase())),
+        ],
+        ...metrics.classes.map((name, i) => [
+          name,
+          String(metrics.positives[i]),
+          ...rows.map(([, list]) => decimals(list[i])),
+        ]),
+      ]),
+    ),
   ];
 }
 

@@ -29,3 +29,16 @@ export function tooLarge(width: number, height: number, maxPixels: number): Data
 
 /** Bytes of a file that may hold a picture of so many pixels: four channels of 16 bits, and as much again. */
 export const largestFile = (maxPixels: number): number => Math.max(16 * maxPixels, 2 ** 24);
+
+/**
+ * A size is only what a file says of itself: it is judged before memory and time are spent on it.
+ *
+ * @throws DataError if a picture has more pixels, or a longer side, than are read
+ */
+export function expectWithin(width: number, height: number, maxPixels: number): void {
+  if (width * height > maxPixels) throw tooLarge(width, height, maxPixels);
+  if (Math.max(width, height) <= largestSide) return;
+  throw new DataError(
+    `it is ${width} x ${height} pixels, and a side may have ${largestSide}: cut it into pieces or shrink it`,
+  );
+}

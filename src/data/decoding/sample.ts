@@ -6,7 +6,7 @@ import { readFile, stat } from "node:fs/promises";
 import { DataError, MedMambaError } from "../../errors.js";
 import { Gate } from "../concurrency.js";
 import type { Sample } from "../dataset.js";
-import { definePreprocessing, type Preprocessing, type Reading } from "../preprocessing.js";
+import { definePreprocessing, type Preprocessing } from "../preprocessing.js";
 import { type Decoder, type Frames, loadRaster, openFrames, type Pixels } from "./decoder.js";
 import { checkedMaxPixels, defaultMaxPixels, largestFile } from "./limits.js";
 
@@ -56,11 +56,14 @@ export async function loadImage(
 export function decodeImage(
   source: string | Uint8Array,
   preprocessing: Preprocessing,
-  options: DecodeOptions = {},
+  { frame: chosen, decoders, onSeveral, maxPixels }: DecodeOptions = {},
 ): Promise<Sample> {
-  return withFrame(source, preprocessing, options, async (frames, frame) => {
-    if (frames.sample) return await frames.sample(frame, preprocessing);
-    return await (await loadRaster()).resizePixels(await frames.frame(frame), preprocessing);
+  return withImageFile(source, preprocessing, { decoders, maxPixels }, async (image) => {
+    if (chosen === undefined && onSeveral) {
+      const count = await image.count();
+      if (count > 1) onSeveral(count);
+    }
+    return image.sample(chosen ?? 0);
   });
 }
 
@@ -71,38 +74,102 @@ export function decodeImage(
  */
 export function decodePixels(
   source: string | Uint8Array,
-  reading: Reading,
-  options: DecodeOptions = {},
+  preprocessing: Preprocessing,
+  { frame = 0, ...options }: DecodeOptions = {},
 ): Promise<Pixels> {
-  return withFrame(source, reading, options, (frames, frame) => frames.frame(frame));
+  return withImageFile(source, preprocessing, options, (image) => image.pixels(frame));
 }
 
-async function withFrame<T>(
+/** An image file that has been read; what it is, is found out when a picture of it is asked for. */
+export interface ImageFile {
+  readonly bytes: Uint8Array;
+  /** Its pictures. @throws DataError naming the file and what is wrong with it */
+  count(): Promise<number>;
+  /** A picture at working size. @throws DataError naming the file, the picture if it is not the first, and what is wrong */
+  sample(frame: number): Promise<Sample>;
+  /** The same at its own size and depth. @throws as `sample` */
+  pixels(frame: number): Promise<Pixels>;
+}
+
+/**
+ * Reads a file, and does something with its pictures while only so many other files are in memory.
+ *
+ * @throws DataError naming the file, if it cannot be read; what `work` throws
+ */
+export function withImageFile<T>(
   source: string | Uint8Array,
-  reading: Reading,
-  { frame: chosen, decoders, onSeveral, maxPixels = defaultMaxPixels() }: DecodeOptions,
-  work: (frames: Frames, frame: number) => Promise<T>,
+  preprocessing: Preprocessing,
+  options: Pick<DecodeOptions, "decoders" | "maxPixels">,
+  work: (image: ImageFile) => Promise<T>,
 ): Promise<T> {
+  return decoding.run(async () => work(await readImageFile(source, preprocessing, options)));
+}
+
+/**
+ * The same for pictures that are taken one after another, with other work in between: each is decoded in its turn.
+ *
+ * @throws DataError naming the file, if it cannot be read
+ */
+export async function openImageFile(
+  source: string | Uint8Array,
+  preprocessing: Preprocessing,
+  options: Pick<DecodeOptions, "decoders" | "maxPixels"> = {},
+): Promise<ImageFile> {
+  const image = await decoding.run(() => readImageFile(source, preprocessing, options));
+  return {
+    bytes: image.bytes,
+    count: () => decoding.run(() => image.count()),
+    sample: (frame) => decoding.run(() => image.sample(frame)),
+    pixels: (frame) => decoding.run(() => image.pixels(frame)),
+  };
+}
+
+async function readImageFile(
+  source: string | Uint8Array,
+  preprocessing: Preprocessing,
+  { decoders, maxPixels = defaultMaxPixels() }: Pick<DecodeOptions, "decoders" | "maxPixels">,
+): Promise<ImageFile> {
   checkedMaxPixels("maxPixels", maxPixels);
   const file = typeof source === "string" ? source : undefined;
-  try {
-    return await decoding.run(async () => {
-      const bytes = typeof source === "string" ? await readWhole(source, largestFile(maxPixels)) : source;
-      const frames = await openFrames({ bytes, file, maxPixels, reading }, decoders);
-      if (chosen === undefined && frames.count > 1) onSeveral?.(frames.count);
-      const frame = chosen ?? 0;
-      if (!(frame >= 0 && frame < frames.count)) {
-        throw new DataError(`there is no frame ${frame}, frames are 0 to ${frames.count - 1}`);
-      }
-      return await work(frames, frame);
+  const inWords = <T>(work: () => Promise<T>, frame = 0): Promise<T> =>
+    work().catch((error: unknown) => {
+      throw unreadable(file, error, frame);
     });
-  } catch (error) {
-    throw unreadable(file, error);
-  }
+  const bytes =
+    typeof source === "string" ? await inWords(() => readWhole(source, largestFile(maxPixels))) : source;
+  let opened: Promise<Frames> | undefined;
+  const frames = (): Promise<Frames> => {
+    opened ??= openFrames({ bytes, file, maxPixels, reading: preprocessing }, decoders);
+    return opened;
+  };
+  const framesWith = (frame: number): Promise<Frames> =>
+    inWords(async () => {
+      const { count } = await frames();
+      if (frame >= 0 && frame < count) return frames();
+      throw new DataError(`there is no frame ${frame}, frames are 0 to ${count - 1}`);
+    });
+  return {
+    bytes,
+    count: () => inWords(async () => (await frames()).count),
+    async sample(frame) {
+      const pictures = await framesWith(frame);
+      return inWords(async () => {
+        if (pictures.sample) return pictures.sample(frame, preprocessing);
+        return (await loadRaster()).resizePixels(await pictures.frame(frame), preprocessing);
+      }, frame);
+    },
+    async pixels(frame) {
+      const pictures = await framesWith(frame);
+      return inWords(() => pictures.frame(frame), frame);
+    },
+  };
 }
 
+/** What a picture is called in messages: its file, and its number unless it is the first. */
+export const frameName = (file: string, frame = 0): string => (frame > 0 ? `${file} frame ${frame}` : file);
+
 /** A pipe would be waited for and a device never ends: only regular files of a sensible size are read. */
-async function readWhole(path: string, most: number): Promise<Uint8Array> {
+export async function readWhole(path: string, most: number): Promise<Uint8Array> {
   const found = await stat(path);
   if (found.isDirectory()) throw new DataError("it is a directory");
   if (!found.isFile()) throw new DataError("it is not a regular file but a pipe, socket or device");
@@ -125,10 +192,14 @@ export function resizePixels(pixels: Pixels, preprocessing: Preprocessing): Prom
 }
 
 /** An image that cannot be read, by its name. What is wrong with the installation instead stays what it is. */
-function unreadable(file: string | undefined, cause: unknown): Error {
+export function unreadable(file: string | undefined, cause: unknown, frame = 0): Error {
   if (cause instanceof MedMambaError && !(cause instanceof DataError)) return cause;
   const reason = reasonOf(cause);
-  return new DataError(`${file ?? "The image"} could not be read: ${reason}.`, { file, reason, cause });
+  return new DataError(`${frameName(file ?? "The image", frame)} could not be read: ${reason}.`, {
+    file,
+    reason,
+    cause,
+  });
 }
 
 /** Why an image cannot be read, as the end of a sentence. */

@@ -12,6 +12,7 @@ import { DataError } from "../../errors.js";
 import { imageExtensions } from "../decoding/decoder.js";
 import { parseSplitName, type SplitName } from "../splitting/split-names.js";
 import { isCompanionFolder } from "./companions.js";
+import type { FileWithoutPicture } from "./dicom-files.js";
 import {
   ambiguousClasses,
   expectSeveralClasses,
@@ -174,7 +175,7 @@ async function listClasses(
     if (images.length === 0) {
       const instead = others.length > 0 ? ` (it has files ending in ${endings(others)})` : "";
       throw new DataError(
-        `${join(path, folder)} has no images${instead}; ${imageExtensions.join(" ")} are read. Fill the folder or remove it.`,
+        `${join(path, folder)} has no images${instead}; ${imageExtensions.join(" ")} and DICOM files by any name are read. Fill the folder or remove it.`,
       );
     }
     if (others.length > 0) {
@@ -195,10 +196,12 @@ const endings = (files: readonly string[]): string =>
 class LeftOut {
   readonly #companions: string[] = [];
   readonly #unnameable: string[] = [];
+  readonly #withoutPicture: FileWithoutPicture[] = [];
 
   constructor(private readonly path: string) {}
 
-  add({ companions, unnameable }: FoundFiles): void {
+  add({ companions, unnameable, withoutPicture }: FoundFiles): void {
+    for (const file of withoutPicture) this.#withoutPicture.push(file);
     for (const file of companions) this.#companions.push(file);
     for (const file of unnameable) this.#unnameable.push(file);
   }
@@ -208,6 +211,13 @@ class LeftOut {
     if (masks.length > 0) {
       onWarning(
         `${this.path}: left out ${masks.length} of the images, by name masks or thumbnails of others beside them (such as ${basename(masks[0] ?? "")}). Rename them if they are images of their own.`,
+      );
+    }
+    const [first] = this.#withoutPicture;
+    if (first) {
+      const count = this.#withoutPicture.length;
+      onWarning(
+        `${this.path}: left out ${count === 1 ? "1 DICOM file that has" : `${count} DICOM files that have`} no picture (such as ${basename(first.file)}, ${first.kind}).`,
       );
     }
     if (names.length > 0) {

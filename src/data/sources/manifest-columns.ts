@@ -45,6 +45,9 @@ export type KnownCells = { readonly path: string } & {
   readonly [Name in Exclude<KnownName, "path">]?: ReturnType<Known[Name]>;
 };
 
+/** What matters only where images are learned from. */
+const ofTraining: readonly KnownName[] = ["label", "split", "weight"];
+
 /** Other titles of the column `patient`. */
 const patientTitles = [
   "patient_id",
@@ -84,14 +87,15 @@ export function columnsOf(
   for (const [at, title] of titles.entries()) {
     const original = (header[at] ?? "").normalize("NFC");
     const name = at === patientAt ? "patient" : (title as KnownName);
-    const isLabel = labels !== undefined && name === "label";
-    const isKnown = Object.hasOwn(known, name) && !isLabel;
+    const isOther = options.unlabelled ? ofTraining.includes(name) : labels !== undefined && name === "label";
+    const isKnown = Object.hasOwn(known, name) && !isOther;
     if (isKnown ? positions.has(name) : others.has(original) && original !== "")
       throw lineError(file, line, `two columns are called ${header[at]}`);
     if (isKnown) positions.set(name, at);
     else if (original !== "") others.set(original, at);
   }
-  expectNeeded(file, line, header, positions, labels !== undefined || options.task !== undefined);
+  const areColumns = labels !== undefined || options.task !== undefined;
+  expectNeeded(file, line, header, positions, areColumns || options.unlabelled === true);
   for (const title of labels ?? []) expectColumn(file, title, others);
   return { line, known: positions, others, labels, groups: groupColumn(file, header, options) };
 }

@@ -62,13 +62,7 @@ function listingOf(
 ): Listing {
   const { classes, labels } = labelling;
   const attributes = [...columns.others.keys()].filter((title) => !named.includes(title));
-  const texts = attributes.map((title) => {
-    const at = columns.others.get(title) ?? 0;
-    return withoutIdentities(
-      title,
-      rows.map(({ cells }) => cells[at] || undefined),
-    );
-  });
+  const texts = attributes.map((title) => textsOf(title, columns, rows));
   const lines = new Map<string, number>();
   for (const { path: file } of rows) lines.set(file, (lines.get(file) ?? 0) + 1);
   const splits: Partial<Record<SplitName, ImageEntry[]>> = {};
@@ -95,6 +89,19 @@ function listingOf(
     throw new DataError(`${path} has no line whose split is train.`);
   }
   return { classes, task, attributes, splits };
+}
+
+/** What an attribute is kept as. */
+function textsOf(
+  title: string,
+  { others }: Columns,
+  rows: readonly ManifestRow[],
+): readonly (string | undefined)[] {
+  const at = others.get(title) ?? 0;
+  return withoutIdentities(
+    title,
+    rows.map(({ cells }) => cells[at] || undefined),
+  );
 }
 
 /** Whoever lists a mask may mean it; whoever listed a folder's files with a program may not. */
@@ -165,4 +172,32 @@ class Frames {
     if (twin === undefined) lines.set(frame, line);
     return twin;
   }
+}
+
+/** An image of a table that need not have labels. */
+export type ListedImage = Pick<ImageEntry, "file" | "frame" | "patient" | "attributes">;
+
+/**
+ * The images of a table, to be predicted: of its columns `path` is needed, `frame` and `patient` are used, the others are
+ * attributes.
+ *
+ * @throws DataError naming the lines that are wrong
+ */
+export async function listImages(
+  path: string,
+  onWarning: (message: string) => void,
+): Promise<{ images: readonly ListedImage[]; attributes: readonly string[] }> {
+  const problems = new LineProblems(path);
+  const options = { classes: undefined, split: undefined, signal: undefined, onWarning, unlabelled: true };
+  const { columns, rows } = await readRows(path, options, problems);
+  problems.expectNone();
+  const attributes = [...columns.others.keys()];
+  const texts = attributes.map((title) => textsOf(title, columns, rows));
+  const images = rows.map(({ path: file, frame, patient }, i) => ({
+    file,
+    frame,
+    patient: patient && pseudonym(patient),
+    attributes: texts.map((column) => column[i]),
+  }));
+  return { images, attributes };
 }

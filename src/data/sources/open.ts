@@ -4,9 +4,11 @@
  */
 import type { Stats } from "node:fs";
 import { stat } from "node:fs/promises";
-import { extname, relative, sep } from "node:path";
+import { basename, extname, relative, sep } from "node:path";
 import { ArgumentError, DataError } from "../../errors.js";
+import { complete, pick } from "../../settings/table.js";
 import { cached, MemoryBudget } from "../cache.js";
+import { cachePlan, cacheRows } from "../cache-choice.js";
 import {
   countLabels,
   type Dataset,
@@ -16,12 +18,15 @@ import {
 } from "../dataset.js";
 import type { TaskName } from "../labels.js";
 import { definePreprocessing, type Preprocessing } from "../preprocessing.js";
+import { SampleStore } from "../sample-store.js";
 import { divided } from "../splitting/divide.js";
 import { findLeaks, leakWarnings, withoutLeaks } from "../splitting/leaks.js";
 import { type SplitName, splitNames } from "../splitting/split-names.js";
 import { checkSplitOptions, type SplitOptions } from "../splitting/stratified.js";
 import { archiveDataset, needsNoDecoding } from "./arrays.js";
+import { tableIn } from "./folder-table.js";
 import { readableImages } from "./image-files.js";
+import { type Opening, openingRows } from "./opening.js";
 import {
   type Archive,
   type ImageEntry,
@@ -41,9 +46,14 @@ const sources: readonly Source[] = [
     open: async (path, options) => (await import("./archive.js")).readArchive(path, options),
   },
   {
-    name: "a folder of class folders",
+    name: "a folder of class folders, or with a table of its images",
     recognizes: (_, found) => found.isDirectory(),
-    open: async (path, options) => (await import("./folder.js")).listFolder(path, options),
+    async open(path, options) {
+      const table = await tableIn(path);
+      if (table === undefined) return (await import("./folder.js")).listFolder(path, options);
+      options.onWarning(`${path}: its images are those of the table ${basename(table)} in it.`);
+      return (await import("./manifest.js")).listManifest(table, options);
+    },
   },
   {
     name: "a .csv file",
@@ -53,7 +63,7 @@ const sources: readonly Source[] = [
 ];
 
 /** How `openDataset` reads and divides images. */
-export interface OpenDatasetOptions extends Partial<SplitOptions> {
+export interface OpenDatasetOptions extends Partial<SplitOptions>, Opening {
   /** How images become the network's input; 224 pixels and 3 channels unless told. */
   readonly preprocessing?: Partial<Preprocessing>;
   /** Read and check only this split; the other two come back empty. */
@@ -61,14 +71,12 @@ export interface OpenDatasetOptions extends Partial<SplitOptions> {
   /** The classes and their order, such as a checkpoint's; found out from the data unless given. */
   readonly classes?: readonly string[];
   /**
-   * What is asked; what the number of classes means unless told. "multi-label" is of tables with a column of 0 and 1 for each
-   * label, and may be "multi-class" of such tables where each image has one of them.
+   * What is kept of what was decoded, over all splits: "off", memory as "2GB" or "25%" of what is free, or a folder, "./cache" or
+   * "./cache:50GB"; "25%" unless told. A folder serves later processes, too; it holds the images, and no names.
    */
-  readonly task?: TaskName;
-  /** Columns of a table that are the labels; those with nothing but 0 and 1 in them unless told. */
-  readonly labels?: readonly string[];
-  /** Column of a table whose values say which images stay together in one split; the patient unless told. */
-  readonly groups?: string;
+  readonly cache?: string | undefined;
+  /** Memory for it in bytes, in place of what `cache` says. */
+  readonly cacheBytes?: number | undefined;
   /**
    * What is done about patients with images in two splits, and about images of one split that are identical to images of
    * another: "warn" (default), or "remove", which refuses the former and leaves the latter out of train.
@@ -79,8 +87,6 @@ export interface OpenDatasetOptions extends Partial<SplitOptions> {
    * of its `sample` otherwise.
    */
   readonly check?: boolean;
-  /** Memory for decoded images, over all splits; 1 GiB unless told. */
-  readonly cacheBytes?: number;
   /** Pixels that an image file may have; 2^26, as 8192 x 8192, or MEDMAMBA_MAX_PIXELS unless told. */
   readonly maxPixels?: number | undefined;
   /** Gets one sentence for everything that is odd but no obstacle. */
@@ -133,7 +139,7 @@ export async function openDataset(
   path: string,
   options: OpenDatasetOptions = {},
 ): Promise<OpenedDataset<LabelledImages>> {
-  const { seed = 0, validationFraction = 0.15, testFraction = 0.15, cacheBytes = 2 ** 30, split } = options;
+  const { seed = 0, validationFraction = 0.15, testFraction = 0.15, split } = options;
   const { onWarning = () => {}, onProgress = () => {}, signal, maxPixels } = options;
   const { keepTogether = true, check = true, leaks: onLeaks = "warn" } = options;
   const division = { seed, validationFraction, testFraction, keepTogether };
@@ -142,9 +148,12 @@ export async function openDataset(
     throw new ArgumentError(`openDataset: classes [${options.classes.join(", ")}] names one class twice.`);
   }
   const preprocessing = definePreprocessing(options.preprocessing);
-  const budget = new MemoryBudget(cacheBytes);
+  const opening = complete("openDataset", openingRows, pick(openingRows, options));
+  const { cache } = complete("openDataset", cacheRows, pick(cacheRows, options));
+  const { bytes, folder, folderBytes } = cachePlan(cache);
+  const budget = new MemoryBudget(options.cacheBytes ?? bytes);
   const source = await sourceOf(path);
-  const { task: asked, labels, groups } = options;
+  const { task: asked, labels, groups, frames } = opening;
   const opened = await source.open(path, {
     classes: options.classes,
     task: asked,
@@ -162,13 +171,17 @@ export async function openDataset(
   } else {
     const entries = divide(path, opened, division, { split, onWarning });
     const { attributes } = opened;
+    const store =
+      folder === undefined ? undefined : await SampleStore.open(folder, { bytes: folderBytes, onWarning });
     const reading = {
       preprocessing,
       classes,
       task,
       attributes,
       check,
+      frames,
       budget,
+      store,
       onWarning,
       onProgress,
       signal,
@@ -217,6 +230,8 @@ function taskFrom(
     throw new DataError(`${path} has several labels an image: ask for the task multi-label.`);
   if (!several && asked === "multi-label")
     throw new DataError(`${path} has one class an image, which is no multi-label task.`);
+  if (asked === "binary" && opened.classes.length !== 2)
+    throw new DataError(`${path} has ${opened.classes.length} classes, and the task binary is of two.`);
   return asked ?? opened.task;
 }
 

@@ -59,6 +59,8 @@ export interface SourceOptions {
   readonly task?: TaskName | undefined;
   /** Columns of a table that are the labels. */
   readonly labels?: readonly string[] | undefined;
+  /** Whether a table need not say what its images are. */
+  readonly unlabelled?: boolean;
   /** Column of a table whose values say which images stay together. */
   readonly groups?: string | undefined;
   /** The only split that is going to be used, if there is one: then a missing train is no error. */

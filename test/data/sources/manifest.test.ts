@@ -181,3 +181,24 @@ describe("files", () => {
     expect(train.name(1)).toBe(`${root}/table/only.png`);
   });
 });
+
+describe("a folder", () => {
+  it("with a table of its images is what the table says", async () => {
+    await write("ward/IM0001", await png(10));
+    await write("ward/b/IM0002", await png(20));
+    await write("ward/c/IM0003", await png(30));
+    await write("ward/notes.csv", "name,value\nx,1\n");
+    const folder = `${root}/ward`;
+    expect(await message(openDataset(folder, { preprocessing }))).toMatch(/^\/ward\/b has no images/);
+    const lines = ["path,label,split", "IM0001,x,train", "b/IM0002,y,train", "c/IM0003,y,test"];
+    await write("ward/index.csv", lines.join("\n"));
+    const warnings: string[] = [];
+    const opened = await openDataset(folder, { preprocessing, onWarning: (text) => warnings.push(text) });
+    expect(opened.train).toMatchObject({ classes: ["x", "y"], labels: Int32Array.of(0, 1) });
+    expect(warnings[0]).toBe(`${folder}: its images are those of the table index.csv in it.`);
+    await write("ward/other.csv", lines.join("\n"));
+    expect(await message(openDataset(folder))).toBe(
+      "/ward has several tables of images, index.csv and other.csv: name the one to take.",
+    );
+  });
+});

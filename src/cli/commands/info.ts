@@ -1,0 +1,198 @@
+/** `medmamba info`: what a file or folder is, before anything is done with it. */
+import type { Stats } from "node:fs";
+import { open, stat } from "node:fs/promises";
+import { extname } from "node:path";
+import type { Command } from "commander";
+import { describeWeights } from "../../checkpoints/describe.js";
+import { describePicture } from "../../data/decoding/picture.js";
+import type { Fact, Facts } from "../../data/facts.js";
+import { DataError } from "../../errors.js";
+import { CommandError } from "../console/failure.js";
+import { type CommonOptions, withCommonOptions } from "../console/options.js";
+import { expectPath } from "../console/paths.js";
+import { Terminal } from "../console/terminal.js";
+import { byteSize, shortPath } from "../console/wording.js";
+
+/** A kind of file. */
+interface FileKind {
+  /** By a file's first bytes where they tell, otherwise by its name. */
+  recognizes(file: { path: string; found: Stats; start: Buffer }): boolean | Promise<boolean>;
+  /** `kind` first. @throws an error of the package that says what is wrong with the file */
+  describe(path: string): Promise<Facts>;
+}
+
+const startsLike = (start: Buffer, ...beginnings: string[]): boolean =>
+  beginnings.some((text) => start.toString("latin1", 0, text.length) === text);
+
+const hasEnding = (path: string, ...endings: string[]): boolean =>
+  endings.includes(extname(path).toLowerCase());
+
+/** A safetensors file begins with the length of its header, which is JSON. */
+const isSafetensors = (start: Buffer): boolean =>
+  start.length > 8 && start.readBigUInt64LE(0) < 2n ** 32n && start[8] === "{".charCodeAt(0);
+
+const zipWord = "PK\x03\x04";
+
+/** As older versions of PyTorch write. */
+const isPickle = (start: Buffer): boolean =>
+  start[0] === 0x80 && (start[1] ?? 0) >= 2 && (start[1] ?? 9) <= 5;
+
+const pytorch: Facts = { kind: "PyTorch file", advice: "`medmamba convert` reads it" };
+
+/** The first that recognises a file describes it. */
+const kinds: readonly FileKind[] = [
+  {
+    recognizes: ({ found }) => found.isDirectory(),
+    describe: async (path) => {
+      const { describeFolder } = await import("../../data/sources/describe.js");
+      return { kind: "folder", ...(await describeFolder(path)) };
+    },
+  },
+  {
+    recognizes: async ({ path, start }) =>
+      isPickle(start) || (startsLike(start, zipWord) && (await holdsPickle(path))),
+    describe: async () => pytorch,
+  },
+  {
+    recognizes: ({ path, start }) => startsLike(start, zipWord) || hasEnding(path, ".npz"),
+    describe: async (path) => {
+      const { describeArchive } = await import("../../data/sources/describe.js");
+      return { kind: "archive", ...(await describeArchive(path)) };
+    },
+  },
+  {
+    recognizes: ({ path, start }) => isSafetensors(start) || hasEnding(path, ".safetensors"),
+    describe: describeWeights,
+  },
+  {
+    recognizes: ({ path }) => hasEnding(path, ".csv", ".tsv"),
+    describe: async (path) => {
+      const { describeTable } = await import("../../data/sources/describe.js");
+      return { kind: "table", ...(await describeTable(path)) };
+    },
+  },
+  { recognizes: () => true, describe: async (path) => ({ kind: "image", ...(await describePicture(path)) }) },
+];
+
+const examples = `
+It is recognised by what is in it: checkpoints and other weights, PyTorch files,
+.npz archives, tables, folders, DICOM, NIfTI and image files. Nothing that tells
+of a patient is printed: no name, no number, no date.
+
+Examples:
+  $ medmamba info run/best.safetensors
+  $ medmamba info scan.nii.gz
+  $ medmamba info --json pneumoniamnist.npz`;
+
+export function define(command: Command): void {
+  command.description("Say what a file or folder is.").argument("<file>", "a file or folder");
+  withCommonOptions(command).addHelpText("after", examples).action(run);
+}
+
+async function run(path: string, options: CommonOptions): Promise<void> {
+  const terminal = new Terminal(options);
+  expectPath(path, "file or folder");
+  const found = await stat(path);
+  if (!found.isFile() && !found.isDirectory())
+    throw new CommandError(`${path} is neither a file nor a folder, but a pipe, socket or device.`);
+  const facts = await describe(path, found);
+  const whole: Facts = { file: path, bytes: found.isFile() ? found.size : undefined, ...facts };
+  for (const line of lines({ ...whole, file: shortPath(path) })) terminal.print(line);
+  terminal.result(whole);
+}
+
+async function describe(path: string, found: Stats): Promise<Facts> {
+  const start = found.isFile() ? await firstBytes(path) : Buffer.alloc(0);
+  if (found.isFile() && start.length === 0) throw new CommandError(`${path} is empty.`);
+  for (const kind of kinds) {
+    if (!(await kind.recognizes({ path, found, start }))) continue;
+    return kind.describe(path).catch((error: unknown) => {
+      if (!(error instanceof DataError) || !/not an image of a known format/.test(error.reason)) throw error;
+      throw new CommandError(
+        `${path} is none of the files that are known here: weights, archives, tables, DICOM, NIfTI and images.`,
+        { cause: error },
+      );
+    });
+  }
+  throw new CommandError(`${path} is of no kind that is known here.`);
+}
+
+async function firstBytes(path: string): Promise<Buffer> {
+  const file = await open(path, "r");
+  try {
+    const { buffer, bytesRead } = await file.read(Buffer.alloc(512), 0, 512, 0);
+    return buffer.subarray(0, bytesRead);
+  } finally {
+    await file.close();
+  }
+}
+
+/** Whether a zip file is one of PyTorch's, which has its objects in `data.pkl`. */
+async function holdsPickle(path: string): Promise<boolean> {
+  const { openZipFile } = await import("../../data/sources/zip-reader.js");
+  const zip = await openZipFile(path).catch(() => undefined);
+  if (!zip) return false;
+  try {
+    for await (const { fileName } of zip.eachEntry()) if (/(^|\/)data\.pkl$/.test(fileName)) return true;
+    return false;
+  } catch {
+    return false;
+  } finally {
+    zip.close();
+  }
+}
+
+// ---- for people --------------------------------------------------------------------------------------------------------
+
+const width = 80;
+
+/** What facts are counted in, where a number alone does not tell. */
+const written: Readonly<Record<string, (fact: Fact) => string>> = {
+  bytes: (fact) => byteSize(fact as number),
+  spacing: (fact) => `${inWords(fact)} mm`,
+  voxels: (fact) => (fact as readonly number[]).join(" x "),
+};
+
+/** A line a fact: its name, and its value in as many lines as it needs. */
+function lines(facts: Facts): string[] {
+  const rows = Object.entries(facts).filter(([, fact]) => fact !== undefined);
+  const column = Math.max(...rows.map(([name]) => nameInWords(name).length)) + 2;
+  return rows.flatMap(([name, fact]) => {
+    const text = (written[name] ?? inWords)(fact);
+    return wrapped(text, width - column).map(
+      (line, i) => (i === 0 ? nameInWords(name) : "").padEnd(column) + line,
+    );
+  });
+}
+
+const nameInWords = (name: string): string => name.replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`);
+
+function inWords(fact: Fact): string {
+  if (typeof fact === "boolean") return fact ? "yes" : "no";
+  if (typeof fact !== "object") return typeof fact === "number" ? numberInWords(fact) : String(fact);
+  if (Array.isArray(fact)) return fact.map(inWords).join(", ") || "none";
+  return Object.entries(fact as Facts)
+    .filter(([, value]) => value !== undefined)
+    .map(([name, value]) => {
+      const text = typeof value === "object" ? `(${inWords(value)})` : inWords(value);
+      return /^\d+$/.test(name) ? `${name}: ${text}` : `${name} ${text}`;
+    })
+    .join(", ");
+}
+
+/** Sizes and scores to a few digits; whole numbers as they are. */
+const numberInWords = (value: number): string =>
+  Number.isInteger(value) ? String(value) : String(Number(value.toPrecision(4)));
+
+/** Lines of words, none longer than `most` unless a word is. */
+function wrapped(text: string, most: number): string[] {
+  const result: string[] = [];
+  let line = "";
+  for (const word of text.split(" ")) {
+    if (line !== "" && line.length + 1 + word.length > most) {
+      result.push(line);
+      line = word;
+    } else line = line === "" ? word : `${line} ${word}`;
+  }
+  return [...result, line];
+}

@@ -99,6 +99,11 @@ export async function audit(dataset: Audited, options: AuditOptions = {}): Promi
       sizes: counted(images, ({ picture }) => picture && `${picture.width} x ${picture.height}`),
       bitDepths: counted(images, ({ picture }) => picture && String(picture.bitDepth)),
       channels: counted(images, ({ picture }) => picture && (picture.channels === 1 ? "grey" : "color")),
+      photometrics: counted(images, ({ dicom }) => dicom?.photometric),
+      burnedIn: some(
+        where(({ dicom }) => dicom?.burnedIn === true),
+        refer,
+      ),
       spacings: counted(images, ({ picture }) => spacingText(picture?.spacing)),
     },
     patients: patientsOf(images),

@@ -62,6 +62,21 @@ export function featuresOf(images: readonly Surveyed[]): { features: Feature[]; 
       "file",
       images.map(({ dataset, index }) => extname(dataset.name(index)).toLowerCase()),
     ),
+    kinds(
+      "scanner (DICOM)",
+      "file",
+      images.map(({ dicom }) => dicom?.scanner ?? ""),
+    ),
+    kinds(
+      "photometric interpretation (DICOM)",
+      "file",
+      images.map(({ dicom }) => dicom?.photometric ?? ""),
+    ),
+    numeric(
+      "acquisition date (DICOM)",
+      "file",
+      images.map(({ dicom }) => dicom?.date),
+    ),
     numeric("number in the file name", "file", fileNumbers(images)),
   ];
   const titles = [...new Set(images.flatMap(({ dataset }) => Object.keys(dataset.attributes ?? {})))];

@@ -48,6 +48,10 @@ export interface AuditReport {
     readonly sizes: Counts;
     readonly bitDepths: Counts;
     readonly channels: Counts;
+    /** As DICOM files have it, such as "MONOCHROME1". */
+    readonly photometrics: Counts;
+    /** DICOM files that say that words are written into the pixels, which may name the patient. */
+    readonly burnedIn: Some<AuditedImage>;
     /** In millimeters, where files say. */
     readonly spacings: Counts;
   };

@@ -3,6 +3,7 @@ import type { LabelledImages } from "../data/dataset.js";
 import type { Pixels } from "../data/decoding/decoder.js";
 import type { SplitName } from "../data/splitting/split-names.js";
 import { DataError } from "../errors.js";
+import { type DicomFacts, dicomFacts } from "./dicom-facts.js";
 import { measurePicture, type Picture, pixelsOfSample } from "./picture.js";
 
 /** One image of a data set that is audited. */
@@ -21,6 +22,8 @@ export interface Surveyed {
   readonly reason: string | undefined;
   /** Of its file, or of its pixels in an array. */
   readonly bytes: number;
+  /** What a DICOM file says beside its picture. */
+  readonly dicom: DicomFacts | undefined;
 }
 
 /** Pictures that are in memory at a time. */
@@ -58,16 +61,24 @@ async function look(place: Pick<Surveyed, "split" | "dataset" | "index">): Promi
   const about = {
     ...place,
     labels: labelsOf(dataset, index),
-    patient: dataset.patients?.[index],
     group: dataset.groups?.[index],
   };
+  const patient = dataset.patients?.[index];
   try {
     const pixels = await pictureOf(dataset, index);
-    const bytes = (await dataset.content?.(index))?.byteLength ?? pixels.data.byteLength;
-    return { ...about, picture: measurePicture(pixels), reason: undefined, bytes };
+    const content = (await dataset.content?.(index)) ?? pixels.data;
+    const dicom = content instanceof Uint8Array ? await dicomFacts(content) : undefined;
+    return {
+      ...about,
+      patient: patient ?? dicom?.patient,
+      picture: measurePicture(pixels),
+      reason: undefined,
+      bytes: content.byteLength,
+      dicom,
+    };
   } catch (error) {
     if (!(error instanceof DataError)) throw error; // no fault of the image
-    return { ...about, picture: undefined, reason: error.reason, bytes: 0 };
+    return { ...about, patient, picture: undefined, reason: error.reason, bytes: 0, dicom: undefined };
   }
 }
 

@@ -46,7 +46,9 @@ function* conflicts({ labelConflicts }: Findings): Generator<string> {
 }
 
 function* pictures({ images }: Findings): Generator<string> {
-  const { unreadable, constant, blank, tiny, clipped, count } = images;
+  const { unreadable, constant, blank, tiny, clipped, burnedIn, count } = images;
+  if (burnedIn.count > 0)
+    yield `${plural(burnedIn.count, "DICOM file")} ${burnedIn.count === 1 ? "says" : "say"} that words are burned into the picture${example(burnedIn)}: they may name the patient, or give the label away.`;
   if (unreadable.count > 0)
     yield `${are(unreadable.count, "image")} unreadable${example(unreadable)}: ${unreadable.first[0]?.reason}.`;
   if (constant.count > 0)
@@ -96,6 +98,7 @@ function* mixtures({ images }: Findings): Generator<string> {
     ["sizes", images.sizes],
     ["bit depths", images.bitDepths],
     ["grey and color", images.channels],
+    ["photometric interpretations", images.photometrics],
     ["spacings", images.spacings],
   ] as const;
   for (const [what, counts] of mixed) {

@@ -167,6 +167,7 @@ function imageTable({ images }: AuditReport): string {
     Sizes: images.sizes,
     "Bits of a value": images.bitDepths,
     Channels: images.channels,
+    Photometric: images.photometrics,
     Spacing: images.spacings,
   });
   const rows = values
@@ -182,6 +183,7 @@ function imageTable({ images }: AuditReport): string {
 function listSection({ images }: AuditReport): string {
   const lists = Object.entries({
     Unreadable: images.unreadable,
+    "With burned-in words": images.burnedIn,
     "Of one value": images.constant,
     Blank: images.blank,
     Tiny: images.tiny,

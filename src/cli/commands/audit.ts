@@ -2,18 +2,19 @@
 import type { Command } from "commander";
 import { type AuditReport, audit } from "../../audit/audit.js";
 import { openDataset } from "../../data/index.js";
+import { type Opening, openingRows } from "../../data/sources/opening.js";
 import { verdictOf } from "../../reports/audit-page.js";
 import { writeAudit } from "../../reports/audit-report.js";
+import { flagsOf } from "../../settings/flags.js";
+import { pick } from "../../settings/table.js";
 import { writableFolder } from "../../study/writable-folder.js";
-import { type CommonOptions, countOrZero, withCommonOptions } from "../console/options.js";
+import { type CommonOptions, countOrZero, settingOption, withCommonOptions } from "../console/options.js";
 import { expectPath } from "../console/paths.js";
 import { interruptible, Terminal } from "../console/terminal.js";
 import { columns, decimals, lastNames, plural, shortPath } from "../console/wording.js";
 
-interface AuditCommandOptions extends CommonOptions {
+interface AuditCommandOptions extends CommonOptions, Opening {
   readonly report?: string;
-  readonly groups?: string;
-  readonly multiLabel?: boolean;
   readonly seed: number;
 }
 
@@ -34,14 +35,13 @@ export function define(command: Command): void {
     .description("Find what makes scores wrong: leaks, copies, contradictions, shortcuts.")
     .argument("<data>", "labelled images: folder, .npz or .csv")
     .option("--report <folder>", "also write audit.html and audit.json there")
-    .option("--groups <column>", "column by which images belong together (default: patient)")
-    .option("--multi-label", "the labels are columns of 0 and 1")
     .option("--seed <number>", "of the folds behind the shortcuts", countOrZero, 0);
+  for (const flag of flagsOf(openingRows)) command.addOption(settingOption(flag));
   withCommonOptions(command).addHelpText("after", examples).action(run);
 }
 
 async function run(data: string, options: AuditCommandOptions): Promise<void> {
-  const { groups, multiLabel, seed, report: directory } = options;
+  const { seed, report: directory } = options;
   const terminal = new Terminal(options);
   expectPath(data, "data set");
   await interruptible(terminal, "Stopping.", async (signal) => {
@@ -49,8 +49,7 @@ async function run(data: string, options: AuditCommandOptions): Promise<void> {
     try {
       const dataset = await openDataset(data, {
         check: false,
-        ...(groups !== undefined && { groups }),
-        ...(multiLabel && { task: "multi-label" as const }),
+        ...pick(openingRows, options),
         onWarning: (message) => terminal.warn(message),
         signal,
       });

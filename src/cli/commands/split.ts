@@ -1,5 +1,8 @@
 /** `medmamba split`: a table that divides a data set by patient and class. */
 import type { Command } from "commander";
+import { type Opening, openingRows } from "../../data/sources/opening.js";
+import { flagsOf } from "../../settings/flags.js";
+import { pick } from "../../settings/table.js";
 import { divideDataset, type Part } from "../../study/divide.js";
 import { splitFlag } from "../../study/run-plan.js";
 import {
@@ -13,14 +16,12 @@ import { expectPath } from "../console/paths.js";
 import { interruptible, Terminal } from "../console/terminal.js";
 import { columns, plural, shortPath } from "../console/wording.js";
 
-interface SplitCommandOptions extends CommonOptions {
+interface SplitCommandOptions extends CommonOptions, Opening {
   readonly out: string;
-  readonly groups?: string;
   readonly folds?: number;
   readonly seed: number;
   readonly again?: boolean;
   readonly split?: readonly number[];
-  readonly multiLabel?: boolean;
 }
 
 const examples = `
@@ -34,22 +35,25 @@ Examples:
   $ medmamba split scans.csv --out study.csv --groups patient --seed 1
   $ medmamba split scans.csv --out study.csv --folds 5 --split 80,0,20`;
 
+/** How labels and groups are found; a file with several pictures stays whole. */
+const { task, labels, groups } = openingRows;
+const divided = { task, labels, groups };
+
 export function define(command: Command): void {
   command
     .description("Divide images by patient and class, and write the table.")
     .argument("<data>", "labelled images: folder or .csv")
     .requiredOption("--out <file>", "the table to write, a .csv file that is not there yet")
-    .option("--groups <column>", "column by which images stay in one part (default: patient)")
     .option("--folds <count>", "folds for cross-validation, beside the test images", count)
     .option("--seed <number>", "another one, another division", countOrZero, 0)
     .option("--again", "divide anew what is divided already")
-    .option("--multi-label", "the labels are columns of 0 and 1")
     .addOption(settingOption(splitFlag));
+  for (const flag of flagsOf(divided)) command.addOption(settingOption(flag));
   withCommonOptions(command).addHelpText("after", examples).action(run);
 }
 
 async function run(data: string, options: SplitCommandOptions): Promise<void> {
-  const { out, groups, folds, seed, again, multiLabel, split = [70, 15, 15] } = options;
+  const { out, folds, seed, again, split = [70, 15, 15] } = options;
   const terminal = new Terminal(options);
   expectPath(data, "data set");
   const fractions = splitFlag.change({}, split) as { validationFraction: number; testFraction: number };
@@ -59,15 +63,15 @@ async function run(data: string, options: SplitCommandOptions): Promise<void> {
       folds,
       seed,
       again,
-      groups,
-      ...(multiLabel && { task: "multi-label" as const }),
+      ...pick(divided, options),
       signal,
       onWarning: (message) => terminal.warn(message),
       onProgress: ({ done, total }) => terminal.progress(`reading images ${done}/${total}`),
     }),
   );
   const { images, patients, splits, notes } = division;
-  const of = patients === null ? "" : ` of ${plural(patients, groups === undefined ? "patient" : "group")}`;
+  const of =
+    patients === null ? "" : ` of ${plural(patients, options.groups === undefined ? "patient" : "group")}`;
   terminal.print(`${plural(images, "image")}${of} divided in ${shortPath(out)}\n`);
   const parts = [
     ...Object.entries(splits),

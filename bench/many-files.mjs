@@ -24,7 +24,7 @@ const help = `npm run bench:many-files -- --folder DIR [options]
   --seconds N      of an epoch that are measured, at most; default 20
   --with-model     three training steps of MedMamba tiny beside
   --json           print the results as one JSON object, and nothing else
-  --write          keep the results as bench/results/many-files-DATE.json and .md
+  --write          keep the results as bench/results/many-files-FOLDER-DATE.*
 
   opening   images a second: reading, checking and, unless kept, decoding
   epoch     images a second: batches of the loader with the standard augmentation
@@ -73,9 +73,10 @@ async function compare() {
   const folder = await mkdtemp(join(tmpdir(), "medmamba-many-files-"));
   const rows = [];
   let training = null;
+  let files = 0;
   try {
     const root = join(folder, "images");
-    const files = await linkFiles(root);
+    files = await linkFiles(root);
     say(`${options.entries} images: ${files} files of ${basename(resolve(options.folder))}, repeated`);
     const store = join(folder, "store");
     const ways = [
@@ -103,7 +104,8 @@ async function compare() {
   say();
   for (const line of columns(table)) say(line);
   const load = `The machine's load was ${loadavg()[1].toFixed(1)} on ${availableParallelism()} processors.`;
-  const notes = [load];
+  const distinct = `A folder on disk finds images by what they are: the first process decodes each of the ${files} files once.`;
+  const notes = [distinct, load];
   if (training) {
     const settings = `(batch ${options.batchSize}, ${options.imageSize} px)`;
     notes.unshift(`MedMamba tiny trains on ${rate(training)} images/s here ${settings}.`);
@@ -125,7 +127,9 @@ async function compare() {
     "`npm run bench:many-files -- --help` explains the columns.",
     "",
   ];
-  say(`\n${writeResults(`many-files-${machine.date.slice(0, 10)}`, { json: results, markdown: lines })}`);
+  say(
+    `\n${writeResults(`many-files-${basename(resolve(options.folder))}-${machine.date.slice(0, 10)}`, { json: results, markdown: lines })}`,
+  );
 }
 
 /** Images a second, to three digits. */

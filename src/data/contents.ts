@@ -22,12 +22,29 @@ export interface DataIdentity extends Readonly<Record<SplitName, SplitIdentity>>
   readonly classes: readonly string[];
 }
 
+/** Whether what a file holds can be an identity; files are edited, too. */
+export function isDataIdentity(value: unknown): value is DataIdentity {
+  const { classes, ...splits } = (value ?? {}) as Partial<DataIdentity>;
+  const parts = splitNames.map((name) => splits[name] as Partial<SplitIdentity> | null | undefined);
+  return (
+    Array.isArray(classes) &&
+    parts.every(
+      (part) =>
+        typeof part?.images === "number" &&
+        typeof part.labelsChecksum === "number" &&
+        typeof part.contents === "string",
+    )
+  );
+}
+
 const atOnce = 16;
 const digits = 16; // Of a hash, 4 bits each: enough for a billion images.
 
 /** A hash of each image: of the bytes that it is read from where the data set has them, of the sample otherwise. */
-export const contentsOf = rememberedHashes(async (dataset, index) =>
-  hashOf((await dataset.content?.(index)) ?? (await dataset.sample(index)).data),
+export const contentsOf = rememberedHashes(
+  async (dataset, index) =>
+    dataset.contentHash?.(index)?.slice(0, digits) ??
+    hashOf((await dataset.content?.(index)) ?? (await dataset.sample(index)).data),
 );
 
 /** A hash of each picture as it is decoded to its working size: the same for the same picture in files of two formats. */
@@ -62,10 +79,29 @@ function rememberedHashes(hash: (dataset: LabelledImages, index: number) => Prom
 }
 
 /** 16 digits of the SHA-256 of some bytes. */
-export function hashOf(data: ArrayBufferView): string {
-  const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
-  return createHash("sha256").update(bytes).digest("hex").slice(0, digits);
+export const hashOf = (data: ArrayBufferView): string => contentHash(data).slice(0, digits);
+
+/** SHA-256 of bytes in hexadecimal digits, and of a number behind them where a file has several pictures. */
+export function contentHash({ buffer, byteOffset, byteLength }: ArrayBufferView, frame = 0): string {
+  const hash = createHash("sha256").update(new Uint8Array(buffer, byteOffset, byteLength));
+  return (frame === 0 ? hash : hash.update(frameMark(frame))).digest("hex");
 }
+
+/** The same for several pictures of one file, whose bytes are gone through once. */
+export function contentHashes({
+  buffer,
+  byteOffset,
+  byteLength,
+}: ArrayBufferView): (frame: number) => string {
+  const hash = createHash("sha256").update(new Uint8Array(buffer, byteOffset, byteLength));
+  return (frame) => {
+    const own = hash.copy();
+    return (frame === 0 ? own : own.update(frameMark(frame))).digest("hex");
+  };
+}
+
+/** What tells the content of a later picture of a file from that of the first. */
+export const frameMark = (frame: number): Buffer => Buffer.from(`frame ${frame}`);
 
 /** CRC-32 of the bytes of labels or weights: as a checkpoint and a run's record both keep it. */
 export function checksum({ buffer, byteOffset, byteLength }: ArrayBufferView): number {

@@ -75,9 +75,12 @@ export class SampleStore {
     return new SampleStore(own, most - held, onWarning);
   }
 
-  /** What tells the samples of a file's bytes from others. Mean and std are the device's business. */
-  keyOf(bytes: Uint8Array, { mean: _, std: __, ...reading }: Preprocessing): ContentKey {
-    const content = createHash("sha256").update(bytes).digest("hex");
+  /**
+   * What tells the samples of a file from others. Mean and std are the device's business.
+   *
+   * @param content  hash of the file's bytes
+   */
+  keyOf(content: string, { mean: _, std: __, ...reading }: Preprocessing): ContentKey {
     const how = JSON.stringify([version, packageVersion, Object.entries(reading).sort(), content]);
     return createHash("sha256").update(how).digest("hex");
   }

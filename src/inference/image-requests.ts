@@ -5,7 +5,14 @@
 import { readAhead } from "../data/concurrency.js";
 import type { Sample } from "../data/dataset.js";
 import { chosenFrames, type FrameChoice, isSingle } from "../data/decoding/frame-choice.js";
-import { decodeImage, openImageFile, withImageFile } from "../data/decoding/sample.js";
+import {
+  decodeImage,
+  openImageFile,
+  type ReadImageOptions,
+  severalIn,
+  type WarningOptions,
+  withImageFile,
+} from "../data/decoding/sample.js";
 import type { Preprocessing } from "../data/preprocessing.js";
 import { DataError } from "../errors.js";
 import type { FramedImage, ImageSource } from "./predict.js";
@@ -19,6 +26,8 @@ export interface ImageRequest<S extends ImageSource> {
   read(): Promise<Sample>;
 }
 
+type RequestOptions = ReadImageOptions & WarningOptions;
+
 /** Files that are open ahead of their turn, beside the one whose turn it is. */
 const openAhead = 3;
 
@@ -30,16 +39,26 @@ export function requestsOf<S extends ImageSource>(
   sources: Iterable<S> | AsyncIterable<S>,
   frames: FrameChoice,
   preprocessing: Preprocessing,
+  options: RequestOptions = {},
 ): Iterator<ImageRequest<S>> | AsyncIterator<ImageRequest<S>> {
+  const { maxPixels, onWarning } = options;
   const iterator: Iterator<S> | AsyncIterator<S> =
     Symbol.asyncIterator in sources ? sources[Symbol.asyncIterator]() : sources[Symbol.iterator]();
-  if (!isSingle(frames)) return severalEach(iterator, frames, preprocessing);
+  if (!isSingle(frames)) return severalEach(iterator, frames, preprocessing, options);
+  let index = 0;
   const request = (source: S): ImageRequest<S> => {
-    if (isFramed(source)) return framed(source, preprocessing);
-    if (frames === "first") return { source, read: () => decodeImage(source, preprocessing) };
+    const name = typeof source === "string" ? source : `image ${index + 1}`;
+    index += 1;
+    if (isFramed(source)) return framed(source, preprocessing, options);
+    const first = () =>
+      decodeImage(source, preprocessing, {
+        maxPixels,
+        onSeveral: (count) => onWarning?.(severalIn(name, count)),
+      });
+    if (frames === "first") return { source, read: first };
     const middle = () =>
-      withImageFile(source, preprocessing, {}, async (image) => {
-        const [frame = 0] = chosenFrames(await image.count(), frames);
+      withImageFile(source, preprocessing, { maxPixels }, async (image) => {
+        const [frame = 0] = await chosenFrames(image, frames);
         return image.sample(frame);
       });
     return { source, read: middle };
@@ -60,22 +79,24 @@ export function requestsOf<S extends ImageSource>(
 function framed<S extends ImageSource>(
   source: S & FramedImage,
   preprocessing: Preprocessing,
+  { maxPixels }: RequestOptions,
 ): ImageRequest<S> {
   const { file, frame } = source;
-  return { source, frame, read: () => decodeImage(file, preprocessing, { frame }) };
+  return { source, frame, read: () => decodeImage(file, preprocessing, { frame, maxPixels }) };
 }
 
 async function* severalEach<S extends ImageSource>(
   sources: Iterator<S> | AsyncIterator<S>,
   frames: FrameChoice,
   preprocessing: Preprocessing,
+  options: RequestOptions,
 ): AsyncGenerator<ImageRequest<S>, void, undefined> {
   let turn: Promise<unknown> = Promise.resolve();
   const next = async (): Promise<ImageRequest<S>[] | undefined> => {
     const taking = turn.then(() => sources.next());
     turn = taking.catch(() => {});
     const { done, value } = await taking;
-    return done ? undefined : picturesOf(value, frames, preprocessing);
+    return done ? undefined : picturesOf(value, frames, preprocessing, options);
   };
   try {
     for await (const requests of readAhead(next, openAhead)) yield* requests;
@@ -89,13 +110,15 @@ async function picturesOf<S extends ImageSource>(
   source: S,
   frames: FrameChoice,
   preprocessing: Preprocessing,
+  options: RequestOptions,
 ): Promise<ImageRequest<S>[]> {
-  if (isFramed(source)) return [framed(source, preprocessing)];
+  if (isFramed(source)) return [framed(source, preprocessing, options)];
   try {
-    const image = await openImageFile(source, preprocessing);
+    const image = await openImageFile(source, preprocessing, { maxPixels: options.maxPixels });
     const count = await image.count();
     if (count === 1) return [{ source, read: () => image.sample(0) }];
-    return chosenFrames(count, frames).map((frame) => ({ source, frame, read: () => image.sample(frame) }));
+    const chosen = await chosenFrames(image, frames);
+    return chosen.map((frame) => ({ source, frame, read: () => image.sample(frame) }));
   } catch (error) {
     if (!(error instanceof DataError)) throw error;
     const refused = Promise.reject(error);

@@ -9,7 +9,7 @@ import { type BatchImages, drawBatch, expectSample, stackSamples } from "../data
 import { Gate, readAhead } from "../data/concurrency.js";
 import type { Sample } from "../data/dataset.js";
 import type { FrameChoice } from "../data/decoding/frame-choice.js";
-import { frameName } from "../data/decoding/sample.js";
+import { frameName, type ReadImageOptions, type WarningOptions } from "../data/decoding/sample.js";
 import type { Preprocessing } from "../data/preprocessing.js";
 import { openingRows } from "../data/sources/opening.js";
 import { ArgumentError, DataError } from "../errors.js";
@@ -75,7 +75,7 @@ export interface PredictedImage<S extends ImageSource = ImageSource> extends Str
 export type StreamedPrediction<S extends ImageSource = ImageSource> = PredictedImage<S> | UnreadableImage<S>;
 
 /** How a stream of images is predicted. */
-export interface PredictStreamOptions extends PredictOptions {
+export interface PredictStreamOptions extends PredictOptions, ReadImageOptions, WarningOptions {
   /** What is told; default: what the classifier says, or the number of its classes. */
   task?: Task | undefined;
   /** Images computed at once; default 32. */
@@ -116,7 +116,7 @@ export async function* predictStream<S extends ImageSource>(
   }
   const { model, preprocessing } = classifier;
   const { frames } = complete("predictStream", { frames: openingRows.frames }, { frames: options.frames });
-  const reader = new Reader(requestsOf(sources, frames, preprocessing), preprocessing, signal);
+  const reader = new Reader(requestsOf(sources, frames, preprocessing, options), preprocessing, signal);
   try {
     const batches = readAhead(() => reader.next(batchSize), prefetch);
     const nameOf = ({ readable }: ReadBatch<S>, i: number) => nameOfImage(readable[i] as StreamedImage);
@@ -146,7 +146,7 @@ export async function* predictStream<S extends ImageSource>(
 export async function predictImages(
   classifier: Classifier,
   sources: readonly ImageSource[],
-  { onProgress, ...options }: EvaluateOptions = {},
+  { onProgress, ...options }: EvaluateOptions & ReadImageOptions & WarningOptions = {},
 ): Promise<Prediction[]> {
   const { batchSize = 32 } = options;
   const predictions: Prediction[] = [];

@@ -6,6 +6,7 @@
  */
 import { resolve } from "node:path";
 import { cacheRows } from "../data/cache-choice.js";
+import { limitRows, type ReadingLimits } from "../data/decoding/limits.js";
 import { definePreprocessing, type Preprocessing, preprocessingRows } from "../data/preprocessing.js";
 import { type Opening, openingRows } from "../data/sources/opening.js";
 import type { SplitOptions } from "../data/splitting/stratified.js";
@@ -14,6 +15,7 @@ import { type MedMambaConfig, medMambaConfig, modelRows, variantFlag } from "../
 import { type Flag, flagName, flagsOf, isNegative } from "../settings/flags.js";
 import { countOrZero, fraction, numbers, type Settings, toggle } from "../settings/kind.js";
 import { complete, type Rows, setting, unknownName, type ValuesOf } from "../settings/table.js";
+import type { Extension } from "../training/resumption.js";
 import {
   type ExecutionSettings,
   executionRows,
@@ -56,6 +58,10 @@ export interface RunPlan extends ExecutionSettings, Readonly<ValuesOf<typeof lea
   /** How images are divided that the data set does not divide itself. */
   readonly split: SplitOptions;
   readonly settings: TrainingSettings;
+  /** What bounds the reading of images. */
+  readonly limits: ReadingLimits;
+  /** Where the run was when its epochs were changed; only a run with the same changes has the same bits. */
+  readonly extensions?: readonly Extension[] | undefined;
 }
 
 /** The division does not follow the training's seed, so that runs of other seeds are tested on the same images. */
@@ -101,6 +107,7 @@ export const settingTables: Rows = {
   ...leakRows,
   ...trainingRows,
   ...executionRows,
+  ...limitRows,
 };
 
 /** Flags by the section of the plan that they change. */
@@ -110,6 +117,7 @@ export const runFlags = {
   opening: flagsOf(openingRows),
   split: [splitFlag],
   leaks: flagsOf(leakRows),
+  limits: flagsOf(limitRows),
   settings: flagsOf(trainingRows),
   execution: flagsOf(executionRows),
 } as const satisfies Record<string, readonly Flag[]>;
@@ -146,8 +154,10 @@ export function planRun(options: RunOptions, base?: Partial<RunPlan>): RunPlan {
     opening: complete("opening", openingRows, section("opening", base?.opening)),
     split: complete("split", splitRows, section("split", base?.split)),
     settings: trainingSettings(section("settings", base?.settings)),
+    limits: complete("limits", limitRows, section("limits", base?.limits)),
     ...complete("run", leakRows, section("leaks", base && { allowLeaks: base.allowLeaks })),
     ...complete("run", executionRows, section("execution", base && executionOf(base))),
+    ...(base?.extensions && { extensions: base.extensions }),
   };
 }
 

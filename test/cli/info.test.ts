@@ -7,6 +7,7 @@ import sharp from "sharp";
 import { beforeAll, describe, expect, it } from "vitest";
 import { medmamba } from "../support/command.js";
 import { given } from "../support/given-files.js";
+import { dicomFile } from "../support/identifying-dicom-file.js";
 import { fixture } from "../support/repository.js";
 import { png, root, write } from "../support/temporary-folder.js";
 
@@ -37,19 +38,30 @@ function npy(dtype: string, shape: readonly number[], elements: Uint8Array): Uin
 
 const patient = "Vogelsang";
 
+/** As a safetensors file begins. */
+function lengthOf(header: string): Buffer {
+  const bytes = Buffer.alloc(8);
+  bytes.writeBigUInt64LE(BigInt(header.length));
+  return bytes;
+}
+
 beforeAll(async () => {
   cpSync(fixture("run-0.1.0/best.safetensors"), join(root, "best.safetensors"));
+  cpSync(fixture("run-0.1.0"), join(root, "run"), { recursive: true });
   cpSync(fixture("model_odd.safetensors"), join(root, "other.safetensors"));
   const golden = JSON.parse(readFileSync(fixture("nifti.json"), "utf8")).small.scaled.file;
   const volume = gunzipSync(Buffer.from(golden, "base64"));
   volume.write(patient, 148); // descrip
   volume.write(patient, 328); // intent_name
   await write("volume.nii", volume);
+  const strange = JSON.stringify({ __metadata__: { "\u001b[31mred": "x" } });
+  await write("strange.safetensors", Buffer.concat([lengthOf(strange), Buffer.from(strange)]));
   await write(
     "pickle.pth",
     zipSync({ "archive/data.pkl": new Uint8Array(9), "archive/data/0": new Uint8Array(4) }),
   );
   await write("old.pth", Buffer.from("\x80\x02\x8a\x0al\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19\x2e", "latin1"));
+  await write("scan.dcm", dicomFile({ text: patient, size: 8 }));
   await write(
     "set.npz",
     zipSync({
@@ -92,6 +104,7 @@ describe("info", () => {
 
   it("of weights of others", () => {
     expect(info("other.safetensors")).toMatchObject({ kind: "weights", network: "MedMamba" });
+    expect(lines("strange.safetensors").join()).not.toContain("\u001b");
     for (const file of ["pickle.pth", "old.pth"])
       expect(info(file)).toMatchObject({ kind: "PyTorch file", advice: "`medmamba convert` reads it" });
   });
@@ -120,6 +133,10 @@ describe("info", () => {
     const refused = { dataSet: "no: `medmamba train` says why" };
     expect(info("other.csv")).toMatchObject({ columns: ["name", "age"], lines: 1, ...refused });
     expect(info("set")).toMatchObject({ kind: "folder", classes: ["a", "b"], images: 6, divided: false });
+    expect(info("run")).toMatchObject({
+      kind: "run",
+      checkpoint: "run/best.safetensors",
+    });
     expect(info("loose")).toMatchObject({ kind: "folder", images: 1, endings: [".png"], ...refused });
   });
 
@@ -146,8 +163,15 @@ describe("info", () => {
     });
   });
 
+  it("of DICOM: its kind, encoding and size", () => {
+    expect(info("scan.dcm")).toMatchObject({
+      ...{ kind: "image", format: "DICOM", modality: "OT", rows: 8, columns: 8, frames: 1, bitsStored: 8 },
+      transferSyntax: { uid: "1.2.840.10008.1.2.1", name: "Explicit VR Little Endian" },
+    });
+  });
+
   it("of nothing that tells of a patient", () => {
-    for (const file of ["volume.nii", "photo.jpg", "list.csv"]) {
+    for (const file of ["volume.nii", "photo.jpg", "list.csv", "scan.dcm"]) {
       for (const args of [[], ["--json"], ["--verbose"]]) {
         const { stdout, stderr } = medmamba(root, "info", file, ...args);
         expect(stdout + stderr).not.toMatch(new RegExp(`${patient}|p1\\b`));

@@ -9,7 +9,7 @@ import { join } from "node:path";
 import sharp from "sharp";
 import { beforeAll, describe, expect, it } from "vitest";
 import { imageExtensions } from "../../src/data/index.js";
-import { dicomFile } from "../support/dicom-file.js";
+import { dicomFile } from "../support/identifying-dicom-file.js";
 import { program } from "../support/repository.js";
 import { smallArguments } from "../support/small-study.js";
 import { picture, root, write } from "../support/temporary-folder.js";
@@ -137,7 +137,7 @@ describe("several labels an image", () => {
     });
     const mean = (predictions[0]!.probabilities.nodule! + predictions[1]!.probabilities.nodule!) / 2;
     expect(first?.probabilities.nodule).toBeCloseTo(mean, 6);
-    expect(medmamba(...predict, "scans", "--pool", "patient:mean").stderr).toMatch(
+    expect(medmamba(...predict, "scans/0-0.png", "--pool", "patient:mean").stderr).toMatch(
       /nothing says which images belong together: name a table/,
     );
   });

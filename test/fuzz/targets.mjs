@@ -10,8 +10,29 @@ import { zipSync } from "fflate";
 import sharp from "sharp";
 import { define } from "../../dist/cli/commands/train.js";
 import { argumentsOfConfig } from "../../dist/cli/console/config.js";
+import { openFrames } from "../../dist/data/decoding/decoder.js";
+import { describeDicom, dicomIdentity } from "../../dist/data/decoding/dicom/describe.js";
 import { describeArchive } from "../../dist/data/sources/describe.js";
 import { data, fit as fitModel, loadCheckpoint, MedMamba, safetensors } from "../../dist/index.js";
+
+/** One file of every way to write pixels, and of what else is parsed. */
+const dicom = [
+  "implicit-12",
+  "big-endian-16-signed",
+  "deflated-12",
+  "functional-groups",
+  "palette-segments",
+  "both-tables",
+  "rle-12",
+  "jpeg-baseline-rgb",
+  "jpeg-progressive-8",
+  "jpeg-extended-12",
+  "jpeg-lossless-16",
+  "jpeg-ls-rgb",
+  "jpeg-2000-12",
+  "htj2k-rgb",
+  "fragments-extended-table",
+];
 
 const preprocessing = { imageSize: 8, channels: 1 };
 const oldRun = new URL("../fixtures/run-0.1.0/", import.meta.url);
@@ -35,6 +56,11 @@ export async function makeTargets(folder) {
     const original = await picture.clone().toFormat(format).toBuffer();
     const read = (path) => data.loadImage(path, preprocessing);
     images[format] = { file: `image.${ending}`, original, read };
+  }
+  for (const name of dicom) {
+    const original = readFileSync(new URL(`../fixtures/dicom/${name}.dcm`, import.meta.url));
+    const read = (path) => readDicom(path);
+    images[`dicom ${name}`] = { file: "image.dcm", original, read };
   }
   for (const [name, file] of Object.entries(volumes())) {
     const reading = { ...preprocessing, slices: "coronal", bitDepth: 16 };
@@ -97,6 +123,16 @@ function trainCommand() {
   const command = new Command("train");
   define(command);
   return command;
+}
+
+/** What the file says of itself, and its pictures; asked for one after the other, so that neither hides the other's errors. */
+async function readDicom(path) {
+  const bytes = readFileSync(path);
+  describeDicom(bytes);
+  dicomIdentity(bytes);
+  const frames = await openFrames({ bytes, file: path });
+  for (const frame of [0, frames.count - 1]) await frames.frame(frame);
+  await data.loadImage(path, preprocessing);
 }
 
 async function loadTensors(path) {

@@ -1,7 +1,10 @@
 /** `medmamba evaluate`: how good a checkpoint is on labelled images. */
+import { existsSync } from "node:fs";
+import { join } from "node:path";
 import { type Command, Option } from "commander";
 import { cacheRows } from "../../data/cache-choice.js";
 import type { FrameChoice } from "../../data/decoding/frame-choice.js";
+import { limitRows } from "../../data/decoding/limits.js";
 import { type SplitName, splitNames } from "../../data/index.js";
 import { openingRows } from "../../data/sources/opening.js";
 import { evaluate } from "../../inference/evaluate.js";
@@ -15,8 +18,10 @@ import {
 import { writeReport } from "../../reports/evaluation-report.js";
 import { scoresOf } from "../../reports/scores.js";
 import type { AnyEvaluation } from "../../reports/several-labels.js";
+import { runFiles } from "../../study/run-directory.js";
 import { writableFolder } from "../../study/writable-folder.js";
 import { taskOf } from "../../tasks/index.js";
+import { CommandError } from "../console/failure.js";
 import { openCheckpoint, openJudged } from "../console/for-checkpoint.js";
 import {
   type CommonOptions,
@@ -41,6 +46,7 @@ interface EvaluateCommandOptions extends CommonOptions {
   readonly frames?: FrameChoice;
   readonly cache?: string;
   readonly pool?: string;
+  readonly maxPixels?: number;
 }
 
 const examples = `
@@ -70,24 +76,25 @@ export function define(command: Command): void {
     .option("--batch-size <count>", "images computed at once", count, 32)
     .addOption(precisionOption("float32"));
   const { groups, frames } = openingRows;
-  withSettings(command, { groups, frames, ...poolingRows, ...cacheRows });
+  withSettings(command, { groups, frames, ...poolingRows, ...cacheRows, ...limitRows });
   withCommonOptions(command).addHelpText("after", examples).action(run);
 }
 
 async function run(options: EvaluateCommandOptions): Promise<void> {
-  const { checkpoint: path, data, split, batchSize, report, groups, frames, cache } = options;
+  const { checkpoint: path, data, split, batchSize, report, groups, frames, cache, maxPixels } = options;
   const pooling = options.pool === undefined ? undefined : poolingOf(options.pool);
   const terminal = new Terminal(options);
   expectCheckpoint(path);
   expectPath(data, "data set");
+  if (report !== undefined) expectNoRun(report);
   await interruptible(terminal, "Stopping.", async (signal) => {
-    const checkpoint = await openCheckpoint(path, openDeviceOf(options));
+    const checkpoint = await openCheckpoint(path, openDeviceOf(options), terminal);
     const folder = report === undefined ? undefined : await writableFolder(report, "--report");
     try {
       const judged = await openJudged(data, split, checkpoint, {
         terminal,
         signal,
-        asked: { groups, frames, cache },
+        asked: { groups, frames, cache, maxPixels },
       });
       const { dataset, part, because } = judged;
       const { threshold, thresholds = threshold === undefined ? undefined : [threshold] } = checkpoint;
@@ -147,4 +154,13 @@ function pooledLines(pooled: PooledEvaluation<AnyMetrics>, threshold: number | u
 function pooledScores(pooled: PooledEvaluation<AnyMetrics>, threshold: number | undefined): object {
   const { units, leftOut, pooling } = pooled;
   return { ...pooling, units, leftOut, ...scoresOf(pooled as AnyEvaluation, threshold) };
+}
+
+/** The report of a training is part of its run. @throws CommandError if it would be replaced */
+function expectNoRun(folder: string): void {
+  if (folder.trim() === "") throw new CommandError("the path of the report is empty: name a folder.");
+  if (!existsSync(join(folder, runFiles.plan))) return;
+  throw new CommandError(
+    `${folder} holds a run, whose own report would be replaced: choose another folder with --report.`,
+  );
 }

@@ -1,17 +1,18 @@
 /** `medmamba info`: what a file or folder is, before anything is done with it. */
-import type { Stats } from "node:fs";
+import { existsSync, type Stats } from "node:fs";
 import { open, stat } from "node:fs/promises";
-import { extname } from "node:path";
+import { extname, join } from "node:path";
 import type { Command } from "commander";
 import { describeWeights } from "../../checkpoints/describe.js";
 import { describePicture } from "../../data/decoding/picture.js";
-import type { Fact, Facts } from "../../data/facts.js";
+import type { Facts } from "../../data/facts.js";
 import { DataError } from "../../errors.js";
+import { factLines } from "../console/fact-lines.js";
 import { CommandError } from "../console/failure.js";
 import { type CommonOptions, withCommonOptions } from "../console/options.js";
 import { expectPath } from "../console/paths.js";
 import { Terminal } from "../console/terminal.js";
-import { byteSize, shortPath } from "../console/wording.js";
+import { shortPath } from "../console/wording.js";
 
 /** A kind of file. */
 interface FileKind {
@@ -41,6 +42,10 @@ const pytorch: Facts = { kind: "PyTorch file", advice: "`medmamba convert` reads
 
 /** The first that recognises a file describes it. */
 const kinds: readonly FileKind[] = [
+  {
+    recognizes: ({ path, found }) => found.isDirectory() && existsSync(join(path, "run.json")),
+    describe: describeRun,
+  },
   {
     recognizes: ({ found }) => found.isDirectory(),
     describe: async (path) => {
@@ -97,7 +102,7 @@ async function run(path: string, options: CommonOptions): Promise<void> {
     throw new CommandError(`${path} is neither a file nor a folder, but a pipe, socket or device.`);
   const facts = await describe(path, found);
   const whole: Facts = { file: path, bytes: found.isFile() ? found.size : undefined, ...facts };
-  for (const line of lines({ ...whole, file: shortPath(path) })) terminal.print(line);
+  for (const line of factLines({ ...whole, file: shortPath(path) })) terminal.print(line);
   terminal.result(whole);
 }
 
@@ -115,6 +120,18 @@ async function describe(path: string, found: Stats): Promise<Facts> {
     });
   }
   throw new CommandError(`${path} is of no kind that is known here.`);
+}
+
+/** A folder that `train` has written to. */
+async function describeRun(path: string): Promise<Facts> {
+  const { runFiles } = await import("../../study/run-directory.js");
+  const [best, last] = [runFiles.best, runFiles.last].map((name) => join(path, name));
+  const checkpoint = best !== undefined && existsSync(best) ? best : undefined;
+  return {
+    kind: "run",
+    checkpoint,
+    canBeResumed: last !== undefined && existsSync(last),
+  };
 }
 
 async function firstBytes(path: string): Promise<Buffer> {
@@ -140,59 +157,4 @@ async function holdsPickle(path: string): Promise<boolean> {
   } finally {
     zip.close();
   }
-}
-
-// ---- for people --------------------------------------------------------------------------------------------------------
-
-const width = 80;
-
-/** What facts are counted in, where a number alone does not tell. */
-const written: Readonly<Record<string, (fact: Fact) => string>> = {
-  bytes: (fact) => byteSize(fact as number),
-  spacing: (fact) => `${inWords(fact)} mm`,
-  voxels: (fact) => (fact as readonly number[]).join(" x "),
-};
-
-/** A line a fact: its name, and its value in as many lines as it needs. */
-function lines(facts: Facts): string[] {
-  const rows = Object.entries(facts).filter(([, fact]) => fact !== undefined);
-  const column = Math.max(...rows.map(([name]) => nameInWords(name).length)) + 2;
-  return rows.flatMap(([name, fact]) => {
-    const text = (written[name] ?? inWords)(fact);
-    return wrapped(text, width - column).map(
-      (line, i) => (i === 0 ? nameInWords(name) : "").padEnd(column) + line,
-    );
-  });
-}
-
-const nameInWords = (name: string): string => name.replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`);
-
-function inWords(fact: Fact): string {
-  if (typeof fact === "boolean") return fact ? "yes" : "no";
-  if (typeof fact !== "object") return typeof fact === "number" ? numberInWords(fact) : String(fact);
-  if (Array.isArray(fact)) return fact.map(inWords).join(", ") || "none";
-  return Object.entries(fact as Facts)
-    .filter(([, value]) => value !== undefined)
-    .map(([name, value]) => {
-      const text = typeof value === "object" ? `(${inWords(value)})` : inWords(value);
-      return /^\d+$/.test(name) ? `${name}: ${text}` : `${name} ${text}`;
-    })
-    .join(", ");
-}
-
-/** Sizes and scores to a few digits; whole numbers as they are. */
-const numberInWords = (value: number): string =>
-  Number.isInteger(value) ? String(value) : String(Number(value.toPrecision(4)));
-
-/** Lines of words, none longer than `most` unless a word is. */
-function wrapped(text: string, most: number): string[] {
-  const result: string[] = [];
-  let line = "";
-  for (const word of text.split(" ")) {
-    if (line !== "" && line.length + 1 + word.length > most) {
-      result.push(line);
-      line = word;
-    } else line = line === "" ? word : `${line} ${word}`;
-  }
-  return [...result, line];
 }

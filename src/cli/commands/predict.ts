@@ -1,10 +1,11 @@
 /** `medmamba predict`: what a checkpoint says about images. */
 import type { Command } from "commander";
 import type { FrameChoice } from "../../data/decoding/frame-choice.js";
+import { limitRows } from "../../data/decoding/limits.js";
 import { type Opening, openingRows } from "../../data/sources/opening.js";
 import { poolingOf, poolingRows } from "../../inference/pooling.js";
 import { predictStream, type StreamedPrediction } from "../../inference/predict.js";
-import { askedImages } from "../console/asked-images.js";
+import { askedImages, withPatients } from "../console/asked-images.js";
 import { CommandError } from "../console/failure.js";
 import { openCheckpoint } from "../console/for-checkpoint.js";
 import {
@@ -26,7 +27,10 @@ interface PredictOptions extends CommonOptions {
   readonly batchSize: number;
   readonly frames?: FrameChoice;
   readonly pool?: string;
+  readonly maxPixels?: number;
 }
+
+const warningsShown = 3;
 
 const examples = `
 A folder stands for the images in it and below, a table (.csv) for those in its
@@ -47,7 +51,7 @@ export function define(command: Command): void {
     .requiredOption("--checkpoint <file>", "the model, as training wrote it")
     .option("--batch-size <count>", "images computed at once", count, 32)
     .addOption(precisionOption("float32"));
-  withSettings(command, { frames: openingRows.frames, ...poolingRows });
+  withSettings(command, { frames: openingRows.frames, ...poolingRows, ...limitRows });
   withCommonOptions(command).addHelpText("after", examples).action(run);
 }
 
@@ -56,21 +60,28 @@ async function run(images: string[], options: PredictOptions): Promise<void> {
   const pooling = options.pool === undefined ? undefined : poolingOf(options.pool);
   expectCheckpoint(options.checkpoint);
   await interruptible(terminal, "Stopping.", async (signal) => {
-    const checkpoint = await openCheckpoint(options.checkpoint, openDeviceOf(options));
+    const checkpoint = await openCheckpoint(options.checkpoint, openDeviceOf(options), terminal);
     try {
       const predictions: StreamedPrediction<AskedSource>[] = [];
-      const asked = (await Promise.all(images.map((path) => askedImages(path, terminal)))).flat();
+      const found = await askedImages(images, terminal);
+      const asked = pooling?.by === "patient" ? await withPatients(found, terminal) : found;
       if (pooling) expectUnits(asked, pooling);
-      const { batchSize } = options;
+      const { batchSize, maxPixels } = options;
       const frames = options.frames ?? (checkpoint.provenance?.opening as Opening | undefined)?.frames;
       const sources = asked.map(({ source }) => source);
-      for await (const prediction of predictStream(checkpoint, sources, { batchSize, frames, signal })) {
+      const warnings: string[] = [];
+      const onWarning = (message: string) => warnings.push(message);
+      const streaming = { batchSize, frames, maxPixels, signal, onWarning };
+      for await (const prediction of predictStream(checkpoint, sources, streaming)) {
         predictions.push(prediction);
         if (predictions.length % batchSize === 0 || predictions.length === sources.length)
           terminal.progress(
             `predicting ${predictions.length}/${Math.max(sources.length, predictions.length)}`,
           );
       }
+      for (const warning of warnings.slice(0, warningsShown)) terminal.warn(warning);
+      if (warnings.length > warningsShown)
+        terminal.warn(`the same of ${warnings.length - warningsShown} more of the images.`);
       const { threshold, classes } = checkpoint;
       const units = pooling && unitPredictions(checkpoint, predictions, asked, pooling);
       for (const line of predictionLines(predictions)) terminal.print(line);

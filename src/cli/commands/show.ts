@@ -4,8 +4,8 @@ import type { Command } from "commander";
 import { readCheckpoint } from "../../checkpoints/checkpoint.js";
 import type { Sample } from "../../data/dataset.js";
 import type { Pixels } from "../../data/decoding/decoder.js";
-import { countPictures, decodePicture, type Picture, pngOf } from "../../data/decoding/picture.js";
-import { decodeImage } from "../../data/decoding/sample.js";
+import { decodePicture, type Picture, pngOf } from "../../data/decoding/picture.js";
+import { openImageFile } from "../../data/decoding/sample.js";
 import {
   definePreprocessing,
   type Preprocessing,
@@ -110,8 +110,8 @@ async function preprocessingOf({ checkpoint = "" }: ShowOptions): Promise<Prepro
 }
 
 async function asNetworkInput(image: string, preprocessing: Preprocessing, frame: number): Promise<Picture> {
-  const sample = await decodeImage(image, preprocessing, { frame });
-  return { pixels: interleaved(sample), frames: await countPictures(image, preprocessing) };
+  const opened = await openImageFile(image, preprocessing);
+  return { pixels: interleaved(await opened.sample(frame)), frames: await opened.count() };
 }
 
 /** A planar sample as a picture: 8 bits of bytes, 16 of values from 0 to 1. */

@@ -67,10 +67,10 @@ export function define(command: Command): void {
 
 /** Flags of the run's settings, by their sections of help. */
 function addSettings(command: Command): void {
-  const { model, preprocessing, opening, split, leaks, settings, execution } = runFlags;
+  const { model, preprocessing, opening, split, leaks, limits, settings, execution } = runFlags;
   const groups = {
     "Model:": model,
-    "Images:": [...opening, ...split, ...leaks, ...preprocessing, ...flagsOf(cacheRows)],
+    "Images:": [...opening, ...split, ...leaks, ...preprocessing, ...limits, ...flagsOf(cacheRows)],
     "Training:": [...settings, ...execution],
   };
   for (const [heading, flags] of Object.entries(groups)) {

@@ -1,6 +1,6 @@
 /** Opening a checkpoint, and data sets in the way that its training saw images. */
 import { type Checkpoint, loadCheckpoint } from "../../checkpoints/checkpoint.js";
-import { type DataIdentity, isSameSplit, splitIdentity } from "../../data/contents.js";
+import { isDataIdentity, isSameSplit, splitIdentity } from "../../data/contents.js";
 import { concatenated } from "../../data/dataset.js";
 import {
   type LabelledImages,
@@ -29,14 +29,14 @@ export interface Judged {
 interface Judging {
   readonly terminal: Terminal;
   readonly signal: AbortSignal;
-  /** Which images there are, where that is to be otherwise than in training, and where those that were decoded are kept. */
-  readonly asked: Pick<OpenDatasetOptions, "groups" | "frames" | "cache">;
+  /** Which images there are, where that is to be otherwise than in training, and how they are read and kept. */
+  readonly asked: Pick<OpenDatasetOptions, "groups" | "frames" | "cache" | "maxPixels">;
 }
 
 /** @throws CommandError or WeightsError naming the file */
-export async function openCheckpoint(path: string, device: Device): Promise<Checkpoint> {
+export async function openCheckpoint(path: string, device: Device, terminal: Terminal): Promise<Checkpoint> {
   expectCheckpoint(path);
-  return loadCheckpoint(path, { device });
+  return loadCheckpoint(path, { device, onWarning: (message) => terminal.warn(message) });
 }
 
 /**
@@ -53,8 +53,8 @@ export async function openJudged(
 ): Promise<Judged> {
   if (part === "all") return openAll(data, checkpoint, judging);
   if (part !== undefined) return { dataset: await openSplit(data, part, checkpoint, judging), part };
-  const trained = checkpoint.provenance?.data as DataIdentity | undefined;
-  if (trained === undefined) {
+  const trained = checkpoint.provenance?.data;
+  if (!isDataIdentity(trained)) {
     const because = "the checkpoint does not say what it was trained on; --split all takes everything";
     return { dataset: await openSplit(data, "test", checkpoint, judging), part: "test", because };
   }

@@ -43,20 +43,27 @@ export function precisionOption(byDefault: string): Option {
 }
 
 /**
- * The device that the options ask for, one of its own if they say how many threads; says once if "auto" has to do
- * without a GPU, and why.
+ * The device that the options ask for, one of its own if they say how many threads.
+ *
+ * @param isLong  whether hours may be at stake: then it is said if "auto" has to do without a GPU, and why. Short commands
+ *   follow upon long ones and say it with `--verbose` alone
  */
-export function openDeviceOf({ device, threads, precision }: CommonOptions): Device {
+export function openDeviceOf(
+  { device, threads, precision, verbose = false }: CommonOptions,
+  { isLong = verbose } = {},
+): Device {
   const opened =
     threads === undefined ? resolveDevice(device, precision) : openDevice(device, { threads, precision });
-  const reason = device === "auto" ? whyNotGpu() : undefined;
+  const reason = device === "auto" && isLong ? whyNotGpu() : undefined;
   if (reason !== undefined) process.stderr.write(`note: computing on the CPU, because ${reason}.\n`);
   return opened;
 }
 
 /** The device to train on, with the precision that the run was planned with; without one, bf16 on a GPU. */
 export function openTrainingDevice(options: CommonOptions, planned: Precision | undefined): Device {
-  const device = openDeviceOf(planned === undefined ? options : { ...options, precision: planned });
+  const device = openDeviceOf(planned === undefined ? options : { ...options, precision: planned }, {
+    isLong: true,
+  });
   if (planned !== undefined || !device.name.startsWith("cuda")) return device;
   device.close();
   return openDeviceOf({ ...options, device: device.name, precision: "bf16" });

@@ -85,13 +85,16 @@ let raster: Promise<Raster> | undefined;
  * @throws MedMambaError if it cannot be loaded, which is no fault of the image
  */
 export function loadRaster(): Promise<Raster> {
-  raster ??= import("./raster.js").catch((cause: Error) => {
-    throw new MedMambaError("MEDMAMBA_NO_DECODER", `sharp, which decodes images: ${cause.message}`, {
-      cause,
-    });
-  });
+  raster ??= import("./raster.js").catch(missing("sharp, which decodes images"));
   return raster;
 }
+
+/** What becomes of the failure to load a library, which is a fault of the installation. */
+const missing =
+  (library: string) =>
+  (cause: Error): never => {
+    throw new MedMambaError("MEDMAMBA_NO_DECODER", `${library}: ${cause.message}`, { cause });
+  };
 
 /** The first that recognises a file gets it. */
 const decoders: readonly Decoder[] = [
@@ -99,7 +102,10 @@ const decoders: readonly Decoder[] = [
     name: "dicom",
     endings: dicomEndings,
     recognizes: isDicom,
-    open: async (image) => (await import("./dicom/open.js")).openDicom(image),
+    async open(image) {
+      const { openDicom } = await import("./dicom/open.js").catch(missing("dicom-parser, which reads DICOM"));
+      return openDicom(image);
+    },
     describe: async ({ bytes }) => (await import("./dicom/facts.js")).dicomFacts(bytes),
   },
   {

@@ -1,6 +1,7 @@
 /** Which pictures of a file that has several are taken, where nobody has named one by its number. */
 import { DataError } from "../../errors.js";
 import type { Kind } from "../../settings/kind.js";
+import type { ImageFile } from "./sample.js";
 
 /** The first, the one in the middle, all, or every so many, from the first on. */
 export type FrameChoice = "first" | "middle" | "all" | `every:${number}`;
@@ -25,12 +26,15 @@ export const isSingle = (choice: FrameChoice): choice is "first" | "middle" =>
 /**
  * Numbers of the pictures, from 0.
  *
- * @param count  pictures of the file, at least 1
- * @throws DataError if those would be more than a file can mean
+ * @throws DataError if those would be more than a file can mean, and if it cannot be read
  */
-export function chosenFrames(count: number, choice: FrameChoice): readonly number[] {
+export async function chosenFrames(
+  image: Pick<ImageFile, "count" | "middle">,
+  choice: FrameChoice,
+): Promise<readonly number[]> {
   if (choice === "first") return [0];
-  if (choice === "middle") return [Math.floor(count / 2)];
+  if (choice === "middle") return [await image.middle()];
+  const count = await image.count();
   const step = choice === "all" ? 1 : Number(every.exec(choice)?.[1] ?? 1);
   const taken = Math.ceil(count / step);
   if (taken > most)

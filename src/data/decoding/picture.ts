@@ -21,21 +21,16 @@ export interface Picture {
  * @throws DataError naming the file and what is wrong with it
  */
 export function decodePicture(path: string, reading: Reading, frame = 0): Promise<Picture> {
-  return withFile(path, async (image) => {
+  return withFile(path, frame, async (image) => {
     const { count, frame: decode } = await openFrames({ ...image, reading });
     if (frame >= count) throw new DataError(`there is no frame ${frame}, frames are 0 to ${count - 1}`);
     return { pixels: await decode(frame), frames: count };
   });
 }
 
-/** Pictures of a file. @throws DataError naming the file and what is wrong with it */
-export function countPictures(path: string, reading: Reading): Promise<number> {
-  return withFile(path, async (image) => (await openFrames({ ...image, reading })).count);
-}
-
 /** What an image file is. @throws DataError naming the file and what is wrong with it */
 export function describePicture(path: string): Promise<Facts> {
-  return withFile(path, (image) => describeImage(image));
+  return withFile(path, 0, (image) => describeImage(image));
 }
 
 /** A picture as the bytes of a PNG file, of 16 bits where it has more than 8. */
@@ -43,11 +38,15 @@ export async function pngOf(pixels: Pixels): Promise<Uint8Array> {
   return (await loadRaster()).encodePng(pixels);
 }
 
-async function withFile<T>(path: string, work: (image: EncodedImage) => Promise<T>): Promise<T> {
+async function withFile<T>(
+  path: string,
+  frame: number,
+  work: (image: EncodedImage) => Promise<T>,
+): Promise<T> {
   const maxPixels = defaultMaxPixels();
   try {
     return await work({ bytes: await readWhole(path, largestFile(maxPixels)), file: path, maxPixels });
   } catch (error) {
-    throw unreadable(path, error);
+    throw unreadable(path, error, frame);
   }
 }

@@ -3,7 +3,7 @@
  * begin. Those that are known to have no picture (DICOMDIR, reports, presentation states) lie in the same folders.
  */
 import { open } from "node:fs/promises";
-import { extname } from "node:path";
+import { basename, extname } from "node:path";
 import { recognizedBytes } from "../decoding/decoder.js";
 import { dicomEndings, hasPreamble, isDicom, kindOfFileWithoutPicture } from "../decoding/dicom/signature.js";
 
@@ -57,4 +57,11 @@ async function beginningOf(file: string): Promise<Uint8Array | undefined> {
   } finally {
     await handle.close();
   }
+}
+
+/** The sentence about those of a folder, of which there is one at least. */
+export function leftOutWithoutPicture(folder: string, files: readonly FileWithoutPicture[]): string {
+  const [first] = files;
+  const what = files.length === 1 ? "1 DICOM file that has" : `${files.length} DICOM files that have`;
+  return `${folder}: left out ${what} no picture (such as ${basename(first?.file ?? "")}, ${first?.kind}).`;
 }

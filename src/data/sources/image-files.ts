@@ -2,7 +2,7 @@
 import { readFile } from "node:fs/promises";
 import { DataError } from "../../errors.js";
 import { cached, type MemoryBudget } from "../cache.js";
-import { hashOf } from "../contents.js";
+import { contentHashes, frameMark, hashOf } from "../contents.js";
 import type { LabelledImages, PerImage, Sample } from "../dataset.js";
 import { chosenFrames, type FrameChoice, isSingle } from "../decoding/frame-choice.js";
 import { decodeImage, decodePixels, type ImageFile, withImageFile } from "../decoding/sample.js";
@@ -43,6 +43,8 @@ interface Picture extends ImageEntry {
   readonly frame: number;
   /** Whether others of its file are images, too. */
   readonly isOneOfSeveral: boolean;
+  /** Hash of what it is decoded from. */
+  readonly content: string | undefined;
   /** In the store, if there is one. */
   readonly key: ContentKey | undefined;
   /** If there was memory for it. */
@@ -95,9 +97,9 @@ export async function readableImages(
   if (broken.length > images * tolerated) {
     const named = sentences.slice(0, namedInError).join("; ");
     const more = broken.length > namedInError ? `; and ${broken.length - namedInError} more` : "";
-    throw new DataError(`${path}: ${broken.length} of ${images} images are unreadable: ${named}${more}.`, {
-      file: path,
-    });
+    const count = `${broken.length} of ${images} images ${broken.length === 1 ? "is" : "are"} unreadable`;
+    const advice = "More than one in a hundred is no accident: mend or remove them.";
+    throw new DataError(`${path}: ${count}: ${named}${more}. ${advice}`, { file: path });
   }
   for (const sentence of sentences) onWarning(`${sentence}; it is left out.`);
   if (broken.length > 0)
@@ -126,10 +128,12 @@ async function picturesOf(
 ): Promise<(Picture | DataError)[]> {
   const { file } = entry;
   const read = async (opened: ImageFile): Promise<(Picture | DataError)[]> => {
-    const key = store?.keyOf(opened.bytes, preprocessing);
+    // Of the bytes that are decoded, so that no file is read twice, or hashed as another than it is learned as.
+    const contentHash = contentHashes(opened.bytes);
+    const key = store?.keyOf(contentHash(0), preprocessing);
     const image = store && key ? withStore(opened, store, key) : opened;
     const count = await image.count();
-    const chosen = entry.frame === undefined ? chosenFrames(count, frames) : [entry.frame];
+    const chosen = entry.frame === undefined ? await chosenFrames(image, frames) : [entry.frame];
     if (entry.frame === undefined && isSingle(frames) && count > 1) several.set(file, count);
     const isOneOfSeveral = entry.frame !== undefined || (count > 1 && !isSingle(frames));
     const group = entry.group ?? (isOneOfSeveral && !entry.patient ? pseudonym(file) : undefined);
@@ -144,6 +148,7 @@ async function picturesOf(
           group,
           frame,
           isOneOfSeveral,
+          content: contentHash(frame),
           key,
           kept,
           fingerprint: hashOf(outcome.data),
@@ -162,16 +167,19 @@ async function listedPictures(
   { preprocessing, maxPixels, frames }: ReadableOptions,
 ): Promise<Picture[]> {
   const { file } = entry;
-  const unread = { key: undefined, kept: undefined, fingerprint: undefined };
+  const unread = { content: undefined, key: undefined, kept: undefined, fingerprint: undefined };
   const own = entry.frame !== undefined;
   if (own || frames === "first")
     return [{ ...entry, frame: entry.frame ?? 0, isOneOfSeveral: own, ...unread }];
-  const counted = withImageFile(file, preprocessing, { maxPixels }, (image) => image.count());
-  const count = await orDataError(counted);
-  if (count instanceof DataError) return [{ ...entry, frame: 0, isOneOfSeveral: false, ...unread }];
-  const isOneOfSeveral = count > 1 && !isSingle(frames);
+  const looked = withImageFile(file, preprocessing, { maxPixels }, async (image) => ({
+    count: await image.count(),
+    chosen: await chosenFrames(image, frames),
+  }));
+  const found = await orDataError(looked);
+  if (found instanceof DataError) return [{ ...entry, frame: 0, isOneOfSeveral: false, ...unread }];
+  const isOneOfSeveral = found.count > 1 && !isSingle(frames);
   const group = entry.group ?? (isOneOfSeveral && !entry.patient ? pseudonym(file) : undefined);
-  return chosenFrames(count, frames).map((frame) => ({ ...entry, group, frame, isOneOfSeveral, ...unread }));
+  return found.chosen.map((frame) => ({ ...entry, group, frame, isOneOfSeveral, ...unread }));
 }
 
 /** @throws what is no fault of the image */
@@ -193,6 +201,7 @@ function withStore(image: ImageFile, store: SampleStore, key: ContentKey): Image
       await store.keepCount(key, count);
       return count;
     },
+    middle: () => image.middle(),
     async sample(frame) {
       const known = await store.sample(key, frame);
       if (known) return known;
@@ -225,6 +234,7 @@ function pictureFiles(
     preprocessing,
     name,
     content: async (index) => fileContent(at(index).file, at(index).frame),
+    contentHash: (index) => at(index).content,
     async sample(index) {
       const { file, frame, key } = at(index);
       const known = key && (await store?.sample(key, frame));
@@ -271,5 +281,5 @@ function aboutPictures(
 /** A file's bytes; of a later picture of one, with its number behind. */
 async function fileContent(file: string, frame = 0): Promise<Uint8Array> {
   const bytes = await readFile(file);
-  return frame === 0 ? bytes : Buffer.concat([bytes, Buffer.from(`frame ${frame}`)]);
+  return frame === 0 ? bytes : Buffer.concat([bytes, frameMark(frame)]);
 }

@@ -19,11 +19,12 @@ import {
 import type { TaskName } from "../labels.js";
 import { definePreprocessing, type Preprocessing } from "../preprocessing.js";
 import { SampleStore } from "../sample-store.js";
-import { divided } from "../splitting/divide.js";
+import { divided, type Listed } from "../splitting/divide.js";
 import { findLeaks, leakWarnings, withoutLeaks } from "../splitting/leaks.js";
 import { type SplitName, splitNames } from "../splitting/split-names.js";
 import { checkSplitOptions, type SplitOptions } from "../splitting/stratified.js";
 import { archiveDataset, needsNoDecoding } from "./arrays.js";
+import { listingWithPatients } from "./dicom-patients.js";
 import { tableIn } from "./folder-table.js";
 import { readableImages } from "./image-files.js";
 import { type Opening, openingRows } from "./opening.js";
@@ -167,9 +168,13 @@ export async function openDataset(
   const { classes } = opened;
   let parts: Partial<Record<SplitName, LabelledImages>>;
   if ("arrays" in opened) {
-    parts = archiveSplits(path, { ...opened, task }, preprocessing, budget);
+    const whole = archiveSplits(path, { ...opened, task }, preprocessing, budget);
+    parts = divideArchive(path, whole, division, { split, onWarning });
   } else {
-    const entries = divide(path, opened, division, { split, onWarning });
+    const listing = await listingWithPatients(path, opened, onWarning);
+    const keyOf = ({ file, frame = 0 }: ImageEntry) =>
+      `${relative(path, file).split(sep).join("/")} ${frame}`;
+    const entries = divide(path, listing, division, { split, onWarning, keyOf });
     const { attributes } = opened;
     const store =
       folder === undefined ? undefined : await SampleStore.open(folder, { bytes: folderBytes, onWarning });
@@ -216,7 +221,8 @@ export async function listImages(
   const opened = await source.open(path, asked);
   if ("arrays" in opened)
     throw new DataError(`${path} is an archive, whose images are no files that a table could name.`);
-  return { ...opened, task: taskFrom(path, opened, task) };
+  const listing = await listingWithPatients(path, opened, onWarning);
+  return { ...listing, task: taskFrom(path, opened, task) };
 }
 
 /** @throws DataError if the labels are of another kind than the one that is asked for */
@@ -262,16 +268,48 @@ function archiveSplits(
   return parts;
 }
 
-/** The entries of the splits that are wanted, missing ones drawn from train. */
-function divide(
+/** The splits of an archive that are wanted, missing ones drawn from train. */
+function divideArchive(
   path: string,
-  { splits, undivided }: Listing,
+  whole: Partial<Record<SplitName, LabelledImages>>,
   division: SplitOptions,
-  { split, onWarning }: Pick<SourceOptions, "split" | "onWarning">,
-): Partial<Record<SplitName, ImageEntry[]>> {
+  wanted: Wanted,
+): Partial<Record<SplitName, LabelledImages>> {
+  const splits: Partial<Record<SplitName, (Listed & { dataset: LabelledImages; index: number })[]>> = {};
+  for (const name of splitNames) {
+    const dataset = whole[name];
+    if (!dataset) continue;
+    const entry = (_: unknown, index: number) => ({ labels: labelsAt(dataset, index), dataset, index });
+    splits[name] = Array.from({ length: dataset.length }, entry);
+  }
+  const keyOf = ({ index }: { index: number }) => String(index);
+  const parts: Partial<Record<SplitName, LabelledImages>> = {};
+  for (const [name, entries] of Object.entries(divide(path, { splits }, division, { ...wanted, keyOf }))) {
+    const dataset = entries[0]?.dataset;
+    if (!dataset) continue;
+    const indices = entries.map(({ index }) => index);
+    parts[name as SplitName] = indices.length === dataset.length ? dataset : subset(dataset, indices);
+  }
+  return parts;
+}
+
+/** Numbers of the classes that an image has. */
+function labelsAt({ task, labels, classes }: LabelledImages, index: number): readonly number[] {
+  if (task !== "multi-label") return [labels[index] ?? 0];
+  return classes.map((_, label) => label).filter((label) => labels[index * classes.length + label] === 1);
+}
+
+type Wanted = Pick<SourceOptions, "split" | "onWarning">;
+
+/** The entries of the splits that are wanted, missing ones drawn from train. */
+function divide<Entry extends Listed>(
+  path: string,
+  { splits, undivided }: { splits: Partial<Record<SplitName, Entry[]>>; undivided?: Entry[] | undefined },
+  division: SplitOptions,
+  { split, onWarning, keyOf }: Wanted & { keyOf: (entry: Entry) => string },
+): Partial<Record<SplitName, Entry[]>> {
   const wanted = split ? [split] : splitNames;
-  const keyOf = ({ file, frame = 0 }: ImageEntry) => `${relative(path, file).split(sep).join("/")} ${frame}`;
-  let parts: Partial<Record<SplitName, ImageEntry[]>> = splits;
+  let parts: Partial<Record<SplitName, Entry[]>> = splits;
   if (undivided) {
     parts = divided(undivided, division, keyOf);
   } else if (splits.train) {
@@ -288,7 +326,7 @@ function divide(
       onWarning(`${path} has no ${name} images of its own: ${count} images of train are set aside for it.`);
     }
   }
-  const result: Partial<Record<SplitName, ImageEntry[]>> = {};
+  const result: Partial<Record<SplitName, Entry[]>> = {};
   for (const name of wanted) {
     const entries = parts[name] ?? [];
     if (entries.length > 0) result[name] = entries;

@@ -198,6 +198,9 @@ export class Attributes {
 
   #element(keyword: Keyword): Element | undefined {
     const element = this.dataSet.elements[tags[keyword]];
-    return element && element.length > 0 ? element : undefined;
+    // dicom-parser takes the length of an element at its word, and throws where its value is read.
+    const isThere =
+      element && element.length > 0 && element.dataOffset + element.length <= this.dataSet.byteArray.length;
+    return isThere ? element : undefined;
   }
 }

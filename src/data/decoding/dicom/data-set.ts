@@ -45,9 +45,15 @@ const longNumbers = ["OV", "SV", "UV"];
 const mostInflated = 64; // times the deflated bytes, and 2^24 in any case: deflate reaches 1032 on zeros
 
 /** @throws DataError if it is no DICOM file, or damaged before its pixels */
-export function readDataSet(given: Uint8Array): DicomFile {
-  // Of a Buffer, slice() is no copy: nothing below has to know which of the two it got.
-  const file = new Uint8Array(given.buffer, given.byteOffset, given.byteLength);
+export function readDataSet(file: Uint8Array): DicomFile {
+  try {
+    return readFile(file);
+  } catch (cause) {
+    throw cause instanceof DataError ? cause : damaged(cause);
+  }
+}
+
+function readFile(file: Uint8Array): DicomFile {
   // dicom-parser reads a header behind a preamble alone.
   const startsWithHeader = !hasPreamble(file) && file[0] === 2 && file[1] === 0;
   const bytes = startsWithHeader ? Buffer.concat([Buffer.alloc(128), Buffer.from("DICM"), file]) : file;
@@ -55,26 +61,28 @@ export function readDataSet(given: Uint8Array): DicomFile {
   let position = 0;
   if (hasPreamble(bytes)) {
     const stream = streamAt(bytes, 132, false);
-    try {
-      while (
-        stream.position + 8 <= bytes.length &&
-        bytes[stream.position] === 2 &&
-        bytes[stream.position + 1] === 0
-      ) {
-        const element = parser.readDicomElementExplicit(stream, []);
-        element.parser = parser.littleEndianByteArrayParser; // the data set after it may be big endian
-        header[element.tag] = element;
-      }
-    } catch (cause) {
-      throw damaged(cause);
+    const isHeader = () => bytes[stream.position] === 2 && bytes[stream.position + 1] === 0;
+    while (stream.position + 8 <= bytes.length && isHeader()) {
+      const element = parser.readDicomElementExplicit(stream, []);
+      element.parser = parser.littleEndianByteArrayParser; // the data set after it may be big endian
+      header[element.tag] = element;
     }
     position = stream.position;
   }
-  const named = new parser.DataSet(parser.littleEndianByteArrayParser, bytes, header).string("x00020010");
-  const syntax = named ? transferSyntax(named.replace(/[\0 ]+$/, "")) : syntaxAt(bytes, position);
+  const named = new Attributes(new parser.DataSet(parser.littleEndianByteArrayParser, bytes, header)).text(
+    "TransferSyntaxUID",
+  );
+  const syntax = named ? asWritten(transferSyntax(named), bytes, position) : syntaxAt(bytes, position);
   if (!syntax.deflated) return readElements(bytes, position, header, syntax);
   const whole = Buffer.concat([bytes.subarray(0, position), inflated(bytes.subarray(position))]);
   return readElements(whole, position, header, syntax);
+}
+
+/** The syntax that a file names, with or without types as its first element has them: some files are not what they say. */
+function asWritten(syntax: TransferSyntax, bytes: Uint8Array, position: number): TransferSyntax {
+  const encoding = syntax.deflated ? undefined : encodingAt(bytes, position);
+  if (!encoding || encoding.bigEndian !== syntax.bigEndian) return syntax;
+  return { ...syntax, explicit: encoding.explicit };
 }
 
 /** The syntax of a data set that nobody names, by its first element. */
@@ -107,23 +115,19 @@ function readElements(
   const elements: Record<string, Element> = { ...header };
   const dataSet = new parser.DataSet(stream.byteArrayParser, bytes, elements);
   const attributes = new Attributes(dataSet);
-  try {
-    while (stream.position + 8 <= bytes.length) {
-      const element = syntax.explicit
-        ? explicitElement(stream)
-        : parser.readDicomElementImplicit(stream, pixelData);
-      elements[element.tag] = element;
-      if (element.tag !== pixelData) continue;
-      const length = element.hadUndefinedLength ? undefined : element.length;
-      return {
-        syntax,
-        attributes,
-        bytes,
-        pixels: { offset: element.dataOffset, length, vr: element.vr ?? "" },
-      };
-    }
-  } catch (cause) {
-    throw damaged(cause);
+  while (stream.position + 8 <= bytes.length) {
+    const element = syntax.explicit
+      ? explicitElement(stream)
+      : parser.readDicomElementImplicit(stream, pixelData);
+    elements[element.tag] = element;
+    if (element.tag !== pixelData) continue;
+    const length = element.hadUndefinedLength ? undefined : element.length;
+    return {
+      syntax,
+      attributes,
+      bytes,
+      pixels: { offset: element.dataOffset, length, vr: element.vr ?? "" },
+    };
   }
   return { syntax, attributes, bytes, pixels: undefined };
 }

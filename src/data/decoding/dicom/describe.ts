@@ -4,7 +4,7 @@
  */
 import type { Attributes, Keyword } from "./attributes.js";
 import { readDataSet } from "./data-set.js";
-import { type Window, windowsOf } from "./grey-transformation.js";
+import { type ExplainedWindow, windowsOf } from "./grey-transformation.js";
 import { sopClassName } from "./sop-classes.js";
 import { pixelSpacing } from "./spacing.js";
 
@@ -26,7 +26,7 @@ export interface DicomDescription {
   /** Millimetres between rows and between columns. */
   readonly spacing: { readonly rows: number; readonly columns: number } | undefined;
   /** Of the first frame. */
-  readonly windows: readonly (Window & { readonly explanation: string | undefined })[];
+  readonly windows: readonly ExplainedWindow[];
   /** VOI tables of the first frame. */
   readonly voiTables: number;
   /** Of the first frame, to the unit of the modality. */
@@ -106,14 +106,9 @@ function code(attributes: Attributes, keyword: Keyword): string | undefined {
 
 function viewsOf(attributes: Attributes): Pick<DicomDescription, "windows" | "voiTables"> {
   for (const group of attributes.ofFrame("FrameVOILUTSequence", 0)) {
-    const found = windowsOf(group);
+    const windows = windowsOf(group);
     const voiTables = group.items("VOILUTSequence").length;
-    if (found.length === 0 && voiTables === 0) continue;
-    const explanations = group.texts("WindowCenterWidthExplanation");
-    return {
-      windows: found.map((window, i) => ({ ...window, explanation: explanations[i] || undefined })),
-      voiTables,
-    };
+    if (windows.length > 0 || voiTables > 0) return { windows, voiTables };
   }
   return { windows: [], voiTables: 0 };
 }

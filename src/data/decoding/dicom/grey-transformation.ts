@@ -17,6 +17,12 @@ export interface Window {
   readonly function: WindowFunction;
 }
 
+/** A window as an object gives it. */
+export interface ExplainedWindow extends Window {
+  /** What the object calls it, such as "LUNG". */
+  readonly explanation: string | undefined;
+}
+
 /** Which values of the modality are seen, and how. */
 export type View =
   | { readonly kind: "window"; readonly window: Window }
@@ -104,8 +110,7 @@ function viewOf(attributes: Attributes, signed: boolean, frame: number, wanted: 
       const table = tableOf(item, signed);
       if (table) return { kind: "table", table };
     }
-    const explanations = group.texts("WindowCenterWidthExplanation");
-    const found = windowsOf(group).find((_, i) => isWanted(explanations[i]));
+    const found = windowsOf(group).find(({ explanation }) => isWanted(explanation));
     if (found) return { kind: "window", window: found };
   }
   if (name !== undefined)
@@ -114,14 +119,17 @@ function viewOf(attributes: Attributes, signed: boolean, frame: number, wanted: 
 }
 
 /** The windows of an object or a frame, those that are none left out. */
-export function windowsOf(attributes: Attributes): Window[] {
+export function windowsOf(attributes: Attributes): ExplainedWindow[] {
   const centers = attributes.numbers("WindowCenter");
   const widths = attributes.numbers("WindowWidth");
+  const explanations = attributes.texts("WindowCenterWidthExplanation");
   const named = attributes.text("VOILUTFunction");
   const kind = named === "SIGMOID" || named === "LINEAR_EXACT" ? named : "LINEAR";
   const least = kind === "LINEAR" ? 1 : 0;
   return centers.flatMap((center, i) => {
     const width = widths[i] ?? 0;
-    return width >= least && width > 0 ? [{ center, width, function: kind }] : [];
+    return width >= least && width > 0
+      ? [{ center, width, function: kind, explanation: explanations[i] || undefined }]
+      : [];
   });
 }

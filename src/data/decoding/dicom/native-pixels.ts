@@ -77,6 +77,8 @@ export function storedBits(
   { bitsStored, highBit, signed }: Pick<ImageAttributes, "bitsStored" | "highBit" | "signed">,
 ): StoredPixels["values"] {
   const bits = 8 * values.BYTES_PER_ELEMENT;
+  // A codec may have found that fewer bits are enough, of which the highest is then no sign.
+  if (bitsStored > bits) return Uint16Array.from(values);
   const shift = highBit + 1 - bitsStored;
   if (!signed) {
     if (bitsStored === bits) return values;

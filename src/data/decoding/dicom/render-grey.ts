@@ -29,12 +29,9 @@ export function renderGrey(values: Values, transformation: GreyTransformation, b
   const counts = new Uint32Array(high - low + 1);
   for (let i = 0; i < values.length; ++i) ++counts[(values[i] as number) - low]!;
   const stored = Float64Array.from(counts, (_, i) => low + i);
-  const seen = stored.map((_, i) => Math.min(counts[i] as number, 1));
-  const padding = paddingIn(stored, transformation, seen);
-  for (let i = 0; i < counts.length; ++i) if (padding[i]) counts[i] = 0;
-  const modality = toModality(stored, transformation);
+  const padding = paddingIn(stored, transformation, counts);
   const table = bitDepth === 8 ? new Uint8Array(counts.length) : new Uint16Array(counts.length);
-  toOutput(modality, padding, counts, transformation, most, table);
+  toOutput(stored, { padding, counts, transformation, most, out: table });
   for (let i = 0; i < values.length; ++i) out[i] = table[(values[i] as number) - low] as number;
   return out;
 }
@@ -44,9 +41,7 @@ function renderEach(values: Values, transformation: GreyTransformation, most: nu
   const stored = Float64Array.from(values);
   const padding = paddingIn(stored, transformation, undefined);
   for (let i = 0; i < stored.length; ++i) if (!Number.isFinite(stored[i])) padding[i] = 1;
-  const counts = new Uint32Array(stored.length);
-  for (let i = 0; i < counts.length; ++i) counts[i] = padding[i] ? 0 : 1;
-  toOutput(toModality(stored, transformation), padding, counts, transformation, most, out);
+  toOutput(stored, { padding, counts: undefined, transformation, most, out });
 }
 
 function finiteRange(values: Values): readonly [number, number] {
@@ -64,7 +59,7 @@ function finiteRange(values: Values): readonly [number, number] {
 function paddingIn(
   stored: Float64Array,
   { padding }: GreyTransformation,
-  seen: Float64Array | undefined,
+  counts: Uint32Array | undefined,
 ): Uint8Array {
   const result = new Uint8Array(stored.length);
   if (!padding) return result;
@@ -72,20 +67,19 @@ function paddingIn(
   for (let i = 0; i < stored.length; ++i) {
     const value = stored[i] as number;
     if (value >= padding[0] && value <= padding[1]) result[i] = 1;
-    else if (!seen || seen[i]) left = true;
+    else if (counts?.[i] !== 0) left = true;
   }
   return left ? result : result.fill(0);
 }
 
-function toModality(stored: Float64Array, { modality }: GreyTransformation): Float64Array {
-  const result = new Float64Array(stored.length);
+/** Stored values become those of the modality, in place. */
+function toModality(values: Float64Array, { modality }: GreyTransformation): void {
   if (modality.kind === "table") {
-    for (let i = 0; i < stored.length; ++i) result[i] = lookUp(modality.table, stored[i] as number);
-    return result;
+    for (let i = 0; i < values.length; ++i) values[i] = lookUp(modality.table, values[i] as number);
+    return;
   }
   const { slope, intercept } = modality;
-  for (let i = 0; i < stored.length; ++i) result[i] = (stored[i] as number) * slope + intercept;
-  return result;
+  for (let i = 0; i < values.length; ++i) values[i] = (values[i] as number) * slope + intercept;
 }
 
 function lookUp({ first, entries }: LookupTable, value: number): number {
@@ -94,82 +88,111 @@ function lookUp({ first, entries }: LookupTable, value: number): number {
   return entries[index < 0 ? 0 : index > last ? last : index] as number;
 }
 
-/** Greys of the modality's values, each of which stands for as many pixels as `counts` says. */
-function toOutput(
-  modality: Float64Array,
-  padding: Uint8Array,
-  counts: Uint32Array,
-  { view, inverted }: GreyTransformation,
-  most: number,
-  out: Output,
-): void {
-  const grey = new Float64Array(modality.length); // from 0 to 1
+/** What goes with each of some values. */
+interface Rendering {
+  /** Whether it is none of the picture. */
+  readonly padding: Uint8Array;
+  /** How many pixels have it; one each where undefined. */
+  readonly counts: Uint32Array | undefined;
+  readonly transformation: GreyTransformation;
+  /** What white is. */
+  readonly most: number;
+  readonly out: Output;
+}
+
+/** Greys of stored values, which are worked on in place: a picture of floating-point numbers is large enough once. */
+function toOutput(values: Float64Array, rendering: Rendering): void {
+  const { padding, transformation, most, out } = rendering;
+  const { view, inverted } = transformation;
+  toModality(values, transformation);
   if (view.kind === "table") {
     const scale = 1 / (2 ** view.table.bits - 1);
-    for (let i = 0; i < grey.length; ++i) grey[i] = lookUp(view.table, modality[i] as number) * scale;
+    for (let i = 0; i < values.length; ++i) values[i] = lookUp(view.table, values[i] as number) * scale;
   } else if (view.kind === "window") {
-    applyWindow(modality, view.window, grey);
+    applyWindow(values, view.window);
   } else {
     const [black, white] =
-      view.kind === "percentile" ? percentiles(modality, counts) : range(modality, counts);
+      view.kind === "percentile" ? percentiles(values, rendering) : range(values, rendering);
     const scale = white > black ? 1 / (white - black) : 0;
-    for (let i = 0; i < grey.length; ++i) grey[i] = ((modality[i] as number) - black) * scale;
+    for (let i = 0; i < values.length; ++i) values[i] = ((values[i] as number) - black) * scale;
   }
-  for (let i = 0; i < grey.length; ++i) {
-    const value = grey[i] as number;
+  for (let i = 0; i < values.length; ++i) {
+    const value = values[i] as number;
     const bounded = value > 1 ? 1 : value > 0 ? value : 0;
     out[i] = padding[i] ? 0 : (inverted ? 1 - bounded : bounded) * most + 0.5;
   }
 }
 
-/** PS3.3, C.11.2.1.2 and C.11.2.1.3, with results from 0 to 1 before they are bounded. */
-function applyWindow(modality: Float64Array, window: Window, grey: Float64Array): void {
-  const { center, width } = window;
-  if (window.function === "SIGMOID") {
-    for (let i = 0; i < grey.length; ++i)
-      grey[i] = 1 / (1 + Math.exp((-4 * ((modality[i] as number) - center)) / width));
+/** PS3.3, C.11.2.1.2 and C.11.2.1.3, in place, to results from 0 to 1 before they are bounded. */
+function applyWindow(values: Float64Array, { center, width, function: kind }: Window): void {
+  if (kind === "SIGMOID") {
+    for (let i = 0; i < values.length; ++i)
+      values[i] = 1 / (1 + Math.exp((-4 * ((values[i] as number) - center)) / width));
     return;
   }
   // LINEAR counts pixels' values, of which the first and the last in the window are black and white.
-  const half = window.function === "LINEAR" ? 0.5 : 0;
+  const half = kind === "LINEAR" ? 0.5 : 0;
   const span = width - 2 * half;
   const black = center - half - span / 2;
-  for (let i = 0; i < grey.length; ++i) {
-    const above = (modality[i] as number) - black;
-    grey[i] = span > 0 ? above / span : above > 0 ? 1 : 0;
+  for (let i = 0; i < values.length; ++i) {
+    const above = (values[i] as number) - black;
+    values[i] = span > 0 ? above / span : above > 0 ? 1 : 0;
   }
 }
 
-function range(modality: Float64Array, counts: Uint32Array): readonly [number, number] {
+/** Pixels that have the i-th value and are no padding. */
+const pixelsOf = ({ padding, counts }: Rendering, i: number): number =>
+  padding[i] ? 0 : counts ? (counts[i] as number) : 1;
+
+function range(values: Float64Array, rendering: Rendering): readonly [number, number] {
   let low = Infinity;
   let high = -Infinity;
-  for (let i = 0; i < modality.length; ++i) {
-    if (counts[i] === 0) continue;
-    const value = modality[i] as number;
+  for (let i = 0; i < values.length; ++i) {
+    if (pixelsOf(rendering, i) === 0) continue;
+    const value = values[i] as number;
     if (value < low) low = value;
     if (value > high) high = value;
   }
   return [low, high];
 }
 
-/** The values below and above which the tails lie. */
-function percentiles(modality: Float64Array, counts: Uint32Array): readonly [number, number] {
-  const order = Uint32Array.from(modality.keys()).filter((i) => counts[i] !== 0);
-  if (order.length === 0) return [0, 0];
-  order.sort((a, b) => (modality[a] as number) - (modality[b] as number));
-  const total = order.reduce((sum, i) => sum + (counts[i] as number), 0);
-  // numpy's percentile: a position among the sorted pixels, and a line between the two that it lies between.
+/**
+ * The values below and above which the tails lie, as numpy's percentile has them: a position among the sorted pixels, and a
+ * line between the two that it lies between.
+ */
+function percentiles(values: Float64Array, rendering: Rendering): readonly [number, number] {
+  const nth = rendering.counts ? sortedByCounts(values, rendering) : sortedPixels(values, rendering);
   const at = (part: number): number => {
-    const position = part * (total - 1);
-    let passed = 0;
-    for (const [n, i] of order.entries()) {
-      passed += counts[i] as number;
-      if (position >= passed) continue;
-      const value = modality[i] as number;
-      const next = modality[order[n + 1] ?? i] as number;
-      return position > passed - 1 ? value + (next - value) * (position - (passed - 1)) : value;
-    }
-    return modality[order.at(-1) as number] as number;
+    const position = part * (nth.length - 1);
+    const below = nth.value(Math.floor(position));
+    return below + (nth.value(Math.ceil(position)) - below) * (position % 1);
   };
-  return [at(tail), at(1 - tail)];
+  return nth.length === 0 ? [0, 0] : [at(tail), at(1 - tail)];
+}
+
+/** Pixels in the order of their values: how many there are, and what the n-th is. */
+interface Sorted {
+  readonly length: number;
+  value(n: number): number;
+}
+
+function sortedPixels(values: Float64Array, { padding }: Rendering): Sorted {
+  const sorted = values.filter((_, i) => padding[i] === 0).sort();
+  return { length: sorted.length, value: (n) => sorted[n] as number };
+}
+
+function sortedByCounts(values: Float64Array, rendering: Rendering): Sorted {
+  const order = Uint32Array.from(values.keys()).filter((i) => pixelsOf(rendering, i) > 0);
+  order.sort((a, b) => (values[a] as number) - (values[b] as number));
+  return {
+    length: order.reduce((sum, i) => sum + pixelsOf(rendering, i), 0),
+    value(n) {
+      let passed = 0;
+      const found = order.find((i) => {
+        passed += pixelsOf(rendering, i);
+        return passed > n;
+      });
+      return values[found as number] as number;
+    },
+  };
 }

@@ -28,8 +28,11 @@ const tags = {
 
 export type Tag = keyof typeof tags;
 
-/** Pages that are looked at; more than any program writes. */
+/** Pages that are looked at, and tags of all of them; more than any program writes. */
 const mostPages = 2 ** 16;
+const mostTags = 2 ** 20;
+
+const known = new Set<number>(Object.values(tags));
 
 /** Bytes of the types that hold one whole number: SHORT, LONG and BigTIFF's LONG8. */
 const widths: Readonly<Record<number, 2 | 4 | 8>> = { 3: 2, 4: 4, 16: 8 };
@@ -47,12 +50,15 @@ export function tiffPages(bytes: Uint8Array): TiffPage[] {
   const littleEndian = bytes[0] === 0x49;
   const layout = layoutOf(view, littleEndian);
   const visited = new Set<number>();
+  let read = 0;
   let next = layout.number(layout.isBig ? 8 : 4, layout.isBig ? 8 : 4);
   while (next !== undefined && next > 0 && !visited.has(next) && pages.length < mostPages) {
     visited.add(next);
     const page = readPage(layout, next);
     if (!page) break;
-    pages.push({ littleEndian, ...page });
+    read += page.tags;
+    if (read > mostTags) break;
+    pages.push({ littleEndian, get: page.get, set: page.set });
     next = page.next;
   }
   return pages;
@@ -84,7 +90,9 @@ function layoutOf(view: DataView, littleEndian: boolean): Layout {
 function readPage(
   { isBig, number, littleEndian }: Layout,
   at: number,
-): (Pick<TiffPage, "get" | "set"> & { readonly next: number | undefined }) | undefined {
+):
+  | (Pick<TiffPage, "get" | "set"> & { readonly tags: number; readonly next: number | undefined })
+  | undefined {
   const count = number(at, isBig ? 8 : 2);
   const [start, size] = isBig ? [at + 8, 20] : [at + 2, 12];
   if (count === undefined || count > mostPages) return undefined;
@@ -93,6 +101,7 @@ function readPage(
     const entry = start + i * size;
     const [tag, type] = [number(entry, 2), number(entry + 2, 2)];
     if (tag === undefined || type === undefined) return undefined;
+    if (!known.has(tag)) continue;
     const width = widths[type];
     const values = number(entry + 4, isBig ? 8 : 4);
     const place = entry + (isBig ? 12 : 8);
@@ -100,6 +109,7 @@ function readPage(
     if (values === 1 && width && value !== undefined) found.set(tag, { value, at: place, width });
   }
   return {
+    tags: count,
     get: (tag) => found.get(tags[tag])?.value,
     set(into, tag, value) {
       const place = found.get(tags[tag]);

@@ -7,8 +7,10 @@ import { join } from "node:path";
 import { gunzipSync, gzipSync } from "node:zlib";
 import { describe, expect, it } from "vitest";
 import { type Frames, openFrames } from "../../../../src/data/decoding/decoder.js";
+import { chosenFrames } from "../../../../src/data/decoding/frame-choice.js";
 import { headerOf } from "../../../../src/data/decoding/nifti/bytes.js";
 import { orientationLetters } from "../../../../src/data/decoding/nifti/orientation.js";
+import { openImageFile } from "../../../../src/data/decoding/sample.js";
 import { definePreprocessing, loadImage } from "../../../../src/data/index.js";
 import { searchFolder } from "../../../../src/data/sources/walk.js";
 import { given } from "../../../support/given-files.js";
@@ -149,6 +151,18 @@ describe("a NIfTI volume", () => {
     }
     file.writeFloatLE(Number.NaN, 80);
     expect((await (await open(file)).frame(0)).spacing).toBeUndefined();
+  });
+
+  it("has its middle in the first volume, however many there are", async () => {
+    const preprocessing = definePreprocessing({ imageSize: 5, slices: "sagittal" });
+    for (const [name, middle] of [
+      ["4-D", 1], // two volumes of three slices: half of all would be the lowest of the second
+      ["RAS", 1],
+    ] as const) {
+      const image = await openImageFile(small(name), preprocessing);
+      expect(await chosenFrames(image, "middle")).toEqual([middle]);
+      expect(await chosenFrames(image, "all")).toHaveLength(await image.count());
+    }
   });
 
   it("becomes a sample like any other image, and folders have it by both of its endings", async () => {

@@ -55,5 +55,15 @@ export function expectSame(
   }
 }
 
+/**
+ * Whether a frame has so many bits as the smallest of its size has. Few bytes could ask for a large picture otherwise, which
+ * would be allocated before it is missed.
+ *
+ * @throws DataError if it has not
+ */
+export function expectBits(bytes: Uint8Array, least: number): void {
+  if (8 * bytes.length < least) throw frameDamaged();
+}
+
 export const frameDamaged = (cause?: unknown): DataError =>
   new DataError("its compressed picture is damaged or cut off", { cause });

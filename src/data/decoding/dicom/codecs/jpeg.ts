@@ -3,7 +3,7 @@
  * decoder, since that build of libjpeg-turbo is for 8.
  */
 import { DataError } from "../../../../errors.js";
-import { expectSame, frameDamaged, type PixelCodec } from "./codec.js";
+import { expectBits, expectSame, frameDamaged, type PixelCodec } from "./codec.js";
 import { type JpegHeader, jpegHeader } from "./jpeg-header.js";
 import { WasmCodec } from "./wasm-codec.js";
 
@@ -15,6 +15,7 @@ const turbo = new WasmCodec(
 export const jpeg: PixelCodec = async (bytes, image) => {
   const header = jpegHeader(bytes);
   expectSame(header, image);
+  expectBits(bytes, (header.width * header.height) / 64); // a code for each block of 8 x 8
   // Some files have the lossless process under the name of the extended one.
   if (header.frameType === 0xc3) return (await import("./jpeg-lossless.js")).jpegLossless(bytes, image);
   if (header.precision === 12) {

@@ -4,7 +4,7 @@
  */
 import { DataError } from "../../../../errors.js";
 import { readNative } from "../native-pixels.js";
-import { frameDamaged, type PixelCodec } from "./codec.js";
+import { expectBits, frameDamaged, type PixelCodec } from "./codec.js";
 
 const headerBytes = 64; // the number of segments, and where 15 of them begin
 
@@ -20,6 +20,7 @@ export const rle: PixelCodec = (bytes, image) => {
     throw new DataError(`its picture has ${segments} RLE segments, where ${size * samples} are expected`);
   }
   const pixels = rows * columns;
+  expectBits(bytes, (pixels * size * samples) / 8); // two bytes make 128 at most
   const interleaved = new Uint8Array(pixels * size * samples);
   for (let segment = 0; segment < segments; ++segment) {
     const start = header.getUint32(4 + 4 * segment, true);
@@ -29,7 +30,8 @@ export const rle: PixelCodec = (bytes, image) => {
     const byte = size - 1 - (segment % size); // little endian, as everything is that is compressed
     unpack(bytes.subarray(start, end), interleaved, sample * size + byte, size * samples);
   }
-  return readNative(interleaved, { ...image, planar: false, bigEndian: false }, 0);
+  const photometric = image.photometric.replace("_422", ""); // each pixel has its colours
+  return readNative(interleaved, { ...image, photometric, planar: false, bigEndian: false }, 0);
 };
 
 /** Writes a segment to every `stride`-th byte from `first`, to the last there is. */

@@ -2,6 +2,7 @@
  * The codecs in WebAssembly, which all have one interface. Their memory never shrinks and an error may leave it in any
  * state, so an instance is given up after an error and when it has grown large, and the next frame gets a new one.
  */
+import { MedMambaError } from "../../../../errors.js";
 import { frameDamaged } from "./codec.js";
 
 /** A picture as a codec found it. */
@@ -34,7 +35,7 @@ export interface Decoded extends FrameInfo {
 }
 
 const largestKept = 2 ** 28; // bytes
-const stdoutOf = { print: () => {}, printErr: () => {} };
+const silent = { print: () => {}, printErr: () => {} };
 
 /** A codec by its module, which is imported when the first frame comes, and the name of its class. */
 export class WasmCodec {
@@ -45,9 +46,12 @@ export class WasmCodec {
     private readonly decoder: string,
   ) {}
 
-  /** @throws DataError if the picture is damaged; MedMambaError is for those who call */
+  /**
+   * @throws DataError if the picture is damaged
+   * @throws MedMambaError if the codec cannot be loaded, which is no fault of the picture
+   */
   async decode(encoded: Uint8Array): Promise<Decoded> {
-    this.#instance ??= this.load().then((module) => module.default({ ...stdoutOf }));
+    this.#instance ??= this.#start();
     const instance = await this.#instance;
     try {
       const Class = instance[this.decoder] as new () => WasmDecoder;
@@ -64,6 +68,20 @@ export class WasmCodec {
       this.#instance = undefined;
       // C++ exceptions are numbers here: where they lie in a memory that is given up.
       throw frameDamaged(cause instanceof Error ? cause : undefined);
+    }
+  }
+
+  async #start(): Promise<WasmModule> {
+    try {
+      return await (await this.load()).default({ ...silent });
+    } catch (cause) {
+      this.#instance = undefined;
+      const reason = cause instanceof Error ? cause.message : String(cause);
+      throw new MedMambaError(
+        "MEDMAMBA_NO_DECODER",
+        `${this.decoder}, which decodes compressed DICOM pictures, cannot be loaded: ${reason}`,
+        { cause },
+      );
     }
   }
 }

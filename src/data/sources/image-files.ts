@@ -24,8 +24,8 @@ export interface ReadableOptions {
   readonly task: TaskName | undefined;
   /** Titles of the entries' attributes. */
   readonly attributes: readonly string[] | undefined;
-  /** Whether every image is decoded once, and left out if it cannot be. */
-  readonly check: boolean;
+  /** Whether every image is decoded once, and left out if it cannot be; true unless told. */
+  readonly check?: boolean;
   /** Which pictures of a file that has several. */
   readonly frames: FrameChoice;
   /** Memory for decoded images, shared by all splits. */
@@ -80,7 +80,7 @@ export async function readableImages(
     for (let start = 0; start < entries.length; start += readAhead) {
       signal?.throwIfAborted();
       const group = entries.slice(start, start + readAhead);
-      const look = options.check ? picturesOf : listedPictures;
+      const look = options.check === false ? listedPictures : picturesOf;
       const outcomes = await Promise.all(group.map((entry) => look(entry, options, several)));
       for (const outcome of outcomes.flat()) {
         images += 1;

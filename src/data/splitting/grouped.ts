@@ -135,7 +135,8 @@ class Division {
       const total = groups.reduce((sum, { counts }) => sum + counts[row]!, 0);
       const having = groups.filter(({ counts }) => counts[row]! > 0).length;
       for (const part of this.#open) this.#wanted[part]![row] = total * shares[part]!;
-      if (having < this.#open.length) continue;
+      // A class, not all images: of three patients with other classes, none has to be tested on.
+      if (row === this.#rows - 1 || having < this.#open.length) continue;
       for (const part of this.#open) {
         const lacking = Math.max(1 - this.#wanted[part]![row]!, 0);
         this.#wanted[part]![row]! += lacking;

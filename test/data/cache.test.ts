@@ -58,7 +58,10 @@ describe("the setting", () => {
     expect(await failure(ArgumentError, openDataset(scans, { cache: "2G" }))).toMatch(
       /^openDataset: cache "2G" must be off, memory such as 2GB or 25%, or a folder such as \.\/cache/,
     );
-    const file = join(scans, "a/doe-1.png");
+    expect(await failure(ArgumentError, openDataset(scans, { cache: join(scans, "cache") }))).toBe(
+      "openDataset: cache /scans/cache is in the data set /scans: choose a folder beside it.",
+    );
+    const file = await write("a-file", "");
     expect(await failure(ArgumentError, openDataset(scans, { cache: `${file}/x` }))).toMatch(
       /cannot be written to: .*Choose another folder/,
     );

@@ -4,12 +4,13 @@ import { open, stat } from "node:fs/promises";
 import { extname, join } from "node:path";
 import type { Command } from "commander";
 import { describeWeights } from "../../checkpoints/describe.js";
+import { limitRows, type ReadingLimits } from "../../data/decoding/limits.js";
 import { describePicture } from "../../data/decoding/picture.js";
 import type { Facts } from "../../data/facts.js";
 import { DataError } from "../../errors.js";
 import { factLines } from "../console/fact-lines.js";
 import { CommandError } from "../console/failure.js";
-import { type CommonOptions, withCommonOptions } from "../console/options.js";
+import { type CommonOptions, withCommonOptions, withSettings } from "../console/options.js";
 import { expectPath } from "../console/paths.js";
 import { Terminal } from "../console/terminal.js";
 import { shortPath } from "../console/wording.js";
@@ -19,7 +20,7 @@ interface FileKind {
   /** By a file's first bytes where they tell, otherwise by its name. */
   recognizes(file: { path: string; found: Stats; start: Buffer }): boolean | Promise<boolean>;
   /** `kind` first. @throws an error of the package that says what is wrong with the file */
-  describe(path: string): Promise<Facts>;
+  describe(path: string, limits: ReadingLimits): Promise<Facts>;
 }
 
 const startsLike = (start: Buffer, ...beginnings: string[]): boolean =>
@@ -76,7 +77,10 @@ const kinds: readonly FileKind[] = [
       return { kind: "table", ...(await describeTable(path)) };
     },
   },
-  { recognizes: () => true, describe: async (path) => ({ kind: "image", ...(await describePicture(path)) }) },
+  {
+    recognizes: () => true,
+    describe: async (path, limits) => ({ kind: "image", ...(await describePicture(path, limits)) }),
+  },
 ];
 
 const examples = `
@@ -91,27 +95,28 @@ Examples:
 
 export function define(command: Command): void {
   command.description("Say what a file or folder is.").argument("<file>", "a file or folder");
+  withSettings(command, limitRows);
   withCommonOptions(command).addHelpText("after", examples).action(run);
 }
 
-async function run(path: string, options: CommonOptions): Promise<void> {
+async function run(path: string, options: CommonOptions & ReadingLimits): Promise<void> {
   const terminal = new Terminal(options);
   expectPath(path, "file or folder");
   const found = await stat(path);
   if (!found.isFile() && !found.isDirectory())
     throw new CommandError(`${path} is neither a file nor a folder, but a pipe, socket or device.`);
-  const facts = await describe(path, found);
+  const facts = await describe(path, found, { maxPixels: options.maxPixels });
   const whole: Facts = { file: path, bytes: found.isFile() ? found.size : undefined, ...facts };
   for (const line of factLines({ ...whole, file: shortPath(path) })) terminal.print(line);
   terminal.result(whole);
 }
 
-async function describe(path: string, found: Stats): Promise<Facts> {
+async function describe(path: string, found: Stats, limits: ReadingLimits): Promise<Facts> {
   const start = found.isFile() ? await firstBytes(path) : Buffer.alloc(0);
   if (found.isFile() && start.length === 0) throw new CommandError(`${path} is empty.`);
   for (const kind of kinds) {
     if (!(await kind.recognizes({ path, found, start }))) continue;
-    return kind.describe(path).catch((error: unknown) => {
+    return kind.describe(path, limits).catch((error: unknown) => {
       if (!(error instanceof DataError) || !/not an image of a known format/.test(error.reason)) throw error;
       throw new CommandError(
         `${path} is none of the files that are known here: weights, archives, tables, DICOM, NIfTI and images.`,

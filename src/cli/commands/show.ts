@@ -4,6 +4,7 @@ import type { Command } from "commander";
 import { readCheckpoint } from "../../checkpoints/checkpoint.js";
 import type { Sample } from "../../data/dataset.js";
 import type { Pixels } from "../../data/decoding/decoder.js";
+import { limitRows } from "../../data/decoding/limits.js";
 import { decodePicture, type Picture, pngOf } from "../../data/decoding/picture.js";
 import { openImageFile } from "../../data/decoding/sample.js";
 import {
@@ -12,11 +13,10 @@ import {
   preprocessingRows,
   type Reading,
 } from "../../data/preprocessing.js";
-import { flagsOf } from "../../settings/flags.js";
 import { replaceFile, writeFully } from "../../weights/atomic-file.js";
 import { weightsError } from "../../weights/file-errors.js";
 import { CommandError, UsageError } from "../console/failure.js";
-import { type CommonOptions, countOrZero, settingOption, withCommonOptions } from "../console/options.js";
+import { type CommonOptions, countOrZero, withCommonOptions, withSettings } from "../console/options.js";
 import { expectCheckpoint, expectPath } from "../console/paths.js";
 import { Terminal } from "../console/terminal.js";
 import { shortPath } from "../console/wording.js";
@@ -27,6 +27,7 @@ interface ShowOptions extends CommonOptions, Partial<Reading> {
   readonly asInput?: boolean;
   readonly checkpoint?: string;
   readonly overwrite?: boolean;
+  readonly maxPixels?: number;
 }
 
 /** Settings of preprocessing that say how files become pictures. */
@@ -53,7 +54,7 @@ export function define(command: Command): void {
     .option("--as-input", "as the network of --checkpoint gets it")
     .option("--checkpoint <file>", "the model, for --as-input")
     .option("--overwrite", "replace --out if it is there");
-  for (const flag of flagsOf(readingRows)) command.addOption(settingOption(flag));
+  withSettings(command, { ...readingRows, ...limitRows });
   withCommonOptions(command).addHelpText("after", examples).action(run);
 }
 
@@ -62,10 +63,10 @@ async function run(image: string, options: ShowOptions): Promise<void> {
   expectOptions(options);
   expectPath(image, "image");
   expectFree(image, options);
-  const { asInput, out, frame = 0 } = options;
+  const { asInput, out, frame = 0, maxPixels } = options;
   const { pixels, frames } = asInput
-    ? await asNetworkInput(image, await preprocessingOf(options), frame)
-    : await decodePicture(image, reading(options), frame);
+    ? await asNetworkInput(image, await preprocessingOf(options), { frame, maxPixels })
+    : await decodePicture(image, reading(options), { frame, maxPixels });
   const png = await pngOf(pixels);
   await replaceFile(out, (file) => writeFully(file, png)).catch((error: unknown) => {
     throw weightsError(out, error);
@@ -109,8 +110,12 @@ async function preprocessingOf({ checkpoint = "" }: ShowOptions): Promise<Prepro
   return (await readCheckpoint(checkpoint)).preprocessing;
 }
 
-async function asNetworkInput(image: string, preprocessing: Preprocessing, frame: number): Promise<Picture> {
-  const opened = await openImageFile(image, preprocessing);
+async function asNetworkInput(
+  image: string,
+  preprocessing: Preprocessing,
+  { frame, maxPixels }: { frame: number; maxPixels: number | undefined },
+): Promise<Picture> {
+  const opened = await openImageFile(image, preprocessing, { maxPixels });
   return { pixels: interleaved(await opened.sample(frame)), frames: await opened.count() };
 }
 

@@ -5,7 +5,7 @@ import type { Facts } from "../facts.js";
 import type { Reading } from "../preprocessing.js";
 import { describeImage, type EncodedImage, loadRaster, openFrames, type Pixels } from "./decoder.js";
 import { defaultMaxPixels, largestFile } from "./limits.js";
-import { readWhole, unreadable } from "./sample.js";
+import { type ReadImageOptions, readWhole, unreadable } from "./sample.js";
 
 /** A picture of a file that may have several. */
 export interface Picture {
@@ -20,8 +20,12 @@ export interface Picture {
  * @param frame  from 0
  * @throws DataError naming the file and what is wrong with it
  */
-export function decodePicture(path: string, reading: Reading, frame = 0): Promise<Picture> {
-  return withFile(path, frame, async (image) => {
+export function decodePicture(
+  path: string,
+  reading: Reading,
+  { frame = 0, maxPixels }: ReadImageOptions & { readonly frame?: number | undefined } = {},
+): Promise<Picture> {
+  return withFile(path, { frame, maxPixels }, async (image) => {
     const { count, frame: decode } = await openFrames({ ...image, reading });
     if (frame >= count) throw new DataError(`there is no frame ${frame}, frames are 0 to ${count - 1}`);
     return { pixels: await decode(frame), frames: count };
@@ -29,8 +33,8 @@ export function decodePicture(path: string, reading: Reading, frame = 0): Promis
 }
 
 /** What an image file is. @throws DataError naming the file and what is wrong with it */
-export function describePicture(path: string): Promise<Facts> {
-  return withFile(path, 0, (image) => describeImage(image));
+export function describePicture(path: string, { maxPixels }: ReadImageOptions = {}): Promise<Facts> {
+  return withFile(path, { frame: 0, maxPixels }, (image) => describeImage(image));
 }
 
 /** A picture as the bytes of a PNG file, of 16 bits where it has more than 8. */
@@ -40,10 +44,9 @@ export async function pngOf(pixels: Pixels): Promise<Uint8Array> {
 
 async function withFile<T>(
   path: string,
-  frame: number,
+  { frame, maxPixels = defaultMaxPixels() }: ReadImageOptions & { readonly frame: number },
   work: (image: EncodedImage) => Promise<T>,
 ): Promise<T> {
-  const maxPixels = defaultMaxPixels();
   try {
     return await work({ bytes: await readWhole(path, largestFile(maxPixels)), file: path, maxPixels });
   } catch (error) {

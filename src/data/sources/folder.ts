@@ -22,7 +22,7 @@ import {
   type SourceOptions,
   unknownLabel,
 } from "./source.js";
-import { type FoundFiles, filesIn, foldersIn, isImageFile, searchFolder, sortedNames } from "./walk.js";
+import { type FoundFiles, filesIn, foldersIn, picturesAmong, searchFolder, sortedNames } from "./walk.js";
 
 const layouts =
   "expected a folder for each class (path/CLASS/image.png), or train, val and test folders with a folder for each class";
@@ -99,7 +99,7 @@ async function withoutFolders(path: string): Promise<DataError> {
 
 /** Names of the images right in a folder. */
 async function imagesIn(path: string): Promise<string[]> {
-  return (await filesIn(path)).filter(isImageFile).map((name) => join(path, name));
+  return (await picturesAmong((await filesIn(path)).map((name) => join(path, name)))).pictures;
 }
 
 function classesOf(path: string, folders: readonly string[]): string[] {

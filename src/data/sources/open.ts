@@ -4,7 +4,7 @@
  */
 import type { Stats } from "node:fs";
 import { stat } from "node:fs/promises";
-import { basename, extname, relative, sep } from "node:path";
+import { basename, extname, isAbsolute, relative, resolve, sep } from "node:path";
 import { ArgumentError, DataError } from "../../errors.js";
 import { complete, pick } from "../../settings/table.js";
 import { cached, MemoryBudget } from "../cache.js";
@@ -152,6 +152,7 @@ export async function openDataset(
   const opening = complete("openDataset", openingRows, pick(openingRows, options));
   const { cache } = complete("openDataset", cacheRows, pick(cacheRows, options));
   const { bytes, folder, folderBytes } = cachePlan(cache);
+  if (folder !== undefined) expectOutside(path, folder);
   const budget = new MemoryBudget(options.cacheBytes ?? bytes);
   const source = await sourceOf(path);
   const { task: asked, labels, groups, frames } = opening;
@@ -223,6 +224,15 @@ export async function listImages(
     throw new DataError(`${path} is an archive, whose images are no files that a table could name.`);
   const listing = await listingWithPatients(path, opened, onWarning);
   return { ...listing, task: taskFrom(path, opened, task) };
+}
+
+/** @throws ArgumentError if decoded images would be kept among those of the data set, where the next opening would find them */
+function expectOutside(path: string, folder: string): void {
+  const way = relative(resolve(path), resolve(folder));
+  if (way.startsWith("..") || isAbsolute(way)) return;
+  throw new ArgumentError(
+    `openDataset: cache ${folder} is in the data set ${path}: choose a folder beside it.`,
+  );
 }
 
 /** @throws DataError if the labels are of another kind than the one that is asked for */

@@ -1,13 +1,13 @@
 /**
- * Finding image files: what is one by its name, or of DICOM by its content, and which files are below a folder. Training and predicting both find
- * them here, so that a folder holds the same images for both.
+ * Finding image files: what is one by its name, or of DICOM by its content, and which files are below a folder. Training
+ * and predicting both find them here, so that a folder holds the same images for both.
  */
 import type { Dirent, Stats } from "node:fs";
 import { lstat, readdir, realpath, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { imageEnding } from "../decoding/decoder.js";
 import { companionsAmong } from "./companions.js";
-import { type FileWithoutPicture, findDicom, isNamedDicom } from "./dicom-files.js";
+import { type FileWithoutPicture, type FoundDicom, findDicom, isNamedDicom } from "./dicom-files.js";
 
 /** Whether a file is taken for an image by the ending of its name. */
 export function isImageFile(name: string): boolean {
@@ -55,10 +55,7 @@ export async function searchFolder(folder: string): Promise<FoundFiles> {
   const unnameable = new Set<string>();
   for (const file of files) if (await isUnnameable(file)) unnameable.add(file);
   const named = files.filter((file) => !unnameable.has(file));
-  const dicom = await findDicom(named.filter((file) => !isImageFile(file) || isNamedDicom(file)));
-  const pictures = named.filter(
-    (file) => dicom.pictures.has(file) || (isImageFile(file) && !isNamedDicom(file)),
-  );
+  const { pictures, dicom } = await picturesAmong(named);
   const companions = companionsAmong(pictures, folder);
   const without = new Set(dicom.withoutPicture.map(({ file }) => file));
   return {
@@ -68,6 +65,15 @@ export async function searchFolder(folder: string): Promise<FoundFiles> {
     others: named.filter((file) => !isImageFile(file) && !dicom.pictures.has(file) && !without.has(file)),
     unnameable: [...unnameable],
   };
+}
+
+/** Those of some files that are pictures, in their order, and what was found out about those that may be DICOM. */
+export async function picturesAmong(
+  files: readonly string[],
+): Promise<{ readonly pictures: string[]; readonly dicom: FoundDicom }> {
+  const dicom = await findDicom(files.filter((file) => !isImageFile(file) || isNamedDicom(file)));
+  const isPicture = (file: string) => dicom.pictures.has(file) || (isImageFile(file) && !isNamedDicom(file));
+  return { pictures: files.filter(isPicture), dicom };
 }
 
 /** Node writes U+FFFD for bytes that are not UTF-8, and then does not find the file. */

@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { openDataset } from "../../../src/data/index.js";
 import { pseudonym } from "../../../src/data/pseudonyms.js";
 import { withDicomPatients } from "../../../src/data/sources/dicom-patients.js";
-import { dicomFile } from "../../support/dicom-file.js";
+import { dicomFile } from "../../support/identifying-dicom-file.js";
 import { png, root, write } from "../../support/temporary-folder.js";
 
 const preprocessing = { imageSize: 8, channels: 1 } as const;

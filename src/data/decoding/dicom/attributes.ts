@@ -43,6 +43,7 @@ export const tags = {
   WindowWidth: "x00281051",
   RescaleIntercept: "x00281052",
   RescaleSlope: "x00281053",
+  RescaleType: "x00281054",
   WindowCenterWidthExplanation: "x00281055",
   VOILUTFunction: "x00281056",
   RedPaletteColorLookupTableDescriptor: "x00281101",

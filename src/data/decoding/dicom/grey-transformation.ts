@@ -95,7 +95,10 @@ function paddingOf(attributes: Attributes, signed: boolean): readonly [number, n
 function viewOf(attributes: Attributes, signed: boolean, frame: number, wanted: string): View {
   if (wanted === "percentile") return { kind: "percentile" };
   const fixed = (namedWindows as Readonly<Record<string, readonly [number, number]>>)[wanted];
-  if (fixed) return { kind: "window", window: { center: fixed[0], width: fixed[1], function: "LINEAR" } };
+  if (fixed) {
+    expectHounsfield(attributes, wanted);
+    return { kind: "window", window: { center: fixed[0], width: fixed[1], function: "LINEAR" } };
+  }
   const isNamed = wanted.startsWith("name:");
   if (wanted !== "auto" && !isNamed) {
     const [center = 0, width = 1] = wanted.split(",").map(Number);
@@ -116,6 +119,37 @@ function viewOf(attributes: Attributes, signed: boolean, frame: number, wanted: 
   if (name !== undefined)
     throw new DataError(`it has no window that it calls ${wanted.slice("name:".length)}`);
   return { kind: "whole range" };
+}
+
+/** Modalities whose values are something else than Hounsfield units. */
+const otherUnits = [
+  "CR",
+  "DX",
+  "ES",
+  "GM",
+  "IO",
+  "IVUS",
+  "MG",
+  "MR",
+  "NM",
+  "OP",
+  "OPT",
+  "PT",
+  "PX",
+  "RF",
+  "SM",
+  "US",
+  "XA",
+  "XC",
+];
+
+/** A picture of another modality would become all black or all white, and nobody be told. */
+function expectHounsfield(attributes: Attributes, window: string): void {
+  const modality = attributes.text("Modality") ?? "";
+  if (!otherUnits.includes(modality) || attributes.text("RescaleType") === "HU") return;
+  throw new DataError(
+    `the window ${window} is of Hounsfield units, which ${modality} does not have: choose auto, percentile, or a center and width`,
+  );
 }
 
 /** The windows of an object or a frame, those that are none left out. */

@@ -134,6 +134,17 @@ describe("pixels", () => {
   });
 });
 
+describe("a window of Hounsfield units", () => {
+  it("is refused of a modality that has none", async () => {
+    const sentence =
+      "the window lung is of Hounsfield units, which MR does not have: choose auto, percentile, or a center and width";
+    expect(await refusal(picture({ "00080060 CS": "MR" }), undefined, "lung")).toBe(sentence);
+    expect(await refusal(picture({ "00080060 CS": "MR" }), undefined, "-600,1500")).toBe("none");
+    for (const modality of ["CT", "OT", "SC"])
+      expect(await refusal(picture({ "00080060 CS": modality }), undefined, "lung")).toBe("none");
+  });
+});
+
 describe("a data set", () => {
   it("that is damaged", async () => {
     expect(await refusal(picture().subarray(0, 190))).toMatch(/damaged|how it is written/);

@@ -6,6 +6,16 @@
 import "./ops/methods.js";
 
 export {
+  type Audited,
+  type AuditedImage,
+  type AuditOptions,
+  type AuditReport,
+  audit,
+  type Shortcut,
+  type Shortcuts,
+  type SimilarPair,
+} from "./audit/audit.js";
+export {
   type Checkpoint,
   type CheckpointDescription,
   loadCheckpoint,

@@ -16,6 +16,7 @@ import {
   inWords,
 } from "../settings/given.js";
 import { typedArrayKind } from "../settings/realms.js";
+import type { Pixels } from "./decoding/decoder.js";
 import { classNumbers, labelsPerImage, type TaskName, taskNames, zerosAndOnes } from "./labels.js";
 import { definePreprocessing, type Preprocessing } from "./preprocessing.js";
 
@@ -54,10 +55,14 @@ interface Images {
   readonly preprocessing: Preprocessing;
   /** @throws DataError if the image cannot be read */
   sample(index: number): Promise<Sample>;
-  /** The bytes that an image is made from, by which copies are found; the sample's unless there. */
+  /** The bytes that an image is made from, by which it is known again; the sample's unless there. */
   content?(index: number): Promise<ArrayBufferView>;
   /** SHA-256 of `content` in hexadecimal digits, where it is known without reading that again. */
   contentHash?(index: number): string | undefined;
+  /** A hash of the sample, by which copies are found, where that is known without decoding it again. */
+  fingerprint?(index: number): Promise<string>;
+  /** The picture at its own size and depth, for an audit; the sample unless there. @throws DataError if it cannot be read */
+  picture?(index: number): Promise<Pixels>;
   /** Where an image comes from, such as `scans/train/mass/0012.png`. */
   name(index: number): string;
 }
@@ -321,6 +326,10 @@ export function subset<D extends LabelledImages>(dataset: D, indices: readonly n
     sample: async (index: number) => dataset.sample(original(index)),
     ...(dataset.content && { content: async (index: number) => contentAt(dataset, original(index)) }),
     ...(dataset.contentHash && { contentHash: (index: number) => dataset.contentHash?.(original(index)) }),
+    ...(dataset.fingerprint && {
+      fingerprint: async (index: number) => dataset.fingerprint!(original(index)),
+    }),
+    ...(dataset.picture && { picture: async (index: number) => dataset.picture!(original(index)) }),
   } satisfies Partial<LabelledImages> as unknown as Partial<D>);
 }
 
@@ -352,6 +361,12 @@ export function concatenated<D extends LabelledImages>(parts: readonly D[]): D {
     sample: async (index) => placeOf(index).dataset.sample(placeOf(index).at),
     content: async (index) => contentAt(placeOf(index).dataset, placeOf(index).at),
     contentHash: (index) => placeOf(index).dataset.contentHash?.(placeOf(index).at),
+    ...(parts.every(({ fingerprint }) => fingerprint) && {
+      fingerprint: async (index: number) => placeOf(index).dataset.fingerprint!(placeOf(index).at),
+    }),
+    ...(parts.every(({ picture }) => picture) && {
+      picture: async (index: number) => placeOf(index).dataset.picture!(placeOf(index).at),
+    }),
   } satisfies Partial<LabelledImages> as unknown as D;
 }
 

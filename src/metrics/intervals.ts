@@ -99,7 +99,6 @@ function quantile(level: ConfidenceLevel): number {
 }
 
 function aucInterval(samples: Samples, level: ConfidenceLevel): Interval {
-  const z = quantile(level);
   const counts = samples.classes.map((_, index) => samples.labels.filter((label) => label === index).length);
   const judged = samples.classes.map((_, index) => index).filter((index) => counts[index]! > 0);
   if (judged.length < 2) return [Number.NaN, Number.NaN];
@@ -120,6 +119,12 @@ function aucInterval(samples: Samples, level: ConfidenceLevel): Interval {
     const group = shares.filter((_, sample) => samples.labels[sample] === index);
     return total + group.length * sampleVariance(group);
   }, 0);
+  return logitInterval(area, variance, level);
+}
+
+/** The interval of an area of that variance, taken on the logit scale so that it stays within (0, 1). */
+export function logitInterval(area: number, variance: number, level: ConfidenceLevel): Interval {
+  const z = quantile(level);
   if (area === 0 || area === 1) return [area, area];
   const logit = Math.log(area / (1 - area));
   const reach = (z * Math.sqrt(variance)) / (area * (1 - area));

@@ -41,26 +41,34 @@ type Row = readonly [name: string, value: number, meaning: string, interval?: In
 export function reportHtml(contents: PageContents): string {
   expectContents(contents);
   const { title, description, facts = {}, metrics, intervals, figures = [] } = contents;
-  return `<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
-<title>${escapeMarkup(title)}</title>
-<style>${style}</style>
-</head>
-<body>
-<main>
-<h1>${escapeMarkup(title)}</h1>
-${description === undefined ? "" : `<p class="lead">${escapeMarkup(description)}</p>`}
+  return pageHtml(
+    title,
+    `${description === undefined ? "" : `<p class="lead">${escapeMarkup(description)}</p>`}
 ${factList({ ...facts, Samples: String(metrics.samples), Classes: String(metrics.classes.length) })}
 <h2>Metrics</h2>
 ${summaryTable(metrics, intervals)}
 <h2>By class</h2>
 ${classTable(metrics)}
 ${figures.length === 0 ? "" : "<h2>Figures</h2>"}
-${figures.map(({ svg, caption }) => `<figure>${svg}<figcaption>${escapeMarkup(caption)}</figcaption></figure>`).join("\n")}
+${figures.map(({ svg, caption }) => `<figure>${svg}<figcaption>${escapeMarkup(caption)}</figcaption></figure>`).join("\n")}`,
+  );
+}
+
+/** A page that stands alone, with its title as a heading. @param body  markup, in which all text is escaped */
+export function pageHtml(title: string, body: string): string {
+  return `<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; img-src data:">
+<title>${escapeMarkup(title)}</title>
+<style>${style}</style>
+</head>
+<body>
+<main>
+<h1>${escapeMarkup(title)}</h1>
+${body}
 </main>
 </body>
 </html>
@@ -95,7 +103,8 @@ function expectContents(contents: PageContents): void {
   }
 }
 
-function factList(facts: Readonly<Record<string, string>>): string {
+/** Facts under each other. */
+export function factList(facts: Readonly<Record<string, string>>): string {
   const items = Object.entries(facts).map(
     ([name, value]) => `<dt>${escapeMarkup(name)}</dt><dd>${escapeMarkup(value)}</dd>`,
   );
@@ -173,7 +182,8 @@ function classColumns(metrics: ClassificationMetrics): (readonly [string, readon
   ];
 }
 
-const table = (headings: string, rows: string[]): string =>
+/** @param headings  cells of the head, @param rows  rows with their cells: markup */
+export const table = (headings: string, rows: readonly string[]): string =>
   `<div class="scroll"><table><thead><tr>${headings}</tr></thead><tbody>${rows.join("")}</tbody></table></div>`;
 
 /** Three decimals, with a true minus sign; a dash for what is undefined. */
@@ -200,5 +210,13 @@ tbody th { font-weight: 500; }
 figure { margin: 0 0 32px; break-inside: avoid; }
 figure svg { display: block; max-width: 100%; height: auto; }
 figcaption { margin-top: 6px; color: #59636e; font-size: 14px; }
+.pairs { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 270px), 1fr)); gap: 20px; }
+.pair { border: 1px solid #e4e7eb; border-radius: 6px; padding: 10px; break-inside: avoid; }
+.pair .pictures { display: grid; grid-template-columns: 1fr 1fr; gap: 6px; }
+.pair img { display: block; width: 100%; aspect-ratio: 1; object-fit: contain; background: #1f2328; image-rendering: auto; }
+.pair p { margin: 6px 0 0; font-size: 13px; line-height: 1.4; overflow-wrap: anywhere; }
+.findings li { margin: 0 0 8px; overflow-wrap: anywhere; }
+.bad { color: #a84a00; }
+.good { color: #00704f; }
 @media print { main { padding: 0; } }
 `;

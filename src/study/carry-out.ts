@@ -178,6 +178,7 @@ function openForTraining(
     ...plan.split,
     ...plan.limits,
     ...(before && numbered && { classes: before }),
+    leaks: plan.allowLeaks ? "warn" : "remove",
     onWarning: (message) => onProgress({ type: "warning", message }),
     onProgress: (progress) => onProgress({ type: "reading", ...progress }),
     signal,

@@ -96,14 +96,14 @@ describe("copies", () => {
     expect(warnings).toEqual([
       "/across: 1 of 3 val images is identical to images of train: what is measured on them is too good. Keep one of each.",
       "/across: 2 of 4 test images are identical to images of train: what is measured on them is too good. Keep one of each.",
-      "/across: 1 of 4 test images is identical to images of val: what is measured on them is too good. Keep one of each.",
+      "/across: 2 of 4 test images are identical to images of val: what is measured on them is too good. Keep one of each.",
     ]);
   });
 
   it("under two classes are named", async () => {
     const { warnings } = await divided("classes", { ...apart, "test/b/6.png": 6, "train/a/6.png": 2 });
     expect(warnings).toEqual([
-      "/classes: 1 image is there under two classes, as identical files: /classes/train/a/6.png and /classes/train/b/2.png, for one.",
+      "/classes: 1 image is there under two labels, as identical pictures: /classes/train/a/6.png and /classes/train/b/2.png, for one.",
     ]);
   });
 

@@ -38,6 +38,8 @@ columns path, label and perhaps split, patient, weight and frame, or with a
 column of 0 and 1 for each label (--task multi-label). What is not divided is
 divided by --split, the same way every time; the checkpoint remembers it for
 evaluate.
+Where patients are known, none is in two parts. Images of train that are also
+validated or tested on are left out of it.
 
 Examples:
   $ medmamba train --data scans --out run
@@ -65,10 +67,10 @@ export function define(command: Command): void {
 
 /** Flags of the run's settings, by their sections of help. */
 function addSettings(command: Command): void {
-  const { model, preprocessing, opening, split, limits, settings, execution } = runFlags;
+  const { model, preprocessing, opening, split, leaks, limits, settings, execution } = runFlags;
   const groups = {
     "Model:": model,
-    "Images:": [...opening, ...split, ...preprocessing, ...limits, ...flagsOf(cacheRows)],
+    "Images:": [...opening, ...split, ...leaks, ...preprocessing, ...limits, ...flagsOf(cacheRows)],
     "Training:": [...settings, ...execution],
   };
   for (const [heading, flags] of Object.entries(groups)) {

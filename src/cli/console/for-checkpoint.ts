@@ -89,6 +89,12 @@ function ifThere(name: SplitName, opened: Promise<LabelledImages>): Promise<Labe
   });
 }
 
+/** How the data of a training were divided. Before it was kept, images of a patient were not kept together. */
+function divisionOf(provenance: Checkpoint["provenance"]): Partial<SplitOptions> {
+  const split = provenance?.split as Partial<SplitOptions> | undefined;
+  return split ? { ...split, keepTogether: split.keepTogether ?? false } : {};
+}
+
 async function openSplit(
   data: string,
   split: SplitName,
@@ -99,7 +105,7 @@ async function openSplit(
   const options: OpenDatasetOptions = {
     preprocessing,
     split,
-    ...(provenance?.split as Partial<SplitOptions> | undefined),
+    ...divisionOf(provenance),
     groups,
     frames,
     ...definedOf(asked),

@@ -233,6 +233,17 @@ function resizedOblong(
   });
 }
 
+/** A JPEG of a picture for a page, its longer side at most so many pixels. */
+export async function miniature(
+  { width, height, channels, bitDepth, data }: Pixels,
+  longest: number,
+): Promise<Uint8Array> {
+  const shift = Math.max(bitDepth - 8, 0);
+  const bytes = data instanceof Uint16Array ? Uint8Array.from(data, (value) => value >> shift) : data;
+  const image = sharp(bytes, { raw: { height, width, channels } });
+  return image.resize(longest, longest, { fit: "inside" }).jpeg({ quality: 85 }).toBuffer();
+}
+
 async function renderSample(
   resized: Sharp,
   { channels }: Preprocessing,

@@ -73,17 +73,30 @@ export async function loadImage(
  * @throws DataError naming the file and what is wrong with it; another error if it is not the image's fault
  */
 export async function decodeImage(
-  given: Path | Uint8Array,
+  source: Path | Uint8Array,
   preprocessing: Preprocessing,
   { frame: chosen, decoders, onSeveral, maxPixels }: DecodeOptions = {},
 ): Promise<Sample> {
-  return withImageFile(given, preprocessing, { decoders, maxPixels }, async (image) => {
+  return withImageFile(source, preprocessing, { decoders, maxPixels }, async (image) => {
     if (chosen === undefined && onSeveral) {
       const count = await image.count();
       if (count > 1) onSeveral(count);
     }
     return image.sample(chosen ?? 0);
   });
+}
+
+/**
+ * A picture at its own size and depth.
+ *
+ * @throws DataError naming the file and what is wrong with it; another error if it is not the image's fault
+ */
+export async function decodePixels(
+  source: Path | Uint8Array,
+  preprocessing: Preprocessing,
+  { frame = 0, ...options }: DecodeOptions = {},
+): Promise<Pixels> {
+  return withImageFile(source, preprocessing, options, (image) => image.pixels(frame));
 }
 
 /** An image file that has been read; what it is, is found out when a picture of it is asked for. */
@@ -95,6 +108,8 @@ export interface ImageFile {
   middle(): Promise<number>;
   /** A picture at working size. @throws DataError naming the file, the picture if it is not the first, and what is wrong */
   sample(frame: number): Promise<Sample>;
+  /** The same at its own size and depth. @throws as `sample` */
+  pixels(frame: number): Promise<Pixels>;
 }
 
 /**
@@ -127,6 +142,7 @@ export async function openImageFile(
     count: () => decoding.run(() => image.count()),
     middle: () => decoding.run(() => image.middle()),
     sample: (frame) => decoding.run(() => image.sample(frame)),
+    pixels: (frame) => decoding.run(() => image.pixels(frame)),
   };
 }
 
@@ -149,6 +165,12 @@ async function readImageFile(
     opened ??= openFrames({ bytes, file, maxPixels, reading: preprocessing }, decoders);
     return opened;
   };
+  const framesWith = (frame: number): Promise<Frames> =>
+    naming(async () => {
+      const { count } = await frames();
+      if (frame >= 0 && frame < count) return frames();
+      throw new DataError(`there is no frame ${frame}, frames are 0 to ${count - 1}`);
+    });
   return {
     bytes,
     count: () => naming(async () => (await frames()).count),
@@ -158,15 +180,15 @@ async function readImageFile(
         return Math.floor(perVolume / 2);
       }),
     async sample(frame) {
-      const pictures = await naming(async () => {
-        const { count } = await frames();
-        if (frame >= 0 && frame < count) return frames();
-        throw new DataError(`there is no frame ${frame}, frames are 0 to ${count - 1}`);
-      });
+      const pictures = await framesWith(frame);
       return naming(async () => {
         if (pictures.sample) return pictures.sample(frame, preprocessing);
         return (await loadRaster()).resizePixels(await pictures.frame(frame), preprocessing);
       }, frame);
+    },
+    async pixels(frame) {
+      const pictures = await framesWith(frame);
+      return naming(() => pictures.frame(frame), frame);
     },
   };
 }
@@ -194,6 +216,11 @@ export async function readWhole(path: string, most: number): Promise<Uint8Array>
     );
   }
   return readFile(path);
+}
+
+/** A picture as a small JPEG, for a page. @param longest  pixels of its longer side */
+export function miniature(pixels: Pixels, longest: number): Promise<Uint8Array> {
+  return decoding.run(async () => (await loadRaster()).miniature(pixels, longest));
 }
 
 /** Pixels that are in memory already, as `decodeImage` treats those of a file. */

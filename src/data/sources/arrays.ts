@@ -3,6 +3,7 @@ import { ArgumentError, DataError } from "../../errors.js";
 import { expectList, expectNamed, expectTexts, inWords, listInWords } from "../../settings/given.js";
 import { arrayHere, isBytes, typedArrayKind } from "../../settings/realms.js";
 import { expectKnown } from "../../settings/table.js";
+import { hashOf } from "../contents.js";
 import {
   type Dataset,
   expectDataset,
@@ -10,6 +11,7 @@ import {
   type MultiLabelDataset,
   type Sample,
 } from "../dataset.js";
+import type { Pixels } from "../decoding/decoder.js";
 import { planarSample } from "../decoding/planar-sample.js";
 import { resizePixels } from "../decoding/sample.js";
 import { classNumbers, type TaskName, taskNames, zerosAndOnes } from "../labels.js";
@@ -203,17 +205,26 @@ function arrayDataset({ pixelsOf, count, ...size }: ArrayPixels, about: About): 
     ...about,
     length: count,
     content: async (index) => pixelsOf(index),
+    fingerprint: async (index) => hashOf(pixelsOf(index)),
+    picture: async (index) => pictureOf(pixelsOf(index), size),
     async sample(index): Promise<Sample> {
       if (!(index >= 0 && index < count))
         throw new DataError(`${about.name(index)} is not one of ${count} images.`);
       const pixels = pixelsOf(index);
       if (asItIs) return planarSample(pixels, size, preprocessing.channels);
-      const data = isBytes(pixels) ? pixels : sixteenBits(pixels);
-      const bitDepth = 8 * data.BYTES_PER_ELEMENT;
-      const photometric = size.channels === 1 ? "grey" : "rgb";
-      return resizePixels({ ...size, bitDepth, photometric, data }, preprocessing);
+      return resizePixels(pictureOf(pixels, size), preprocessing);
     },
   } as LabelledImages;
+}
+
+/** What a decoder would give of it: floats are brought to 16 bits. */
+function pictureOf(
+  pixels: Uint8Array | Float32Array,
+  size: Pick<PixelBlocks, "height" | "width" | "channels">,
+): Pixels {
+  const data = isBytes(pixels) ? pixels : sixteenBits(pixels);
+  const photometric = size.channels === 1 ? "grey" : "rgb";
+  return { ...size, bitDepth: 8 * data.BYTES_PER_ELEMENT, photometric, data };
 }
 
 function sixteenBits(values: Float32Array): Uint16Array {

@@ -2,10 +2,10 @@
 import { readFile } from "node:fs/promises";
 import { DataError } from "../../errors.js";
 import { cached, type MemoryBudget } from "../cache.js";
-import { contentHashes, frameMark } from "../contents.js";
+import { contentHashes, frameMark, hashOf } from "../contents.js";
 import type { LabelledImages, PerImage, Sample } from "../dataset.js";
 import { chosenFrames, type FrameChoice, isSingle } from "../decoding/frame-choice.js";
-import { decodeImage, type ImageFile, withImageFile } from "../decoding/sample.js";
+import { decodeImage, decodePixels, type ImageFile, withImageFile } from "../decoding/sample.js";
 import type { TaskName } from "../labels.js";
 import type { Preprocessing } from "../preprocessing.js";
 import { pseudonym } from "../pseudonyms.js";
@@ -24,6 +24,8 @@ export interface ReadableOptions {
   readonly task: TaskName | undefined;
   /** Titles of the entries' attributes. */
   readonly attributes: readonly string[] | undefined;
+  /** Whether every image is decoded once, and left out if it cannot be; true unless told. */
+  readonly check?: boolean;
   /** Which pictures of a file that has several. */
   readonly frames: FrameChoice;
   /** Memory for decoded images, shared by all splits. */
@@ -42,11 +44,13 @@ interface Picture extends ImageEntry {
   /** Whether others of its file are images, too. */
   readonly isOneOfSeveral: boolean;
   /** Hash of what it is decoded from. */
-  readonly content: string;
+  readonly content: string | undefined;
   /** In the store, if there is one. */
   readonly key: ContentKey | undefined;
   /** If there was memory for it. */
   readonly kept: Sample | undefined;
+  /** A hash of the sample; undefined of what was not decoded yet. */
+  readonly fingerprint: string | undefined;
 }
 
 /**
@@ -77,7 +81,8 @@ export async function readableImages(
       signal?.throwIfAborted();
       const group = entries.slice(start, start + readAhead);
       const counts = new Map<string, number>();
-      const outcomes = await Promise.all(group.map((entry) => picturesOf(entry, options, counts)));
+      const look = options.check === false ? listedPictures : picturesOf;
+      const outcomes = await Promise.all(group.map((entry) => look(entry, options, counts)));
       // In the order of the entries, whichever was decoded first: the same data set draws the same warning.
       for (const { file } of group) if (counts.has(file)) several.set(file, counts.get(file) ?? 0);
       for (const outcome of outcomes.flat()) {
@@ -127,8 +132,8 @@ async function picturesOf(
   const { file } = entry;
   const read = async (opened: ImageFile): Promise<(Picture | DataError)[]> => {
     // Of the bytes that are decoded, so that no file is read twice, or hashed as another than it is learned as.
-    const hashOf = contentHashes(opened.bytes);
-    const key = store?.keyOf(hashOf(0), preprocessing);
+    const contentHash = contentHashes(opened.bytes);
+    const key = store?.keyOf(contentHash(0), preprocessing);
     const image = store && key ? withStore(opened, store, key) : opened;
     const count = await image.count();
     const chosen = entry.frame === undefined ? await chosenFrames(image, frames) : [entry.frame];
@@ -141,13 +146,43 @@ async function picturesOf(
       if (outcome instanceof DataError) pictures.push(outcome);
       else {
         const kept = budget.take(outcome.data.byteLength) ? outcome : undefined;
-        pictures.push({ ...entry, group, frame, isOneOfSeveral, content: hashOf(frame), key, kept });
+        pictures.push({
+          ...entry,
+          group,
+          frame,
+          isOneOfSeveral,
+          content: contentHash(frame),
+          key,
+          kept,
+          fingerprint: hashOf(outcome.data),
+        });
       }
     }
     return pictures;
   };
   const outcome = await orDataError(withImageFile(file, preprocessing, { maxPixels }, read));
   return outcome instanceof DataError ? [outcome] : outcome;
+}
+
+/** The pictures of an entry's file that are wanted, none of them decoded: it is opened only where their number decides. */
+async function listedPictures(
+  entry: ImageEntry,
+  { preprocessing, maxPixels, frames }: ReadableOptions,
+): Promise<Picture[]> {
+  const { file } = entry;
+  const unread = { content: undefined, key: undefined, kept: undefined, fingerprint: undefined };
+  const own = entry.frame !== undefined;
+  if (own || frames === "first")
+    return [{ ...entry, frame: entry.frame ?? 0, isOneOfSeveral: own, ...unread }];
+  const looked = withImageFile(file, preprocessing, { maxPixels }, async (image) => ({
+    count: await image.count(),
+    chosen: await chosenFrames(image, frames),
+  }));
+  const found = await orDataError(looked);
+  if (found instanceof DataError) return [{ ...entry, frame: 0, isOneOfSeveral: false, ...unread }];
+  const isOneOfSeveral = found.count > 1 && !isSingle(frames);
+  const group = entry.group ?? (isOneOfSeveral && !entry.patient ? pseudonym(file) : undefined);
+  return found.chosen.map((frame) => ({ ...entry, group, frame, isOneOfSeveral, ...unread }));
 }
 
 /** @throws what is no fault of the image */
@@ -177,6 +212,7 @@ function withStore(image: ImageFile, store: SampleStore, key: ContentKey): Image
       await store.keep(key, frame, sample);
       return sample;
     },
+    pixels: (frame) => image.pixels(frame),
   };
 }
 
@@ -193,7 +229,7 @@ function pictureFiles(
     const { file, frame, isOneOfSeveral } = at(index);
     return isOneOfSeveral ? `${file} frame ${frame}` : file;
   };
-  const dataset = {
+  const dataset: LabelledImages = {
     length: pictures.length,
     classes,
     ...(task && { task }),
@@ -207,6 +243,8 @@ function pictureFiles(
       const known = key && (await store?.sample(key, frame));
       return known || decodeImage(file, preprocessing, { frame, maxPixels });
     },
+    fingerprint: async (index) => at(index).fingerprint ?? hashOf((await dataset.sample(index)).data),
+    picture: (index) => decodePixels(at(index).file, preprocessing, { frame: at(index).frame, maxPixels }),
   } as LabelledImages;
   const kept = new Map<number, Sample>();
   for (const [index, picture] of pictures.entries()) if (picture.kept) kept.set(index, picture.kept);

@@ -4,10 +4,11 @@
  */
 import type { Stats } from "node:fs";
 import { stat } from "node:fs/promises";
-import { basename, extname, isAbsolute, relative, resolve } from "node:path";
+import { basename, extname, isAbsolute, relative, resolve, sep } from "node:path";
 import { ArgumentError, DataError } from "../../errors.js";
 import {
   expectCounts,
+  expectFlags,
   expectFunction,
   expectNumbers,
   expectSignal,
@@ -20,7 +21,6 @@ import { type Path, pathOf } from "../../settings/paths.js";
 import { complete, pick } from "../../settings/table.js";
 import { cached, MemoryBudget } from "../cache.js";
 import { cachePlan, cacheRows } from "../cache-choice.js";
-import { warnOfCopies } from "../contents.js";
 import {
   countLabels,
   type Dataset,
@@ -32,15 +32,24 @@ import { checkedMaxPixels } from "../decoding/limits.js";
 import type { TaskName } from "../labels.js";
 import { definePreprocessing, type Preprocessing } from "../preprocessing.js";
 import { SampleStore } from "../sample-store.js";
+import { divided, type Listed } from "../splitting/divide.js";
+import { findLeaks, leakWarnings, withoutLeaks } from "../splitting/leaks.js";
 import { type SplitName, splitNames } from "../splitting/split-names.js";
-import { checkSplitOptions, type SplitOptions, stratifiedSplit } from "../splitting/stratified.js";
+import { checkSplitOptions, type SplitOptions } from "../splitting/stratified.js";
 import { archiveDataset, needsNoDecoding } from "./arrays.js";
 import { listingWithPatients } from "./dicom-patients.js";
 import { tableIn } from "./folder-table.js";
 import { readableImages } from "./image-files.js";
 import { howToGet } from "./medmnist/files.js";
 import { type Opening, openingRows } from "./opening.js";
-import { type Archive, type Listing, listed, type Source, type SourceOptions } from "./source.js";
+import {
+  type Archive,
+  type ImageEntry,
+  type Listing,
+  listed,
+  type Source,
+  type SourceOptions,
+} from "./source.js";
 
 const isFile = (found: Stats, path: string, ending: string): boolean =>
   found.isFile() && extname(path).toLowerCase() === ending;
@@ -83,6 +92,16 @@ export interface OpenDatasetOptions extends Partial<SplitOptions>, Opening {
   readonly cache?: string | undefined;
   /** Memory for it in bytes, in place of what `cache` says. */
   readonly cacheBytes?: number | undefined;
+  /**
+   * What is done about patients with images in two splits, and about images of one split that are identical to images of
+   * another: "warn" (default), or "remove", which refuses the former and leaves the latter out of train.
+   */
+  readonly leaks?: "warn" | "remove";
+  /**
+   * Decode every image once, compare all, and leave out what cannot be read; true unless told. What cannot be read is an error
+   * of its `sample` otherwise.
+   */
+  readonly check?: boolean;
   /** Pixels that an image file may have; 2^26, as 8192 x 8192, or MEDMAMBA_MAX_PIXELS unless told. */
   readonly maxPixels?: number | undefined;
   /** Gets one sentence for everything that is odd but no obstacle. */
@@ -110,7 +129,8 @@ export interface OpenedDataset<D extends LabelledImages = Dataset> extends Reado
  *
  * `location`, a path or a `file:` URL, is a MedMNIST archive (`.npz`), a folder of class folders, with or without `train`, `val` (or `valid`,
  * `validation`) and `test` above them, or a CSV manifest. What the source does not divide is divided by `seed`, class
- * by class: 70 % train, 15 % val, 15 % test; a missing val or test is drawn from train, with a warning.
+ * by class: 70 % train, 15 % val, 15 % test; a missing val or test is drawn from train, with a warning. Where patients
+ * are known, none has images in two of the splits that are drawn.
  *
  * Images that cannot be read are named in a warning each and left out.
  *
@@ -138,7 +158,8 @@ export async function openDataset(
   expectOptions(options);
   const { seed = 0, validationFraction = 0.15, testFraction = 0.15, split } = options;
   const { onWarning = () => {}, onProgress = () => {}, signal, maxPixels } = options;
-  const division = { seed, validationFraction, testFraction };
+  const { keepTogether = true, check = true, leaks: onLeaks = "warn" } = options;
+  const division = { seed, validationFraction, testFraction, keepTogether };
   checkSplitOptions(division);
   if (options.classes && new Set(options.classes).size !== options.classes.length) {
     throw new ArgumentError(`openDataset: classes [${options.classes.join(", ")}] names one class twice.`);
@@ -168,7 +189,9 @@ export async function openDataset(
     parts = divideArchive(path, whole, division, { split, onWarning });
   } else {
     const listing = await listingWithPatients(path, opened, onWarning);
-    const entries = divide(path, listing, division, { split, onWarning });
+    const keyOf = ({ file, frame = 0 }: ImageEntry) =>
+      `${relative(path, file).split(sep).join("/")} ${frame}`;
+    const entries = divide(path, listing, division, { split, onWarning, keyOf });
     const { attributes } = opened;
     const store =
       folder === undefined ? undefined : await SampleStore.open(folder, { bytes: folderBytes, onWarning });
@@ -177,6 +200,7 @@ export async function openDataset(
       classes,
       task,
       attributes,
+      check,
       frames,
       budget,
       store,
@@ -188,11 +212,34 @@ export async function openDataset(
     parts = await readableImages(path, entries, reading);
   }
   for (const name of splitNames) warnOfMissingClasses(path, name, parts[name], onWarning);
-  if (split === undefined) await warnOfCopies(path, parts, { onWarning, signal });
+  if (split === undefined && check) {
+    const leaks = await findLeaks(parts, signal);
+    if (onLeaks === "remove") parts = withoutLeaks(path, leaks, parts, onWarning);
+    else for (const sentence of leakWarnings(path, leaks, parts)) onWarning(sentence);
+  }
   const some = parts.train ?? parts.val ?? parts.test;
   if (!some) throw new DataError(`${path} has no images.`);
   const empty = subset(some, []);
   return { train: parts.train ?? empty, val: parts.val ?? empty, test: parts.test ?? empty, classes };
+}
+
+/**
+ * The files of a data set with their labels, none of them opened.
+ *
+ * @throws DataError naming the file and what is wrong, and for an archive, whose images are no files
+ */
+export async function listImages(
+  path: string,
+  options: Pick<OpenDatasetOptions, "classes" | "task" | "labels" | "groups" | "onWarning" | "signal">,
+): Promise<Listing> {
+  const { classes, task, labels, groups, onWarning = () => {}, signal } = options;
+  const source = await sourceOf(path);
+  const asked = { classes, task, labels, groups, split: undefined, onWarning, signal };
+  const opened = await source.open(path, asked);
+  if ("arrays" in opened)
+    throw new DataError(`${path} is an archive, whose images are no files that a table could name.`);
+  const listing = await listingWithPatients(path, opened, onWarning);
+  return { ...listing, task: taskFrom(path, opened, task) };
 }
 
 /** @throws ArgumentError if decoded images would be kept among those of the data set, where the next opening would find them */
@@ -230,6 +277,9 @@ const optionNames: NamesOf<OpenDatasetOptions> = {
   frames: true,
   cache: true,
   cacheBytes: true,
+  keepTogether: true,
+  check: true,
+  leaks: true,
   maxPixels: true,
   onWarning: true,
   onProgress: true,
@@ -247,6 +297,9 @@ function expectOptions(options: OpenDatasetOptions): void {
     split,
     classes,
     cacheBytes = 0,
+    keepTogether = true,
+    check = true,
+    leaks = "warn",
     maxPixels,
     onWarning,
     onProgress,
@@ -254,6 +307,9 @@ function expectOptions(options: OpenDatasetOptions): void {
   } = optionsOf(operation, options, optionNames);
   expectCounts(operation, { seed }, 0);
   expectNumbers(operation, { cacheBytes });
+  expectFlags(operation, { keepTogether, check });
+  if (leaks !== "warn" && leaks !== "remove")
+    throw new ArgumentError(`${operation}: leaks ${inWords(leaks)} is neither "warn" nor "remove".`);
   if (maxPixels !== undefined) checkedMaxPixels("openDataset: maxPixels", maxPixels);
   if (classes !== undefined) expectTexts(operation, "classes", classes);
   if (split !== undefined && !splitNames.includes(split))
@@ -300,25 +356,22 @@ function divideArchive(
   division: SplitOptions,
   wanted: Wanted,
 ): Partial<Record<SplitName, LabelledImages>> {
-  const splits: Partial<Record<SplitName, (Labelled & { dataset: LabelledImages; index: number })[]>> = {};
+  const splits: Partial<Record<SplitName, (Listed & { dataset: LabelledImages; index: number })[]>> = {};
   for (const name of splitNames) {
     const dataset = whole[name];
     if (!dataset) continue;
     const entry = (_: unknown, index: number) => ({ labels: labelsAt(dataset, index), dataset, index });
     splits[name] = Array.from({ length: dataset.length }, entry);
   }
+  const keyOf = ({ index }: { index: number }) => String(index);
   const parts: Partial<Record<SplitName, LabelledImages>> = {};
-  for (const [name, entries] of Object.entries(divide(path, { splits }, division, wanted))) {
+  for (const [name, entries] of Object.entries(divide(path, { splits }, division, { ...wanted, keyOf }))) {
     const dataset = entries[0]?.dataset;
     if (!dataset) continue;
     const indices = entries.map(({ index }) => index);
     parts[name as SplitName] = indices.length === dataset.length ? dataset : subset(dataset, indices);
   }
   return parts;
-}
-
-interface Labelled {
-  readonly labels: readonly number[];
 }
 
 /** Numbers of the classes that an image has. */
@@ -330,22 +383,23 @@ function labelsAt({ task, labels, classes }: LabelledImages, index: number): rea
 type Wanted = Pick<SourceOptions, "split" | "onWarning">;
 
 /** The entries of the splits that are wanted, missing ones drawn from train. */
-function divide<Entry extends Labelled>(
+function divide<Entry extends Listed>(
   path: string,
   { splits, undivided }: { splits: Partial<Record<SplitName, Entry[]>>; undivided?: Entry[] | undefined },
   division: SplitOptions,
-  { split, onWarning }: Wanted,
+  { split, onWarning, keyOf }: Wanted & { keyOf: (entry: Entry) => string },
 ): Partial<Record<SplitName, Entry[]>> {
   const wanted = split ? [split] : splitNames;
   let parts: Partial<Record<SplitName, Entry[]>> = splits;
   if (undivided) {
-    parts = stratifiedSplit(undivided, division);
+    parts = divided(undivided, division, keyOf);
   } else if (splits.train) {
-    const drawn = stratifiedSplit(splits.train, {
+    const drawing = {
       ...division,
       validationFraction: splits.val ? 0 : division.validationFraction,
       testFraction: splits.test ? 0 : division.testFraction,
-    });
+    };
+    const drawn = divided(splits.train, drawing, keyOf);
     parts = { ...drawn, ...(splits.val && { val: splits.val }), ...(splits.test && { test: splits.test }) };
     for (const name of wanted) {
       const count = parts[name]?.length ?? 0;

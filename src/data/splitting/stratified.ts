@@ -14,6 +14,8 @@ export interface SplitOptions {
   readonly testFraction: number;
   /** The same seed divides the same images the same way. */
   readonly seed: number;
+  /** Whether images of a patient, or of a group, stay in one part; true unless told. */
+  readonly keepTogether?: boolean;
 }
 
 export function checkSplitOptions({ validationFraction, testFraction }: SplitOptions): void {

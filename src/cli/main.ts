@@ -26,6 +26,11 @@ const commands: Readonly<Record<string, CommandEntry>> = {
   train: { summary: "train a model on labelled images", load: () => import("./commands/train.js") },
   evaluate: { summary: "measure a model on labelled images", load: () => import("./commands/evaluate.js") },
   predict: { summary: "classify images", takes: "<image...>", load: () => import("./commands/predict.js") },
+  explain: {
+    summary: "show where a model looked",
+    takes: "<image...>",
+    load: () => import("./commands/explain.js"),
+  },
   bench: {
     summary: "measure kernels, training and inference against this machine's limits",
     load: () => import("./commands/bench.js"),

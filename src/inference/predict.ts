@@ -248,7 +248,7 @@ function nameOfImage({ source, index }: StreamedImage): string {
 }
 
 /** What the probabilities of one image of a batch, (b, classes), come to. */
-function predictionOf(
+export function predictionOf(
   { classes, threshold, thresholds = threshold === undefined ? undefined : [threshold] }: Classifier,
   task: Task,
   probabilities: Float32Array,

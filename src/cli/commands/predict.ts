@@ -1,11 +1,9 @@
 /** `medmamba predict`: what a checkpoint says about images. */
-import { stat } from "node:fs/promises";
 import type { Command } from "commander";
-import { imageExtensions } from "../../data/index.js";
-import { searchFolder } from "../../data/sources/walk.js";
 import { predictStream, type StreamedPrediction } from "../../inference/predict.js";
 import { CommandError } from "../console/failure.js";
 import { openCheckpoint } from "../console/for-checkpoint.js";
+import { expandImages } from "../console/images.js";
 import {
   type CommonOptions,
   count,
@@ -48,7 +46,7 @@ async function run(images: string[], options: PredictOptions): Promise<void> {
     const checkpoint = await openCheckpoint(options.checkpoint, openDeviceOf(options));
     try {
       const predictions: StreamedPrediction<string>[] = [];
-      const files = (await Promise.all(images.map(expand))).flat();
+      const files = await expandImages(images);
       const { batchSize } = options;
       for await (const prediction of predictStream(checkpoint, files, { batchSize, signal })) {
         predictions.push(prediction);
@@ -73,14 +71,4 @@ async function run(images: string[], options: PredictOptions): Promise<void> {
       checkpoint.model.dispose();
     }
   });
-}
-
-/** The images that an argument stands for; what is not there stands for itself, and fails when it is read. */
-async function expand(path: string): Promise<readonly string[]> {
-  const found = await stat(path).catch(() => undefined);
-  if (!found?.isDirectory()) return [path];
-  const { images } = await searchFolder(path);
-  if (images.length === 0)
-    throw new CommandError(`${path} has no images in it; ${imageExtensions.join(" ")} are read.`);
-  return images;
 }

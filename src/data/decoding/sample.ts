@@ -6,8 +6,8 @@ import { readFile, stat } from "node:fs/promises";
 import { DataError, MedMambaError } from "../../errors.js";
 import { Gate } from "../concurrency.js";
 import type { Sample } from "../dataset.js";
-import { definePreprocessing, type Preprocessing } from "../preprocessing.js";
-import { type Decoder, loadRaster, openFrames, type Pixels } from "./decoder.js";
+import { definePreprocessing, type Preprocessing, type Reading } from "../preprocessing.js";
+import { type Decoder, type Frames, loadRaster, openFrames, type Pixels } from "./decoder.js";
 import { checkedMaxPixels, defaultMaxPixels, largestFile } from "./limits.js";
 
 // libuv's pool runs the decodes; more at once than it has threads would only hold memory and starve file access.
@@ -53,24 +53,49 @@ export async function loadImage(
  *
  * @throws DataError naming the file and what is wrong with it; another error if it is not the image's fault
  */
-export async function decodeImage(
+export function decodeImage(
   source: string | Uint8Array,
   preprocessing: Preprocessing,
-  { frame: chosen, decoders, onSeveral, maxPixels = defaultMaxPixels() }: DecodeOptions = {},
+  options: DecodeOptions = {},
 ): Promise<Sample> {
+  return withFrame(source, preprocessing, options, async (frames, index) => {
+    if (frames.sample) return frames.sample(index, preprocessing);
+    return (await loadRaster()).resizePixels(await frames.frame(index), preprocessing);
+  });
+}
+
+/**
+ * A picture at its own size, for whoever looks at it or draws on it.
+ *
+ * @throws as `decodeImage`
+ */
+export function decodePicture(
+  source: string | Uint8Array,
+  reading: Reading,
+  options: DecodeOptions = {},
+): Promise<Pixels> {
+  return withFrame(source, reading, options, (frames, index) => frames.frame(index));
+}
+
+/** What `use` makes of the frame that was chosen. */
+async function withFrame<T>(
+  source: string | Uint8Array,
+  reading: Reading,
+  { frame: chosen, decoders, onSeveral, maxPixels = defaultMaxPixels() }: DecodeOptions,
+  use: (frames: Frames, index: number) => Promise<T>,
+): Promise<T> {
   checkedMaxPixels("maxPixels", maxPixels);
   const file = typeof source === "string" ? source : undefined;
   try {
     return await decoding.run(async () => {
       const bytes = typeof source === "string" ? await readWhole(source, largestFile(maxPixels)) : source;
-      const frames = await openFrames({ bytes, file, maxPixels, reading: preprocessing }, decoders);
+      const frames = await openFrames({ bytes, file, maxPixels, reading }, decoders);
       if (chosen === undefined && frames.count > 1) onSeveral?.(frames.count);
       const frame = chosen ?? 0;
       if (!(frame >= 0 && frame < frames.count)) {
         throw new DataError(`there is no frame ${frame}, frames are 0 to ${frames.count - 1}`);
       }
-      if (frames.sample) return await frames.sample(frame, preprocessing);
-      return await (await loadRaster()).resizePixels(await frames.frame(frame), preprocessing);
+      return await use(frames, frame);
     });
   } catch (error) {
     throw unreadable(file, error);

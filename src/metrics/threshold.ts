@@ -134,7 +134,8 @@ export function atThreshold(
   };
 }
 
-function checkBinary(operation: string, labels: Labels, probabilities: ArrayLike<number>) {
+/** @internal Labels of 0 or 1 and as many probabilities. */
+export function checkBinary(operation: string, labels: Labels, probabilities: ArrayLike<number>) {
   const positive = Uint8Array.from(evaluatedLabels(operation, labels, 2));
   if (probabilities.length !== labels.length) {
     throw new EvaluationError(

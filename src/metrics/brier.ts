@@ -16,7 +16,14 @@ import { equalMass } from "./calibration-bins.js";
 import { clustersOf } from "./clusters.js";
 import { type Estimate, levelOf } from "./estimate.js";
 import { bootstrapped, once, type ResamplingOptions, resample } from "./resampling.js";
-import { type Classes, checkSamples, column, type Labels, oneVersusRest, type Probabilities } from "./samples.js";
+import {
+  type Classes,
+  checkSamples,
+  column,
+  type Labels,
+  oneVersusRest,
+  type Probabilities,
+} from "./samples.js";
 
 /** The Brier score, summed over classes: 0 to 2, and its parts. For two classes both count, and halves are the binary score's. */
 export interface BrierParts {
@@ -98,12 +105,6 @@ function addParts(
   }
   const uncertainty = share * (1 - share);
   const brier = squares / count;
-  const parts = [
-    brier,
-    reliability,
-    resolution,
-    uncertainty,
-    brier - reliability + resolution - uncertainty,
-  ];
+  const parts = [brier, reliability, resolution, uncertainty, brier - reliability + resolution - uncertainty];
   for (const [place, part] of parts.entries()) into[place]! += part;
 }

@@ -106,7 +106,9 @@ function binned(
   const [value] = once(scores.length, 1, statistic);
   const [drawn] = resample(operation, clusters, 1, statistic, options);
   return {
-    bins: Array.from({ length: bins.count }, (_, bin) => describe(bin, bins.of, outcome, scores, clusters, level)),
+    bins: Array.from({ length: bins.count }, (_, bin) =>
+      describe(bin, bins.of, outcome, scores, clusters, level),
+    ),
     error: bootstrapped(value!, drawn!, level, "there are no samples"),
   };
 }

@@ -166,7 +166,9 @@ function deviationsOf(
   }
   const few =
     (clusters.count / (clusters.count - 1)) * ((outcome.length - 1) / (outcome.length - columns.length));
-  const meat = scores.map((a) => scores.map((b) => few * a.reduce((total, one, i) => total + one * b[i]!, 0)));
+  const meat = scores.map((a) =>
+    scores.map((b) => few * a.reduce((total, one, i) => total + one * b[i]!, 0)),
+  );
   return inverse.map((row) => Math.sqrt(row.reduce((sum, a, i) => sum + a * times(meat, row)[i]!, 0)));
 }
 

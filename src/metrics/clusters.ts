@@ -21,7 +21,11 @@ export interface Clusters {
  */
 export function clustersOf(operation: string, samples: number, { patients }: IntervalOptions): Clusters {
   if (patients === undefined) {
-    return { of: Int32Array.from({ length: samples }, (_, sample) => sample), count: samples, repeated: false };
+    return {
+      of: Int32Array.from({ length: samples }, (_, sample) => sample),
+      count: samples,
+      repeated: false,
+    };
   }
   if (patients.length !== samples) {
     throw new EvaluationError(`${operation}: ${patients.length} patients for ${samples} samples.`);
@@ -38,10 +42,4 @@ export function clustersOf(operation: string, samples: number, { patients }: Int
     count += 1;
   }
   return { of, count, repeated: count < samples };
-}
-
-/** @internal The patients of some of the samples, numbered anew. */
-export function clustersAmong(clusters: Clusters, members: ArrayLike<number>): Clusters {
-  const patients = Array.from(members, (sample) => clusters.of[sample]!);
-  return clustersOf("clustersAmong", patients.length, { patients });
 }

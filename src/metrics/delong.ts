@@ -15,8 +15,8 @@
  *   21 (2014) 1389, for its cost of one sort; Pepe, The Statistical Evaluation of Medical Tests (2003), 5.2.5, for log odds
  */
 import { type Clusters, clustersOf } from "./clusters.js";
-import { type Estimate, estimated, type IntervalOptions, levelOf, notEstimated } from "./estimate.js";
 import { type ConfidenceLevel, quantile } from "./confidence-level.js";
+import { type Estimate, estimated, type IntervalOptions, levelOf, notEstimated } from "./estimate.js";
 import { twoSidedTail } from "./normal.js";
 import { areaUnderRoc, placements } from "./ranking.js";
 import {

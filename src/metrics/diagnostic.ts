@@ -22,7 +22,14 @@ import {
   transformed,
 } from "./estimate.js";
 import { proportion } from "./proportion.js";
-import { type Classes, checkSamples, type Labels, oneVersusRest, type Probabilities, topClasses } from "./samples.js";
+import {
+  type Classes,
+  checkSamples,
+  type Labels,
+  oneVersusRest,
+  type Probabilities,
+  topClasses,
+} from "./samples.js";
 import { checkBinary, expectThreshold } from "./threshold.js";
 
 /** What a test is worth. */
@@ -137,7 +144,8 @@ export function judge(
 ): DiagnosticMetrics {
   const negative = positive.map((flag) => 1 - flag);
   const passed = called.map((flag) => 1 - flag);
-  const both = (a: Uint8Array, b: Uint8Array) => a.reduce((total, flag, sample) => total + (flag & b[sample]!), 0);
+  const both = (a: Uint8Array, b: Uint8Array) =>
+    a.reduce((total, flag, sample) => total + (flag & b[sample]!), 0);
   const share = (counted: Uint8Array, hits: Uint8Array, nothing: string) =>
     proportion(counted, hits, clusters, level, nothing);
   const all = new Uint8Array(positive.length).fill(1);

@@ -104,10 +104,7 @@ function closedForms(
   judged: readonly Judged[],
   clusters: Clusters,
   level: ConfidenceLevel,
-): Pick<
-  MultiLabelIntervals,
-  "subsetAccuracy" | "aucPerClass" | "precision" | "sensitivity" | "specificity"
-> {
+): Pick<MultiLabelIntervals, "subsetAccuracy" | "aucPerClass" | "precision" | "sensitivity" | "specificity"> {
   const share = (counted: Uint8Array, hits: Uint8Array, nothing: string) =>
     proportion(counted, hits, clusters, level, nothing);
   const allRight = allRightOf(judged, clusters.of.length);
@@ -150,7 +147,11 @@ function statisticOf(judged: readonly Judged[], images: number) {
     const areas = { auc: Number.NaN, averagePrecision: Number.NaN };
     const counts = { right: 0, called: 0, positives: 0, hits: 0 };
     const rows = judged.map(({ truth, called, ranking }) => {
-      const [[trueNegatives, falsePositives], [falseNegatives, truePositives]] = countsOf(weights, truth, called);
+      const [[trueNegatives, falsePositives], [falseNegatives, truePositives]] = countsOf(
+        weights,
+        truth,
+        called,
+      );
       ranking.areas(weights, areas);
       const positives = truePositives + falseNegatives;
       const calls = truePositives + falsePositives;

@@ -14,8 +14,8 @@
  */
 import { ArgumentError } from "../errors.js";
 import type { Clusters } from "./clusters.js";
-import { type Estimate, estimated, type IntervalOptions, notEstimated } from "./estimate.js";
 import type { ConfidenceLevel, Interval } from "./confidence-level.js";
+import { type Estimate, estimated, type IntervalOptions, notEstimated } from "./estimate.js";
 import { Random } from "./random.js";
 
 /** How patients are drawn. */

@@ -104,9 +104,12 @@ export function logitsOf(
   probabilities: ArrayLike<number>,
   activation: LogitActivation = "softmax",
 ): Float64Array {
-  return Float64Array.from(probabilities, (probability) =>
-    activation === "softmax" ? Math.log(probability) : Math.log(probability) - Math.log1p(-probability),
-  );
+  return Float64Array.from(probabilities, (given) => {
+    const probability = Math.min(given, 1); // What rounding adds to 1 has no log odds.
+    return activation === "softmax"
+      ? Math.log(probability)
+      : Math.log(probability) - Math.log1p(-probability);
+  });
 }
 
 /** Mean negative log-likelihood at an inverse temperature, and its first two derivatives. */
@@ -132,7 +135,9 @@ function lossOf(
   const values = Float64Array.from(logits, (logit) => Math.max(-745, Math.min(745, logit)));
   const wrong = values.findIndex((value) => Number.isNaN(value));
   if (wrong >= 0) {
-    throw new EvaluationError(`fitTemperature: a logit of sample ${Math.floor(wrong / classes)} is not a number.`);
+    throw new EvaluationError(
+      `fitTemperature: a logit of sample ${Math.floor(wrong / classes)} is not a number.`,
+    );
   }
   return activation === "softmax" ? softmaxLoss(truth, values, classes) : sigmoidLoss(truth, values);
 }

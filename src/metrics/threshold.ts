@@ -148,7 +148,9 @@ function costRules(
   positives: number,
   negatives: number,
 ): Rules {
-  if (!(falsePositive >= 0 && falseNegative > 0 && falsePositive + falseNegative < Number.POSITIVE_INFINITY)) {
+  if (
+    !(falsePositive >= 0 && falseNegative > 0 && falsePositive + falseNegative < Number.POSITIVE_INFINITY)
+  ) {
     throw new EvaluationError(
       `chooseThreshold: ${falsePositive} and ${falseNegative} are not costs of a false positive and a false negative.`,
     );
@@ -209,7 +211,8 @@ export function atThreshold(
 
 /** @internal */
 export function expectThreshold(operation: string, threshold: number): void {
-  if (typeof threshold !== "number" || Number.isNaN(threshold)) throw new EvaluationError(`${operation}: the threshold is not a number.`);
+  if (typeof threshold !== "number" || Number.isNaN(threshold))
+    throw new EvaluationError(`${operation}: the threshold is not a number.`);
 }
 
 /** @internal Labels of 0 or 1 and as many probabilities. */

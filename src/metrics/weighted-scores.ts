@@ -127,7 +127,9 @@ export class WeightedScores {
     for (let sample = 0; sample < weights.length; sample++) {
       flat[labels[sample]! * classes.length + predicted[sample]!]! += weights[sample]!;
     }
-    return classes.map((_, row) => Array.from(flat.subarray(row * classes.length, (row + 1) * classes.length)));
+    return classes.map((_, row) =>
+      Array.from(flat.subarray(row * classes.length, (row + 1) * classes.length)),
+    );
   }
 
   #ofSamples(weights: Uint16Array): { count: number; surprise: number; squares: number; ece: number } {

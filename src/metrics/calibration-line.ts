@@ -56,10 +56,10 @@ export function calibrationLine(
 
   const ones = new Float64Array(positive.length).fill(1);
   const shift = fit(positive, [ones], logOdds, clusters);
-  const line = separated(positive, logOdds)
-    ? "the probabilities tell both classes apart without an error"
-    : logOdds.every((value) => value === logOdds[0])
-      ? "all probabilities are the same"
+  const line = logOdds.every((value) => value === logOdds[0])
+    ? "all probabilities are the same"
+    : separated(positive, logOdds)
+      ? "the probabilities tell both classes apart without an error"
       : fit(positive, [ones, logOdds], new Float64Array(positive.length), clusters);
   const part = (found: Fit | string, index: number): Estimate => {
     if (typeof found === "string") return notEstimated(found);

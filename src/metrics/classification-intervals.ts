@@ -3,10 +3,11 @@
  * sensitivity, specificity, precision) have Wilson's, areas under ROC curves DeLong's, by patient where patients are known;
  * all else is resampled.
  */
+import type { ClassificationMetrics } from "./classification.js";
 import { type Clusters, clustersOf } from "./clusters.js";
 import type { ConfidenceLevel } from "./confidence-level.js";
 import { binaryShares, estimateArea, meanShares } from "./delong.js";
-import { type Estimate, levelOf } from "./estimate.js";
+import { type Estimate, type EstimatesOf, levelOf } from "./estimate.js";
 import { proportion } from "./proportion.js";
 import { bootstrapped, once, type ResamplingOptions, resample } from "./resampling.js";
 import {
@@ -19,16 +20,12 @@ import {
   type Samples,
   topClasses,
 } from "./samples.js";
-import { type ClassScore, classScores, WeightedScores, wholeScores } from "./weighted-scores.js";
+import { classScores, WeightedScores, wholeScores } from "./weighted-scores.js";
 
 /** What `classificationIntervals` gives: the metrics of `ClassificationMetrics`, by the same names. */
-export type ClassificationIntervals = {
-  /** Metrics of all classes together. */
-  readonly [score in (typeof wholeScores)[number]]: Estimate;
-} & {
-  /** Metrics of each class, in the order of the classes. */
-  readonly [score in ClassScore]: readonly Estimate[];
-};
+export type ClassificationIntervals = EstimatesOf<
+  Omit<ClassificationMetrics, "classes" | "samples" | "confusionMatrix">
+>;
 
 /** How intervals of a classification are made. */
 export interface ClassificationIntervalOptions extends ResamplingOptions {

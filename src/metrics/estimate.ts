@@ -42,6 +42,11 @@ export interface NotEstimated {
 /** A number with its interval, or the reason why it has none. */
 export type Estimate = Estimated | NotEstimated;
 
+/** Metrics with an estimate in the place of each number. */
+export type EstimatesOf<Metrics> = {
+  readonly [score in keyof Metrics]: Metrics[score] extends number ? Estimate : readonly Estimate[];
+};
+
 /** How sure an interval should be, and whose the samples are. */
 export interface IntervalOptions {
   /** Share of such intervals that hold the true value: 0.9, 0.95 (default) or 0.99. */

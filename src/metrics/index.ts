@@ -46,7 +46,14 @@ export {
   type PredictiveValues,
   predictiveValuesAt,
 } from "./diagnostic.js";
-export type { Estimate, Estimated, IntervalMethod, IntervalOptions, NotEstimated } from "./estimate.js";
+export type {
+  Estimate,
+  Estimated,
+  EstimatesOf,
+  IntervalMethod,
+  IntervalOptions,
+  NotEstimated,
+} from "./estimate.js";
 export {
   type ConfidenceIntervals,
   type ConfidenceLevel,

@@ -2,8 +2,8 @@
 import { type Clusters, clustersOf } from "./clusters.js";
 import type { ConfidenceLevel } from "./confidence-level.js";
 import { binaryShares, estimateArea } from "./delong.js";
-import { type Estimate, levelOf, notEstimated } from "./estimate.js";
-import { checkRows, columnOf } from "./multi-label.js";
+import { type EstimatesOf, levelOf, notEstimated } from "./estimate.js";
+import { checkRows, columnOf, type MultiLabelMetrics } from "./multi-label.js";
 import { proportion } from "./proportion.js";
 import { bootstrapped, once, type ResamplingOptions, resample } from "./resampling.js";
 import { WeightedRanking } from "./weighted-ranking.js";
@@ -29,13 +29,9 @@ const labelScores = [
 ] as const;
 
 /** What `multiLabelIntervals` gives: the metrics of `MultiLabelMetrics`, by the same names. */
-export type MultiLabelIntervals = {
-  /** Metrics of all labels together. */
-  readonly [score in (typeof wholeScores)[number]]: Estimate;
-} & {
-  /** Metrics of each label, in the order of the labels. */
-  readonly [score in (typeof labelScores)[number]]: readonly Estimate[];
-};
+export type MultiLabelIntervals = EstimatesOf<
+  Omit<MultiLabelMetrics, "classes" | "samples" | "positives" | "thresholds">
+>;
 
 /** How intervals of several labels an image are made. */
 export interface MultiLabelIntervalOptions extends ResamplingOptions {

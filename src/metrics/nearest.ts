@@ -92,7 +92,7 @@ function insert(list: Float64Array, value: number): void {
 
 /** A vector of zeros has no direction, and stays: its cosine with every other is 0. */
 function ofLengthOne(vector: Float64Array): Float64Array {
-  const length = Math.hypot(...vector);
+  const length = Math.sqrt(vector.reduce((sum, value) => sum + value ** 2, 0));
   return length === 0 ? vector : vector.map((value) => value / length);
 }
 

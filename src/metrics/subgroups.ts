@@ -14,7 +14,19 @@ import { type Classes, checkSamples, type Labels, type Probabilities, type Sampl
 import { WeightedScores, wholeScores } from "./weighted-scores.js";
 
 /** Metrics that groups can be compared in. */
-export type SubgroupMetric = (typeof wholeScores)[number];
+export type SubgroupMetric =
+  | "accuracy"
+  | "balancedAccuracy"
+  | "auc"
+  | "macroPrecision"
+  | "macroSensitivity"
+  | "macroSpecificity"
+  | "macroF1"
+  | "mcc"
+  | "cohenKappa"
+  | "crossEntropy"
+  | "brier"
+  | "ece";
 
 /** One metric of a group. */
 export interface SubgroupScore {

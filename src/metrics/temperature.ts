@@ -9,7 +9,7 @@
  * @see Guo et al., On calibration of modern neural networks, https://arxiv.org/abs/1706.04599
  */
 import { ArgumentError, EvaluationError } from "../errors.js";
-import { evaluatedLabels, type Labels } from "./samples.js";
+import { evaluatedLabels, isProbability, type Labels } from "./samples.js";
 
 /** What makes probabilities of logits: classes that exclude each other, or labels that do not. */
 export type LogitActivation = "softmax" | "sigmoid";
@@ -73,6 +73,7 @@ export function fitTemperature(
  * @param probabilities  (n, classes) row-major; 0 and 1 stay what they are
  * @returns              (n, classes)
  * @throws ArgumentError if the temperature is not above 0 and finite
+ * @throws EvaluationError if a value is not a probability, or they are not of that many classes
  */
 export function withTemperature(
   probabilities: ArrayLike<number>,
@@ -82,6 +83,11 @@ export function withTemperature(
 ): Float64Array {
   if (!(temperature > 0 && temperature < Number.POSITIVE_INFINITY)) {
     throw new ArgumentError(`withTemperature: ${temperature} is not a temperature; use a number above 0.`);
+  }
+  if (!Number.isSafeInteger(classes) || classes < 1 || probabilities.length % classes !== 0) {
+    throw new EvaluationError(
+      `withTemperature: ${probabilities.length} probabilities are not of ${classes} classes each.`,
+    );
   }
   const logits = logitsOf(probabilities, activation);
   const scaled = new Float64Array(logits.length);
@@ -99,12 +105,17 @@ export function withTemperature(
 /**
  * Logits that give these probabilities: their logarithms for softmax, which does not see what is added to all of a row; log
  * odds for sigmoid.
+ *
+ * @throws EvaluationError if a value is not a probability
  */
 export function logitsOf(
   probabilities: ArrayLike<number>,
   activation: LogitActivation = "softmax",
 ): Float64Array {
-  return Float64Array.from(probabilities, (given) => {
+  return Float64Array.from(probabilities, (given, place) => {
+    if (!isProbability(given)) {
+      throw new EvaluationError(`logitsOf: ${given} at place ${place} is no probability.`);
+    }
     const probability = Math.min(given, 1); // What rounding adds to 1 has no log odds.
     return activation === "softmax"
       ? Math.log(probability)

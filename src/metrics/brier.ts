@@ -15,7 +15,7 @@
 import { equalMass } from "./calibration-bins.js";
 import { clustersOf } from "./clusters.js";
 import { type Estimate, levelOf } from "./estimate.js";
-import { bootstrapped, once, type ResamplingOptions, resample } from "./resampling.js";
+import { bootstrapped, bootstrappedDistance, once, type ResamplingOptions, resample } from "./resampling.js";
 import {
   type Classes,
   checkSamples,
@@ -72,7 +72,11 @@ export function brierParts(
   const clusters = clustersOf("brierParts", samples.count, options);
   const drawn = resample("brierParts", clusters, names.length, statistic, options);
   return Object.fromEntries(
-    names.map((name, i) => [name, bootstrapped(values[i]!, drawn[i]!, level, "there are no samples")]),
+    names.map((name, i) => {
+      const distance = name === "reliability" || name === "resolution";
+      const interval = distance ? bootstrappedDistance : bootstrapped;
+      return [name, interval(values[i]!, drawn[i]!, level, "there are no samples")];
+    }),
   ) as unknown as BrierParts;
 }
 

@@ -6,7 +6,7 @@
  * For two classes what comes true is the second class; for more, that the most probable class is the true one.
  *
  * The error found is never below 0, so chance alone makes it larger than it is, the more so the fewer samples; its interval
- * does not take that back. Whether a classifier is off systematically is better asked of `calibrationLine`.
+ * reaches down by as much. Whether a classifier is off systematically is better asked of `calibrationLine`.
  *
  * @see Nguyen and O'Connor, EMNLP 2015, for equal mass; Nixon et al., https://arxiv.org/abs/1904.01685
  */
@@ -15,7 +15,7 @@ import { type Clusters, clustersOf } from "./clusters.js";
 import type { ConfidenceLevel } from "./confidence-level.js";
 import { type Estimate, levelOf } from "./estimate.js";
 import { proportion } from "./proportion.js";
-import { bootstrapped, once, type ResamplingOptions, resample } from "./resampling.js";
+import { bootstrappedDistance, once, type ResamplingOptions, resample } from "./resampling.js";
 import { type Classes, checkSamples, type Labels, type Probabilities, topClasses } from "./samples.js";
 import { checkBinary } from "./threshold.js";
 
@@ -109,7 +109,7 @@ function binned(
     bins: Array.from({ length: bins.count }, (_, bin) =>
       describe(bin, bins.of, outcome, scores, clusters, level),
     ),
-    error: bootstrapped(value!, drawn!, level, "there are no samples"),
+    error: bootstrappedDistance(value!, drawn!, level, "there are no samples"),
   };
 }
 

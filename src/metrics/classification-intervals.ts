@@ -9,7 +9,7 @@ import type { ConfidenceLevel } from "./confidence-level.js";
 import { binaryShares, estimateArea, meanShares } from "./delong.js";
 import { type Estimate, type EstimatesOf, levelOf } from "./estimate.js";
 import { proportion } from "./proportion.js";
-import { bootstrapped, once, type ResamplingOptions, resample } from "./resampling.js";
+import { bootstrapped, bootstrappedDistance, once, type ResamplingOptions, resample } from "./resampling.js";
 import {
   type Classes,
   checkSamples,
@@ -65,8 +65,10 @@ function resampledScores(
   const scores = new WeightedScores(samples, { ranks: true });
   const values = once(samples.count, scores.numbers, scores.statistic);
   const drawn = resample(operation, clusters, scores.numbers, scores.statistic, options);
-  const at = (place: number, reason: string): Estimate =>
-    bootstrapped(values[place]!, drawn[place]!, level, reason);
+  const at = (place: number, reason: string): Estimate => {
+    const interval = wholeScores[place] === "ece" ? bootstrappedDistance : bootstrapped;
+    return interval(values[place]!, drawn[place]!, level, reason);
+  };
   const reasons = samples.classes.map((_, index) => whyUndefined(samples, index));
   const whole = wholeScores.map((score, place) => [score, at(place, "all labels name one class")]);
   const perClass = classScores.map((score) => [

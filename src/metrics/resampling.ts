@@ -103,6 +103,30 @@ export function bootstrapped(
   return estimated(value, interval, "bootstrap");
 }
 
+/**
+ * @internal The same for a distance that chance makes larger, such as a calibration error: it is never below 0, and resampled
+ * patients add their chance to that of the sample, so that percentiles would lie above the truth. As far as the draws lie above
+ * the number, so far may the number lie above the truth: the percentiles are reflected at the number (the basic bootstrap),
+ * cut off at 0, and widened to hold the number where they do not.
+ *
+ * @see Davison and Hinkley, Bootstrap Methods and their Application (1997), 5.2
+ */
+export function bootstrappedDistance(
+  value: number,
+  values: Float64Array,
+  level: ConfidenceLevel,
+  undefinedBecause: string,
+): Estimate {
+  const estimate = bootstrapped(value, values, level, undefinedBecause);
+  if (estimate.reason !== undefined) return estimate;
+  const { lower, upper } = estimate;
+  const reflected = [
+    Math.max(0, Math.min(value, 2 * value - upper)),
+    Math.max(value, 2 * value - lower),
+  ] as const;
+  return estimated(value, reflected, "bootstrap");
+}
+
 /** @internal The middle share of values, interpolated as numpy's `quantile` does by default. */
 export function percentiles(values: Float64Array, level: ConfidenceLevel): Interval {
   const sorted = values.toSorted();

@@ -70,7 +70,7 @@ describe("outliers", () => {
     images(500, 0),
     images(1000, 0),
     images(1000, 0),
-    images(1000, 3),
+    images(1000, 5),
   ];
 
   it.each([

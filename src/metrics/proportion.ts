@@ -46,7 +46,9 @@ export function proportion(
   if (count === 0) return notEstimated(nothing);
   const effective = clusters.repeated ? effectiveCount(counted, hits, clusters, count, hit) : count;
   const share = hit / count;
-  return estimated(share, wilsonInterval(share * effective, effective, level), "wilson");
+  const [lower, upper] = wilsonInterval(share * effective, effective, level);
+  // Where all or none are hits, an end is the share itself, but for rounding.
+  return estimated(share, [Math.min(lower, share), Math.max(upper, share)], "wilson");
 }
 
 function effectiveCount(

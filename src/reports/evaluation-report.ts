@@ -3,9 +3,9 @@ import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { Evaluation } from "../inference/evaluate.js";
 import { reliabilityBins } from "../metrics/calibration.js";
-import { confidenceIntervals } from "../metrics/intervals.js";
 import type { EpochRecord } from "../training/history.js";
 import { replaceText } from "../weights/atomic-file.js";
+import { estimatesOf } from "./evidence.js";
 import { confusionMatrixFigure } from "./figures/confusion-matrix.js";
 import { reliabilityDiagram } from "./figures/reliability-diagram.js";
 import { rocCurves, rocSeries } from "./figures/roc-curves.js";
@@ -86,12 +86,12 @@ export async function writeReport(directory: string, contents: EvaluationReport)
       caption: "Reliability: how often predictions of a given confidence are right.",
     },
   );
-  const intervals = confidenceIntervals(labels, probabilities, classes);
+  const estimates = estimatesOf(evaluation);
   await mkdir(directory, { recursive: true });
   for (const { file, svg } of figures) await replaceText(join(directory, file), svg);
   await replaceText(
     join(directory, reportFiles.report),
-    reportHtml({ title, description, facts, metrics, intervals, figures }),
+    reportHtml({ title, description, facts, metrics, estimates, figures }),
   );
   return [...figures.map(({ file }) => file), reportFiles.report];
 }

@@ -4,6 +4,18 @@
  * @module
  */
 export { type EvaluationReport, reportFiles, writeReport } from "./evaluation-report.js";
+export {
+  type CalibrationEvidence,
+  calibrationOf,
+  comparisonOf,
+  estimatesOf,
+  type IntervalOrReason,
+  type OperatingEvidence,
+  operatingEvidence,
+  type ScoreIntervals,
+  scoreIntervals,
+  subgroupsOf,
+} from "./evidence.js";
 export { confusionMatrixFigure } from "./figures/confusion-matrix.js";
 export { reliabilityDiagram } from "./figures/reliability-diagram.js";
 export { type OperatingPoint, type RocSeries, rocCurves, rocSeries } from "./figures/roc-curves.js";

@@ -4,6 +4,8 @@
  */
 
 import type { ClassificationMetrics } from "../metrics/classification.js";
+import type { ClassificationIntervals } from "../metrics/classification-intervals.js";
+import type { Estimate } from "../metrics/estimate.js";
 import type { ConfidenceIntervals, Interval } from "../metrics/intervals.js";
 import { escapeMarkup } from "./figures/svg.js";
 
@@ -27,11 +29,16 @@ export interface PageContents {
   readonly metrics: ClassificationMetrics;
   /** Confidence intervals beside accuracy and AUC. */
   readonly intervals?: ConfidenceIntervals;
+  /** 95 % intervals beside all scores, in the place of `intervals`. */
+  readonly estimates?: ClassificationIntervals;
   /** In their order; none unless given. */
   readonly figures?: readonly ReportFigure[];
 }
 
-type Row = readonly [name: string, value: number, meaning: string, interval?: Interval | undefined];
+type Row = readonly [name: string, score: Score, meaning: string, interval?: Interval | undefined];
+type Score = {
+  [score in keyof ClassificationIntervals]: ClassificationIntervals[score] extends Estimate ? score : never;
+}[keyof ClassificationIntervals];
 
 /** The page. All text is escaped; figures are not, since they are markup already. */
 export function reportHtml({
@@ -40,6 +47,7 @@ export function reportHtml({
   facts = {},
   metrics,
   intervals,
+  estimates,
   figures = [],
 }: PageContents): string {
   return `<!doctype html>
@@ -57,9 +65,9 @@ export function reportHtml({
 ${description === undefined ? "" : `<p class="lead">${escapeMarkup(description)}</p>`}
 ${factList({ ...facts, Samples: String(metrics.samples), Classes: String(metrics.classes.length) })}
 <h2>Metrics</h2>
-${summaryTable(metrics, intervals)}
+${summaryTable(metrics, intervals, estimates)}
 <h2>By class</h2>
-${classTable(metrics)}
+${classTable(metrics, estimates)}
 ${figures.length === 0 ? "" : "<h2>Figures</h2>"}
 ${figures.map(({ svg, caption }) => `<figure>${svg}<figcaption>${escapeMarkup(caption)}</figcaption></figure>`).join("\n")}
 </main>
@@ -75,51 +83,68 @@ function factList(facts: Readonly<Record<string, string>>): string {
   return `<dl>${items.join("")}</dl>`;
 }
 
-function summaryTable(metrics: ClassificationMetrics, intervals: ConfidenceIntervals | undefined): string {
+function summaryTable(
+  metrics: ClassificationMetrics,
+  intervals: ConfidenceIntervals | undefined,
+  estimates: ClassificationIntervals | undefined,
+): string {
   const binary = metrics.classes.length === 2;
   const rows: Row[] = [
-    ["Accuracy", metrics.accuracy, "fraction predicted rightly", intervals?.accuracy],
+    ["Accuracy", "accuracy", "fraction predicted rightly", intervals?.accuracy],
     [
       "AUC",
-      metrics.auc,
+      "auc",
       binary ? `of ${metrics.classes[1]}` : "mean of each class against the rest",
       intervals?.auc,
     ],
-    ["Balanced accuracy", metrics.balancedAccuracy, "mean sensitivity of the classes"],
-    ["Macro F1", metrics.macroF1, "mean over the classes"],
-    ["Macro precision", metrics.macroPrecision, "mean over the classes"],
-    ["Macro specificity", metrics.macroSpecificity, "mean over the classes"],
-    ["Matthews correlation", metrics.mcc, "−1 to 1, 0 is chance"],
-    ["Cohen’s kappa", metrics.cohenKappa, "agreement beyond chance, at most 1"],
-    ["Cross-entropy", metrics.crossEntropy, "nats, lower is better"],
-    ["Brier score", metrics.brier, "0 to 2, lower is better"],
-    ["Calibration error", metrics.ece, "expected, in 15 bins, lower is better"],
+    ["Balanced accuracy", "balancedAccuracy", "mean sensitivity of the classes"],
+    ["Macro F1", "macroF1", "mean over the classes"],
+    ["Macro precision", "macroPrecision", "mean over the classes"],
+    ["Macro specificity", "macroSpecificity", "mean over the classes"],
+    ["Matthews correlation", "mcc", "−1 to 1, 0 is chance"],
+    ["Cohen’s kappa", "cohenKappa", "agreement beyond chance, at most 1"],
+    ["Cross-entropy", "crossEntropy", "nats, lower is better"],
+    ["Brier score", "brier", "0 to 2, lower is better"],
+    ["Calibration error", "ece", "expected, in 15 bins, lower is better"],
   ];
-  const heading =
-    intervals === undefined ? "" : `<th class="number">${Math.round(intervals.level * 100)}% interval</th>`;
-  const body = rows.map(([name, value, meaning, interval]) => {
-    const range = interval === undefined ? "" : `${decimal(interval[0])} – ${decimal(interval[1])}`;
-    const cell = intervals === undefined ? "" : `<td class="number">${range}</td>`;
-    return `<tr><th scope="row">${name}</th><td class="number">${decimal(value)}</td>${cell}<td class="note">${escapeMarkup(meaning)}</td></tr>`;
+  const level = estimates === undefined ? intervals?.level : 0.95;
+  const heading = level === undefined ? "" : `<th class="number">${Math.round(level * 100)}% interval</th>`;
+  const body = rows.map(([name, score, meaning, interval]) => {
+    const estimate = estimates?.[score];
+    const range = estimate ? rangeOf(estimate) : interval ? rangeBetween(...interval) : "";
+    const cell = level === undefined ? "" : `<td class="number">${range}</td>`;
+    const note =
+      estimate?.reason === undefined ? meaning : `${meaning}; no interval, because ${estimate.reason}`;
+    return `<tr><th scope="row">${name}</th><td class="number">${decimal(metrics[score])}</td>${cell}<td class="note">${escapeMarkup(note)}</td></tr>`;
   });
   return table(`<th>Metric</th><th class="number">Value</th>${heading}<th></th>`, body);
 }
 
-function classTable(metrics: ClassificationMetrics): string {
-  const columns: [string, readonly number[]][] = [
-    ["Sensitivity", metrics.sensitivity],
-    ["Specificity", metrics.specificity],
-    ["Precision", metrics.precision],
-    ["F1", metrics.f1],
-    ["AUC", metrics.aucPerClass],
-    ["Average precision", metrics.averagePrecisionPerClass],
-  ];
+const rangeBetween = (lower: number, upper: number): string => `${decimal(lower)} – ${decimal(upper)}`;
+const rangeOf = ({ lower, upper, reason }: Estimate): string =>
+  reason === undefined ? rangeBetween(lower, upper) : "–";
+
+function classTable(metrics: ClassificationMetrics, estimates: ClassificationIntervals | undefined): string {
+  const columns = [
+    ["Sensitivity", "sensitivity"],
+    ["Specificity", "specificity"],
+    ["Precision", "precision"],
+    ["F1", "f1"],
+    ["AUC", "aucPerClass"],
+    ["Average precision", "averagePrecisionPerClass"],
+  ] as const;
   const headings = ["Samples", ...columns.map(([name]) => name)]
     .map((name) => `<th class="number">${name}</th>`)
     .join("");
   const body = metrics.classes.map((name, index) => {
     const samples = metrics.confusionMatrix[index]!.reduce((total, count) => total + count, 0);
-    const values = columns.map(([, list]) => `<td class="number">${decimal(list[index]!)}</td>`).join("");
+    const values = columns
+      .map(([, list]) => {
+        const estimate = estimates?.[list][index];
+        const under = estimate === undefined ? "" : `<br><span class="note">${rangeOf(estimate)}</span>`;
+        return `<td class="number">${decimal(metrics[list][index]!)}${under}</td>`;
+      })
+      .join("");
     return `<tr><th scope="row">${escapeMarkup(name)}</th><td class="number">${samples}</td>${values}</tr>`;
   });
   return table(`<th>Class</th>${headings}`, body);

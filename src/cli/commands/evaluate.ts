@@ -4,12 +4,22 @@ import { type SplitName, splitNames } from "../../data/index.js";
 import { evaluate } from "../../inference/evaluate.js";
 import { writeReport } from "../../reports/evaluation-report.js";
 import { scoresOf } from "../../reports/scores.js";
+import { fraction } from "../../settings/kind.js";
 import { writableFolder } from "../../study/writable-folder.js";
+import {
+  chosenLines,
+  chosenPoint,
+  comparedWith,
+  comparisonLines,
+  type Evaluating,
+  optionsOf,
+} from "../console/evidence.js";
 import { openCheckpoint, openJudged } from "../console/for-checkpoint.js";
 import {
   type CommonOptions,
   count,
   openDeviceOf,
+  parserOf,
   precisionOption,
   withCommonOptions,
 } from "../console/options.js";
@@ -24,7 +34,11 @@ interface EvaluateCommandOptions extends CommonOptions {
   readonly split?: SplitName | "all";
   readonly batchSize: number;
   readonly report?: string;
+  readonly sensitivity?: number;
+  readonly against?: string;
 }
+
+const share = parserOf(fraction);
 
 const examples = `
 The checkpoint says how images are prepared; nothing of the training needs
@@ -34,7 +48,10 @@ judged, those that the training left aside; of any other data all images are.
 Examples:
   $ medmamba evaluate --checkpoint run/best.safetensors --data scans
   $ medmamba evaluate --checkpoint best.safetensors --data path.npz --json
-  $ medmamba evaluate --checkpoint best.safetensors --data scans --report report`;
+  $ medmamba evaluate --checkpoint best.safetensors --data scans --report report
+  $ medmamba evaluate --checkpoint best.safetensors --data scans --sensitivity 0.95
+  $ medmamba evaluate --checkpoint new.safetensors --data scans \\
+      --against old.safetensors`;
 
 export function define(command: Command): void {
   command
@@ -48,32 +65,49 @@ export function define(command: Command): void {
       ).choices([...splitNames, "all"]),
     )
     .option("--report <folder>", "also write figures and report.html there")
+    .addOption(
+      new Option(
+        "--sensitivity <share>",
+        "a threshold for this share of the second class, chosen on the val images",
+      ).argParser(share),
+    )
+    .option("--against <file>", "another checkpoint on the same images: the difference of their AUCs")
     .option("--batch-size <count>", "images computed at once", count, 32)
     .addOption(precisionOption("float32"));
   withCommonOptions(command).addHelpText("after", examples).action(run);
 }
 
 async function run(options: EvaluateCommandOptions): Promise<void> {
-  const { checkpoint: path, data, split, batchSize, report } = options;
+  const { checkpoint: path, data, split, batchSize, report, sensitivity, against } = options;
   const terminal = new Terminal(options);
   expectCheckpoint(path);
+  if (against !== undefined) expectCheckpoint(against);
   expectPath(data, "data set");
   await interruptible(terminal, "Stopping.", async (signal) => {
-    const checkpoint = await openCheckpoint(path, openDeviceOf(options));
+    const device = openDeviceOf(options);
+    const checkpoint = await openCheckpoint(path, device);
     const folder = report === undefined ? undefined : await writableFolder(report, "--report");
     try {
       const judged = await openJudged(data, split, checkpoint, { terminal, signal });
       const { dataset, part, because } = judged;
-      const evaluation = await evaluate(checkpoint.model, dataset, {
-        batchSize,
-        signal,
-        onProgress: ({ done, total }) => terminal.progress(`evaluating ${done}/${total}`),
-      });
+      const evaluating: Evaluating = { data, batchSize, terminal, signal };
+      const evaluation = await evaluate(checkpoint.model, dataset, optionsOf(evaluating));
+      const chosen =
+        sensitivity === undefined
+          ? undefined
+          : await chosenPoint(checkpoint, judged, evaluation, sensitivity, evaluating);
+      const comparison =
+        against === undefined
+          ? undefined
+          : await comparedWith(against, device, checkpoint, judged, evaluation, evaluating);
       const { threshold } = checkpoint;
       const which = part === "all" ? "all" : `the ${part}`;
       const images = `${which} ${evaluation.metrics.samples} images of`;
       terminal.print(`${shortPath(path)} on ${images} ${shortPath(data)}${because ? `: ${because}` : ""}\n`);
       for (const line of scoreLines(evaluation, threshold)) terminal.print(line);
+      if (chosen) for (const line of chosenLines(chosen, evaluation)) terminal.print(line);
+      if (comparison)
+        for (const line of comparisonLines(comparison, shortPath(against ?? ""))) terminal.print(line);
       if (report !== undefined) {
         // A report is passed on: where things are on this machine is nobody else's business.
         const title = `${images} ${lastNames(data, 1)}`;
@@ -88,7 +122,12 @@ async function run(options: EvaluateCommandOptions): Promise<void> {
         });
         terminal.print(`\n  ${files.join(", ")} in ${shortPath(report)}`);
       }
-      terminal.result({ ...scoresOf(evaluation, threshold), split: part });
+      terminal.result({
+        ...scoresOf(evaluation, threshold),
+        split: part,
+        ...(chosen && { operatingPoint: chosen }),
+        ...(comparison && { against: comparison }),
+      });
     } finally {
       await folder?.removeEmpty();
       checkpoint.model.dispose();

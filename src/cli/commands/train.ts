@@ -1,6 +1,7 @@
 /** `medmamba train`: from labelled images to a checkpoint. */
 import { join } from "node:path";
 import { type Command, Option } from "commander";
+import { scoreIntervals } from "../../reports/evidence.js";
 import { scoresOf } from "../../reports/scores.js";
 import { carryOut, type StudyOutcome, type StudyProgress } from "../../study/carry-out.js";
 import { planStart, runFiles } from "../../study/run-directory.js";
@@ -123,8 +124,8 @@ export function summary(directory: string, { result, checkpoint, verdict, files 
     );
   }
   if (verdict) {
-    const { intervals, accuracy, auc, samples } = scoresOf(verdict.evaluation, undefined);
-    const [low, high] = intervals.accuracy;
+    const { accuracy, auc, samples } = verdict.evaluation.metrics;
+    const [low, high] = scoreIntervals(verdict.evaluation).accuracy;
     const name = verdict.split === "test" ? "test" : "validation";
     lines.push(
       `On ${samples} ${name} images: accuracy ${decimals(accuracy)} (${decimals(low, 2)} to ${decimals(high, 2)}), AUC ${decimals(auc)}.`,

@@ -1,58 +1,94 @@
 /** The figures of merit of an evaluation as tables for people. */
 import type { Evaluation } from "../../inference/evaluate.js";
 import type { ClassificationMetrics } from "../../metrics/classification.js";
-import { type ConfidenceIntervals, confidenceIntervals, type Interval } from "../../metrics/intervals.js";
-import { operatingPoint } from "../../reports/scores.js";
+import type { ClassificationIntervals } from "../../metrics/classification-intervals.js";
+import type { Estimate } from "../../metrics/estimate.js";
+import { estimatesOf, operatingEvidence } from "../../reports/evidence.js";
 import { columns, decimals } from "./wording.js";
 
-/** Tables of 80 columns. */
+/** Tables of 80 columns; under them, why a score has no interval. */
 export function scoreLines(evaluation: Evaluation, threshold: number | undefined): string[] {
-  const { metrics, labels, probabilities } = evaluation;
-  const intervals = confidenceIntervals(labels, probabilities, metrics.classes);
+  const { metrics } = evaluation;
+  const estimates = estimatesOf(evaluation);
   return [
-    ...indented(columns(summaryRows(metrics, intervals))),
+    ...indented(columns(summaryRows(metrics, estimates))),
+    ...reasonLines(estimates),
     ...(threshold === undefined ? [] : ["", ...thresholdLines(evaluation, threshold)]),
     "",
-    ...indented(columns(classRows(metrics))),
+    ...indented(columns(classRows(metrics, estimates))),
     ...confusionLines(metrics),
   ];
 }
 
 const indented = (lines: readonly string[]): string[] => lines.map((line) => `  ${line}`.trimEnd());
 
-function summaryRows(metrics: ClassificationMetrics, intervals: ConfidenceIntervals): string[][] {
-  const range = ([low, high]: Interval) => `${decimals(low)} to ${decimals(high)}`;
+const range = ({ lower, upper, reason }: Estimate): string =>
+  reason === undefined ? `${decimals(lower)} to ${decimals(upper)}` : "-";
+
+const names = {
+  accuracy: "accuracy",
+  auc: "AUC",
+  balancedAccuracy: "balanced accuracy",
+  macroF1: "macro F1",
+  mcc: "Matthews correlation",
+  cohenKappa: "Cohen's kappa",
+  crossEntropy: "cross-entropy",
+  brier: "Brier score",
+  ece: "calibration error",
+} as const;
+const scores = Object.keys(names) as (keyof typeof names)[];
+
+function summaryRows(metrics: ClassificationMetrics, estimates: ClassificationIntervals): string[][] {
   return [
     ["", "value", "95 % interval"],
-    ["accuracy", decimals(metrics.accuracy), range(intervals.accuracy)],
-    ["AUC", decimals(metrics.auc), range(intervals.auc)],
-    ["balanced accuracy", decimals(metrics.balancedAccuracy)],
-    ["macro F1", decimals(metrics.macroF1)],
-    ["Matthews correlation", decimals(metrics.mcc)],
-    ["Cohen's kappa", decimals(metrics.cohenKappa)],
-    ["cross-entropy", decimals(metrics.crossEntropy)],
-    ["Brier score", decimals(metrics.brier)],
-    ["calibration error", decimals(metrics.ece)],
+    ...scores.map((score) => [names[score], decimals(metrics[score]), range(estimates[score])]),
   ];
+}
+
+function reasonLines(estimates: ClassificationIntervals): string[] {
+  const without = new Map<string, string[]>();
+  for (const score of scores) {
+    const { reason } = estimates[score];
+    if (reason !== undefined) without.set(reason, [...(without.get(reason) ?? []), names[score]]);
+  }
+  return [...without].flatMap(([reason, missing]) => [
+    `  no interval of ${missing.slice(0, 3).join(", ")}${missing.length > 3 ? " and others" : ""}, because`,
+    `    ${reason}`,
+  ]);
 }
 
 function thresholdLines(evaluation: Evaluation, threshold: number): string[] {
-  const { sensitivity, specificity, accuracy } = operatingPoint(evaluation, threshold);
+  const found = operatingEvidence(evaluation, threshold);
   const positive = evaluation.metrics.classes[1];
+  const rows: [string, Estimate][] = [
+    ["sensitivity", found.sensitivity],
+    ["specificity", found.specificity],
+    ["accuracy", found.accuracy],
+    ["predictive value of a call", found.positivePredictiveValue],
+    ["predictive value of no call", found.negativePredictiveValue],
+  ];
   return [
     `  Called ${positive} from a probability of ${decimals(threshold)} on (chosen in training):`,
-    `  sensitivity ${decimals(sensitivity)}, specificity ${decimals(specificity)}, accuracy ${decimals(accuracy)}`,
+    ...indented(columns(rows.map(([name, estimate]) => [name, decimals(estimate.value), range(estimate)]))),
   ];
 }
 
-function classRows(metrics: ClassificationMetrics): string[][] {
-  const { classes, confusionMatrix, sensitivity, specificity, precision, f1, aucPerClass } = metrics;
+/** Two rows a class: the values, and their intervals under them. */
+function classRows(metrics: ClassificationMetrics, estimates: ClassificationIntervals): string[][] {
+  const { classes, confusionMatrix } = metrics;
+  const lists = ["sensitivity", "specificity", "precision", "f1", "aucPerClass"] as const;
+  const short = (end: number) => decimals(end, 2).replace(/^0/, "");
+  const under = ({ lower, upper, reason }: Estimate) =>
+    reason === undefined ? `${short(lower)}-${short(upper)}` : "";
   return [
     ["class", "images", "sensitivity", "specificity", "precision", "F1", "AUC"],
-    ...classes.map((name, i) => [
-      name,
-      String((confusionMatrix[i] ?? []).reduce((sum, count) => sum + count, 0)),
-      ...[sensitivity, specificity, precision, f1, aucPerClass].map((list) => decimals(list[i])),
+    ...classes.flatMap((name, i) => [
+      [
+        name,
+        String((confusionMatrix[i] ?? []).reduce((sum, count) => sum + count, 0)),
+        ...lists.map((list) => decimals(metrics[list][i])),
+      ],
+      ["", "", ...lists.map((list) => under(estimates[list][i]!))],
     ]),
   ];
 }

@@ -98,7 +98,7 @@ export function bootstrapped(
   }
   const interval = percentiles(defined, level);
   if (interval[0] === interval[1]) {
-    return notEstimated("all draws of patients give the same, which says too few errors to tell", value);
+    return notEstimated("all draws of patients give the same: too few errors to tell", value);
   }
   return estimated(value, interval, "bootstrap");
 }

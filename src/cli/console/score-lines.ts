@@ -52,7 +52,7 @@ function reasonLines(estimates: ClassificationIntervals): string[] {
     if (reason !== undefined) without.set(reason, [...(without.get(reason) ?? []), names[score]]);
   }
   return [...without].flatMap(([reason, missing]) => [
-    `  no interval of ${missing.slice(0, 3).join(", ")}${missing.length > 3 ? " and others" : ""}, because`,
+    `  no interval of ${missing.slice(0, 2).join(", ")}${missing.length > 2 ? " and others" : ""}, because`,
     `    ${reason}`,
   ]);
 }

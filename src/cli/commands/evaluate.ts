@@ -49,7 +49,8 @@ Examples:
   $ medmamba evaluate --checkpoint run/best.safetensors --data scans
   $ medmamba evaluate --checkpoint best.safetensors --data path.npz --json
   $ medmamba evaluate --checkpoint best.safetensors --data scans --report report
-  $ medmamba evaluate --checkpoint best.safetensors --data scans --sensitivity 0.95
+  $ medmamba evaluate --checkpoint best.safetensors --data scans \\
+      --sensitivity 0.95
   $ medmamba evaluate --checkpoint new.safetensors --data scans \\
       --against old.safetensors`;
 

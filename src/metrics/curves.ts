@@ -156,8 +156,11 @@ function band(
   const y = Array.from(once(positive.length, places, statistic));
   const clusters = clustersOf(operation, labels.length, options);
   const drawn = resample(operation, clusters, places, statistic, options);
-  const ends = drawn.map((values) => percentiles(values.filter(Number.isFinite), level));
-  return { x, y, lower: ends.map(([lower]) => lower), upper: ends.map(([, upper]) => upper) };
+  const ends = drawn.map((values, place) => {
+    const defined = values.filter(Number.isFinite); // Draws of one class have no curve.
+    return defined.length === 0 ? [y[place]!, y[place]!] : percentiles(defined, level);
+  });
+  return { x, y, lower: ends.map(([lower]) => lower!), upper: ends.map(([, upper]) => upper!) };
 }
 
 /** (samples) the number of each sample's score among the distinct ones, by falling score. */

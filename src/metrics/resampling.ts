@@ -34,7 +34,9 @@ export interface ResamplingOptions extends IntervalOptions {
  */
 export type Statistic = (weights: Uint16Array, into: Float64Array) => void;
 
-const most = 1_000_000;
+const most = 100_000;
+/** What is kept of all draws: 400 MB. */
+const mostValues = 50_000_000;
 /** If more of the draws leave a number undefined than this, those that remain are no fair sample of what could have been. */
 const mostUndefined = 0.05;
 
@@ -52,6 +54,11 @@ export function resample(
 ): Float64Array[] {
   if (!Number.isSafeInteger(resamples) || resamples < 1 || resamples > most) {
     throw new ArgumentError(`${operation}: ${resamples} is not a number of resamples; use 1 to ${most}.`);
+  }
+  if (numbers * resamples > mostValues) {
+    throw new ArgumentError(
+      `${operation}: ${resamples} resamples of ${numbers} numbers do not fit in memory; use at most ${Math.floor(mostValues / numbers)}.`,
+    );
   }
   const random = Random.seeded(operation, seed);
   // A patient is hardly ever drawn ten times; 16 bits keep the weights of 10,000 samples in a processor's first cache.

@@ -251,6 +251,9 @@ describe("patients", () => {
     expect(of({ level: 0.5 })).toThrow(ArgumentError);
     expect(of({ resamples: 0 })).toThrow(ArgumentError);
     expect(of({ resamples: 1e12 })).toThrow(ArgumentError);
+    const wide = Array.from({ length: 1000 }, () => 1 / 1000);
+    const many = () => classificationIntervals([0], [wide], 1000, { resamples: 100_000 });
+    expect(many).toThrow(/do not fit in memory; use at most 8316/);
     expect(of({ seed: -1 })).toThrow(ArgumentError);
   });
 });

@@ -75,7 +75,7 @@ export const binaryScores = evidence.probabilities.map((row) => row[1]!);
 /** How evidence.json was resampled. */
 export const drawnAlike = { resamples: 300, seed: 5 };
 
-/** Fails unless each number is as near as the table in docs/evidence.md says. */
+/** Fails unless each number is near. With SHOW_DIFFERENCES in the environment it prints what docs/evidence.md has in its table. */
 export function expectNear(ours: readonly number[], golden: readonly number[], tolerance: number): void {
   expect(ours).toHaveLength(golden.length);
   const largest = Math.max(...golden.map((value, i) => Math.abs(value - ours[i]!)));

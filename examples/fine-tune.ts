@@ -20,7 +20,7 @@ const validation = onlyLesions(opened.val);
 
 manualSeed(1);
 const model = new MedMamba({ ...before.config, numClasses: 2 });
-const { head } = await initialWeights(path, model);
+const { head } = await initialWeights(path, model, { classes: train.classes });
 console.log(`new: ${head ? "nothing" : "head.weight, head.bias"}; all else is taken over`);
 before.model.dispose();
 

@@ -13,7 +13,11 @@ export {
   readCheckpoint,
   saveCheckpoint,
 } from "./checkpoints/checkpoint.js";
-export { type InitialWeights, initialWeights } from "./checkpoints/initial-weights.js";
+export {
+  type InitialWeights,
+  type InitialWeightsOptions,
+  initialWeights,
+} from "./checkpoints/initial-weights.js";
 export type { TrainingState } from "./checkpoints/training-state.js";
 export * as data from "./data/index.js";
 export {

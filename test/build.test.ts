@@ -1,8 +1,9 @@
 /** The script that builds, and what npm installs with the package. */
 import { spawnSync } from "node:child_process";
 import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
-import { delimiter, join } from "node:path";
+import { basename, delimiter, dirname, join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { localLinks } from "./support/documents.js";
 import { repository } from "./support/repository.js";
 import { root } from "./support/temporary-folder.js";
 
@@ -38,6 +39,26 @@ describe.skipIf(process.platform === "win32")("build.mjs", () => {
     expect(stdout).toMatch(/^cmake --build .*\n$/);
     expect(existsSync(join(own, "build/cmake/CMakeCache.txt"))).toBe(true);
   });
+});
+
+it("links of what npm delivers lead to what it delivers", () => {
+  const packed = spawnSync("npm", ["pack", "--dry-run", "--json", "--ignore-scripts"], {
+    cwd: repository,
+    encoding: "utf8",
+    maxBuffer: 2 ** 26,
+  });
+  const [{ files }] = JSON.parse(packed.stdout) as [{ files: { path: string; size: number }[] }];
+  const paths = files.map(({ path }) => path);
+  expect(paths).toEqual(
+    expect.arrayContaining(["README.md", "docs/getting-started.md", "examples/train.ts"]),
+  );
+  const broken = localLinks().filter(({ document, target }) => {
+    const file = join(dirname(document), target.split("#")[0] || basename(document)).replaceAll("\\", "/");
+    return paths.includes(document) && !paths.some((path) => path === file || path.startsWith(`${file}/`));
+  });
+  expect(broken).toEqual([]);
+  const guides = files.filter(({ path }) => /^(docs|examples|bench)\//.test(path));
+  expect(guides.reduce((total, { size }) => total + size, 0)).toBeLessThan(500_000);
 });
 
 it("npm installs with the package only what it imports or builds with", () => {

@@ -3,7 +3,7 @@
  * the file alone is enough to predict. What only a resumed training needs lies beside the weights; it is in `last`, never in
  * `best`.
  */
-import { definePreprocessing, type Preprocessing } from "../data/index.js";
+import { oddStatistics, type Preprocessing, savedPreprocessing } from "../data/preprocessing.js";
 import { WeightsError } from "../errors.js";
 import { type MedMambaConfig, medMambaConfig } from "../models/config.js";
 import type { ImageClassifier } from "../models/image-classifier.js";
@@ -90,6 +90,16 @@ export async function readCheckpoint(path: string): Promise<CheckpointDescriptio
 }
 
 /**
+ * Where a training stood that a checkpoint belongs to, without reading the weights; undefined where it belongs to none.
+ *
+ * @throws WeightsError naming the file
+ */
+export async function readProgress(path: string): Promise<unknown> {
+  const { training } = (await readHeader(path)).metadata;
+  return training === undefined ? undefined : expectProgress(path, parse(path, "training", training));
+}
+
+/**
  * Loads a model from a checkpoint, in evaluation mode.
  *
  * @param device  default "cpu", with precision "float32"; an opened device keeps its own
@@ -100,15 +110,20 @@ export async function loadCheckpoint(
   {
     device = "cpu",
     precision,
+    onWarning,
   }: {
     device?: DeviceLike;
     /** How the device multiplies; default "float32", or that of an opened device. */
     precision?: Precision;
+    /** Gets a sentence about what is odd and no obstacle. */
+    onWarning?: (message: string) => void;
   } = {},
 ): Promise<Checkpoint> {
   const { metadata, tensors } = await readHeader(path);
   const description = describe(path, metadata);
   expectArchitecture(path, description.config, tensors);
+  const odd = oddStatistics(description.preprocessing);
+  if (odd !== undefined) onWarning?.(`${path}: ${odd}. It was trained so, and is used so.`);
   const model = new MedMamba({ ...description.config, device, precision });
   try {
     const training = await loadWeights(path, model);
@@ -182,7 +197,7 @@ function describe(path: string, metadata: Readonly<Record<string, string>>): Che
   }
   try {
     const config = medMambaConfig(field("config") as MedMambaConfig);
-    const preprocessing = definePreprocessing(field("preprocessing") as Preprocessing);
+    const preprocessing = savedPreprocessing(field("preprocessing") as Preprocessing);
     if (classes.length !== config.numClasses) {
       throw new WeightsError(
         `${path}: the checkpoint names ${classes.length} classes, but its model has ${config.numClasses}.`,

@@ -7,9 +7,10 @@
  */
 import { inspect } from "node:util";
 import { Command, CommanderError } from "commander";
+import { ArgumentError } from "../errors.js";
 import { packageVersion } from "../native/package-version.js";
 import { explain, isUsage } from "./console/failure.js";
-import { survivePipes } from "./console/terminal.js";
+import { printable, survivePipes } from "./console/terminal.js";
 
 interface CommandEntry {
   readonly summary: string;
@@ -85,13 +86,22 @@ function withHelp([name, ...others]: readonly string[]): readonly string[] {
     : [command];
 }
 
+const isConfig = (argument: string): boolean => /^--config(=|$)/.test(argument);
+
 /** The arguments, with those of a config file before the command's own. */
 async function completed(args: readonly string[], program: Command): Promise<readonly string[]> {
   const [name, ...own] = args;
   const command = program.commands.find((candidate) => candidate.name() === name);
-  if (!name || !command || !own.some((argument) => /^--config(=|$)/.test(argument))) return args;
+  if (!name || !command || !own.some(isConfig)) return args;
   const { argumentsOfConfig } = await import("./console/config.js");
   return [name, ...(await argumentsOfConfig(command, own)), ...own];
+}
+
+/** Where options came from beside the command line, for a message about options that do not go together. */
+async function alsoFrom(error: unknown, args: readonly string[]): Promise<string> {
+  if (!(error instanceof ArgumentError) || !args.some(isConfig)) return "";
+  const path = (await import("./console/config.js")).configPath(args);
+  return path === undefined ? "" : ` (${path} gives options, too.)`;
 }
 
 survivePipes();
@@ -103,7 +113,7 @@ try {
   // Commander has said what was wrong already, or has printed what was asked for.
   if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? 0 : 2;
   else {
-    process.stderr.write(`medmamba: ${explain(error)}\n`);
+    process.stderr.write(`medmamba: ${printable(explain(error))}${await alsoFrom(error, process.argv)}\n`);
     if (process.argv.includes("--verbose")) process.stderr.write(`${inspect(error)}\n`);
     process.exitCode = isUsage(error) ? 2 : 1;
   }

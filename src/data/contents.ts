@@ -22,6 +22,21 @@ export interface DataIdentity extends Readonly<Record<SplitName, SplitIdentity>>
   readonly classes: readonly string[];
 }
 
+/** Whether what a file holds can be an identity; files are edited, too. */
+export function isDataIdentity(value: unknown): value is DataIdentity {
+  const { classes, ...splits } = (value ?? {}) as Partial<DataIdentity>;
+  const parts = splitNames.map((name) => splits[name] as Partial<SplitIdentity> | null | undefined);
+  return (
+    Array.isArray(classes) &&
+    parts.every(
+      (part) =>
+        typeof part?.images === "number" &&
+        typeof part.labelsChecksum === "number" &&
+        typeof part.contents === "string",
+    )
+  );
+}
+
 const atOnce = 16;
 const digits = 16; // Of a hash, 4 bits each: enough for a billion images.
 const known = new WeakMap<LabelledImages, Promise<readonly string[]>>();
@@ -47,10 +62,19 @@ async function hashAll(dataset: LabelledImages, signal?: AbortSignal): Promise<r
 }
 
 async function hashOf(dataset: LabelledImages, index: number): Promise<string> {
-  const data = (await dataset.content?.(index)) ?? (await dataset.sample(index)).data;
-  const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
-  return createHash("sha256").update(bytes).digest("hex").slice(0, digits);
+  const known = dataset.contentHash?.(index);
+  if (known !== undefined) return known.slice(0, digits);
+  return contentHash((await dataset.content?.(index)) ?? (await dataset.sample(index)).data).slice(0, digits);
 }
+
+/** SHA-256 of bytes in hexadecimal digits, and of a number behind them where a file has several pictures. */
+export function contentHash({ buffer, byteOffset, byteLength }: ArrayBufferView, frame = 0): string {
+  const hash = createHash("sha256").update(new Uint8Array(buffer, byteOffset, byteLength));
+  return (frame === 0 ? hash : hash.update(frameMark(frame))).digest("hex");
+}
+
+/** What tells the content of a later picture of a file from that of the first. */
+export const frameMark = (frame: number): Buffer => Buffer.from(`frame ${frame}`);
 
 /** CRC-32 of the bytes of labels or weights: as a checkpoint and a run's record both keep it. */
 export function checksum({ buffer, byteOffset, byteLength }: ArrayBufferView): number {

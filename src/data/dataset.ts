@@ -37,6 +37,8 @@ interface Images {
   sample(index: number): Promise<Sample>;
   /** The bytes that an image is made from, by which copies are found; the sample's unless there. */
   content?(index: number): Promise<ArrayBufferView>;
+  /** SHA-256 of `content` in hexadecimal digits, where it is known without reading that again. */
+  contentHash?(index: number): string | undefined;
   /** Where an image comes from, such as `scans/train/mass/0012.png`. */
   name(index: number): string;
 }
@@ -130,7 +132,9 @@ export function expectPerImage(operation: string, dataset: LabelledImages): void
  */
 export function derive<D extends LabelledImages>(dataset: D, changes: Partial<NoInfer<D>>): D {
   const derived = Object.defineProperties({}, descriptorsOf(dataset));
-  for (const [field, value] of Object.entries(changes))
+  // Of other contents nothing is known yet.
+  const all = "content" in changes ? { contentHash: undefined, ...changes } : changes;
+  for (const [field, value] of Object.entries(all))
     Object.defineProperty(derived, field, { value, enumerable: true, configurable: true, writable: true });
   const { task, labels, classes } = derived as D;
   const problem = (message: string) => new DataError(`derive: labels ${message}.`);
@@ -195,6 +199,7 @@ export function subset<D extends LabelledImages>(dataset: D, indices: readonly n
     name: (index: number) => dataset.name(original(index)),
     sample: async (index: number) => dataset.sample(original(index)),
     ...(dataset.content && { content: async (index: number) => contentAt(dataset, original(index)) }),
+    ...(dataset.contentHash && { contentHash: (index: number) => dataset.contentHash?.(original(index)) }),
   } satisfies Partial<LabelledImages> as unknown as Partial<D>);
 }
 
@@ -225,6 +230,7 @@ export function concatenated(parts: readonly Dataset[]): Dataset {
     name: (index) => placeOf(index).dataset.name(placeOf(index).at),
     sample: async (index) => placeOf(index).dataset.sample(placeOf(index).at),
     content: async (index) => contentAt(placeOf(index).dataset, placeOf(index).at),
+    contentHash: (index) => placeOf(index).dataset.contentHash?.(placeOf(index).at),
   };
 }
 

@@ -18,7 +18,7 @@ export {
   subset,
 } from "./dataset.js";
 export { imageExtensions } from "./decoding/decoder.js";
-export { loadImage, type ReadImageOptions } from "./decoding/sample.js";
+export { loadImage, type ReadImageOptions, type WarningOptions } from "./decoding/sample.js";
 export { type DemoOptions, demoClasses, writeDemoDataset } from "./demo/demo.js";
 export type { TaskName } from "./labels.js";
 export { Loader, type LoaderOptions } from "./loader.js";

@@ -140,6 +140,9 @@ export interface Preprocessing extends Readonly<ValuesOf<typeof preprocessingRow
 /** What of the preprocessing is done while a file is decoded. */
 export type Reading = Pick<Preprocessing, "window" | "bitDepth" | "slices">;
 
+/** Lists of statistics that come from a file: a network was trained with them, whatever one would say of them today. */
+const trainedWith = new WeakSet<readonly number[]>();
+
 /**
  * Preprocessing with its defaults filled in: 224 pixels, 3 channels, mean 0.5 and std 0.5 in each, stretched.
  *
@@ -160,18 +163,43 @@ export function definePreprocessing(options: Partial<Preprocessing> = {}): Prepr
       );
     }
   }
-  const beyond = Object.entries({ mean, std }).find(([, values]) =>
-    values.some((value) => Math.abs(value) > 1),
-  );
-  if (beyond) {
-    throw new ArgumentError(
-      `preprocessing: ${beyond[0]} [${beyond[1].join(", ")}] is beyond 1, but values lie in 0..1: divide mean and std of 0..255 by 255.`,
-    );
-  }
   if (std.some((value) => value <= 0)) {
     throw new ArgumentError(`preprocessing: std [${std.join(", ")}] must be positive.`);
   }
-  return { ...preprocessing, mean: [...mean], std: [...std] };
+  const odd = oddStatistics({
+    mean: trainedWith.has(mean) ? [] : mean,
+    std: trainedWith.has(std) ? [] : std,
+  });
+  if (odd !== undefined) throw new ArgumentError(`preprocessing: ${odd}.`);
+  const copied = (values: readonly number[]): readonly number[] => {
+    const copy = [...values];
+    if (trainedWith.has(values)) trainedWith.add(copy);
+    return copy;
+  };
+  return { ...preprocessing, mean: copied(mean), std: copied(std) };
+}
+
+/**
+ * As `definePreprocessing`, of what a file holds. Statistics that would be refused today are taken, as version 0.1.0 took
+ * them, and go on being taken wherever these very lists are given.
+ *
+ * @throws ArgumentError as `definePreprocessing`, but for statistics that values from 0 to 1 cannot have
+ */
+export function savedPreprocessing(options: Partial<Preprocessing>): Preprocessing {
+  for (const values of [options.mean, options.std]) if (Array.isArray(values)) trainedWith.add(values);
+  return definePreprocessing(options);
+}
+
+/** What is wrong with statistics that no values from 0 to 1 can have, as a sentence without its end; undefined if nothing. */
+export function oddStatistics({ mean, std }: Pick<Preprocessing, "mean" | "std">): string | undefined {
+  for (const [name, values] of Object.entries({ mean, std })) {
+    const list = `${name} [${values.join(", ")}]`;
+    if (values.some((value) => value > 1))
+      return `${list} is beyond 1, but values lie in 0..1: divide mean and std of 0..255 by 255`;
+    if (values.some((value) => value < 0))
+      return `${list} is below 0, but values lie in 0..1 and the mean is taken off them: give it without the sign`;
+  }
+  return undefined;
 }
 
 /** Normalisation as one multiply-add, `value * scale + shift`, which is how the device applies it. */

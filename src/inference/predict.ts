@@ -8,7 +8,12 @@ import { augmentations } from "../data/augmentation.js";
 import { type BatchImages, drawBatch, expectSample, stackSamples } from "../data/batch.js";
 import { Gate, readAhead } from "../data/concurrency.js";
 import type { Sample } from "../data/dataset.js";
-import { decodeImage } from "../data/decoding/sample.js";
+import {
+  decodeImage,
+  type ReadImageOptions,
+  severalIn,
+  type WarningOptions,
+} from "../data/decoding/sample.js";
 import type { Preprocessing } from "../data/preprocessing.js";
 import { ArgumentError, DataError } from "../errors.js";
 import type { ImageClassifier, PredictOptions } from "../models/image-classifier.js";
@@ -62,7 +67,7 @@ export interface PredictedImage<S extends ImageSource = ImageSource> extends Str
 export type StreamedPrediction<S extends ImageSource = ImageSource> = PredictedImage<S> | UnreadableImage<S>;
 
 /** How a stream of images is predicted. */
-export interface PredictStreamOptions extends PredictOptions {
+export interface PredictStreamOptions extends PredictOptions, ReadImageOptions, WarningOptions {
   /** What is told; default: what the classifier says, or the number of its classes. */
   task?: Task | undefined;
   /** Images computed at once; default 32. */
@@ -87,8 +92,9 @@ export interface PredictStreamOptions extends PredictOptions {
 export async function* predictStream<S extends ImageSource>(
   classifier: Classifier,
   sources: Iterable<S> | AsyncIterable<S>,
-  { batchSize = 32, prefetch = 2, signal, graphs, task = taskOf(classifier) }: PredictStreamOptions = {},
+  options: PredictStreamOptions = {},
 ): AsyncGenerator<StreamedPrediction<S>, void, undefined> {
+  const { batchSize = 32, prefetch = 2, signal, graphs, task = taskOf(classifier) } = options;
   if (typeof sources === "string")
     throw new ArgumentError("predictStream: sources is one path; put it into an array.");
   for (const [name, value, least] of [
@@ -99,7 +105,7 @@ export async function* predictStream<S extends ImageSource>(
       throw new ArgumentError(`predictStream: ${name} ${value} is not an integer of ${least} or more.`);
   }
   const { model, preprocessing } = classifier;
-  const reader = new Reader(sources, preprocessing, signal);
+  const reader = new Reader(sources, preprocessing, options);
   try {
     const batches = readAhead(() => reader.next(batchSize), prefetch);
     const nameOf = ({ readable }: ReadBatch<S>, i: number) => nameOfImage(readable[i] as StreamedImage);
@@ -129,7 +135,7 @@ export async function* predictStream<S extends ImageSource>(
 export async function predictImages(
   classifier: Classifier,
   sources: readonly ImageSource[],
-  { onProgress, ...options }: EvaluateOptions = {},
+  { onProgress, ...options }: EvaluateOptions & ReadImageOptions & WarningOptions = {},
 ): Promise<Prediction[]> {
   const { batchSize = 32 } = options;
   const predictions: Prediction[] = [];
@@ -153,6 +159,8 @@ class Reader<S extends ImageSource> {
   readonly #sources: Iterator<S> | AsyncIterator<S>;
   readonly #preprocessing: Preprocessing;
   readonly #signal: AbortSignal | undefined;
+  readonly #maxPixels: number | undefined;
+  readonly #onWarning: ((message: string) => void) | undefined;
   /** More than decode at once, yet few enough that soon none is decoded any more once the stream is left. */
   readonly #gate = new Gate(64);
   #asked = 0;
@@ -164,12 +172,14 @@ class Reader<S extends ImageSource> {
   constructor(
     sources: Iterable<S> | AsyncIterable<S>,
     preprocessing: Preprocessing,
-    signal: AbortSignal | undefined,
+    { signal, maxPixels, onWarning }: PredictStreamOptions,
   ) {
     this.#sources =
       Symbol.asyncIterator in sources ? sources[Symbol.asyncIterator]() : sources[Symbol.iterator]();
     this.#preprocessing = preprocessing;
     this.#signal = signal;
+    this.#maxPixels = maxPixels;
+    this.#onWarning = onWarning;
   }
 
   /** The next `count` images, or as many as there are; undefined if there are none left. */
@@ -226,8 +236,12 @@ class Reader<S extends ImageSource> {
     this.#signal?.throwIfAborted();
     if (this.#left) throw new Error("The stream was left.");
     try {
-      const sample = await decodeImage(asked.source, this.#preprocessing);
-      expectSample(sample, nameOfImage(asked), this.#preprocessing);
+      const name = nameOfImage(asked);
+      const sample = await decodeImage(asked.source, this.#preprocessing, {
+        maxPixels: this.#maxPixels,
+        onSeveral: (count) => this.#onWarning?.(severalIn(name, count)),
+      });
+      expectSample(sample, name, this.#preprocessing);
       return { ...asked, sample };
     } catch (error) {
       if (error instanceof DataError) return { ...asked, error };

@@ -5,6 +5,7 @@ import { readCheckpoint } from "../checkpoints/checkpoint.js";
 import { type InitialWeights, initialWeights } from "../checkpoints/initial-weights.js";
 import { type DataIdentity, dataIdentity, isSameSplit } from "../data/contents.js";
 import { type Dataset, describeDataset, type OpenedDataset, openDataset, splitNames } from "../data/index.js";
+import { oddStatistics } from "../data/preprocessing.js";
 import { StudyError } from "../errors.js";
 import { type Evaluation, evaluate } from "../inference/evaluate.js";
 import { MedMamba } from "../models/medmamba.js";
@@ -16,6 +17,7 @@ import { manualSeed } from "../tensor/generator.js";
 import { fit } from "../training/fit.js";
 import type { FitResult } from "../training/fit-options.js";
 import type { FitProgress } from "../training/observers/observer.js";
+import type { Extension } from "../training/resumption.js";
 import { resolveClassWeights } from "../training/settings.js";
 import { replaceText } from "../weights/atomic-file.js";
 import { beginRun, type RunStart, runFiles } from "./run-directory.js";
@@ -54,6 +56,8 @@ export type StudyProgress =
       readonly initial: InitialWeights | undefined;
       /** Settings that were taken from there, too. */
       readonly inherited: Settings | undefined;
+      /** Where the run goes on with other epochs than it was planned with. */
+      readonly extension: Extension | undefined;
     }
   /** While the verdict is found. */
   | { readonly type: "evaluating"; readonly done: number; readonly total: number };
@@ -88,6 +92,9 @@ async function carryOutAlone(start: RunStart, options: StudyOptions): Promise<St
     ...start.plan,
     settings: { ...start.plan.settings, precision: device.precision },
   };
+  const odd = oddStatistics(plan.preprocessing);
+  const from = resume ? "The run began so and goes on so" : "The weights to start from were trained so";
+  if (odd !== undefined) onProgress({ type: "warning", message: `${odd}. ${from}.` });
   const dataset = await openForTraining(plan, options);
   const contents = await dataIdentity(dataset, signal);
   if (start.contents) expectSameImages(plan.data, start.contents, contents);
@@ -101,14 +108,18 @@ async function carryOutAlone(start: RunStart, options: StudyOptions): Promise<St
     device,
   });
   try {
-    const initial = plan.init !== undefined && !resume ? await initialWeights(plan.init, model) : undefined;
-    onProgress({ type: "prepared", plan, dataset, model, initial, inherited: start.inherited });
+    const { classes } = dataset;
+    const initial =
+      plan.init !== undefined && !resume ? await initialWeights(plan.init, model, { classes }) : undefined;
+    const { inherited, extension } = start;
+    onProgress({ type: "prepared", plan, dataset, model, initial, inherited, extension });
     const result = await fit(model, {
       ...settings,
       train: dataset.train,
       validation: dataset.val.length > 0 ? dataset.val : undefined,
       directory,
       resume,
+      extend: plan.extensions !== undefined,
       saveEvery,
       recompute,
       graphs,
@@ -147,6 +158,7 @@ function openForTraining(plan: RunPlan, { signal, onProgress }: StudyOptions): P
   return openDataset(plan.data, {
     preprocessing: plan.preprocessing,
     ...plan.split,
+    ...plan.limits,
     onWarning: (message) => onProgress({ type: "warning", message }),
     onProgress: (progress) => onProgress({ type: "reading", ...progress }),
     signal,

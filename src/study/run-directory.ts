@@ -2,11 +2,15 @@
 import { existsSync, realpathSync, statSync } from "node:fs";
 import { mkdir, readFile, rm } from "node:fs/promises";
 import { basename, dirname, isAbsolute, join, relative, resolve, sep } from "node:path";
-import type { DataIdentity } from "../data/contents.js";
+import { readProgress } from "../checkpoints/checkpoint.js";
+import { type DataIdentity, isDataIdentity } from "../data/contents.js";
+import { savedPreprocessing } from "../data/preprocessing.js";
 import { ArgumentError, StudyError } from "../errors.js";
 import { packageVersion } from "../native/package-version.js";
 import { reportFiles } from "../reports/evaluation-report.js";
 import type { Settings } from "../settings/kind.js";
+import { type Extension, extensionsFor, leastEpochs, type Progress } from "../training/resumption.js";
+import { trainingSettings } from "../training/settings.js";
 import { replaceText } from "../weights/atomic-file.js";
 import { inheritedFrom, readOrigin } from "./run-origin.js";
 import { contradictions, planRun, type RunOptions, type RunPlan } from "./run-plan.js";
@@ -28,8 +32,10 @@ export interface RunStart {
   readonly contents?: DataIdentity | undefined;
   /** What was taken from the checkpoint to start from beside its weights: settings that are not at their defaults. */
   readonly inherited?: Settings | undefined;
-  /** Whether the data of a run to be resumed are elsewhere now. */
-  readonly moved?: boolean;
+  /** Whether the plan of a run to be resumed is another now: its data are elsewhere, or its epochs were changed. */
+  readonly changed?: boolean;
+  /** The change of its epochs, where the run is resumed with others. */
+  readonly extension?: Extension | undefined;
 }
 
 /**
@@ -47,6 +53,7 @@ export async function planStart(
   if (resume) return planResume(directory, options);
   const origin = options.init === undefined ? undefined : await readOrigin(options.init);
   const plan = planRun(options, origin);
+  if (directory.trim() === "") throw new ArgumentError("--out is empty: name a folder for the run.");
   if (existsSync(directory) && !statSync(directory).isDirectory()) {
     throw new StudyError(`${directory} is a file: choose a folder with --out.`);
   }
@@ -57,7 +64,34 @@ export async function planStart(
       `${directory} holds a run already (${present}): go on with it by --resume, replace it by --overwrite, or choose another --out.`,
     );
   }
+  if (!overwrite) await expectNobodysFiles(directory);
+  if (plan.init !== undefined && ownFiles(directory).includes(realPath(plan.init))) {
+    throw new StudyError(
+      `--init ${options.init} belongs to the run that would be replaced in ${directory}: choose another --out.`,
+    );
+  }
   return { directory, plan, resume: false, inherited: origin && inheritedFrom(origin, plan) };
+}
+
+/** Where the files of a run lie. */
+const ownFiles = (directory: string): string[] =>
+  Object.values(runFiles).map((file) => realPath(join(directory, file)));
+
+/**
+ * A run that was stopped before its first checkpoint may be begun anew. Files of a run's names that are not from such a one,
+ * such as the report of an evaluation, are somebody's.
+ *
+ * @throws StudyError naming what would be replaced
+ */
+async function expectNobodysFiles(directory: string): Promise<void> {
+  const { plan, ...results } = runFiles;
+  const present: string[] = Object.values(results).filter((file) => existsSync(join(directory, file)));
+  if (existsSync(join(directory, plan)) && !(await readPlan(directory).catch(() => undefined)))
+    present.push(plan);
+  if (present.length === 0) return;
+  throw new StudyError(
+    `${directory} holds ${present.join(", ")}, which a run would replace: choose another --out, or replace them by --overwrite.`,
+  );
 }
 
 /** @throws StudyError if run and data are in one another: checkpoints and figures would be taken for data, or the reverse */
@@ -84,8 +118,8 @@ function isInside(path: string, folder: string): boolean {
 }
 
 /** Makes the folder ready: what an earlier run left is removed, the plan of this one written. A resumed run has it. */
-export async function beginRun({ directory, plan, resume, contents, moved }: RunStart): Promise<void> {
-  if (resume && !moved) return;
+export async function beginRun({ directory, plan, resume, contents, changed }: RunStart): Promise<void> {
+  if (resume && !changed) return;
   await mkdir(directory, { recursive: true });
   if (!resume) for (const file of Object.values(runFiles)) await rm(join(directory, file), { force: true });
   await replaceText(
@@ -101,26 +135,73 @@ async function planResume(directory: string, options: RunOptions): Promise<RunSt
   const moved =
     contents !== undefined && options.data !== undefined && resolve(options.data) !== saved.plan.data;
   const plan = moved ? { ...saved.plan, data: resolve(options.data) } : saved.plan;
-  const differing = contradictions(options, plan);
-  if (differing.includes(`--epochs ${options.epochs}`)) throw furtherEpochs(directory, plan);
+  const { epochs, maxPixels, ...others } = options; // These may be others now.
+  const differing = contradictions(others, plan);
   if (differing.length > 0) {
     throw new ArgumentError(
       `the run in ${directory} was begun with other settings than ${differing.join(", ")}: leave that out to resume, or begin a run in another --out.`,
     );
   }
   expectApart(directory, plan.data);
-  if (existsSync(join(directory, runFiles.last))) return { directory, plan, resume: true, contents, moved };
+  const changed = planRun({ epochs, maxPixels, ...warmupFor(epochs, plan) }, plan);
+  if (existsSync(join(directory, runFiles.last))) {
+    const extended = await extend(directory, changed);
+    return {
+      directory,
+      resume: true,
+      contents,
+      changed: moved || JSON.stringify(extended.plan) !== JSON.stringify(plan),
+      ...extended,
+    };
+  }
   expectNothingToLose(directory);
-  return { directory, plan, resume: false };
+  return { directory, plan: changed, resume: false };
 }
 
-/** The learning rate of each step follows from the number of epochs: other epochs make another run. */
-function furtherEpochs(directory: string, { settings, data }: RunPlan): ArgumentError {
-  const weights = [runFiles.best, runFiles.last].find((file) => existsSync(join(directory, file)));
-  const init = join(directory, weights ?? runFiles.best);
-  return new ArgumentError(
-    `the run in ${directory} was planned for ${settings.epochs} epochs, to which its learning rates belong: leave --epochs out to finish it, or train further from its weights with --data ${data} --init ${init} and another --out.`,
-  );
+/** The warm-up that other epochs have by default, where the run has its own by default. */
+function warmupFor(epochs: unknown, { settings }: RunPlan): RunOptions {
+  if (epochs === undefined || epochs === settings.epochs) return {};
+  const { warmupEpochs } = trainingSettings({ epochs: settings.epochs });
+  if (settings.warmupEpochs !== warmupEpochs) return {};
+  return { warmupEpochs: trainingSettings({ epochs: epochs as number }).warmupEpochs };
+}
+
+/**
+ * A plan that may be for other epochs than `last.safetensors` was written for. What is done stays; the learning rate of what
+ * comes is that of a run of so many, so the whole is the run of no one number, and the plan says of which.
+ *
+ * @throws ArgumentError if more are done than are wanted, or none would be trained
+ * @throws StudyError if there is nothing to go on from
+ */
+async function extend(
+  directory: string,
+  plan: RunPlan,
+): Promise<{ plan: RunPlan; extension?: Extension | undefined }> {
+  const path = join(directory, runFiles.last);
+  const progress = (await readProgress(path)) as Progress | undefined;
+  if (!progress) throw new StudyError(`${path} holds no training state: it cannot be resumed.`);
+  const { epochs, patience } = plan.settings;
+  const { epoch, bestEpoch } = progress;
+  const best = join(directory, runFiles.best);
+  if (bestEpoch > 0 && !existsSync(best)) {
+    throw new StudyError(
+      `${best} is gone, the weights of the run's best epoch, ${bestEpoch}: put it back, or train further from the last ones with --data ${plan.data} --init ${path} and another --out.`,
+    );
+  }
+  if (progress.settings.epochs === epochs) return { plan };
+  const least = leastEpochs(progress);
+  if (epochs < least) {
+    throw new ArgumentError(
+      `the run in ${directory} has ${least} epochs ${least > epoch ? "done or begun" : "behind it"}: --epochs can make that more, and not ${epochs}. For fewer, begin a run in another --out.`,
+    );
+  }
+  if (patience > 0 && bestEpoch > 0 && epoch - bestEpoch >= patience) {
+    throw new ArgumentError(
+      `the run in ${directory} stopped early, because ${patience} epochs after epoch ${bestEpoch} brought no better one, and would stop again at once: train further from its weights with --data ${plan.data} --init ${best} and another --out.`,
+    );
+  }
+  const extensions = extensionsFor(progress, epochs);
+  return { plan: { ...plan, extensions }, extension: extensions?.at(-1) };
 }
 
 /** A run that was stopped before its first checkpoint begins again; anything more is not to be lost by going on. */
@@ -153,10 +234,36 @@ async function readPlan(directory: string): Promise<{ plan: RunPlan; contents: D
     throw new StudyError(`${directory} holds no run to resume: there is no ${path}.`, { cause: error });
   }
   try {
-    const { version: _, checkpointing, contents, ...plan } = JSON.parse(text) as SavedPlan;
+    const saved: unknown = JSON.parse(text);
+    const problem = problemOf(saved);
+    if (problem !== undefined) throw new Error(problem);
+    const { version: _, checkpointing, contents, ...plan } = saved as SavedPlan;
     const recompute = plan.recompute ?? checkpointing ?? false;
-    return { plan: planRun({}, { ...plan, recompute }), contents };
+    const preprocessing = savedPreprocessing(plan.preprocessing);
+    return { plan: planRun({}, { ...plan, preprocessing, recompute }), contents };
   } catch (error) {
-    throw new StudyError(`${path} is damaged: ${(error as Error).message}`, { cause: error });
+    const reason = (error as Error).message.replace(/\.$/, "");
+    throw new StudyError(
+      `${path} is damaged: ${reason}. Put back what was there, or train further from the run's weights with --init and another --out.`,
+      { cause: error },
+    );
   }
+}
+
+/** What of a plan that was read cannot be, where planning does not see it. */
+function problemOf(saved: unknown): string | undefined {
+  const isObject = (value: unknown) => typeof value === "object" && value !== null && !Array.isArray(value);
+  if (!isObject(saved)) return "it is no object";
+  const plan = saved as Readonly<Record<string, unknown>>;
+  const wrong = (name: string, holds: (value: unknown) => boolean) =>
+    !(plan[name] === undefined || holds(plan[name]));
+  if (plan.data === undefined || wrong("data", (value) => typeof value === "string"))
+    return "data is no path";
+  if (wrong("init", (value) => typeof value === "string")) return "init is no path";
+  if (wrong("contents", isDataIdentity)) return "contents is not what a run keeps of its images";
+  const section = ["model", "preprocessing", "split", "settings", "limits"].find((name) =>
+    wrong(name, isObject),
+  );
+  if (section !== undefined) return `${section} is no object`;
+  return plan.preprocessing === undefined ? "preprocessing is missing" : undefined;
 }

@@ -5,6 +5,7 @@
  * A plan has sections, each with a table of settings; what flags there are follows from the tables.
  */
 import { resolve } from "node:path";
+import { limitRows, type ReadingLimits } from "../data/decoding/limits.js";
 import { definePreprocessing, type Preprocessing, preprocessingRows } from "../data/preprocessing.js";
 import type { SplitOptions } from "../data/splitting/stratified.js";
 import { ArgumentError } from "../errors.js";
@@ -12,6 +13,7 @@ import { type MedMambaConfig, medMambaConfig, modelRows, variantFlag } from "../
 import { type Flag, flagName, flagsOf, isNegative } from "../settings/flags.js";
 import { countOrZero, fraction, numbers, type Settings } from "../settings/kind.js";
 import { complete, type Rows, setting, unknownName } from "../settings/table.js";
+import type { Extension } from "../training/resumption.js";
 import {
   type ExecutionSettings,
   executionRows,
@@ -41,6 +43,10 @@ export interface RunPlan extends ExecutionSettings {
   /** How images are divided that the data set does not divide itself. */
   readonly split: SplitOptions;
   readonly settings: TrainingSettings;
+  /** What bounds the reading of images. */
+  readonly limits: ReadingLimits;
+  /** Where the run was when its epochs were changed; only a run with the same changes has the same bits. */
+  readonly extensions?: readonly Extension[] | undefined;
 }
 
 /** The division does not follow the training's seed, so that runs of other seeds are tested on the same images. */
@@ -76,13 +82,20 @@ const preprocessingFlags = flagsOf(preprocessingRows).map((flag): Flag => {
 });
 
 /** Every setting that a run has. */
-export const settingTables: Rows = { ...modelRows, ...preprocessingRows, ...trainingRows, ...executionRows };
+export const settingTables: Rows = {
+  ...modelRows,
+  ...preprocessingRows,
+  ...trainingRows,
+  ...executionRows,
+  ...limitRows,
+};
 
 /** Flags by the section of the plan that they change. */
 export const runFlags = {
   model: [variantFlag, ...flagsOf(modelRows)],
   preprocessing: preprocessingFlags,
   split: [splitFlag],
+  limits: flagsOf(limitRows),
   settings: flagsOf(trainingRows),
   execution: flagsOf(executionRows),
 } as const satisfies Record<string, readonly Flag[]>;
@@ -118,7 +131,9 @@ export function planRun(options: RunOptions, base?: Partial<RunPlan>): RunPlan {
     preprocessing,
     split: complete("split", splitRows, section("split", base?.split)),
     settings: trainingSettings(section("settings", base?.settings)),
+    limits: complete("limits", limitRows, section("limits", base?.limits)),
     ...complete("run", executionRows, section("execution", base && executionOf(base))),
+    ...(base?.extensions && { extensions: base.extensions }),
   };
 }
 

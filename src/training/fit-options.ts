@@ -27,6 +27,11 @@ export interface FitOptions extends Partial<TrainingSettings>, Partial<Execution
   directory?: string | undefined;
   /** Go on from `last.safetensors` in `directory`; default false. */
   resume?: boolean;
+  /**
+   * When resuming, whether `epochs` may be others than those that the run began with, but none that are done; from there
+   * on the learning rate is that of a run of so many. The checkpoints' provenance says where it was. Default false.
+   */
+  extend?: boolean;
   /** @deprecated `recompute` */
   checkpointing?: boolean;
   /** Plain JSON that the checkpoints carry in their own provenance: where the data came from, say. */
@@ -45,6 +50,7 @@ const besideSettings = [
   "task",
   "directory",
   "resume",
+  "extend",
   "checkpointing",
   "provenance",
   "signal",

@@ -101,11 +101,12 @@ class Run {
   }
 
   async execute(): Promise<FitResult> {
-    const { directory, resume = false } = this.#options;
+    const { directory, resume = false, extend } = this.#options;
+    // First: a run that cannot be resumed stays as it is.
+    if (resume) await restoreRun(this.#path("last.safetensors"), this.#parts(), { extend });
+    this.#saved = resume;
     for (const observer of this.#observers) await observer.begin?.();
     if (directory !== undefined) await mkdir(directory, { recursive: true });
-    if (resume) await restoreRun(this.#path("last.safetensors"), this.#parts());
-    this.#saved = resume;
     const { epochs, patience } = this.#settings;
     const progress = this.#progress;
     while (progress.epoch < epochs) {
@@ -234,7 +235,9 @@ class Run {
     const { classes, preprocessing } = this.#options.train;
     // Of another network than MedMamba the file holds what that calls its config, and only its weights can be loaded.
     const config = this.#model.config as MedMambaConfig;
-    return { task: this.#task.name, config, classes, preprocessing, provenance: this.#options.provenance };
+    const { extensions } = this.#progress;
+    const provenance = extensions ? { ...this.#options.provenance, extensions } : this.#options.provenance;
+    return { task: this.#task.name, config, classes, preprocessing, provenance };
   }
 
   #descriptionOfBest(record: EpochRecord, thresholds: readonly number[] | undefined): CheckpointDescription {

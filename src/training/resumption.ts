@@ -4,7 +4,8 @@
  */
 import { type CheckpointDescription, loadWeights, saveCheckpoint } from "../checkpoints/checkpoint.js";
 import { checksum } from "../data/contents.js";
-import { definePreprocessing, type LabelledImages, type Preprocessing } from "../data/index.js";
+import type { LabelledImages, Preprocessing } from "../data/index.js";
+import { savedPreprocessing } from "../data/preprocessing.js";
 import { ArgumentError, TrainingError } from "../errors.js";
 import type { ImageClassifier } from "../models/image-classifier.js";
 import { norm } from "../ops/updates.js";
@@ -27,6 +28,16 @@ export interface DataIdentity {
   weightsChecksum?: number;
 }
 
+/** Where a run was when its number of epochs was changed; plain JSON. */
+export interface Extension {
+  /** As many as there were to be until then. */
+  readonly epochs: number;
+  /** Epochs that were done. */
+  readonly epoch: number;
+  /** Batches of the next epoch that were done. */
+  readonly batch: number;
+}
+
 /** Where a run stands; plain JSON. */
 export interface Progress {
   settings: TrainingSettings;
@@ -43,6 +54,8 @@ export interface Progress {
   bestEpoch: number;
   history: EpochRecord[];
   plateau?: Plateau["state"] | undefined;
+  /** Changes of the number of epochs, in their order: only a run with the same ones has the same bits. */
+  extensions?: readonly Extension[];
 }
 
 /** What of a run is saved and restored. */
@@ -84,16 +97,18 @@ export async function saveRun(
 /**
  * Puts a run back to where `saveRun` left it; `run.progress` has the settings and data of now.
  *
+ * @param extend  whether its epochs may be others now
  * @throws TrainingError if the file holds no run, or one of other settings or data: its outcome would belong to neither
  * @throws WeightsError naming the file, if it cannot be read
  */
-export async function restoreRun(path: string, run: RunParts): Promise<void> {
+export async function restoreRun(path: string, run: RunParts, { extend = false } = {}): Promise<void> {
   await removeAbandoned(path);
   const state = await loadWeights(path, run.model);
   if (!state) throw new TrainingError(`${path} holds no training state: it cannot be resumed.`);
   const { progress, tensors } = state as { progress: Progress; tensors: Readonly<Record<string, Tensor>> };
   try {
-    expectSame(path, progress, run.progress);
+    expectSame(path, progress, run.progress, extend);
+    expectEnough(path, progress, run.progress.settings.epochs);
     const under = (prefix: string) => withPrefix(tensors, prefix);
     run.optimizer.loadStateDict({ step: progress.step, tensors: under("optimizer/") });
     run.average?.loadStateDict(under("average/"));
@@ -102,20 +117,39 @@ export async function restoreRun(path: string, run: RunParts): Promise<void> {
     for (const saved of Object.values(tensors)) saved.dispose();
   }
   const { settings, data } = run.progress;
-  Object.assign(run.progress, progress, { settings, data });
+  const extensions = extensionsFor(progress, settings.epochs);
+  Object.assign(run.progress, progress, { settings, data, ...(extensions && { extensions }) });
+}
+
+/** The changes of its epochs that a run has behind it when it goes on to `epochs`; undefined if there are none. */
+export function extensionsFor(progress: Progress, epochs: number): readonly Extension[] | undefined {
+  const { settings, epoch, batch, extensions } = progress;
+  if (settings.epochs === epochs) return extensions;
+  return [...(extensions ?? []), { epochs: settings.epochs, epoch, batch }];
+}
+
+/** Epochs that a run cannot have fewer of any more: those done, and the one that it is in. */
+export const leastEpochs = ({ epoch, batch }: Progress): number => epoch + (batch > 0 ? 1 : 0);
+
+function expectEnough(path: string, progress: Progress, epochs: number): void {
+  const least = leastEpochs(progress);
+  if (epochs >= least) return;
+  throw new TrainingError(`${path} has ${least} epochs behind it or begun: ${epochs} are fewer.`);
 }
 
 /** What was saved passes through today's defaults first: settings that came later were at their defaults then. */
-function expectSame(path: string, { settings, data }: Progress, now: Progress): void {
+function expectSame(path: string, { settings, data }: Progress, now: Progress, extend: boolean): void {
+  const { epochs, warmupEpochs } = now.settings; // The latter follows from the former unless told.
   const saved = completed(path, () => ({
-    settings: trainingSettings(settings),
-    data: { ...data, preprocessing: definePreprocessing(data.preprocessing) },
+    settings: trainingSettings(extend ? { ...settings, epochs, warmupEpochs } : settings),
+    data: { ...data, preprocessing: savedPreprocessing(data.preprocessing) },
   }));
   for (const part of ["settings", "data"] as const) {
     const differing = differences<object>(saved[part], now[part]);
     if (differing.length > 0) {
+      const longer = differing.some((difference) => difference.startsWith("epochs "));
       throw new TrainingError(
-        `${path} was written with other ${part} (${differing.join("; ")}): resume with the same.`,
+        `${path} was written with other ${part} (${differing.join("; ")}): resume with the same${longer ? ", or with `extend` for other epochs" : ""}.`,
       );
     }
   }

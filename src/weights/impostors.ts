@@ -32,6 +32,10 @@ const impostors: readonly { readonly bytes?: RegExp; readonly text?: RegExp; rea
     bytes: /^894844460d0a/,
     advice: "it is an HDF5 file, as Keras writes (.h5): convert its weights to safetensors first",
   },
+  {
+    bytes: /^(89504e47|ffd8ff|49492a00|4d4d002a|47494638|52494646.{8}57454250)/,
+    advice: "it is an image: name the file of the weights",
+  },
   { bytes: /^1f8b08/, advice: "it is compressed with gzip: unpack it first" },
   {
     text: /^\s*\{\s*"/,

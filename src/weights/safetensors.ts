@@ -9,12 +9,12 @@
  * @see https://github.com/huggingface/safetensors#format
  */
 import { type FileHandle, open, stat } from "node:fs/promises";
-import { WeightsError } from "../errors.js";
+import { ArgumentError, WeightsError } from "../errors.js";
 import { readFully, replaceFile, writeFully } from "./atomic-file.js";
 import { dtypeBytes, dtypeCode, dtypeOfCode, dtypeOrder, isStoredDtype, type StoredDtype } from "./dtypes.js";
 import { weightsError } from "./file-errors.js";
 import { refuseByKind } from "./impostors.js";
-import { parseStrictJson, type StrictJson } from "./strict-json.js";
+import { parseStrictJson, type StrictJson, TooManyKeys } from "./strict-json.js";
 
 /** What the header says about one tensor. */
 export interface TensorEntry {
@@ -50,9 +50,21 @@ export interface TensorToStore {
   readonly data: ArrayBufferView;
 }
 
+/** What bounds the reading of a file. */
+export interface HeaderLimit {
+  /**
+   * Bytes that a header may have, and for every 160 of them the name of a tensor; 16,000,000 or MEDMAMBA_MAX_HEADER_BYTES
+   * unless told.
+   */
+  readonly maxHeaderBytes?: number | undefined;
+}
+
 const lengthBytes = 8;
 /** The largest networks' headers have a tenth of it; more is parsed for seconds. */
-const maximumHeaderBytes = 16_000_000;
+const ordinaryHeaderBytes = 16_000_000;
+/** As a header takes at least for a tensor with a name of its own. */
+const bytesOfName = 160;
+const howToRaise = "raise the option maxHeaderBytes or MEDMAMBA_MAX_HEADER_BYTES if it is whole";
 const metadataKey = "__metadata__";
 
 /**
@@ -60,8 +72,8 @@ const metadataKey = "__metadata__";
  *
  * @throws WeightsError naming the file, if it is missing, truncated, or not a well-formed safetensors file
  */
-export async function readHeader(path: string): Promise<SafetensorsHeader> {
-  return withFile(path, async (_file, { metadata, tensors }) => ({ metadata, tensors }));
+export async function readHeader(path: string, limit: HeaderLimit = {}): Promise<SafetensorsHeader> {
+  return withFile(path, limit, async (_file, { metadata, tensors }) => ({ metadata, tensors }));
 }
 
 /**
@@ -69,8 +81,8 @@ export async function readHeader(path: string): Promise<SafetensorsHeader> {
  *
  * @throws WeightsError as {@link readHeader}
  */
-export async function readTensors(path: string): Promise<Map<string, StoredTensor>> {
-  return withFile(path, async (file, { tensors, dataStart }) => {
+export async function readTensors(path: string, limit: HeaderLimit = {}): Promise<Map<string, StoredTensor>> {
+  return withFile(path, limit, async (file, { tensors, dataStart }) => {
     const result = new Map<string, StoredTensor>();
     for (const [name, { dtype, shape, begin, end }] of tensors) {
       const data = new Uint8Array(end - begin);
@@ -125,8 +137,10 @@ type Refuse = (reason: string) => never;
 
 async function withFile<T>(
   path: string,
+  limit: HeaderLimit,
   use: (file: FileHandle, opened: OpenedFile) => Promise<T>,
 ): Promise<T> {
+  const allowed = headerBytesAllowed(limit);
   try {
     // Asked before opening, because opening a pipe for reading waits for its writer.
     const kind = await stat(path);
@@ -134,7 +148,10 @@ async function withFile<T>(
     if (!kind.isFile()) throw new WeightsError(`${path}: is not a regular file.`);
     const file = await open(path, "r");
     try {
-      return await use(file, await openHeader(path, file).catch((error) => refuseByKind(path, file, error)));
+      return await use(
+        file,
+        await openHeader(path, file, allowed).catch((error) => refuseByKind(path, file, error)),
+      );
     } finally {
       await file.close();
     }
@@ -143,7 +160,18 @@ async function withFile<T>(
   }
 }
 
-async function openHeader(path: string, file: FileHandle): Promise<OpenedFile> {
+/** @throws ArgumentError if a bound is none */
+function headerBytesAllowed({ maxHeaderBytes }: HeaderLimit = {}): number {
+  const variable = process.env.MEDMAMBA_MAX_HEADER_BYTES;
+  const [name, value] =
+    maxHeaderBytes === undefined && variable
+      ? (["MEDMAMBA_MAX_HEADER_BYTES", Number(variable)] as const)
+      : (["maxHeaderBytes", maxHeaderBytes ?? ordinaryHeaderBytes] as const);
+  if (Number.isSafeInteger(value) && value > 0) return value;
+  throw new ArgumentError(`${name} ${value} is not a whole number of bytes above 0.`);
+}
+
+async function openHeader(path: string, file: FileHandle, allowed: number): Promise<OpenedFile> {
   const refuse: Refuse = (reason) => {
     throw new WeightsError(`${path}: ${reason}.`);
   };
@@ -153,8 +181,12 @@ async function openHeader(path: string, file: FileHandle): Promise<OpenedFile> {
   const prefix = new Uint8Array(lengthBytes);
   await readFully(file, prefix, 0);
   const headerBytes = Number(new DataView(prefix.buffer).getBigUint64(0, true));
-  if (headerBytes > maximumHeaderBytes) {
-    refuse(`not a safetensors file: its header would have ${headerBytes} bytes, and at most 16 MB are read`);
+  if (headerBytes > allowed) {
+    const most = allowed === ordinaryHeaderBytes ? "16 MB" : allowed;
+    const advice = lengthBytes + headerBytes <= size ? `: ${howToRaise}` : "";
+    refuse(
+      `not a safetensors file: its header would have ${headerBytes} bytes, and at most ${most} are read${advice}`,
+    );
   }
   const dataStart = lengthBytes + headerBytes;
   if (dataStart > size) {
@@ -165,16 +197,18 @@ async function openHeader(path: string, file: FileHandle): Promise<OpenedFile> {
   const encoded = new Uint8Array(headerBytes);
   if ((await readFully(file, encoded, lengthBytes)) < headerBytes)
     refuse("the file became shorter while it was read");
-  const header = decodeHeader(encoded, refuse);
+  const header = decodeHeader(encoded, allowed, refuse);
   checkCoverage(header.tensors, size - dataStart, refuse);
   return { ...header, dataStart };
 }
 
-function decodeHeader(encoded: Uint8Array, refuse: Refuse): SafetensorsHeader {
+function decodeHeader(encoded: Uint8Array, allowed: number, refuse: Refuse): SafetensorsHeader {
   let root: StrictJson;
   try {
-    root = parseStrictJson(new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(encoded));
+    const text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(encoded);
+    root = parseStrictJson(text, { maximumKeys: Math.max(1000, Math.floor(allowed / bytesOfName)) });
   } catch (error) {
+    if (error instanceof TooManyKeys) return refuse(`the header has ${error.message}: ${howToRaise}`);
     return refuse(`the header is not valid JSON: ${(error as Error).message}`);
   }
   if (!(root instanceof Map)) return refuse("the header is not a JSON object");
@@ -289,8 +323,12 @@ function encodeHeader(
   }
   const json = Buffer.from(`{${members.join(",")}}`);
   const padded = Math.ceil(json.byteLength / 8) * 8;
-  if (padded > maximumHeaderBytes)
-    throw new WeightsError(`${path}: the header would have ${padded} bytes, over 16 MB.`);
+  const allowed = headerBytesAllowed();
+  if (padded > allowed) {
+    throw new WeightsError(
+      `${path}: the header would have ${padded} bytes, and at most ${allowed} are written: raise MEDMAMBA_MAX_HEADER_BYTES.`,
+    );
+  }
   const header = Buffer.alloc(lengthBytes + padded, " ");
   header.writeBigUInt64LE(BigInt(padded));
   json.copy(header, lengthBytes);

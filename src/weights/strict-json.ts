@@ -7,20 +7,22 @@
 export type StrictJson = null | boolean | number | string | StrictJson[] | Map<string, StrictJson>;
 
 const maximumDepth = 16;
-/** Keys of one object; the names of a file's tensors are the longest list there is. */
-const maximumKeys = 100_000;
 const literals: [string, StrictJson][] = [
   ["true", true],
   ["false", false],
   ["null", null],
 ];
 
+/** An object has more keys than may be. */
+export class TooManyKeys extends SyntaxError {}
+
 /**
- * @throws SyntaxError with the position, if `text` is not one JSON value, repeats a key, nests deeper than 16, or
- *   has an object of more than 100,000 keys
+ * @param maximumKeys  of one object; the names of a file's tensors are the longest list there is
+ * @throws SyntaxError with the position, if `text` is not one JSON value, repeats a key or nests deeper than 16;
+ *   TooManyKeys
  */
-export function parseStrictJson(text: string): StrictJson {
-  const parser = new Parser(text);
+export function parseStrictJson(text: string, { maximumKeys = 100_000 } = {}): StrictJson {
+  const parser = new Parser(text, maximumKeys);
   const value = parser.value(0);
   parser.end();
   return value;
@@ -30,7 +32,10 @@ class Parser {
   private position = 0;
   private readonly number = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?/y;
 
-  constructor(private readonly text: string) {}
+  constructor(
+    private readonly text: string,
+    private readonly maximumKeys: number,
+  ) {}
 
   value(depth: number): StrictJson {
     if (depth > maximumDepth) this.fail(`more than ${maximumDepth} levels of nesting`);
@@ -67,7 +72,8 @@ class Parser {
       if (members.has(key)) this.fail(`key ${JSON.stringify(key)} occurs twice`);
       this.expect(":");
       members.set(key, this.value(depth + 1));
-      if (members.size > maximumKeys) this.fail(`more than ${maximumKeys} names in one object`);
+      if (members.size > this.maximumKeys)
+        throw new TooManyKeys(`more than ${this.maximumKeys} names in one object`);
     } while (this.take(","));
     this.expect("}");
     return members;

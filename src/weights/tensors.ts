@@ -8,9 +8,9 @@ import type { DeviceLike } from "../tensor/devices.js";
 import { allOrNothing } from "../tensor/scope.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { toStored, toTensor } from "./conversion.js";
-import { readTensors, writeTensors } from "./safetensors.js";
+import { type HeaderLimit, readTensors, writeTensors } from "./safetensors.js";
 
-export { readHeader, type SafetensorsHeader, type TensorEntry } from "./safetensors.js";
+export { type HeaderLimit, readHeader, type SafetensorsHeader, type TensorEntry } from "./safetensors.js";
 
 /**
  * Loads all tensors of a file. float32, bfloat16, int32, int64 and uint8 keep their dtype; float16 and float64 become
@@ -23,9 +23,9 @@ export { readHeader, type SafetensorsHeader, type TensorEntry } from "./safetens
  */
 export async function load(
   path: string,
-  { device }: { device?: DeviceLike } = {},
+  { device, maxHeaderBytes }: { device?: DeviceLike } & HeaderLimit = {},
 ): Promise<Record<string, Tensor>> {
-  const read = await readTensors(path);
+  const read = await readTensors(path, { maxHeaderBytes });
   return allOrNothing(() => {
     const loaded: Record<string, Tensor> = Object.create(null);
     for (const [name, stored] of read) loaded[name] = toTensor(path, name, stored, device);

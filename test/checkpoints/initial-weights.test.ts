@@ -37,6 +37,42 @@ describe("initialWeights", () => {
     expect(await more.stateDict()["head.weight"]!.data()).toEqual(head);
   });
 
+  it("takes the head where the classes have the same names, row by row, and never calls one by another's name", async () => {
+    const source = tinyModel({ seed: 1, numClasses: 3 });
+    const path = join(root, "named.safetensors");
+    const classes = ["cyst", "mass", "normal"];
+    await saveCheckpoint(path, source.stateDict(), { config: source.config, classes, preprocessing });
+    const taken = async (names: readonly string[]) => {
+      const model = tinyModel({ seed: 2, numClasses: names.length });
+      const own = await model.stateDict()["head.weight"]!.data();
+      const outcome = await initialWeights(path, model, { classes: names });
+      const { "head.weight": weight, "head.bias": bias } = model.stateDict();
+      return { outcome, own, weight: await weight!.data(), bias: await bias!.data() };
+    };
+    const weight = await source.stateDict()["head.weight"]!.data();
+    const bias = await source.stateDict()["head.bias"]!.data();
+
+    const same = await taken(classes);
+    expect(same.outcome).toEqual({ head: true, classes: 3 });
+    expect(same.weight).toEqual(weight);
+
+    const turned = await taken(["normal", "cyst", "mass"]);
+    expect(turned.outcome).toEqual({ head: true, classes: 3, named: classes });
+    const width = weight.length / 3;
+    const row = (i: number) => [...weight.subarray(i * width, (i + 1) * width)];
+    expect([...turned.weight]).toEqual([...row(2), ...row(0), ...row(1)]);
+    expect([...turned.bias]).toEqual([bias[2], bias[0], bias[1]]);
+
+    for (const others of [
+      ["glioma", "mass", "normal"],
+      ["cyst", "mass"],
+    ]) {
+      const anew = await taken(others);
+      expect(anew.outcome).toEqual({ head: false, classes: 3, named: classes });
+      expect(anew.weight).toEqual(anew.own);
+    }
+  });
+
   it.each(["module.", "_orig_mod.", "module._orig_mod.", "model."])(
     "takes names behind %s",
     async (prefix) => {

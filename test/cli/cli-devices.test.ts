@@ -35,6 +35,11 @@ describe.skipIf(hasGpu)("a machine without a GPU", () => {
       ),
     ).toHaveLength(1);
     expect(cpu!.stderr).not.toContain("note:");
+    // Not again above everything that is done with what was trained.
+    const evaluate = ["evaluate", "--checkpoint", "auto/best.safetensors", "--data", "scans"];
+    const predict = ["predict", "--checkpoint", "auto/best.safetensors", "scans/test/cyst/cyst-0000.png"];
+    for (const command of [evaluate, predict]) expect(medmamba(...command).stderr).toBe("");
+    expect(medmamba(...predict, "--verbose").stderr).toMatch(/^note: computing on the CPU, because /);
     const losses = ({ stdout }: { stdout: string }) =>
       JSON.parse(stdout).history.map((record: { trainLoss: number }) => record.trainLoss);
     expect(losses(auto!)).toEqual(losses(cpu!));

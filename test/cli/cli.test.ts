@@ -127,7 +127,9 @@ describe("train", () => {
     const args = ["--data", "lesions", "--out", "tuned", "--init", "run/best.safetensors", ...short];
     const { status, stdout } = medmamba("train", ...args);
     expect(status).toBe(0);
-    expect(stdout).toContain("run/best.safetensors: all but the last layer, which is for 3 classes");
+    expect(stdout).toContain(
+      "run/best.safetensors: all but the last layer, which is made anew: there it tells cyst, mass, normal apart",
+    );
     const predicted = json("predict", "--checkpoint", "tuned/best.safetensors", "lesions/benign");
     expect(predicted.predictions).toHaveLength(16);
     for (const { label, probabilities } of predicted.predictions) {

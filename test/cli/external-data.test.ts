@@ -2,11 +2,13 @@
 import { spawnSync } from "node:child_process";
 import { renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
+import { zipSync } from "fflate";
 import { beforeAll, describe, expect, it } from "vitest";
 import { readHeader, readTensors, writeTensors } from "../../src/weights/safetensors.js";
+import { npy } from "../support/npy.js";
 import { program } from "../support/repository.js";
 import { smallRecipe, study, writeScans } from "../support/small-study.js";
-import { root } from "../support/temporary-folder.js";
+import { root, write } from "../support/temporary-folder.js";
 
 function evaluate(data: string, ...args: string[]) {
   const given = [
@@ -54,6 +56,24 @@ describe("evaluate", () => {
   it("takes data that have test images alone, and not all classes", () => {
     expect(firstLine("divided")).toContain("on all 6 images of divided");
     expect(firstLine("one-class")).toContain("on all 3 images of one-class");
+  });
+
+  it("takes archives that have test images alone, and of one class", async () => {
+    const images = Uint8Array.from({ length: 5 * 256 }, (_, i) => (i * 11) % 256);
+    const arrays = {
+      "test_images.npy": npy("|u1", [5, 16, 16], images),
+      "test_labels.npy": npy("|u1", [5, 1], Uint8Array.of(0, 0, 0, 0, 0)),
+    };
+    await write("outside.npz", zipSync(arrays));
+    const { stdout, stderr } = evaluate("outside.npz");
+    expect(stdout).toMatch(
+      /^run\/best.safetensors on all 5 images of outside.npz: these are not the data that it was trained on/,
+    );
+    expect(stderr).toContain("test has no images of malignant");
+    expect(firstLine("outside.npz", "--split", "test")).toContain("on the test 5 images of outside.npz");
+    expect(evaluate("outside.npz", "--split", "val").stderr).toBe(
+      "medmamba: outside.npz has no val images.\n",
+    );
   });
 
   it("judges the test images where a checkpoint does not say what it was trained on, and says so", async () => {

@@ -1,6 +1,6 @@
 /** The command line points the way: to help, to the option that was meant, to a folder that can be written to. */
 import { spawnSync } from "node:child_process";
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
 import { packageVersion } from "../../src/native/package-version.js";
@@ -19,6 +19,65 @@ function medmamba(...args: string[]) {
 beforeAll(async () => {
   await writeScans(join(root, "scans"));
   await study(join(root, "run"), { ...smallRecipe, data: join(root, "scans") });
+});
+
+describe("predict", () => {
+  const predict = (...args: string[]) =>
+    medmamba("predict", "--checkpoint", "run/best.safetensors", "--device", "cpu", ...args);
+
+  it("predicts the others where a folder has no images, and fails where there are none at all", () => {
+    mkdirSync(join(root, "hollow/deep"), { recursive: true });
+    const { status, stdout, stderr } = predict("hollow", "scans/benign/00.png");
+    expect(status).toBe(1);
+    expect(stdout).toMatch(
+      /^hollow +could not be read: it is a directory.\nscans\/benign\/00.png +(benign|malignant)/,
+    );
+    expect(stderr).toMatch(
+      /^warning: hollow has no images in it; .*\nmedmamba: 1 of 2 images could not be predicted/,
+    );
+    expect(predict("hollow")).toMatchObject({
+      status: 1,
+      stdout: "",
+      stderr: expect.stringMatching(/^medmamba: hollow has no images in it; /),
+    });
+  });
+
+  it.skipIf(process.getuid?.() === 0)("says in plain words what may not be read", () => {
+    writeFileSync(join(root, "closed.png"), "", { mode: 0 });
+    expect(predict("closed.png").stdout).toContain("could not be read: permission denied.");
+  });
+});
+
+describe("a path", () => {
+  it.each([
+    ["train", "--data", "", "--out", "x"],
+    ["train", "--data", "scans", "--out", "x", "--init", " "],
+    ["evaluate", "--data", "scans", "--checkpoint", ""],
+    ["evaluate", "--data", "scans", "--checkpoint", "run/best.safetensors", "--report", ""],
+  ])("that is empty is said to be so: %s %s %s %s %s %s %s", (...args) => {
+    expect(medmamba(...args)).toMatchObject({
+      status: 1,
+      stderr: expect.stringMatching(/^medmamba: the path of the .* is empty: name /),
+    });
+  });
+
+  it("with letters that terminals obey is shown without them", () => {
+    const { stderr } = medmamba("train", "--data", "scans\u001b[31m", "--out", "x");
+    expect(stderr).toMatch(/^medmamba: scans\ufffd\[31m: there is no such data set/);
+  });
+});
+
+describe("a run's own report", () => {
+  it("is not replaced by that of an evaluation", () => {
+    const before = readFileSync(join(root, "run/report.html"));
+    const given = ["--checkpoint", "run/best.safetensors", "--data", "scans", "--report", "run"];
+    expect(medmamba("evaluate", ...given)).toMatchObject({
+      status: 1,
+      stderr:
+        "medmamba: run holds a run, whose own report would be replaced: choose another folder with --report.\n",
+    });
+    expect(readFileSync(join(root, "run/report.html")).equals(before)).toBe(true);
+  });
 });
 
 describe("help", () => {

@@ -1,14 +1,25 @@
 /** Images are known by what is in them: copies are found, and data sets recognised. */
-import { cp, mkdir, rename, writeFile } from "node:fs/promises";
+import { createHash } from "node:crypto";
+import { cp, mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import sharp from "sharp";
 import { describe, expect, it } from "vitest";
+import { MemoryBudget } from "../../src/data/cache.js";
 import { contentsOf, dataIdentity } from "../../src/data/contents.js";
 import { concatenated } from "../../src/data/dataset.js";
+import { readableImages } from "../../src/data/sources/image-files.js";
 import { data } from "../../src/index.js";
 import { writeScans } from "../support/small-study.js";
-import { png, root } from "../support/temporary-folder.js";
+import { png, root, write } from "../support/temporary-folder.js";
 
 const preprocessing = { imageSize: 8, channels: 1 } as const;
+const quietly = {
+  budget: new MemoryBudget(0),
+  onWarning: () => {},
+  onProgress: () => {},
+  signal: undefined,
+  maxPixels: undefined,
+};
 
 async function opened(folder: string) {
   const warnings: string[] = [];
@@ -35,6 +46,44 @@ const apart = {
   "val/b/4.png": 4,
   "test/a/5.png": 5,
 };
+
+describe("a file", () => {
+  it("is hashed as it was decoded, and read once for both", async () => {
+    const { dataset } = await divided("once", apart);
+    const bytes = await readFile(join(root, "once/train/a/1.png"));
+    const { train } = dataset;
+    const hash = createHash("sha256").update(bytes).digest("hex");
+    expect(train.contentHash?.(0)).toBe(hash);
+    const part = data.subset(train, [1, 0]);
+    const whole = concatenated([dataset.val, part]);
+    expect([part.contentHash?.(1), whole.contentHash?.(3)]).toEqual([hash, hash]);
+    await rm(join(root, "once"), { recursive: true }); // From here on nothing could be read again.
+    expect((await contentsOf(whole))[3]).toBe(hash.slice(0, 16));
+
+    const content = async () => Uint8Array.of(7);
+    const other = data.derive(train, { content });
+    expect((await contentsOf(other))[0]).toBe(
+      createHash("sha256").update(Uint8Array.of(7)).digest("hex").slice(0, 16),
+    );
+  });
+
+  it("of several pictures has a hash for each, the same as of what it is read from", async () => {
+    const pages = Uint8Array.from({ length: 64 * 3 }, (_, i) => i);
+    const raw = { width: 8, height: 24, channels: 1, pageHeight: 8 } as const;
+    const file = await write("pages.tif", await sharp(pages, { raw }).tiff().toBuffer());
+    const entries = [0, 1, 2].map((frame) => ({ file, frame, label: frame % 2 }));
+    const reading = { preprocessing: data.definePreprocessing(preprocessing), classes: ["a", "b"] };
+    const { train } = await readableImages(file, { train: entries }, { ...reading, ...quietly });
+    const contents = await Promise.all(entries.map((_, i) => train!.content?.(i)));
+    const expected = contents.map((content) =>
+      createHash("sha256")
+        .update(content as Uint8Array)
+        .digest("hex"),
+    );
+    expect(entries.map((_, i) => train!.contentHash?.(i))).toEqual(expected);
+    expect(new Set(expected).size).toBe(3);
+  });
+});
 
 describe("copies", () => {
   it("in two splits are counted in a warning, for each pair of splits", async () => {

@@ -2,6 +2,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import {
+  cpSync,
   existsSync,
   mkdirSync,
   readdirSync,
@@ -51,6 +52,49 @@ describe("--resume", () => {
     rmSync(join(directory, "last.safetensors"));
     const { result } = await study(directory, {}, { resume: true });
     expect(result.stopped).toBe("completed");
+  });
+});
+
+describe("a run whose files were edited", () => {
+  const directory = join(root, "edited");
+  const plan = join(directory, "run.json");
+  beforeAll(() => study(directory, options));
+
+  it.each<[string, (saved: Record<string, unknown>) => unknown, RegExp]>([
+    ["null", () => null, /it is no object/],
+    ["a list", () => [], /it is no object/],
+    ["nothing in it", () => ({}), /data is no path/],
+    ["a number for the data", (saved) => ({ ...saved, data: 7 }), /data is no path/],
+    ["no preprocessing", ({ preprocessing: _, ...saved }) => saved, /preprocessing is missing/],
+    ["a word for the limits", (saved) => ({ ...saved, limits: "x" }), /limits is no object/],
+    [
+      "other contents",
+      (saved) => ({ ...saved, contents: { classes: 7 } }),
+      /contents is not what a run keeps/,
+    ],
+    ["a setting that cannot be", (saved) => ({ ...saved, settings: { lr: "fast" } }), /lr "fast" must be/],
+  ])("is said to be damaged, with %s", async (_, edit, problem) => {
+    const before = readFileSync(plan, "utf8");
+    writeFileSync(plan, JSON.stringify(edit(JSON.parse(before))));
+    const message = await failure(StudyError, study(directory, {}, { resume: true }));
+    writeFileSync(plan, before);
+    expect(message).toMatch(/^\/edited\/run.json is damaged: .*Put back what was there, or .* --init/);
+    expect(message).toMatch(problem);
+  });
+
+  it("with other epochs is extended, and keeps where that was", async () => {
+    const before = JSON.parse(readFileSync(plan, "utf8"));
+    before.settings.epochs = 3;
+    writeFileSync(plan, JSON.stringify(before));
+    expect((await study(directory, {}, { resume: true })).result.history).toHaveLength(3);
+    expect(JSON.parse(readFileSync(plan, "utf8")).extensions).toEqual([{ epochs: 2, epoch: 2, batch: 0 }]);
+  });
+
+  it("whose best weights are gone is told so before anything is trained", async () => {
+    rmSync(join(directory, "best.safetensors"));
+    expect(await failure(StudyError, study(directory, { epochs: 9 }, { resume: true }))).toMatch(
+      /best.safetensors is gone, the weights of the run's best epoch, \d: put it back, or .* --init .*last.safetensors/,
+    );
   });
 });
 
@@ -127,9 +171,42 @@ describe("a run's folder", () => {
   });
 });
 
+describe("a folder with files of a run's names", () => {
+  it.each(["report.html", "metrics.jsonl", "roc.svg", "run.json"])(
+    "keeps its %s, unless told",
+    async (file) => {
+      const directory = join(root, `somebodys-${file}`);
+      mkdirSync(directory);
+      writeFileSync(join(directory, file), "somebody's");
+      expect(await failure(StudyError, study(directory, options))).toBe(
+        `/somebodys-${file} holds ${file}, which a run would replace: choose another --out, or replace them by --overwrite.`,
+      );
+      expect(readFileSync(join(directory, file), "utf8")).toBe("somebody's");
+      await study(directory, { ...options, epochs: 1 }, { overwrite: true });
+    },
+  );
+
+  it("is begun in anew where a run was stopped before its first checkpoint", async () => {
+    const directory = join(root, "no-checkpoint");
+    mkdirSync(directory);
+    cpSync(join(root, "edited/run.json"), join(directory, "run.json"));
+    const { result } = await study(directory, { ...options, epochs: 1 });
+    expect(result.history).toHaveLength(1);
+  });
+});
+
 describe("--overwrite", () => {
   const directory = join(root, "earlier");
   beforeAll(() => study(directory, options));
+
+  it("does not remove the weights that it shall start from", async () => {
+    const before = contents(directory);
+    const init = join(directory, "best.safetensors");
+    expect(await failure(StudyError, study(directory, { ...options, init }, { overwrite: true }))).toMatch(
+      /--init .*best.safetensors belongs to the run that would be replaced in \/earlier: choose another --out/,
+    );
+    expect(contents(directory)).toEqual(before);
+  });
 
   it.each(["float32", "bfloat16"] as const)(
     "leaves an earlier run where %s weights have a NaN",

@@ -1,11 +1,10 @@
-/** Resuming where the data set is elsewhere, has other images, or more epochs are wanted than were planned. */
-
+/** Resuming where the data set is elsewhere, or has other images. */
 import { readFileSync } from "node:fs";
 import { rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeEach, describe, expect, it } from "vitest";
 import { StudyError } from "../../src/errors.js";
-import { ArgumentError, readCheckpoint } from "../../src/index.js";
+import { readCheckpoint } from "../../src/index.js";
 import { failure } from "../support/failure.js";
 import { smallRecipe, study, writeScans } from "../support/small-study.js";
 import { png, root } from "../support/temporary-folder.js";
@@ -41,13 +40,6 @@ describe("a run that is resumed", () => {
       );
       expect(readFileSync(join(directory, "run.json"), "utf8")).toBe(before);
     }
-  });
-
-  it("for more epochs than were planned is shown the way", async () => {
-    await study(directory, {}, { resume: true });
-    expect(await failure(ArgumentError, study(directory, { epochs: 8 }, { resume: true }))).toMatch(
-      /planned for 2 epochs.*train further from its weights with --data .* --init .*best.safetensors and another --out/,
-    );
   });
 
   it("has checkpoints that know its data, without a name of an image or a path", async () => {

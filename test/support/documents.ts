@@ -14,10 +14,16 @@ export interface CodeBlock {
   readonly code: string;
 }
 
-/** README, CONTRIBUTING, all guides, and what stands beside the examples. */
+/** README, CONTRIBUTING, the changes, all guides, and what stands beside the examples. */
 export function documents(): string[] {
   const guides = readdirSync(join(repository, "docs")).filter((name) => name.endsWith(".md"));
-  return ["README.md", "CONTRIBUTING.md", "examples/README.md", ...guides.map((name) => `docs/${name}`)];
+  return [
+    "README.md",
+    "CONTRIBUTING.md",
+    "CHANGELOG.md",
+    "examples/README.md",
+    ...guides.map((name) => `docs/${name}`),
+  ];
 }
 
 export const textOf = (document: string): string => readFileSync(join(repository, document), "utf8");

@@ -7,9 +7,18 @@ import { cpSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import sharp from "sharp";
 import { describe, expect, it } from "vitest";
-import { loadCheckpoint, openDevice, readCheckpoint, safetensors, TrainingError } from "../../src/index.js";
+import {
+  data,
+  evaluate,
+  loadCheckpoint,
+  openDevice,
+  readCheckpoint,
+  safetensors,
+  TrainingError,
+} from "../../src/index.js";
 import { carryOut } from "../../src/study/carry-out.js";
 import { planStart, runFiles } from "../../src/study/run-directory.js";
+import { readHeader, readTensors, writeTensors } from "../../src/weights/safetensors.js";
 import { failure } from "../support/failure.js";
 import { fixture } from "../support/repository.js";
 import { root } from "../support/temporary-folder.js";
@@ -39,10 +48,10 @@ async function scans(folder: string): Promise<string> {
 async function copyOfRun(name: string, change = (plan: string) => plan): Promise<string> {
   const directory = join(root, name);
   cpSync(oldRun, directory, { recursive: true });
-  const data = await scans(join(root, "scans"));
+  const images = await scans(join(root, "scans"));
   const plan = readFileSync(join(directory, runFiles.plan), "utf8").replace(
     '"data": "scans"',
-    `"data": "${data}"`,
+    `"data": "${images}"`,
   );
   writeFileSync(join(directory, runFiles.plan), change(plan));
   return directory;
@@ -89,6 +98,43 @@ describe("a run of 0.1.0", () => {
     await expect(planStart(directory, {}, { resume: true })).rejects.toThrow(
       /run.json is damaged.*warp is no setting/,
     );
+  });
+
+  it("goes on with a mean that is refused today, in every way that its weights can be used, and says so", async () => {
+    const odd = (text: string) => text.replaceAll(/"mean":\s*\[\s*0.5\s*\]/g, '"mean":[123.675]');
+    const directory = await copyOfRun("odd", odd);
+    for (const name of ["best.safetensors", "last.safetensors"]) {
+      const path = join(directory, name);
+      const { metadata } = await readHeader(path);
+      const changed = Object.fromEntries(Object.entries(metadata).map(([key, text]) => [key, odd(text)]));
+      await writeTensors(path, await readTensors(path), changed);
+    }
+    const warnings: string[] = [];
+    const onWarning = (message: string) => warnings.push(message);
+    const best = join(directory, "best.safetensors");
+    const checkpoint = await loadCheckpoint(best, { onWarning });
+    expect(warnings).toEqual([
+      expect.stringMatching(
+        /best.safetensors: mean \[123.675\] is beyond 1.* It was trained so, and is used so.$/,
+      ),
+    ]);
+    const { preprocessing, classes } = checkpoint;
+    expect(preprocessing.mean).toEqual([123.675]);
+    const scansOfIt = await data.openDataset(join(root, "scans"), { preprocessing, classes });
+    const { metrics } = await evaluate(checkpoint.model, scansOfIt.test);
+    expect(metrics.samples).toBe(6);
+    await data.loadImage(scansOfIt.test.name(0), { ...preprocessing, resize: "cover" });
+
+    const { result } = await carryOut(await planStart(directory, {}, { resume: true }), {
+      ...options,
+      onProgress: (progress) => progress.type === "warning" && onWarning(progress.message),
+    });
+    expect(result.stopped).toBe("completed");
+    expect(warnings[1]).toMatch(/beyond 1.* The run began so and goes on so.$/);
+    const next = { data: join(root, "scans"), init: best };
+    expect((await planStart(join(root, "next"), next, {})).plan.preprocessing.mean).toEqual([123.675]);
+    // What is asked for anew is another thing.
+    await expect(planStart(join(root, "next"), { ...next, mean: [123] }, {})).rejects.toThrow(/beyond 1/);
   });
 
   it("has checkpoints that load, and say what they said", async () => {

@@ -21,6 +21,8 @@ describe("a file that is no safetensors file", () => {
     ],
     ["page.safetensors", "\n<!DOCTYPE html><html><body>Please log in</body></html>", /web page.*download/],
     ["model.h5", startingWith(0x89, 0x48, 0x44, 0x46, 0x0d, 0x0a, 0x1a, 0x0a), /HDF5/],
+    ["scan.png", startingWith(0x89, 0x50, 0x4e, 0x47), /an image: name the file of the weights/],
+    ["scan.jpg", startingWith(0xff, 0xd8, 0xff, 0xe0), /an image: name/],
     ["packed.safetensors", gzipSync(padding), /gzip: unpack/],
     ["model.safetensors.index.json", '{ "weight_map": {"head.weight": "a"} }', /JSON, such as the index/],
   ])("%s is named", async (name, bytes, what) => {

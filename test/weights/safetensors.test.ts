@@ -187,6 +187,32 @@ describe("a failed write", () => {
   });
 });
 
+describe("the bound of a header", () => {
+  const many = (count: number) =>
+    fileOf(
+      `{${Array.from({ length: count }, (_, i) => `"${i}":{"dtype":"U8","shape":[0],"data_offsets":[0,0]}`).join(",")}}`,
+      0,
+    );
+  afterEach(() => delete process.env.MEDMAMBA_MAX_HEADER_BYTES);
+
+  it("is said in the message, and raised by the option or the variable that this names", async () => {
+    await writeFile(path, many(100_001));
+    await expect(readHeader(path)).rejects.toThrow(
+      /more than 100000 names in one object: raise the option maxHeaderBytes or MEDMAMBA_MAX_HEADER_BYTES/,
+    );
+    expect((await readTensors(path, { maxHeaderBytes: 2e7 })).size).toBe(100_001);
+    process.env.MEDMAMBA_MAX_HEADER_BYTES = "20000000";
+    expect((await readHeader(path)).tensors.size).toBe(100_001);
+    await expect(readHeader(path, { maxHeaderBytes: 1e6 })).rejects.toThrow(
+      /its header would have \d+ bytes, and at most 1000000 are read: raise the option maxHeaderBytes/,
+    );
+    for (const value of ["many", "-1"]) {
+      process.env.MEDMAMBA_MAX_HEADER_BYTES = value;
+      await expect(readHeader(path)).rejects.toThrow(/^MEDMAMBA_MAX_HEADER_BYTES .* is not a whole number/);
+    }
+  });
+});
+
 describe("reading refuses", () => {
   const entry = (fields: object) =>
     JSON.stringify({ dtype: "U8", shape: [2], data_offsets: [0, 2], ...fields });

@@ -120,7 +120,7 @@ async function run(options: BenchOptions): Promise<void> {
   const terminal = new Terminal(options);
   const earlier = compare === undefined ? undefined : readReport(compare);
   const { precision: _, ...common } = options;
-  const device = openDeviceOf(common);
+  const device = openDeviceOf(common, { isLong: true });
   const settings = settingsFor(device, options);
   const suites = profile ? [] : settings.batchSizes.map((batch) => suite(settings, batch, filter));
   const machine = describeMachine(device);

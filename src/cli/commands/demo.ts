@@ -85,7 +85,7 @@ async function run(options: DemoOptions): Promise<void> {
     for (const line of scoreLines(evaluation, threshold)) terminal.print(line);
 
     const file = join(data, "test", demoClasses[1], `${demoClasses[1]}-0000.png`);
-    const classifier = await openCheckpoint(checkpoint, device);
+    const classifier = await openCheckpoint(checkpoint, device, terminal);
     const [prediction] = await predictImages(classifier, [file]);
     classifier.model.dispose();
     const predictions = prediction ? [{ source: file, index: 0, ...prediction }] : [];

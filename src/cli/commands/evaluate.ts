@@ -1,10 +1,13 @@
 /** `medmamba evaluate`: how good a checkpoint is on labelled images. */
+import { existsSync } from "node:fs";
+import { join } from "node:path";
 import { type Command, Option } from "commander";
 import { type SplitName, splitNames } from "../../data/index.js";
 import { evaluate } from "../../inference/evaluate.js";
 import { writeReport } from "../../reports/evaluation-report.js";
 import { scoresOf } from "../../reports/scores.js";
 import { fraction } from "../../settings/kind.js";
+import { runFiles } from "../../study/run-directory.js";
 import { writableFolder } from "../../study/writable-folder.js";
 import {
   chosenLines,
@@ -14,6 +17,7 @@ import {
   type Evaluating,
   optionsOf,
 } from "../console/evidence.js";
+import { CommandError } from "../console/failure.js";
 import { openCheckpoint, openJudged } from "../console/for-checkpoint.js";
 import {
   type CommonOptions,
@@ -22,6 +26,7 @@ import {
   parserOf,
   precisionOption,
   withCommonOptions,
+  withLimits,
 } from "../console/options.js";
 import { expectCheckpoint, expectPath } from "../console/paths.js";
 import { scoreLines } from "../console/score-lines.js";
@@ -36,6 +41,7 @@ interface EvaluateCommandOptions extends CommonOptions {
   readonly report?: string;
   readonly sensitivity?: number;
   readonly against?: string;
+  readonly maxPixels?: number;
 }
 
 const share = parserOf(fraction);
@@ -75,23 +81,24 @@ export function define(command: Command): void {
     .option("--against <file>", "another checkpoint on the same images: the difference of their AUCs")
     .option("--batch-size <count>", "images computed at once", count, 32)
     .addOption(precisionOption("float32"));
-  withCommonOptions(command).addHelpText("after", examples).action(run);
+  withCommonOptions(withLimits(command)).addHelpText("after", examples).action(run);
 }
 
 async function run(options: EvaluateCommandOptions): Promise<void> {
-  const { checkpoint: path, data, split, batchSize, report, sensitivity, against } = options;
+  const { checkpoint: path, data, split, batchSize, report, sensitivity, against, maxPixels } = options;
   const terminal = new Terminal(options);
   expectCheckpoint(path);
   if (against !== undefined) expectCheckpoint(against);
   expectPath(data, "data set");
+  if (report !== undefined) expectNoRun(report);
   await interruptible(terminal, "Stopping.", async (signal) => {
     const device = openDeviceOf(options);
-    const checkpoint = await openCheckpoint(path, device);
+    const checkpoint = await openCheckpoint(path, device, terminal);
     const folder = report === undefined ? undefined : await writableFolder(report, "--report");
     try {
-      const judged = await openJudged(data, split, checkpoint, { terminal, signal });
+      const judged = await openJudged(data, split, checkpoint, { terminal, signal, maxPixels });
       const { dataset, part, because } = judged;
-      const evaluating: Evaluating = { data, batchSize, terminal, signal };
+      const evaluating: Evaluating = { data, batchSize, terminal, signal, maxPixels };
       const evaluation = await evaluate(checkpoint.model, dataset, optionsOf(evaluating));
       const chosen =
         sensitivity === undefined
@@ -134,4 +141,13 @@ async function run(options: EvaluateCommandOptions): Promise<void> {
       checkpoint.model.dispose();
     }
   });
+}
+
+/** The report of a training is part of its run. @throws CommandError if it would be replaced */
+function expectNoRun(folder: string): void {
+  if (folder.trim() === "") throw new CommandError("the path of the report is empty: name a folder.");
+  if (!existsSync(join(folder, runFiles.plan))) return;
+  throw new CommandError(
+    `${folder} holds a run, whose own report would be replaced: choose another folder with --report.`,
+  );
 }

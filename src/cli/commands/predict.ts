@@ -4,7 +4,7 @@ import type { Command } from "commander";
 import { imageExtensions } from "../../data/index.js";
 import { searchFolder } from "../../data/sources/walk.js";
 import { predictStream, type StreamedPrediction } from "../../inference/predict.js";
-import { CommandError } from "../console/failure.js";
+import { CommandError, explain } from "../console/failure.js";
 import { openCheckpoint } from "../console/for-checkpoint.js";
 import {
   type CommonOptions,
@@ -12,6 +12,7 @@ import {
   openDeviceOf,
   precisionOption,
   withCommonOptions,
+  withLimits,
 } from "../console/options.js";
 import { expectCheckpoint } from "../console/paths.js";
 import { filePrediction, predictionLines } from "../console/prediction-lines.js";
@@ -21,7 +22,10 @@ import { decimals, plural } from "../console/wording.js";
 interface PredictOptions extends CommonOptions {
   readonly checkpoint: string;
   readonly batchSize: number;
+  readonly maxPixels?: number;
 }
+
+const warningsShown = 3;
 
 const examples = `
 A folder stands for the images in it and below. An image that cannot be read is
@@ -38,23 +42,29 @@ export function define(command: Command): void {
     .requiredOption("--checkpoint <file>", "the model, as training wrote it")
     .option("--batch-size <count>", "images computed at once", count, 32)
     .addOption(precisionOption("float32"));
-  withCommonOptions(command).addHelpText("after", examples).action(run);
+  withCommonOptions(withLimits(command)).addHelpText("after", examples).action(run);
 }
 
 async function run(images: string[], options: PredictOptions): Promise<void> {
   const terminal = new Terminal(options);
   expectCheckpoint(options.checkpoint);
   await interruptible(terminal, "Stopping.", async (signal) => {
-    const checkpoint = await openCheckpoint(options.checkpoint, openDeviceOf(options));
+    const checkpoint = await openCheckpoint(options.checkpoint, openDeviceOf(options), terminal);
     try {
       const predictions: StreamedPrediction<string>[] = [];
-      const files = (await Promise.all(images.map(expand))).flat();
-      const { batchSize } = options;
-      for await (const prediction of predictStream(checkpoint, files, { batchSize, signal })) {
+      const files = await imagesAmong(images, terminal);
+      const { batchSize, maxPixels } = options;
+      const warnings: string[] = [];
+      const onWarning = (message: string) => warnings.push(message);
+      const streaming = { batchSize, maxPixels, signal, onWarning };
+      for await (const prediction of predictStream(checkpoint, files, streaming)) {
         predictions.push(prediction);
         if (predictions.length % batchSize === 0 || predictions.length === files.length)
           terminal.progress(`predicting ${predictions.length}/${files.length}`);
       }
+      for (const warning of warnings.slice(0, warningsShown)) terminal.warn(warning);
+      if (warnings.length > warningsShown)
+        terminal.warn(`the same of ${warnings.length - warningsShown} more of the images.`);
       const { threshold, classes } = checkpoint;
       for (const line of predictionLines(predictions)) terminal.print(line);
       if (threshold !== undefined) {
@@ -75,12 +85,33 @@ async function run(images: string[], options: PredictOptions): Promise<void> {
   });
 }
 
-/** The images that an argument stands for; what is not there stands for itself, and fails when it is read. */
-async function expand(path: string): Promise<readonly string[]> {
-  const found = await stat(path).catch(() => undefined);
-  if (!found?.isDirectory()) return [path];
-  const { images } = await searchFolder(path);
-  if (images.length === 0)
-    throw new CommandError(`${path} has no images in it; ${imageExtensions.join(" ")} are read.`);
-  return images;
+/**
+ * The images that the arguments stand for. What is not there stands for itself, and fails when it is read, as does a folder
+ * of nothing, or one that cannot be opened: the others are predicted.
+ *
+ * @throws CommandError if there is nothing else
+ */
+async function imagesAmong(paths: readonly string[], terminal: Terminal): Promise<readonly string[]> {
+  const problems: string[] = [];
+  const files: string[] = [];
+  for (const path of paths) {
+    const found = await stat(path).catch(() => undefined);
+    if (!found?.isDirectory()) {
+      files.push(path);
+      continue;
+    }
+    const images = await searchFolder(path).then(
+      (below) => below.images,
+      (error: unknown) => {
+        problems.push(explain(error));
+        return undefined;
+      },
+    );
+    if (images?.length === 0)
+      problems.push(`${path} has no images in it; ${imageExtensions.join(" ")} are read.`);
+    files.push(...(images?.length ? images : [path]));
+  }
+  if (problems.length === paths.length) throw new CommandError(problems.join(" "));
+  for (const problem of problems) terminal.warn(problem);
+  return files;
 }

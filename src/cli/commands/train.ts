@@ -59,10 +59,10 @@ export function define(command: Command): void {
 
 /** Flags of the run's settings, by their sections of help. */
 function addSettings(command: Command): void {
-  const { model, preprocessing, split, settings, execution } = runFlags;
+  const { model, preprocessing, split, limits, settings, execution } = runFlags;
   const groups = {
     "Model:": model,
-    "Images:": [...preprocessing, ...split],
+    "Images:": [...preprocessing, ...split, ...limits],
     "Training:": [...settings, ...execution],
   };
   for (const [heading, flags] of Object.entries(groups)) {

@@ -3,8 +3,8 @@
  * as its options on the command line before all others, so that a flag beside it wins.
  */
 import { readFile, stat } from "node:fs/promises";
-import type { Command, Option } from "commander";
-import { parseDocument } from "yaml";
+import { type Command, InvalidArgumentError, type Option } from "commander";
+import { isMap, isScalar, LineCounter, parseDocument } from "yaml";
 import { meantBy } from "../../settings/table.js";
 import { settingTables } from "../../study/run-plan.js";
 import { CommandError, UsageError } from "./failure.js";
@@ -21,7 +21,7 @@ const mostBytes = 1 << 20;
 export async function argumentsOfConfig(command: Command, own: readonly string[]): Promise<string[]> {
   const path = configPath(own);
   if (path === undefined) return []; // The parser says that the name is missing.
-  const settings = await readConfig(path);
+  const { settings, placeOf } = await readConfig(path);
   const options = command.options.filter(({ long }) => !["--config", "--help"].includes(long ?? ""));
   const byName = new Map(options.map((option) => [option.attributeName(), option]));
   return Object.entries(settings).flatMap(([key, value]) => {
@@ -31,31 +31,48 @@ export async function argumentsOfConfig(command: Command, own: readonly string[]
       const meant = meantBy(key, [...byName.keys()], settingTables);
       const help = `\`medmamba ${command.name()} --help\` lists them.`;
       const advice = meant === undefined ? help : `did you mean ${hyphenated(meant)}?`;
-      throw new UsageError(`${path}: ${key} is no option of ${command.name()}; ${advice}`);
+      throw new UsageError(`${placeOf(key)}: ${key} is no option of ${command.name()}; ${advice}`);
     }
-    return written(path, key, option, value);
+    return written(placeOf(key), key, option, value);
   });
 }
 
 const hyphenated = (name: string): string => name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 
-function configPath(args: readonly string[]): string | undefined {
+/** The file that `--config` names; undefined without one. */
+export function configPath(args: readonly string[]): string | undefined {
   const at = args.findLastIndex((argument) => /^--config(=|$)/.test(argument));
   const argument = args[at] ?? "";
   return argument.includes("=") ? argument.slice("--config=".length) : args[at + 1];
 }
 
-async function readConfig(path: string): Promise<Readonly<Record<string, unknown>>> {
+/** What a config file says, and where. */
+interface Config {
+  readonly settings: Readonly<Record<string, unknown>>;
+  /** "study.yaml line 3", for messages about a key. */
+  placeOf(key: string): string;
+}
+
+async function readConfig(path: string): Promise<Config> {
   expectPath(path, "config file");
   const found = await stat(path);
   if (!found.isFile()) throw new CommandError(`${path} is not a file: name a YAML or JSON file.`);
   if (found.size > mostBytes)
     throw new CommandError(`${path} has ${found.size} bytes: that is no config file.`);
-  const document = parseDocument(await readFile(path, "utf8"));
+  const lineCounter = new LineCounter();
+  const document = parseDocument(await readFile(path, "utf8"), { lineCounter });
   const [problem] = document.errors;
   if (problem) throw new UsageError(`${path}: ${problem.message.split("\n")[0]?.replace(/:$/, "")}.`);
   const value = contents(path, document) ?? {};
-  if (typeof value === "object" && !Array.isArray(value)) return value as Readonly<Record<string, unknown>>;
+  if (typeof value === "object" && !Array.isArray(value)) {
+    const placeOf = (key: string): string => {
+      const pairs = isMap(document.contents) ? document.contents.items : [];
+      const name = pairs.map((pair) => pair.key).find((name) => isScalar(name) && String(name.value) === key);
+      const start = isScalar(name) ? name.range?.[0] : undefined;
+      return start === undefined ? path : `${path} line ${lineCounter.linePos(start).line}`;
+    };
+    return { settings: value as Readonly<Record<string, unknown>>, placeOf };
+  }
   throw new UsageError(`${path}: options are expected, a line each, such as "batch-size: 16".`);
 }
 
@@ -68,18 +85,30 @@ function contents(path: string, document: ReturnType<typeof parseDocument>): unk
   }
 }
 
-/** An option as the command line has it; null says nothing. */
-function written(path: string, key: string, option: Option, value: unknown): string[] {
+/** An option as the command line has it; null says nothing. @throws UsageError for a value that it does not take */
+function written(place: string, key: string, option: Option, value: unknown): string[] {
   if (value === null) return [];
   if (!option.required && !option.optional) {
-    if (typeof value !== "boolean") throw new UsageError(`${path}: ${key} has to be true or false.`);
+    if (typeof value !== "boolean") throw new UsageError(`${place}: ${key} has to be true or false.`);
     return value === !option.negate ? [option.long as string] : [];
   }
   const text = Array.isArray(value) ? value.join(",") : value;
   if (typeof text !== "string" && typeof text !== "number") {
     throw new UsageError(
-      `${path}: ${key} has to be a number, a text or a list, as ${option.flags} takes it.`,
+      `${place}: ${key} has to be a number, a text or a list, as ${option.flags} takes it.`,
     );
+  }
+  try {
+    // The parser would say the same of a flag that nobody has typed.
+    option.parseArg?.(String(text), undefined);
+  } catch (error) {
+    if (!(error instanceof InvalidArgumentError)) throw error;
+    throw new UsageError(`${place}: ${key} ${text} cannot be: ${withSmallInitial(error.message)}`, {
+      cause: error,
+    });
   }
   return [`${option.long}=${text}`];
 }
+
+const withSmallInitial = (sentence: string): string =>
+  `${sentence.slice(0, 1).toLowerCase()}${sentence.slice(1)}`;

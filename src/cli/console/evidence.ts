@@ -1,6 +1,6 @@
 /** What `evaluate` does beside scores: a threshold for a wish, chosen on validation images, and a second checkpoint. */
 import type { Checkpoint } from "../../checkpoints/checkpoint.js";
-import { type DataIdentity, isSameSplit, splitIdentity } from "../../data/contents.js";
+import { isDataIdentity, isSameSplit, splitIdentity } from "../../data/contents.js";
 import { type Evaluation, evaluate } from "../../inference/evaluate.js";
 import type { AreaComparison } from "../../metrics/delong.js";
 import type { DiagnosticMetrics } from "../../metrics/diagnostic.js";
@@ -19,6 +19,7 @@ export interface Evaluating {
   readonly batchSize: number;
   readonly terminal: Terminal;
   readonly signal: AbortSignal;
+  readonly maxPixels?: number | undefined;
 }
 
 /** What a chosen threshold does to the images that are judged, and to those that it was chosen on. */
@@ -87,7 +88,7 @@ export async function comparedWith(
   evaluation: Evaluation,
   evaluating: Evaluating,
 ): Promise<Against> {
-  const other = await openCheckpoint(path, device);
+  const other = await openCheckpoint(path, device, evaluating.terminal);
   try {
     if (other.classes.join("\n") !== checkpoint.classes.join("\n")) {
       throw new CommandError(
@@ -97,9 +98,9 @@ export async function comparedWith(
     // The same images, so divided as the first says; prepared as the second needs them.
     const alike = { ...other, provenance: checkpoint.provenance };
     const again = await openJudged(evaluating.data, part, alike, evaluating);
-    const trained = other.provenance?.data as DataIdentity | undefined;
+    const trained = other.provenance?.data;
     if (
-      trained &&
+      isDataIdentity(trained) &&
       part !== "all" &&
       !isSameSplit(await splitIdentity(dataset, evaluating.signal), trained[part])
     ) {

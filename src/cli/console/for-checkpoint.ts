@@ -1,6 +1,6 @@
 /** Opening a checkpoint, and data sets in the way that its training saw images. */
 import { type Checkpoint, loadCheckpoint } from "../../checkpoints/checkpoint.js";
-import { type DataIdentity, isSameSplit, splitIdentity } from "../../data/contents.js";
+import { isDataIdentity, isSameSplit, splitIdentity } from "../../data/contents.js";
 import { concatenated } from "../../data/dataset.js";
 import {
   type Dataset,
@@ -28,12 +28,13 @@ export interface Judged {
 interface Opening {
   readonly terminal: Terminal;
   readonly signal: AbortSignal;
+  readonly maxPixels?: number | undefined;
 }
 
 /** @throws CommandError or WeightsError naming the file */
-export async function openCheckpoint(path: string, device: Device): Promise<Checkpoint> {
+export async function openCheckpoint(path: string, device: Device, terminal: Terminal): Promise<Checkpoint> {
   expectCheckpoint(path);
-  return loadCheckpoint(path, { device });
+  return loadCheckpoint(path, { device, onWarning: (message) => terminal.warn(message) });
 }
 
 /**
@@ -50,8 +51,8 @@ export async function openJudged(
 ): Promise<Judged> {
   if (part === "all") return openAll(data, checkpoint, opening);
   if (part !== undefined) return { dataset: await openSplit(data, part, checkpoint, opening), part };
-  const trained = checkpoint.provenance?.data as DataIdentity | undefined;
-  if (trained === undefined) {
+  const trained = checkpoint.provenance?.data;
+  if (!isDataIdentity(trained)) {
     const because = "the checkpoint does not say what it was trained on; --split all takes everything";
     return { dataset: await openSplit(data, "test", checkpoint, opening), part: "test", because };
   }
@@ -90,7 +91,7 @@ async function openSplit(
   data: string,
   split: SplitName,
   { path, task, classes, preprocessing, provenance }: Checkpoint,
-  { terminal, signal }: Opening,
+  { terminal, signal, maxPixels }: Opening,
 ): Promise<Dataset> {
   if (task === "multi-label") {
     throw new CommandError(
@@ -102,6 +103,7 @@ async function openSplit(
     split,
     ...(provenance?.split as Partial<SplitOptions> | undefined),
     classes,
+    maxPixels,
     onWarning: (message) => terminal.warn(message),
     onProgress: ({ done, total }) => terminal.progress(`reading images ${done}/${total}`),
     signal,

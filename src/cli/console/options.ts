@@ -1,6 +1,7 @@
 /** Options that commands share, and the checks of values: what cannot be is refused before anything is done. */
 import { type Command, InvalidArgumentError, Option } from "commander";
-import type { Flag } from "../../settings/flags.js";
+import { limitRows } from "../../data/decoding/limits.js";
+import { type Flag, flagsOf } from "../../settings/flags.js";
 import type { Kind } from "../../settings/kind.js";
 import * as kinds from "../../settings/kind.js";
 import { type Device, type Precision, precisions } from "../../tensor/device.js";
@@ -28,6 +29,12 @@ export function withCommonOptions(command: Command): Command {
     .option("--verbose", "show where in the code an error came from");
 }
 
+/** Adds what commands take that read images. */
+export function withLimits(command: Command): Command {
+  for (const flag of flagsOf(limitRows)) command.addOption(settingOption(flag));
+  return command;
+}
+
 /** How a device multiplies. @param byDefault  in words */
 export function precisionOption(byDefault: string): Option {
   return new Option("--precision <name>", `how products are computed (default: ${byDefault})`).choices(
@@ -36,20 +43,27 @@ export function precisionOption(byDefault: string): Option {
 }
 
 /**
- * The device that the options ask for, one of its own if they say how many threads; says once if "auto" has to do
- * without a GPU, and why.
+ * The device that the options ask for, one of its own if they say how many threads.
+ *
+ * @param isLong  whether hours may be at stake: then it is said if "auto" has to do without a GPU, and why. Short commands
+ *   follow upon long ones and say it with `--verbose` alone
  */
-export function openDeviceOf({ device, threads, precision }: CommonOptions): Device {
+export function openDeviceOf(
+  { device, threads, precision, verbose = false }: CommonOptions,
+  { isLong = verbose } = {},
+): Device {
   const opened =
     threads === undefined ? resolveDevice(device, precision) : openDevice(device, { threads, precision });
-  const reason = device === "auto" ? whyNotGpu() : undefined;
+  const reason = device === "auto" && isLong ? whyNotGpu() : undefined;
   if (reason !== undefined) process.stderr.write(`note: computing on the CPU, because ${reason}.\n`);
   return opened;
 }
 
 /** The device to train on, with the precision that the run was planned with; without one, bf16 on a GPU. */
 export function openTrainingDevice(options: CommonOptions, planned: Precision | undefined): Device {
-  const device = openDeviceOf(planned === undefined ? options : { ...options, precision: planned });
+  const device = openDeviceOf(planned === undefined ? options : { ...options, precision: planned }, {
+    isLong: true,
+  });
   if (planned !== undefined || !device.name.startsWith("cuda")) return device;
   device.close();
   return openDeviceOf({ ...options, device: device.name, precision: "bf16" });

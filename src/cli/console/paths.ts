@@ -9,6 +9,7 @@ import { CommandError } from "./failure.js";
  * @throws CommandError if there is nothing at `path`, with the most similar name that there is
  */
 export function expectPath(path: string, what: string): void {
+  if (path.trim() === "") throw new CommandError(`the path of the ${what} is empty: name one.`);
   if (existsSync(path)) return;
   const similar = similarPath(resolve(path));
   const question = similar === undefined ? "check the path" : `did you mean ${asGiven(path, similar)}?`;

@@ -1,8 +1,12 @@
 /** What a run tells on its way, in words: a line an epoch, and what goes on in between rewritten in place. */
+
+import type { InitialWeights } from "../../checkpoints/initial-weights.js";
 import { describeDataset } from "../../data/index.js";
 import type { StudyProgress } from "../../study/carry-out.js";
 import type { EpochRecord } from "../../training/history.js";
 import type { FitProgress } from "../../training/observers/observer.js";
+import type { Extension } from "../../training/resumption.js";
+import type { TrainingSettings } from "../../training/settings.js";
 import type { Terminal } from "./terminal.js";
 import { decimals, duration, plural, shortPath } from "./wording.js";
 
@@ -38,7 +42,7 @@ export function tellProgress(
 const defaultOnGpu = ", the default on a GPU; --precision float32 or tf32 is closer";
 
 function preparedLines(
-  { plan, dataset, model, initial, inherited = {} }: Prepared,
+  { plan, dataset, model, initial, inherited = {}, extension }: Prepared,
   chosen: boolean,
 ): string[] {
   const { data, init = "", model: architecture, settings } = plan;
@@ -55,16 +59,33 @@ function preparedLines(
     `Training  ${plural(settings.epochs, "epoch")} in batches of ${settings.batchSize}, learning rate ${settings.lr}, seed ${settings.seed}`,
     `Device    ${model.device.name}: ${processor}${cpu}`,
   ];
+  if (extension) lines.push(...extensionLines(extension, settings));
   if (precision !== "float32") lines.push(`Precision ${precision}${chosen ? defaultOnGpu : ""}`);
   if (initial) {
-    const taken = initial.head
-      ? "all layers"
-      : `all but the last layer, which is for ${initial.classes} classes`;
-    lines.push(`Weights   from ${shortPath(init)}: ${taken}`);
+    lines.push(`Weights   from ${shortPath(init)}: ${takenFrom(initial)}`);
     const settings = Object.entries(inherited).map(([name, value]) => `  ${name} ${String(value)}`);
     if (settings.length > 0) lines.push("  and, as nothing else was asked for, its", ...settings);
   }
   return [...lines, ""];
+}
+
+/** What becomes of the learning rate, which follows from the number of epochs unless the validation decides it. */
+function extensionLines({ epochs, epoch }: Extension, { epochs: now, schedule }: TrainingSettings): string[] {
+  const lines = [`Extended  after epoch ${epoch}, from ${epochs} epochs to ${now}`];
+  if (schedule !== "plateau")
+    lines.push(
+      `          from here on the learning rate is that of a run of ${now} epochs (run.json has both)`,
+    );
+  return lines;
+}
+
+/** What was taken of weights to start from; a layer for other classes is made anew, as it would call them by wrong names. */
+function takenFrom({ head, classes, named }: InitialWeights): string {
+  if (head && named === undefined) return "all layers";
+  if (head)
+    return `all layers, the rows of the last in the order of these classes (there: ${named?.join(", ")})`;
+  const theirs = named === undefined ? `${classes} classes` : named.join(", ");
+  return `all but the last layer, which is made anew: there it tells ${theirs} apart`;
 }
 
 function stepLine({ epoch, epochs, step, steps, loss, imagesPerSecond, secondsLeft }: Step): string {

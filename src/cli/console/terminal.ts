@@ -16,6 +16,12 @@ export function survivePipes(): void {
   }
 }
 
+/** Text without what a terminal would take for commands, as names of files and classes may have it. */
+export function printable(text: string): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: these are meant
+  return text.replace(/[\x00-\x08\x0b-\x1f\x7f-\x9f]/g, "\u{fffd}");
+}
+
 export class Terminal {
   readonly json: boolean;
   #progressShown = false;
@@ -28,26 +34,26 @@ export class Terminal {
   print(text = ""): void {
     if (this.json) return;
     this.clearProgress();
-    process.stdout.write(`${text}\n`);
+    process.stdout.write(`${printable(text)}\n`);
   }
 
   /** What has happened on the way to the result: kept from stdout with `--json`. */
   status(text: string): void {
     this.clearProgress();
-    (this.json ? process.stderr : process.stdout).write(`${text}\n`);
+    (this.json ? process.stderr : process.stdout).write(`${printable(text)}\n`);
   }
 
   /** Something odd that is no obstacle. */
   warn(text: string): void {
     this.clearProgress();
-    process.stderr.write(`warning: ${text}\n`);
+    process.stderr.write(`warning: ${printable(text)}\n`);
   }
 
   /** What is going on right now; the next call replaces it. */
   progress(text: string): void {
     if (!process.stderr.isTTY) return;
     this.#progressShown = true;
-    process.stderr.write(`\r${text.slice(0, (process.stderr.columns || 80) - 1)}\x1b[K`);
+    process.stderr.write(`\r${printable(text).slice(0, (process.stderr.columns || 80) - 1)}\x1b[K`);
   }
 
   clearProgress(): void {

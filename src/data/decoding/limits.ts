@@ -1,10 +1,28 @@
 /**
  * How large a picture may say it is. A file of 71 bytes can declare a billion pixels, so there is a bound, which whoever has
- * such pictures raises: by the option `maxPixels`, or by MEDMAMBA_MAX_PIXELS.
+ * such pictures raises: by the option `maxPixels`, which is --max-pixels on the command line, or by MEDMAMBA_MAX_PIXELS.
  */
 import { ArgumentError, DataError } from "../../errors.js";
+import { count, optional } from "../../settings/kind.js";
+import { setting, type ValuesOf } from "../../settings/table.js";
 
 const ordinary = 2 ** 26;
+
+/** The settings that bound what is read. */
+export const limitRows = {
+  /** Pixels that a picture may have; 2^26, as 8192 x 8192, or MEDMAMBA_MAX_PIXELS unless told. */
+  maxPixels: setting({
+    kind: optional(count),
+    default: undefined,
+    flag: "--max-pixels <count>",
+    words: "pixels that a picture may have",
+    defaultWords: "67108864, as 8192 x 8192",
+    alsoKnownAs: ["maxImagePixels", "pixels"],
+  }),
+};
+
+/** What bounds what is read. */
+export interface ReadingLimits extends Readonly<Partial<ValuesOf<typeof limitRows>>> {}
 
 /** Of a picture, in pixels; what no scanner of one picture makes, and a slide in one piece is no picture for this. */
 export const largestSide = 2 ** 16;
@@ -23,7 +41,7 @@ export function checkedMaxPixels(name: string, value: number): number {
 
 export function tooLarge(width: number, height: number, maxPixels: number): DataError {
   return new DataError(
-    `it is ${width} x ${height} pixels, and at most ${maxPixels} are read: raise the option maxPixels or MEDMAMBA_MAX_PIXELS if it is a picture`,
+    `it is ${width} x ${height} pixels, and at most ${maxPixels} are read: raise the option maxPixels (--max-pixels) or MEDMAMBA_MAX_PIXELS if it is a picture`,
   );
 }
 

@@ -24,12 +24,24 @@ export interface ReadImageOptions {
   readonly maxPixels?: number | undefined;
 }
 
+/** Who is told what is odd about an image and no obstacle. */
+export interface WarningOptions {
+  /** Gets one sentence for each image of which only a part was taken. */
+  readonly onWarning?: ((message: string) => void) | undefined;
+}
+
+/** That of a file with several pictures the first was taken. */
+export const severalIn = (name: string, count: number): string =>
+  `${name} has ${count} pages or pictures; the first is taken.`;
+
 /** What of a file is decoded, and by whom. */
 export interface DecodeOptions extends ReadImageOptions {
   /** Which picture of a file that has several, from 0; the first unless told. */
   readonly frame?: number | undefined;
   /** The decoders to choose from; all unless told. */
   readonly decoders?: readonly Decoder[];
+  /** Gets the file as it was read. */
+  readonly onBytes?: (bytes: Uint8Array) => void;
   /** Gets the number of pictures, where a file has several and none was chosen. */
   readonly onSeveral?: (count: number) => void;
 }
@@ -43,9 +55,11 @@ export interface DecodeOptions extends ReadImageOptions {
 export async function loadImage(
   source: string | Uint8Array,
   preprocessing: Partial<Preprocessing> = {},
-  { maxPixels }: ReadImageOptions = {},
+  { maxPixels, onWarning }: ReadImageOptions & WarningOptions = {},
 ): Promise<Sample> {
-  return decodeImage(source, definePreprocessing(preprocessing), { maxPixels });
+  const name = typeof source === "string" ? source : "the image";
+  const onSeveral = (count: number) => onWarning?.(severalIn(name, count));
+  return decodeImage(source, definePreprocessing(preprocessing), { maxPixels, onSeveral });
 }
 
 /**
@@ -56,13 +70,14 @@ export async function loadImage(
 export async function decodeImage(
   source: string | Uint8Array,
   preprocessing: Preprocessing,
-  { frame: chosen, decoders, onSeveral, maxPixels = defaultMaxPixels() }: DecodeOptions = {},
+  { frame: chosen, decoders, onSeveral, onBytes, maxPixels = defaultMaxPixels() }: DecodeOptions = {},
 ): Promise<Sample> {
   checkedMaxPixels("maxPixels", maxPixels);
   const file = typeof source === "string" ? source : undefined;
   try {
     return await decoding.run(async () => {
       const bytes = typeof source === "string" ? await readWhole(source, largestFile(maxPixels)) : source;
+      onBytes?.(bytes);
       const frames = await openFrames({ bytes, file, maxPixels, reading: preprocessing }, decoders);
       if (chosen === undefined && frames.count > 1) onSeveral?.(frames.count);
       const frame = chosen ?? 0;
@@ -84,7 +99,7 @@ async function readWhole(path: string, most: number): Promise<Uint8Array> {
   if (!found.isFile()) throw new DataError("it is not a regular file but a pipe, socket or device");
   if (found.size > most) {
     throw new DataError(
-      `it has ${found.size} bytes, and a picture within maxPixels at most ${most}: raise the option maxPixels or MEDMAMBA_MAX_PIXELS if it is one`,
+      `it has ${found.size} bytes, and a picture within maxPixels at most ${most}: raise the option maxPixels (--max-pixels) or MEDMAMBA_MAX_PIXELS if it is one`,
     );
   }
   return readFile(path);
@@ -106,5 +121,7 @@ function unreadable(file: string | undefined, cause: unknown): Error {
 function reasonOf(cause: unknown): string {
   if (!(cause instanceof Error)) return String(cause);
   if ("code" in cause && cause.code === "ENOENT") return "there is no such file";
-  return cause instanceof DataError ? cause.reason : cause.message;
+  // "EACCES: permission denied, open '/scans/1.png'" names the file once more.
+  const plain = /^E[A-Z0-9]+: (.*), \w+ '.*'$/s.exec(cause.message)?.[1];
+  return cause instanceof DataError ? cause.reason : (plain ?? cause.message);
 }

@@ -7,7 +7,7 @@
  *
  * Class folders may have folders of their own (one a patient, say). Classes are numbered in the order of their names.
  */
-import { basename, extname, join } from "node:path";
+import { basename, extname, join, relative } from "node:path";
 import { DataError } from "../../errors.js";
 import { imageExtensions } from "../decoding/decoder.js";
 import { parseSplitName, type SplitName } from "../splitting/split-names.js";
@@ -21,7 +21,7 @@ import {
   type SourceOptions,
   unknownLabel,
 } from "./source.js";
-import { type FoundFiles, foldersIn, searchFolder, sortedNames } from "./walk.js";
+import { type FoundFiles, filesIn, foldersIn, isImageFile, searchFolder, sortedNames } from "./walk.js";
 
 const layouts =
   "expected a folder for each class (path/CLASS/image.png), or train, val and test folders with a folder for each class";
@@ -34,11 +34,12 @@ export async function listFolder(path: string, options: SourceOptions): Promise<
   const splitFolders = findSplitFolders(path, folders, options.onWarning);
   const leftOut = new LeftOut(path);
   if (splitFolders.size === 0) {
-    if (folders.length === 0) throw new DataError(`${path} has no folders in it; ${layouts}.`);
+    if (folders.length === 0) throw await withoutFolders(path);
     if (!options.classes) await expectClasses(path, folders);
     const classes = options.classes ?? classesOf(path, folders);
     expectSeveralClasses(path, classes);
     const undivided = await listClasses(path, folders, classes, { ...options, leftOut });
+    leftOut.loose.push(...(await imagesIn(path)));
     leftOut.warn(options.onWarning);
     return { classes, splits: {}, undivided };
   }
@@ -64,9 +65,30 @@ export async function listFolder(path: string, options: SourceOptions): Promise<
   for (const [split, folder] of splitFolders) {
     const place = join(path, folder);
     splits[split] = await listClasses(place, classFolders.get(split) ?? [], classes, { ...options, leftOut });
+    leftOut.loose.push(...(await imagesIn(place)));
   }
+  leftOut.loose.push(...(await imagesIn(path)));
   leftOut.warn(options.onWarning);
   return { classes, splits };
+}
+
+/** What there is instead of class folders, and what to give in its place. */
+async function withoutFolders(path: string): Promise<DataError> {
+  const tables = (await filesIn(path)).filter((name) => extname(name).toLowerCase() === ".csv");
+  const count = (await imagesIn(path)).length;
+  const table =
+    tables.length > 0
+      ? `If ${tables[0]} says which class each image has, give ${join(path, tables[0] ?? "")}.`
+      : count > 0
+        ? "If it is one of several classes, give the folder above it; otherwise a .csv file can say which class each image has."
+        : "";
+  const instead = count > 0 ? `, but ${count} images` : "";
+  return new DataError(`${path} has no folders in it${instead}; ${layouts}. ${table}`.trimEnd());
+}
+
+/** Names of the images right in a folder. */
+async function imagesIn(path: string): Promise<string[]> {
+  return (await filesIn(path)).filter(isImageFile).map((name) => join(path, name));
 }
 
 function classesOf(path: string, folders: readonly string[]): string[] {
@@ -98,10 +120,17 @@ async function expectClasses(path: string, folders: readonly string[]): Promise<
   const inside = await Promise.all(folders.map((name) => foldersIn(join(path, name))));
   const parts = inside.map((names) => names.filter((name) => !isCompanionFolder(name)));
   const [first = []] = parts;
-  if (folders.length === 1 && first.length > 1) {
-    const there = join(path, folders[0] ?? "");
+  if (folders.length === 1 && first.length > 0) {
+    let there = join(path, folders[0] ?? "");
+    let inside = first;
+    for (let depth = 0; inside.length === 1; ++depth) {
+      const below = join(there, inside[0] ?? "");
+      const next = await foldersIn(below);
+      if (next.length === 0 || depth === 8) return; // Folders all the way, and then images: one class.
+      [there, inside] = [below, next];
+    }
     throw new DataError(
-      `${path} has only one folder, ${folders[0]}, with ${some(first)} in it. If those are the classes, or train and test, give ${there} instead.`,
+      `${path} has only one folder, ${relative(path, there)}, with ${some(inside)} in it. If those are the classes, or train and test, give ${there} instead.`,
     );
   }
   const key = (name: string): string => className(name).toLowerCase();
@@ -185,6 +214,8 @@ const endings = (files: readonly string[]): string =>
 class LeftOut {
   readonly #companions: string[] = [];
   readonly #unnameable: string[] = [];
+  /** Images that lie beside class folders and are of no class. */
+  readonly loose: string[] = [];
 
   constructor(private readonly path: string) {}
 
@@ -194,7 +225,12 @@ class LeftOut {
   }
 
   warn(onWarning: (message: string) => void): void {
-    const [masks, names] = [this.#companions, this.#unnameable];
+    const [masks, names, { loose }] = [this.#companions, this.#unnameable, this];
+    if (loose.length > 0) {
+      onWarning(
+        `${this.path}: left out ${loose.length} of the images, which lie beside the folders of the classes and not in one (such as ${loose[0]}).`,
+      );
+    }
     if (masks.length > 0) {
       onWarning(
         `${this.path}: left out ${masks.length} of the images, by name masks or thumbnails of others beside them (such as ${basename(masks[0] ?? "")}). Rename them if they are images of their own.`,

@@ -2,6 +2,7 @@
 import { readFile } from "node:fs/promises";
 import { DataError } from "../../errors.js";
 import { cached, type MemoryBudget } from "../cache.js";
+import { contentHash, frameMark } from "../contents.js";
 import { type Dataset, subset } from "../dataset.js";
 import { decodeImage } from "../decoding/sample.js";
 import type { Preprocessing } from "../preprocessing.js";
@@ -71,9 +72,9 @@ export async function readableImages(
   if (broken.length > total * tolerated) {
     const named = sentences.slice(0, namedInError).join("; ");
     const more = broken.length > namedInError ? `; and ${broken.length - namedInError} more` : "";
-    throw new DataError(`${path}: ${broken.length} of ${total} images are unreadable: ${named}${more}.`, {
-      file: path,
-    });
+    const count = `${broken.length} of ${total} images ${broken.length === 1 ? "is" : "are"} unreadable`;
+    const advice = "More than one in a hundred is no accident: mend or remove them.";
+    throw new DataError(`${path}: ${count}: ${named}${more}. ${advice}`, { file: path });
   }
   for (const sentence of sentences) onWarning(`${sentence}; it is left out.`);
   if (broken.length > 0)
@@ -89,6 +90,8 @@ function imageFiles(
   const patients = entries.map(({ patient }) => patient);
   const weights = Float32Array.from(entries, ({ weight = 1 }) => weight);
   const name = (index: number): string => entries[index]?.file ?? `image ${index}`;
+  // Of the bytes that were decoded, so that no file is read twice, or hashed as another than it was learned as.
+  const hashes: string[] = [];
   const files: Dataset = {
     length: entries.length,
     classes,
@@ -98,9 +101,13 @@ function imageFiles(
     preprocessing,
     name,
     content: async (index) => fileContent(name(index), entries[index]?.frame),
+    contentHash: (index) => hashes[index],
     sample: (index) =>
       decodeImage(name(index), preprocessing, {
         frame: entries[index]?.frame,
+        onBytes: (bytes) => {
+          hashes[index] ??= contentHash(bytes, entries[index]?.frame);
+        },
         maxPixels,
         onSeveral: (count) => several.set(name(index), count),
       }),
@@ -111,5 +118,5 @@ function imageFiles(
 /** A file's bytes; of a later picture of one, with its number behind. */
 async function fileContent(file: string, frame = 0): Promise<Uint8Array> {
   const bytes = await readFile(file);
-  return frame === 0 ? bytes : Buffer.concat([bytes, Buffer.from(`frame ${frame}`)]);
+  return frame === 0 ? bytes : Buffer.concat([bytes, frameMark(frame)]);
 }

@@ -14,14 +14,7 @@ import { type SplitName, splitNames } from "../splitting/split-names.js";
 import { checkSplitOptions, type SplitOptions, stratifiedSplit } from "../splitting/stratified.js";
 import { archiveDataset, needsNoDecoding } from "./arrays.js";
 import { readableImages } from "./image-files.js";
-import {
-  type Archive,
-  type ImageEntry,
-  type Listing,
-  listed,
-  type Source,
-  type SourceOptions,
-} from "./source.js";
+import { type Archive, listed, type Source, type SourceOptions } from "./source.js";
 
 const isFile = (found: Stats, path: string, ending: string): boolean =>
   found.isFile() && extname(path).toLowerCase() === ending;
@@ -102,7 +95,8 @@ export async function openDataset(path: string, options: OpenDatasetOptions = {}
   const { classes } = opened;
   let parts: Partial<Record<SplitName, Dataset>>;
   if ("arrays" in opened) {
-    parts = archiveSplits(path, opened, preprocessing, budget);
+    const whole = archiveSplits(path, opened, preprocessing, budget);
+    parts = divideArchive(path, whole, division, { split, onWarning });
   } else {
     const entries = divide(path, opened, division, { split, onWarning });
     const reading = { preprocessing, classes, budget, onWarning, onProgress, signal, maxPixels };
@@ -143,15 +137,39 @@ function archiveSplits(
   return parts;
 }
 
-/** The entries of the splits that are wanted, missing ones drawn from train. */
-function divide(
+/** The splits of an archive that are wanted, missing ones drawn from train. */
+function divideArchive(
   path: string,
-  { splits, undivided }: Listing,
+  whole: Partial<Record<SplitName, Dataset>>,
   division: SplitOptions,
-  { split, onWarning }: Pick<SourceOptions, "split" | "onWarning">,
-): Partial<Record<SplitName, ImageEntry[]>> {
+  wanted: Wanted,
+): Partial<Record<SplitName, Dataset>> {
+  const splits: Partial<Record<SplitName, { label: number; dataset: Dataset; index: number }[]>> = {};
+  for (const name of splitNames) {
+    const dataset = whole[name];
+    if (dataset) splits[name] = Array.from(dataset.labels, (label, index) => ({ label, dataset, index }));
+  }
+  const parts: Partial<Record<SplitName, Dataset>> = {};
+  for (const [name, entries] of Object.entries(divide(path, { splits }, division, wanted))) {
+    const dataset = entries[0]?.dataset;
+    if (!dataset) continue;
+    const indices = entries.map(({ index }) => index);
+    parts[name as SplitName] = indices.length === dataset.length ? dataset : subset(dataset, indices);
+  }
+  return parts;
+}
+
+type Wanted = Pick<SourceOptions, "split" | "onWarning">;
+
+/** The entries of the splits that are wanted, missing ones drawn from train. */
+function divide<Entry extends { readonly label: number }>(
+  path: string,
+  { splits, undivided }: { splits: Partial<Record<SplitName, Entry[]>>; undivided?: Entry[] | undefined },
+  division: SplitOptions,
+  { split, onWarning }: Wanted,
+): Partial<Record<SplitName, Entry[]>> {
   const wanted = split ? [split] : splitNames;
-  let parts: Partial<Record<SplitName, ImageEntry[]>> = splits;
+  let parts: Partial<Record<SplitName, Entry[]>> = splits;
   if (undivided) {
     parts = stratifiedSplit(undivided, division);
   } else if (splits.train) {
@@ -167,7 +185,7 @@ function divide(
       onWarning(`${path} has no ${name} images of its own: ${count} images of train are set aside for it.`);
     }
   }
-  const result: Partial<Record<SplitName, ImageEntry[]>> = {};
+  const result: Partial<Record<SplitName, Entry[]>> = {};
   for (const name of wanted) {
     const entries = parts[name] ?? [];
     if (entries.length > 0) result[name] = entries;

@@ -4,7 +4,7 @@
  */
 import type { Dirent, Stats } from "node:fs";
 import { lstat, readdir, realpath, stat } from "node:fs/promises";
-import { extname, join } from "node:path";
+import { dirname, extname, join } from "node:path";
 import { imageExtensions } from "../decoding/decoder.js";
 import { companionsAmong } from "./companions.js";
 
@@ -69,11 +69,12 @@ async function isUnnameable(path: string): Promise<boolean> {
 
 /**
  * The files below a folder at any depth, sorted. Linked folders are followed, each folder once however many links lead
- * to it: links in a circle end, and no image comes twice.
+ * to it: links in a circle end, and no image comes twice. A link to what the folder itself lies in is not followed: it would
+ * bring what lies beside the folder, other classes say.
  */
 export async function filesBelow(folder: string): Promise<string[]> {
   const files: string[] = [];
-  const visited = new Set<string>();
+  const visited = new Set<string>(foldersAbove(await realpath(folder).catch(() => folder)));
   const folders = [folder];
   const linked: string[] = []; // after all that lie here by themselves, so that those keep their own names
   for (let next = folders.pop(); next !== undefined; next = folders.pop() ?? linked.shift()) {
@@ -101,6 +102,11 @@ export async function filesBelow(folder: string): Promise<string[]> {
   return sortedNames(files);
 }
 
+function foldersAbove(path: string): string[] {
+  const above = dirname(path);
+  return above === path ? [] : [above, ...foldersAbove(above)];
+}
+
 /** Names of the folders in a folder, linked ones included, sorted. */
 export async function foldersIn(folder: string): Promise<string[]> {
   const names: string[] = [];
@@ -110,6 +116,18 @@ export async function foldersIn(folder: string): Promise<string[]> {
       ? await stat(join(folder, name)).catch(() => entry)
       : entry;
     if (target.isDirectory()) names.push(name);
+  }
+  return sortedNames(names);
+}
+
+/** Names of the files right in a folder, linked ones included, sorted. */
+export async function filesIn(folder: string): Promise<string[]> {
+  const names: string[] = [];
+  for (const entry of await entriesOf(folder)) {
+    const target = entry.isSymbolicLink()
+      ? await stat(join(folder, entry.name)).catch(() => undefined)
+      : entry;
+    if (target?.isFile()) names.push(entry.name);
   }
   return sortedNames(names);
 }

@@ -44,6 +44,30 @@ describe("decoding", () => {
     expect(data[64]).toBeCloseTo(30001 / 65535, 7);
   });
 
+  it("shrinks WebP as PNG, and JPEG almost so", async () => {
+    const [width, height] = [900, 700];
+    const noise = (i: number) => (Math.imul(i, 2654435761) >>> 24) / 6;
+    const fine = Uint8Array.from({ length: width * height }, (_, i) => {
+      const [x, y] = [i % width, Math.floor(i / width)];
+      return (
+        100 + 50 * Math.sin(Math.hypot(x - 400, y - 300) / 9) + 30 * Math.sin(x * 0.9 + y * 0.3) + noise(i)
+      );
+    });
+    const picture = raw(fine, width, height, 1).toColourspace("b-w");
+    const [png, webp, jpeg] = await Promise.all([
+      picture.clone().png().toBuffer(),
+      picture.clone().webp({ lossless: true }).toBuffer(),
+      picture.clone().jpeg({ quality: 95 }).toBuffer(),
+    ]);
+    const decodedJpeg = await sharp(jpeg).png().toBuffer();
+    for (const imageSize of [16, 64, 224, 400]) {
+      const pixels = async (file: Buffer) => (await loadImage(file, { imageSize, channels: 1 })).data;
+      const [asPng, asWebp, asJpeg, whole] = await Promise.all([png, webp, jpeg, decodedJpeg].map(pixels));
+      expect(asWebp).toEqual(asPng);
+      for (const [i, value] of asJpeg!.entries()) expect(Math.abs(value - whole![i]!)).toBeLessThanOrEqual(5);
+    }
+  });
+
   it("lays transparency over black, and reads palettes, CMYK and grey JPEG", async () => {
     const alpha = Uint8Array.from({ length: 64 * 2 }, (_, i) => (i % 2 ? 0 : 200));
     const clear = await loadImage(await raw(alpha, 8, 8, 2).png().toBuffer(), preprocessing);

@@ -139,6 +139,25 @@ describe("values", () => {
       /divide mean and std of 0\.\.255 by 255/,
     );
     expect(() => definePreprocessing({ std: [58, 57, 57] })).toThrow(/std \[58, 57, 57\] is beyond 1/);
+    expect(() => definePreprocessing({ mean: [-0.5, 0.5, 0.5] })).toThrow(/mean .* is below 0/);
+  });
+
+  it("of later pages are not taken, which loadImage says", async () => {
+    const pixels = Uint8Array.from({ length: 8 * 16 * 3 }, (_, i) => (i < 192 ? 9 : 200)); // equal frames become one
+    const animation = await sharp(pixels, {
+      raw: { width: 8, height: 16, channels: 3, pageHeight: 8 },
+    })
+      .webp({ lossless: true, loop: 0 })
+      .toBuffer();
+    const warnings: string[] = [];
+    const onWarning = (text: string) => warnings.push(text);
+    await loadImage(animation, preprocessing, { onWarning });
+    await loadImage(await write("animated.webp", animation), preprocessing, { onWarning });
+    await loadImage(await png(3), preprocessing, { onWarning });
+    expect(warnings.map((text) => text.replace(root, ""))).toEqual([
+      "the image has 2 pages or pictures; the first is taken.",
+      "/animated.webp has 2 pages or pictures; the first is taken.",
+    ]);
   });
 
   it("of later pages are not taken, which is said once", async () => {

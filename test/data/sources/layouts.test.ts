@@ -29,6 +29,45 @@ async function opened(path: string, options = {}) {
   return { classes, sizes: [train.length, val.length, test.length], warnings };
 }
 
+describe("what is beside the classes", () => {
+  it("are images of none, which are counted in a warning", async () => {
+    const classes = images(["a", "b"]);
+    const undivided = await opened(await folder("beside", [...classes, "sample.png", "logo.PNG"]));
+    expect(undivided.sizes.reduce((sum, size) => sum + size)).toBe(8);
+    expect(undivided.warnings).toEqual([
+      "/beside: left out 2 of the images, which lie beside the folders of the classes and not in one (such as /beside/logo.PNG).",
+    ]);
+    const parts = images(["train/a", "train/b", "val/a", "val/b", "test/a", "test/b"], 2);
+    const { warnings } = await opened(
+      await folder("within", [...parts, "train/x.png", "test/y.png", "z.png"]),
+    );
+    expect(warnings).toEqual([
+      expect.stringMatching(/^\/within: left out 3 of the images, .*such as \/within\/test\/y.png/),
+    ]);
+  });
+
+  it("is said where there are no folders: a table, or images of one class", async () => {
+    const flat = await folder("flat", ["1.png", "2.png"]);
+    expect(await message(openDataset(flat))).toMatch(
+      /^\/flat has no folders in it, but 2 images; expected .*\. If it is one of several classes, give the folder above/,
+    );
+    await write("flat/metadata.csv", "path,label\n1.png,a\n2.png,b\n");
+    expect(await message(openDataset(flat))).toMatch(
+      /If metadata.csv says which class each image has, give \/flat\/metadata.csv.$/,
+    );
+  });
+
+  it("is looked through where it is one folder in another, as archives are packed", async () => {
+    const packed = await folder("packed", images(["set/data v1/all/a", "set/data v1/all/b"]));
+    expect(await message(openDataset(packed))).toMatch(
+      /^\/packed has only one folder, set\/data v1\/all, with a and b in it. .* give \/packed\/set\/data v1\/all instead/,
+    );
+    expect(await message(openDataset(await folder("one", images(["a/p1/left", "a/p1/left"]))))).toMatch(
+      /only one class, "a"/,
+    );
+  });
+});
+
 describe("what is a class", () => {
   it("is told from the words for parts, in any case", async () => {
     for (const word of ["Training", "TRAIN", "training_set", "Train set"])

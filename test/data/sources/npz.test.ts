@@ -2,16 +2,8 @@
 import { zipSync } from "fflate";
 import { describe, expect, it } from "vitest";
 import { openDataset } from "../../../src/data/index.js";
+import { npy } from "../../support/npy.js";
 import { message, write } from "../../support/temporary-folder.js";
-
-function npy(dtype: string, shape: number[], elements: Uint8Array, fortran = false): Uint8Array {
-  const tuple = `(${shape.join(", ")}${shape.length === 1 ? "," : ""})`;
-  const literal = `{'descr': '${dtype}', 'fortran_order': ${fortran ? "True" : "False"}, 'shape': ${tuple}, }`;
-  const text = `${literal.padEnd(Math.ceil((literal.length + 11) / 64) * 64 - 11)}\n`;
-  const head = Buffer.from(`\x93NUMPY\x01\x00\x00\x00${text}`, "latin1");
-  head.writeUInt16LE(text.length, 8);
-  return Buffer.concat([head, elements]);
-}
 
 const bytesOf = (array: ArrayBufferView): Uint8Array =>
   new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
@@ -85,6 +77,39 @@ describe("MedMNIST archives", () => {
     expect(sample.data.every((value) => Math.abs(value - 200) <= 1)).toBe(true);
   });
 
+  it("opens what has test images alone, for those who ask for them, and tells others what is missing", async () => {
+    const none = { train_images: undefined, train_labels: undefined };
+    const testAlone = archive({ ...none, val_images: undefined, val_labels: undefined });
+    const { test, train } = await open(testAlone, { split: "test" });
+    expect([train.length, test.length, test.classes.length]).toEqual([0, 3, 3]);
+    expect(await message(open(testAlone))).toMatch(
+      /found the arrays test_images, test_labels; expected train/,
+    );
+    expect(await message(open(testAlone, { split: "val" }))).toBe("/set.npz has no val images.");
+    const named = await open(testAlone, { split: "test", classes: ["a", "b", "c", "d"] });
+    expect(named.classes).toEqual(["a", "b", "c", "d"]);
+  });
+
+  it("draws what an archive has none of from its training images, as of a folder, whichever part is asked for", async () => {
+    const images = Uint8Array.from({ length: 12 * 16 }, (_, i) => (i * 7) % 256);
+    const labels = Uint8Array.from({ length: 12 }, (_, i) => i % 3);
+    const bytes = archive({
+      train_images: npy("|u1", [12, 4, 4], images),
+      train_labels: npy("|u1", [12], labels),
+      val_images: undefined,
+      val_labels: undefined,
+    });
+    const warnings: string[] = [];
+    const whole = await open(bytes, { onWarning: (text: string) => warnings.push(text) });
+    expect([whole.train.length, whole.val.length, whole.test.length]).toEqual([9, 3, 3]);
+    expect(warnings[0]).toMatch(/has no val images of its own: 3 images of train are set aside for it/);
+    for (const split of ["train", "val", "test"] as const) {
+      const { [split]: alone } = await open(bytes, { split });
+      const names = ({ length, name }: typeof alone) => Array.from({ length }, (_, i) => name(i));
+      expect(names(alone)).toEqual(names(whole[split]));
+    }
+  });
+
   it("names what is wrong with an archive", async () => {
     const labels = (...values: number[]) =>
       npy("<i8", [values.length, 1], bytesOf(BigInt64Array.from(values, BigInt)));
@@ -92,7 +117,8 @@ describe("MedMNIST archives", () => {
       message(open(archive(changes), options));
     expect(await problem({ val_images: undefined, extra: npy("|u1", [1], new Uint8Array(1)) })).toBe(
       "/set.npz: found the arrays train_images, train_labels, val_labels, test_images, test_labels, extra; " +
-        "expected train_images, train_labels, val_images, val_labels, test_images, test_labels, as in MedMNIST.",
+        "expected train_images, train_labels, val_images, val_labels, test_images, test_labels, as in MedMNIST; " +
+        "to judge a model, those of test alone will do.",
     );
     expect(await problem({ train_labels: labels(0, 1, 2, 0, 1) })).toMatch(
       /train_images has 6 images but train_labels has 5 labels/,

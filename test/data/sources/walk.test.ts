@@ -51,6 +51,9 @@ describe("a walk through a folder", () => {
       "p2/2.png",
       "p2/four.png",
     ]);
+    // What a class lies in has the other classes.
+    await symlink("../..", join(root, "linked/study/p2/up"));
+    expect(relative(await filesBelow(join(study, "p2")), "linked/study/p2")).toEqual(["2.png", "four.png"]);
     await mkdir(join(root, "linked/inbox"));
     await symlink(study, join(root, "linked/inbox/study"));
     expect(await foldersIn(join(root, "linked/inbox"))).toEqual(["study"]);

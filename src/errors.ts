@@ -112,6 +112,10 @@ export interface DataProblem {
   readonly line?: number | undefined;
   /** A class that is not one of those expected. */
   readonly label?: string | undefined;
+  /** Title of a column that was asked for and is not there. */
+  readonly column?: string | undefined;
+  /** All lines of a list that are wrong, where several are. */
+  readonly problems?: readonly { readonly line: number; readonly reason: string }[] | undefined;
   /** What is wrong alone, without the file's name before it and the advice after it. */
   readonly reason?: string | undefined;
 }
@@ -121,6 +125,8 @@ export class DataError extends MedMambaError implements DataProblem {
   readonly file: string | undefined;
   readonly line: number | undefined;
   readonly label: string | undefined;
+  readonly column: string | undefined;
+  readonly problems: DataProblem["problems"];
   readonly reason: string;
 
   constructor(message: string, { cause, ...problem }: ErrorOptions & DataProblem = {}) {
@@ -128,6 +134,8 @@ export class DataError extends MedMambaError implements DataProblem {
     this.file = problem.file;
     this.line = problem.line;
     this.label = problem.label;
+    this.column = problem.column;
+    this.problems = problem.problems;
     this.reason = problem.reason ?? message.replace(/\.$/, "");
   }
 }

@@ -6,6 +6,16 @@
 import "./ops/methods.js";
 
 export {
+  type Audited,
+  type AuditedImage,
+  type AuditOptions,
+  type AuditReport,
+  audit,
+  type Shortcut,
+  type Shortcuts,
+  type SimilarPair,
+} from "./audit/audit.js";
+export {
   type Checkpoint,
   type CheckpointDescription,
   loadCheckpoint,
@@ -13,6 +23,7 @@ export {
   readCheckpoint,
   saveCheckpoint,
 } from "./checkpoints/checkpoint.js";
+export { type Conversion, type ConvertOptions, convert } from "./checkpoints/convert.js";
 export {
   type InitialWeights,
   type InitialWeightsOptions,
@@ -48,7 +59,19 @@ export {
   predictDataset,
 } from "./inference/evaluate.js";
 export {
+  type PooledEvaluation,
+  type PooledPrediction,
+  type Pooling,
+  type PoolingRule,
+  poolEvaluation,
+  poolingOf,
+  poolPredictions,
+  type Units,
+  unitsOf,
+} from "./inference/pooling.js";
+export {
   type Classifier,
+  type FramedImage,
   type ImageSource,
   type PredictedImage,
   type Prediction,

@@ -3,16 +3,31 @@
  * the file alone is enough to predict. What only a resumed training needs lies beside the weights; it is in `last`, never in
  * `best`.
  */
-import { oddStatistics, type Preprocessing, savedPreprocessing } from "../data/preprocessing.js";
-import { WeightsError } from "../errors.js";
+import {
+  definePreprocessing,
+  oddStatistics,
+  type Preprocessing,
+  savedPreprocessing,
+} from "../data/preprocessing.js";
+import { ArgumentError, WeightsError } from "../errors.js";
+import { expectArchitecture } from "../models/architecture.js";
 import { type MedMambaConfig, medMambaConfig } from "../models/config.js";
-import type { ImageClassifier } from "../models/image-classifier.js";
+import { expectClassifier, type ImageClassifier } from "../models/image-classifier.js";
 import { MedMamba } from "../models/medmamba.js";
+import {
+  expectFunction,
+  expectJson,
+  expectNamed,
+  expectTexts,
+  inWords,
+  optionsOf,
+} from "../settings/given.js";
+import { type Path, pathOf } from "../settings/paths.js";
 import { type TaskName, taskOf } from "../tasks/index.js";
 import type { Precision } from "../tensor/device.js";
 import type { DeviceLike } from "../tensor/devices.js";
 import type { Tensor } from "../tensor/tensor.js";
-import { toStored } from "../weights/conversion.js";
+import { expectTensors, toStored } from "../weights/conversion.js";
 import { readHeader, type SafetensorsHeader, writeTensors } from "../weights/safetensors.js";
 import {
   disposeAll,
@@ -59,11 +74,14 @@ export const checkpointFormat = "medmamba-1";
  * @throws WeightsError naming the file, if it cannot be written; an existing file is left as it was
  */
 export async function saveCheckpoint(
-  path: string,
+  path: Path,
   weights: Readonly<Record<string, Tensor>>,
   description: CheckpointDescription,
   training?: TrainingState,
 ): Promise<void> {
+  expectTensors("saveCheckpoint", weights);
+  expectDescription(description, "patch_embed.proj.weight" in weights);
+  if (training !== undefined) expectTraining(training);
   const { config, classes, preprocessing, threshold, thresholds, provenance } = description;
   const { name } = taskOf(description);
   const task = name === taskOf({ classes }).name ? undefined : name; // Files of these two are as they were in 0.1.0.
@@ -84,9 +102,38 @@ export async function saveCheckpoint(
   await writeTensors(path, await toStored(joinState(weights, training?.tensors)), metadata);
 }
 
+/** @throws ArgumentError for what no file of this kind can say, or what would be read as something else */
+function expectDescription(description: CheckpointDescription, ofMedMamba: boolean): void {
+  const operation = "saveCheckpoint";
+  const { classes, config, preprocessing, task, threshold, thresholds, provenance } = expectNamed(
+    operation,
+    "the description",
+    description,
+  );
+  expectNamed(operation, "config", config);
+  if (ofMedMamba) medMambaConfig(config);
+  definePreprocessing(expectNamed(operation, "preprocessing", preprocessing));
+  expectTexts(operation, "classes", classes);
+  taskOf({ task, classes });
+  if (threshold !== undefined && !isProbability(threshold))
+    throw new ArgumentError(`${operation}: threshold ${inWords(threshold)} is no probability.`);
+  if (thresholds !== undefined && !isThresholds(thresholds, classes.length))
+    throw new ArgumentError(`${operation}: thresholds has to be a probability for each class.`);
+  if (provenance !== undefined) expectNamed(operation, "provenance", provenance);
+  expectJson(operation, "the description", { config, provenance });
+}
+
+function expectTraining(training: TrainingState): void {
+  const names = { progress: true, tensors: true } as const;
+  const { progress, tensors } = expectNamed("saveCheckpoint", "the training state", training, names);
+  expectTensors("saveCheckpoint", tensors);
+  expectJson("saveCheckpoint", "progress", progress);
+}
+
 /** The description alone, without reading the weights. @throws WeightsError naming the file */
-export async function readCheckpoint(path: string): Promise<CheckpointDescription> {
-  return describe(path, (await readHeader(path)).metadata);
+export async function readCheckpoint(path: Path): Promise<CheckpointDescription> {
+  const { metadata, tensors } = await readHeader(path);
+  return describe(pathOf("readCheckpoint", path), metadata, tensors);
 }
 
 /**
@@ -106,12 +153,8 @@ export async function readProgress(path: string): Promise<unknown> {
  * @throws WeightsError naming the file: not a checkpoint, of another architecture than it says, or damaged weights
  */
 export async function loadCheckpoint(
-  path: string,
-  {
-    device = "cpu",
-    precision,
-    onWarning,
-  }: {
+  location: Path,
+  options: {
     device?: DeviceLike;
     /** How the device multiplies; default "float32", or that of an opened device. */
     precision?: Precision;
@@ -119,9 +162,15 @@ export async function loadCheckpoint(
     onWarning?: (message: string) => void;
   } = {},
 ): Promise<Checkpoint> {
+  const path = pathOf("loadCheckpoint", location);
+  const names = { device: true, precision: true, onWarning: true } as const;
+  const { device = "cpu", precision, onWarning } = optionsOf("loadCheckpoint", options, names);
+  if (onWarning !== undefined) expectFunction("loadCheckpoint", onWarning, "onWarning");
   const { metadata, tensors } = await readHeader(path);
-  const description = describe(path, metadata);
-  expectArchitecture(path, description.config, tensors);
+  const description = describe(path, metadata, tensors);
+  if (!isMedMamba(tensors)) throw ofAnotherNetwork(path);
+  const shapes = new Map([...tensors].map(([name, { shape }]) => [name, shape]));
+  expectArchitecture(path, description.config, shapes, "the checkpoint describes");
   const odd = oddStatistics(description.preprocessing);
   if (odd !== undefined) onWarning?.(`${path}: ${odd}. It was trained so, and is used so.`);
   const model = new MedMamba({ ...description.config, device, precision });
@@ -140,7 +189,12 @@ export async function loadCheckpoint(
  *
  * @throws WeightsError naming the file, if names or shapes are those of another architecture or a value is not finite
  */
-export async function loadWeights(path: string, model: ImageClassifier): Promise<TrainingState | undefined> {
+export async function loadWeights(
+  location: Path,
+  model: ImageClassifier,
+): Promise<TrainingState | undefined> {
+  const path = pathOf("loadWeights", location);
+  expectClassifier("loadWeights", model);
   const { metadata } = await readHeader(path);
   const { weights, training } = await readState(path, model.device);
   try {
@@ -159,35 +213,33 @@ export async function loadWeights(path: string, model: ImageClassifier): Promise
   }
 }
 
-/**
- * A description of a few bytes can ask for gigabytes of model, so it is compared with the tensors of the file before one is
- * built: whatever decides about a size has to be there in that size.
- */
-function expectArchitecture(
-  path: string,
-  { depths, dims, dState, patchSize, inChannels, numClasses }: MedMambaConfig,
-  tensors: SafetensorsHeader["tensors"],
-): void {
-  const expectTensor = (name: string, ...shape: number[]): void => {
-    const found = tensors.get(name)?.shape;
-    if (found?.join() === shape.join()) return;
-    const is = found ? `is (${found.join(", ")})` : "is missing";
-    throw new WeightsError(
-      `${path}: the weights are of another model than the checkpoint describes: ${name} ${is}, where (${shape.join(", ")}) is described.`,
-    );
-  };
-  expectTensor("patch_embed.proj.weight", dims[0] ?? 0, inChannels, patchSize, patchSize);
-  expectTensor("head.weight", numClasses, dims.at(-1) ?? 0);
-  for (const [stage, dim] of dims.entries()) {
-    for (let block = 0; block < (depths[stage] ?? 0); ++block)
-      expectTensor(`layers.${stage}.blocks.${block}.self_attention.A_logs`, 4 * dim, dState);
-  }
+type Tensors = SafetensorsHeader["tensors"];
+
+/** Whether a file holds the weights of a MedMamba, however large: `fit` writes checkpoints of other networks, too. */
+const isMedMamba = (tensors: Tensors): boolean => tensors.has("patch_embed.proj.weight");
+
+function ofAnotherNetwork(path: string): WeightsError {
+  return new WeightsError(
+    `${path}: this checkpoint holds another network than MedMamba, which only its own program can make: make it there and call loadWeights(path, model).`,
+  );
 }
 
-function describe(path: string, metadata: Readonly<Record<string, string>>): CheckpointDescription {
+/** The config of another network is its own business, but for the classes. */
+function configOf(path: string, config: unknown, tensors: Tensors): MedMambaConfig {
+  if (isMedMamba(tensors) || tensors.size === 0) return medMambaConfig(config as MedMambaConfig);
+  const { numClasses } = Object(config) as Partial<MedMambaConfig>;
+  if (Number.isSafeInteger(numClasses) && Number(numClasses) > 0) return config as MedMambaConfig;
+  throw new WeightsError(`${path}: the checkpoint's description is damaged: it has no number of classes.`);
+}
+
+function describe(
+  path: string,
+  metadata: Readonly<Record<string, string>>,
+  tensors: Tensors,
+): CheckpointDescription {
   if (metadata.format !== checkpointFormat) {
     throw new WeightsError(
-      `${path}: this is not a medmamba checkpoint (it has no "${checkpointFormat}" metadata); bare weights are loaded with loadStateDict.`,
+      `${path}: this is not a medmamba checkpoint (it has no "${checkpointFormat}" metadata); bare weights are loaded with loadWeights(path, model).`,
     );
   }
   const field = (name: string) => parse(path, name, metadata[name]);
@@ -196,7 +248,7 @@ function describe(path: string, metadata: Readonly<Record<string, string>>): Che
     throw new WeightsError(`${path}: the checkpoint's class names are damaged.`);
   }
   try {
-    const config = medMambaConfig(field("config") as MedMambaConfig);
+    const config = configOf(path, field("config"), tensors);
     const preprocessing = savedPreprocessing(field("preprocessing") as Preprocessing);
     if (classes.length !== config.numClasses) {
       throw new WeightsError(

@@ -1,6 +1,9 @@
 /** Starting a training from weights of an earlier one, whose classes may have been others. */
+import { expectClassifier } from "../models/image-classifier.js";
 import type { MedMamba } from "../models/medmamba.js";
 import { concat, slice } from "../ops/shape.js";
+import { expectTexts, optionsOf } from "../settings/given.js";
+import { type Path, pathOf } from "../settings/paths.js";
 import { tidy } from "../tensor/scope.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { readHeader } from "../weights/safetensors.js";
@@ -34,7 +37,7 @@ const isHead = (name: string): boolean => name.startsWith("head.");
  * Copies the weights of a checkpoint or a bare state dict into a model that shall be trained further. If the file's classes
  * are others, everything but the classifying layer is taken, which stays as it was initialised.
  *
- * @param path   a .safetensors file
+ * @param location  a .safetensors file, by a path or a `file:` URL
  * @param model  of the same architecture, apart from `numClasses`
  * @throws WeightsError naming the file, if it cannot be read, anything but the head differs or a value is not finite
  *
@@ -44,10 +47,14 @@ const isHead = (name: string): boolean => name.startsWith("head.");
  * await fit(model, { train, validation, lr: 1e-4 });
  */
 export async function initialWeights(
-  path: string,
+  location: Path,
   model: MedMamba,
-  { classes: wanted }: InitialWeightsOptions = {},
+  options: InitialWeightsOptions = {},
 ): Promise<InitialWeights> {
+  const path = pathOf("initialWeights", location);
+  expectClassifier("initialWeights", model);
+  const { classes: wanted } = optionsOf("initialWeights", options, { classes: true });
+  if (wanted !== undefined) expectTexts("initialWeights", "classes", wanted);
   const theirs = wanted && (await namesOf(path));
   const { weights: stored, training } = await readState(path, model.device);
   disposeAll(training);

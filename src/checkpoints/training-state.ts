@@ -127,7 +127,8 @@ export function disposeAll(tensors: Tensors): void {
   for (const tensor of Object.values(tensors)) tensor.dispose();
 }
 
-async function expectFinite(path: string, name: string, tensor: Tensor): Promise<void> {
+/** @throws WeightsError naming the file and the tensor, if a value is not a finite number */
+export async function expectFinite(path: string, name: string, tensor: Tensor): Promise<void> {
   if (tensor.dtype !== "float32" && tensor.dtype !== "bfloat16") return;
   const values = await tensor.data();
   const bad = values.find((value) => !Number.isFinite(value));

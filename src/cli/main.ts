@@ -24,9 +24,39 @@ const commands: Readonly<Record<string, CommandEntry>> = {
     summary: "draw images, train on them, evaluate, predict: in about a minute",
     load: () => import("./commands/demo.js"),
   },
+  audit: {
+    summary: "find what makes scores wrong: leaks, copies, contradictions, shortcuts",
+    takes: "<data>",
+    load: () => import("./commands/audit.js"),
+  },
+  split: {
+    summary: "divide images by patient and class, and write the table",
+    takes: "<data>",
+    load: () => import("./commands/split.js"),
+  },
   train: { summary: "train a model on labelled images", load: () => import("./commands/train.js") },
   evaluate: { summary: "measure a model on labelled images", load: () => import("./commands/evaluate.js") },
   predict: { summary: "classify images", takes: "<image...>", load: () => import("./commands/predict.js") },
+  show: {
+    summary: "write an image as it is decoded, or as a network gets it",
+    takes: "<image>",
+    load: () => import("./commands/show.js"),
+  },
+  info: {
+    summary: "say what a file or folder is",
+    takes: "<file>",
+    load: () => import("./commands/info.js"),
+  },
+  convert: {
+    summary: "make a checkpoint of weights that PyTorch saved",
+    takes: "<in> <out>",
+    load: () => import("./commands/convert.js"),
+  },
+  download: {
+    summary: "get a data set of MedMNIST",
+    takes: "<name>",
+    load: () => import("./commands/download.js"),
+  },
   bench: {
     summary: "measure kernels, training and inference against this machine's limits",
     load: () => import("./commands/bench.js"),
@@ -41,6 +71,7 @@ const commands: Readonly<Record<string, CommandEntry>> = {
 const examples = `
 Examples:
   $ medmamba demo
+  $ medmamba audit scans
   $ medmamba train --data scans --out run
   $ medmamba evaluate --checkpoint run/best.safetensors --data scans
   $ medmamba predict --checkpoint run/best.safetensors image.png

@@ -21,7 +21,8 @@
  * part off leaves the others as they were.
  */
 import { ArgumentError } from "../errors.js";
-import { unknownName } from "../settings/table.js";
+import { expectNamed, expectNumbers, inWords } from "../settings/given.js";
+import { unknownName } from "../settings/nearest.js";
 import { RandomStream } from "../tensor/random.js";
 import { streams } from "./streams.js";
 
@@ -77,6 +78,7 @@ export const augmentations: Readonly<Record<"none" | "standard", Augmentation>> 
 
 /** @throws ArgumentError for a setting that is missing, out of range or none, with the nearest one to its name */
 export function checkAugmentation(augmentation: Augmentation): void {
+  expectNamed("augmentation", "it", augmentation);
   const names = Object.keys(augmentations.none);
   for (const name of Object.keys(augmentation)) {
     if (!names.includes(name)) throw new ArgumentError(`augmentation: ${unknownName(name, names)}`);
@@ -89,6 +91,18 @@ export function checkAugmentation(augmentation: Augmentation): void {
   }
   const { scale, aspect, horizontalFlip, verticalFlip, rotation, translation, brightness, contrast } =
     augmentation;
+  for (const [name, range] of Object.entries({ scale, aspect })) {
+    if (!Array.isArray(range) || range.length !== 2 || !Array.from(range).every(Number.isFinite))
+      throw new ArgumentError(`augmentation: ${name} has to be two numbers, but is ${inWords(range)}.`);
+  }
+  expectNumbers("augmentation", {
+    horizontalFlip,
+    verticalFlip,
+    rotation,
+    translation,
+    brightness,
+    contrast,
+  });
   const expect = (holds: boolean, setting: string, range: string): void => {
     if (!holds) throw new ArgumentError(`augmentation: ${setting} must be ${range}.`);
   };

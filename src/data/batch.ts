@@ -3,6 +3,8 @@
  * batches of data sets, prediction makes them of whatever images come along; both make them here.
  */
 import { DataError } from "../errors.js";
+import { inWords } from "../settings/given.js";
+import { isBytes, typedArrayKind } from "../settings/realms.js";
 import { type Augmentation, drawAugmentation } from "./augmentation.js";
 import { breathe } from "./concurrency.js";
 import type { Sample } from "./dataset.js";
@@ -41,15 +43,21 @@ export type BatchImages = Pick<Batch, "shape" | "images" | "affine" | "gain" | "
  * The device would clamp floats outside 0..1 and let NaN pass into the weights: neither must happen unnoticed.
  *
  * @param name  of the image, for the message
- * @throws DataError if the sample has another size than the working size, or floats outside 0..1
+ * @throws DataError if the sample is none or has another size than the working size, or floats outside 0..1
  */
-export function expectSample({ data }: Sample, name: string, { imageSize, channels }: Preprocessing): void {
+export function expectSample(sample: Sample, name: string, { imageSize, channels }: Preprocessing): void {
+  const { data } = Object(sample) as Partial<Sample>;
+  const kind = typedArrayKind(data);
+  if (data === undefined || (kind !== "Uint8Array" && kind !== "Float32Array")) {
+    const reason = `values that are ${inWords(data)}, where a Uint8Array or Float32Array is expected`;
+    throw new DataError(`${name} has ${reason}.`, { file: name, reason: `it has ${reason}` });
+  }
   const size = channels * imageSize * imageSize;
   if (data.length !== size) {
     const reason = `${data.length} values where ${size} are expected`;
     throw new DataError(`${name} has ${reason}.`, { file: name, reason: `it has ${reason}` });
   }
-  if (!(data instanceof Float32Array)) return;
+  if (kind !== "Float32Array") return;
   for (const value of data) {
     if (value >= 0 && value <= 1) continue;
     const reason = `holds the value ${value}; floats must lie in 0..1`;
@@ -63,11 +71,11 @@ export async function stackSamples(
   { imageSize, channels }: Preprocessing,
 ): Promise<Pick<Batch, "shape" | "images">> {
   const size = channels * imageSize * imageSize;
-  const deep = samples.some(({ data }) => data instanceof Float32Array);
+  const deep = samples.some(({ data }) => typedArrayKind(data) === "Float32Array");
   const images = deep ? new Float32Array(samples.length * size) : new Uint8Array(samples.length * size);
   for (const [i, { data }] of samples.entries()) {
     images.set(data, i * size);
-    if (deep && data instanceof Uint8Array) {
+    if (deep && isBytes(data)) {
       const image = images.subarray(i * size, (i + 1) * size);
       for (let k = 0; k < size; ++k) image[k] = (data[k] ?? 0) / 255;
     }

@@ -4,7 +4,7 @@
  * Nothing is ever evicted: epochs visit every sample once, in a new order each, and under such a pattern the oldest
  * entry is as likely to be wanted next as any. What comes first stays, until the budget is spent.
  */
-import { type Dataset, derive, type Sample } from "./dataset.js";
+import { derive, type LabelledImages, type Sample } from "./dataset.js";
 
 /** Bytes that several data sets share. */
 export class MemoryBudget {
@@ -22,10 +22,13 @@ export class MemoryBudget {
   }
 }
 
-/** The same data set, remembering samples while `budget` lasts. */
-export function cached(dataset: Dataset, budget: MemoryBudget): Dataset {
-  const kept = new Map<number, Sample>();
-  return derive(dataset, {
+/** The same data set, remembering samples while `budget` lasts. @param kept  those that are known, paid for already */
+export function cached<D extends LabelledImages>(
+  dataset: D,
+  budget: MemoryBudget,
+  kept = new Map<number, Sample>(),
+): D {
+  return derive<LabelledImages>(dataset, {
     async sample(index) {
       const known = kept.get(index);
       if (known) return known;
@@ -33,5 +36,5 @@ export function cached(dataset: Dataset, budget: MemoryBudget): Dataset {
       if (!kept.has(index) && budget.take(sample.data.byteLength)) kept.set(index, sample);
       return sample;
     },
-  });
+  }) as D;
 }

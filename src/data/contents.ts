@@ -1,7 +1,7 @@
 /**
  * Which images a data set holds, whatever their files are called and wherever they are: a hash of each image, and one of all.
- * By them a run notices images that were replaced and goes on with a data set that was moved, a checkpoint knows the data
- * that it was trained on, and copies in two splits are found.
+ * By them a run notices images that were replaced and goes on with a data set that was moved, and a checkpoint knows the data
+ * that it was trained on. Copies are found by another hash, of what was decoded (`splitting/leaks.ts`).
  */
 import { createHash } from "node:crypto";
 import { crc32 } from "node:zlib";
@@ -39,38 +39,65 @@ export function isDataIdentity(value: unknown): value is DataIdentity {
 
 const atOnce = 16;
 const digits = 16; // Of a hash, 4 bits each: enough for a billion images.
-const known = new WeakMap<LabelledImages, Promise<readonly string[]>>();
 
 /** A hash of each image: of the bytes that it is read from where the data set has them, of the sample otherwise. */
-export function contentsOf(dataset: LabelledImages, signal?: AbortSignal): Promise<readonly string[]> {
-  const found = known.get(dataset);
-  if (found) return found;
-  const hashes = hashAll(dataset, signal);
-  known.set(dataset, hashes);
-  hashes.catch(() => known.delete(dataset));
-  return hashes;
+export const contentsOf = rememberedHashes(
+  async (dataset, index) =>
+    dataset.contentHash?.(index)?.slice(0, digits) ??
+    hashOf((await dataset.content?.(index)) ?? (await dataset.sample(index)).data),
+);
+
+/** A hash of each picture as it is decoded to its working size: the same for the same picture in files of two formats. */
+export const fingerprintsOf = rememberedHashes(
+  async (dataset, index) =>
+    (await dataset.fingerprint?.(index)) ?? hashOf((await dataset.sample(index)).data),
+);
+
+type Hashes = (dataset: LabelledImages, signal?: AbortSignal) => Promise<readonly string[]>;
+
+/** All hashes of a data set, made once. */
+function rememberedHashes(hash: (dataset: LabelledImages, index: number) => Promise<string>): Hashes {
+  const known = new WeakMap<LabelledImages, Promise<readonly string[]>>();
+  const all = async (dataset: LabelledImages, signal?: AbortSignal): Promise<readonly string[]> => {
+    const hashes: string[] = [];
+    while (hashes.length < dataset.length) {
+      signal?.throwIfAborted();
+      const length = Math.min(atOnce, dataset.length - hashes.length);
+      const next = Array.from({ length }, (_, i) => hash(dataset, hashes.length + i));
+      hashes.push(...(await Promise.all(next)));
+    }
+    return hashes;
+  };
+  return (dataset, signal) => {
+    const found = known.get(dataset);
+    if (found) return found;
+    const hashes = all(dataset, signal);
+    known.set(dataset, hashes);
+    hashes.catch(() => known.delete(dataset));
+    return hashes;
+  };
 }
 
-async function hashAll(dataset: LabelledImages, signal?: AbortSignal): Promise<readonly string[]> {
-  const hashes: string[] = [];
-  while (hashes.length < dataset.length) {
-    signal?.throwIfAborted();
-    const length = Math.min(atOnce, dataset.length - hashes.length);
-    hashes.push(...(await Promise.all(Array.from({ length }, (_, i) => hashOf(dataset, hashes.length + i)))));
-  }
-  return hashes;
-}
-
-async function hashOf(dataset: LabelledImages, index: number): Promise<string> {
-  const known = dataset.contentHash?.(index);
-  if (known !== undefined) return known.slice(0, digits);
-  return contentHash((await dataset.content?.(index)) ?? (await dataset.sample(index)).data).slice(0, digits);
-}
+/** 16 digits of the SHA-256 of some bytes. */
+export const hashOf = (data: ArrayBufferView): string => contentHash(data).slice(0, digits);
 
 /** SHA-256 of bytes in hexadecimal digits, and of a number behind them where a file has several pictures. */
 export function contentHash({ buffer, byteOffset, byteLength }: ArrayBufferView, frame = 0): string {
   const hash = createHash("sha256").update(new Uint8Array(buffer, byteOffset, byteLength));
   return (frame === 0 ? hash : hash.update(frameMark(frame))).digest("hex");
+}
+
+/** The same for several pictures of one file, whose bytes are gone through once. */
+export function contentHashes({
+  buffer,
+  byteOffset,
+  byteLength,
+}: ArrayBufferView): (frame: number) => string {
+  const hash = createHash("sha256").update(new Uint8Array(buffer, byteOffset, byteLength));
+  return (frame) => {
+    const own = hash.copy();
+    return (frame === 0 ? own : own.update(frameMark(frame))).digest("hex");
+  };
 }
 
 /** What tells the content of a later picture of a file from that of the first. */
@@ -104,48 +131,4 @@ export async function dataIdentity(
 
 export function isSameSplit(a: SplitIdentity, b: SplitIdentity): boolean {
   return a.images === b.images && a.labelsChecksum === b.labelsChecksum && a.contents === b.contents;
-}
-
-/** Says which images are there more than once where that matters: in two splits, or under two labels. */
-export async function warnOfCopies(
-  path: string,
-  splits: Partial<Record<SplitName, LabelledImages>>,
-  { onWarning, signal }: { onWarning: (message: string) => void; signal?: AbortSignal | undefined },
-): Promise<void> {
-  const earlier = new Map<string, SplitName>();
-  const labelled = new Map<string, { labels: string; name: string }>();
-  const torn = new Set<string>();
-  let example = "";
-  for (const split of splitNames) {
-    const dataset = splits[split];
-    if (!dataset) continue;
-    const contents = await contentsOf(dataset, signal);
-    const copies = new Map<SplitName, number>();
-    for (const [index, content] of contents.entries()) {
-      const other = earlier.get(content) ?? split;
-      if (other !== split) copies.set(other, (copies.get(other) ?? 0) + 1);
-      const own = { labels: labelsAt(dataset, index), name: dataset.name(index) };
-      const first = labelled.get(content) ?? own;
-      if (first.labels !== own.labels) {
-        if (torn.size === 0) example = `${first.name} and ${own.name}`;
-        torn.add(content);
-      }
-      labelled.set(content, first);
-    }
-    for (const content of contents) if (!earlier.has(content)) earlier.set(content, split);
-    for (const [other, count] of copies) {
-      onWarning(
-        `${path}: ${count} of ${dataset.length} ${split} images ${count === 1 ? "is" : "are"} identical to images of ${other}: what is measured on them is too good. Keep one of each.`,
-      );
-    }
-  }
-  if (torn.size > 0) {
-    const images = torn.size === 1 ? "1 image is" : `${torn.size} images are`;
-    onWarning(`${path}: ${images} there under two classes, as identical files: ${example}, for one.`);
-  }
-}
-
-function labelsAt({ labels, length }: LabelledImages, index: number): string {
-  const width = labels.length / length;
-  return labels.subarray(index * width, (index + 1) * width).join();
 }

@@ -11,11 +11,19 @@
  *   otherwise (evaluation), every image comes exactly once, and a rank may have one image or one batch fewer.
  */
 import { ArgumentError, DataError } from "../errors.js";
+import {
+  expectFlags,
+  expectNamed,
+  expectSignal,
+  inWords,
+  type NamesOf,
+  optionsOf,
+} from "../settings/given.js";
 import { RandomStream } from "../tensor/random.js";
 import { type Augmentation, augmentations, checkAugmentation } from "./augmentation.js";
 import { type Batch, drawBatch, expectSample, stackSamples } from "./batch.js";
 import { breathe, readAhead } from "./concurrency.js";
-import { expectPerImage, type LabelledImages, pickPerImage, type Sample } from "./dataset.js";
+import { expectDataset, type LabelledImages, pickPerImage, type Sample } from "./dataset.js";
 import { streams } from "./streams.js";
 
 /** How a `Loader` makes batches. */
@@ -43,6 +51,17 @@ export interface LoaderOptions {
   readonly signal?: AbortSignal;
 }
 
+const loaderOptions: NamesOf<LoaderOptions> = {
+  batchSize: true,
+  shuffle: true,
+  seed: true,
+  dropLast: true,
+  prefetch: true,
+  shard: true,
+  augmentation: true,
+  signal: true,
+};
+
 /** Makes batches of a data set, epoch after epoch: `for await (const batch of loader)` runs the next one. */
 export class Loader implements AsyncIterable<Batch> {
   /** Where the images come from. */
@@ -54,9 +73,15 @@ export class Loader implements AsyncIterable<Batch> {
 
   /** @throws ArgumentError for an option out of range; DataError if there are no images, or not a label for each */
   constructor(dataset: LabelledImages, options: LoaderOptions) {
+    expectDataset("Loader", "the data set", dataset);
+    expectNamed("Loader", "the options", options, loaderOptions);
     const { shuffle = false, seed = 0, dropLast = false, prefetch = 2, signal } = options;
     const { batchSize, shard = { rank: 0, worldSize: 1 }, augmentation = augmentations.none } = options;
     expectInteger("batchSize", batchSize, 1);
+    expectInteger("seed", seed, 0);
+    expectFlags("Loader", { shuffle, dropLast });
+    expectSignal("Loader", signal);
+    expectNamed("Loader", "shard", shard, { rank: true, worldSize: true });
     expectInteger("prefetch", prefetch, 0);
     expectInteger("shard.worldSize", shard.worldSize, 1);
     expectInteger("shard.rank", shard.rank, 0);
@@ -67,7 +92,6 @@ export class Loader implements AsyncIterable<Batch> {
     }
     checkAugmentation(augmentation);
     if (dataset.length === 0) throw new DataError("Loader: the data set has no images.");
-    expectPerImage("Loader", dataset);
     this.dataset = dataset;
     this.#options = { batchSize, shuffle, seed, dropLast, prefetch, shard, augmentation, signal };
     this.batchCount = this.#countBatches();
@@ -88,7 +112,8 @@ export class Loader implements AsyncIterable<Batch> {
    *
    * @throws DataError if an image cannot be read; the signal's reason once it is aborted
    */
-  async *epoch(epoch: number, { startBatch = 0 } = {}): AsyncGenerator<Batch, void, undefined> {
+  async *epoch(epoch: number, options: { startBatch?: number } = {}): AsyncGenerator<Batch, void, undefined> {
+    const { startBatch = 0 } = optionsOf("Loader.epoch", options, { startBatch: true });
     expectInteger("epoch", epoch, 0);
     expectInteger("startBatch", startBatch, 0);
     this.#nextEpoch = epoch + 1;
@@ -180,5 +205,5 @@ const samplesAtOnce = 16;
 
 function expectInteger(name: string, value: number, least: number): void {
   if (Number.isInteger(value) && value >= least) return;
-  throw new ArgumentError(`Loader: ${name} ${value} is not an integer of ${least} or more.`);
+  throw new ArgumentError(`Loader: ${name} ${inWords(value)} is not an integer of ${least} or more.`);
 }

@@ -3,6 +3,7 @@
  * image exactly as training did; hence plain JSON and nothing else.
  */
 import { ArgumentError } from "../errors.js";
+import { inWords } from "../settings/given.js";
 import { type Kind, number, numbers, oneOf, type Settings } from "../settings/kind.js";
 import { complete, setting, type ValuesOf } from "../settings/table.js";
 
@@ -106,7 +107,7 @@ export const preprocessingRows = {
   }),
   /**
    * Which values of a picture with more than 256 become black and white. "auto" (default): as the file says, or its whole
-   * range; "percentile": from the 0.5th to the 99.5th; a name of `namedWindows`, in Hounsfield units; "C,W": center and
+   * range, of a NIfTI volume without one its percentiles; "percentile": from the 0.5th to the 99.5th; a name of `namedWindows`, in Hounsfield units; "C,W": center and
    * width, in the file's unit; "name:LUNG": the one that the file calls so.
    */
   window: setting({
@@ -203,12 +204,18 @@ export function oddStatistics({ mean, std }: Pick<Preprocessing, "mean" | "std">
 }
 
 /** Normalisation as one multiply-add, `value * scale + shift`, which is how the device applies it. */
-export function normalization({ mean, std }: Preprocessing): {
+export function normalization({ mean, std }: Pick<Preprocessing, "mean" | "std">): {
   /** (channels) 1 / std */
   scale: Float32Array;
   /** (channels) -mean / std */
   shift: Float32Array;
 } {
+  for (const [name, values] of Object.entries({ mean, std })) {
+    if (!Array.isArray(values) || values.length > 3 || !values.every(Number.isFinite))
+      throw new ArgumentError(
+        `preprocessing: ${name} has to be numbers, one a channel, but is ${inWords(values)}.`,
+      );
+  }
   return {
     scale: Float32Array.from(std, (value) => 1 / value),
     shift: Float32Array.from(mean, (value, channel) => -value / (std[channel] ?? 1)),

@@ -1,11 +1,14 @@
 /** Running a model over a data set: probabilities and metrics. */
+import { expectDataset } from "../data/dataset.js";
 import { type Dataset, type LabelledImages, Loader, type MultiLabelDataset } from "../data/index.js";
 import { EvaluationError } from "../errors.js";
 import type { ClassificationMetrics } from "../metrics/classification.js";
 import type { MultiLabelMetrics } from "../metrics/multi-label.js";
-import type { ImageClassifier, PredictOptions } from "../models/image-classifier.js";
+import { expectClassifier, type ImageClassifier, type PredictOptions } from "../models/image-classifier.js";
+import { expectCounts, expectFlags, expectFunction, expectSignal } from "../settings/given.js";
 import { expectKnown } from "../settings/table.js";
 import { type Task, type TaskScores, taskOf } from "../tasks/index.js";
+import { expectTask } from "../tasks/task.js";
 import { predictBatches } from "./probabilities.js";
 
 /** How a data set is run through a model. */
@@ -28,6 +31,21 @@ const evaluateOptions = Object.keys({
   graphs: true,
   thresholds: true,
 } satisfies Record<keyof EvaluateLabelsOptions, true>);
+
+function expectPrediction(
+  operation: string,
+  model: ImageClassifier,
+  dataset: LabelledImages,
+  { task, batchSize = 1, signal, onProgress, graphs = false }: EvaluateOptions,
+): void {
+  expectClassifier(operation, model);
+  expectDataset(operation, "the data set", dataset);
+  expectTask(operation, task);
+  expectCounts(operation, { batchSize });
+  expectSignal(operation, signal);
+  if (onProgress !== undefined) expectFunction(operation, onProgress, "onProgress");
+  expectFlags(operation, { graphs });
+}
 
 /** What a model makes of a data set. */
 export interface Evaluation<Metrics extends TaskScores = ClassificationMetrics> {
@@ -74,6 +92,8 @@ export async function evaluate(
   dataset: LabelledImages,
   options: EvaluateLabelsOptions = {},
 ): Promise<Evaluation<TaskScores>> {
+  expectKnown("evaluate", options, {}, evaluateOptions);
+  expectPrediction("evaluate", model, dataset, options);
   const { classes, labels, patients } = dataset;
   const { numClasses } = model.config;
   if (classes.length !== numClasses) {
@@ -81,7 +101,6 @@ export async function evaluate(
       `evaluate: the model has ${numClasses} classes, the data set ${classes.length} (${classes.join(", ")}).`,
     );
   }
-  expectKnown("evaluate", options, {}, evaluateOptions);
   const { task = taskOf(dataset), thresholds } = options;
   const probabilities = await predictDataset(model, dataset, { ...options, task });
   const metrics = task.metrics(labels, probabilities, classes, thresholds);
@@ -98,8 +117,11 @@ export async function evaluate(
 export async function predictDataset(
   model: ImageClassifier,
   dataset: LabelledImages,
-  { batchSize = 32, signal, onProgress, graphs, task = taskOf(dataset) }: EvaluateOptions = {},
+  options: EvaluateOptions = {},
 ): Promise<Float32Array> {
+  expectKnown("predictDataset", options, {}, evaluateOptions);
+  expectPrediction("predictDataset", model, dataset, options);
+  const { batchSize = 32, signal, onProgress, graphs, task = taskOf(dataset) } = options;
   const { numClasses } = model.config;
   const probabilities = new Float32Array(dataset.length * numClasses);
   const loader = new Loader(dataset, { batchSize, ...(signal ? { signal } : {}) });

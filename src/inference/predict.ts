@@ -8,17 +8,29 @@ import { augmentations } from "../data/augmentation.js";
 import { type BatchImages, drawBatch, expectSample, stackSamples } from "../data/batch.js";
 import { Gate, readAhead } from "../data/concurrency.js";
 import type { Sample } from "../data/dataset.js";
-import {
-  decodeImage,
-  type ReadImageOptions,
-  severalIn,
-  type WarningOptions,
-} from "../data/decoding/sample.js";
-import type { Preprocessing } from "../data/preprocessing.js";
+import type { FrameChoice } from "../data/decoding/frame-choice.js";
+import { checkedMaxPixels } from "../data/decoding/limits.js";
+import { frameName, type ReadImageOptions, type WarningOptions } from "../data/decoding/sample.js";
+import { definePreprocessing, type Preprocessing } from "../data/preprocessing.js";
+import { openingRows } from "../data/sources/opening.js";
 import { ArgumentError, DataError } from "../errors.js";
-import type { ImageClassifier, PredictOptions } from "../models/image-classifier.js";
+import { expectClassifier, type ImageClassifier, type PredictOptions } from "../models/image-classifier.js";
+import {
+  expectFlags,
+  expectFunction,
+  expectList,
+  expectNamed,
+  expectSignal,
+  expectTexts,
+  inWords,
+} from "../settings/given.js";
+import { isUrl, type Path } from "../settings/paths.js";
+import { isBytes, isPromise } from "../settings/realms.js";
+import { complete, expectKnown } from "../settings/table.js";
 import { type Task, taskOf } from "../tasks/index.js";
+import { expectTask } from "../tasks/task.js";
 import type { EvaluateOptions } from "./evaluate.js";
+import { type ImageRequest, requestsOf } from "./image-requests.js";
 import { predictBatches } from "./probabilities.js";
 
 /** What a prediction needs; a checkpoint is one. */
@@ -40,8 +52,15 @@ export interface Prediction {
   readonly probabilities: Readonly<Record<string, number>>;
 }
 
-/** An image that was asked about: a path, or the bytes of an image file. */
-export type ImageSource = string | Uint8Array;
+/** A picture of a file that has several. */
+export interface FramedImage {
+  readonly file: string;
+  /** From 0. */
+  readonly frame: number;
+}
+
+/** An image that was asked about: a path or `file:` URL, the bytes of an image file, or one picture of a file. */
+export type ImageSource = Path | Uint8Array | FramedImage;
 
 /** Which image of a stream something is said of. */
 export interface StreamedImage<S extends ImageSource = ImageSource> {
@@ -49,6 +68,8 @@ export interface StreamedImage<S extends ImageSource = ImageSource> {
   readonly source: S;
   /** Counted from 0. */
   readonly index: number;
+  /** Which picture of the source, from 0, where it was named or several are taken. */
+  readonly frame?: number;
 }
 
 /** An image in a stream that could not be read. */
@@ -74,6 +95,8 @@ export interface PredictStreamOptions extends PredictOptions, ReadImageOptions, 
   batchSize?: number;
   /** Batches that are read and decoded while one is computed; default 2. */
   prefetch?: number;
+  /** Which pictures of a source that has several, "first", "middle", "all" or "every:K"; default "first". */
+  frames?: FrameChoice | undefined;
   /** Ends the stream with its reason when aborted. */
   signal?: AbortSignal | undefined;
 }
@@ -94,18 +117,21 @@ export async function* predictStream<S extends ImageSource>(
   sources: Iterable<S> | AsyncIterable<S>,
   options: PredictStreamOptions = {},
 ): AsyncGenerator<StreamedPrediction<S>, void, undefined> {
+  expectKnown("predictStream", options, {}, streamOptions);
+  expectGiven(classifier, sources, options);
   const { batchSize = 32, prefetch = 2, signal, graphs, task = taskOf(classifier) } = options;
-  if (typeof sources === "string")
-    throw new ArgumentError("predictStream: sources is one path; put it into an array.");
   for (const [name, value, least] of [
     ["batchSize", batchSize, 1],
     ["prefetch", prefetch, 0],
   ] as const) {
     if (!Number.isInteger(value) || value < least)
-      throw new ArgumentError(`predictStream: ${name} ${value} is not an integer of ${least} or more.`);
+      throw new ArgumentError(
+        `predictStream: ${name} ${inWords(value)} is not an integer of ${least} or more.`,
+      );
   }
   const { model, preprocessing } = classifier;
-  const reader = new Reader(sources, preprocessing, options);
+  const { frames } = complete("predictStream", { frames: openingRows.frames }, { frames: options.frames });
+  const reader = new Reader(requestsOf(sources, frames, preprocessing, options), preprocessing, signal);
   try {
     const batches = readAhead(() => reader.next(batchSize), prefetch);
     const nameOf = ({ readable }: ReadBatch<S>, i: number) => nameOfImage(readable[i] as StreamedImage);
@@ -135,11 +161,16 @@ export async function* predictStream<S extends ImageSource>(
 export async function predictImages(
   classifier: Classifier,
   sources: readonly ImageSource[],
-  { onProgress, ...options }: EvaluateOptions & ReadImageOptions & WarningOptions = {},
+  given: EvaluateOptions & ReadImageOptions & WarningOptions = {},
 ): Promise<Prediction[]> {
+  const { onProgress, ...options } = expectNamed("predictImages", "the last argument", given);
+  if (!Array.isArray(sources))
+    throw new ArgumentError(`predictImages: sources have to be an array, but are ${inWords(sources)}.`);
+  if (onProgress !== undefined) expectFunction("predictImages", onProgress, "onProgress");
   const { batchSize = 32 } = options;
   const predictions: Prediction[] = [];
-  for await (const { source: _, index, ...result } of predictStream(classifier, sources, options)) {
+  for await (const prediction of predictStream(classifier, sources, options)) {
+    const { source: _, index, frame: __, ...result } = prediction;
     if (result.error) throw result.error;
     predictions.push(result);
     const done = index + 1;
@@ -147,6 +178,44 @@ export async function predictImages(
   }
   return predictions;
 }
+
+/** @throws ArgumentError for what is no classifier, no list of images, or an option of another kind */
+function expectGiven(classifier: Classifier, sources: unknown, options: PredictStreamOptions): void {
+  const operation = "predictStream";
+  const { model, classes, preprocessing } = expectNamed(operation, "the classifier", classifier);
+  expectClassifier(operation, model);
+  expectTexts(operation, "the classifier's classes", classes);
+  definePreprocessing(expectNamed(operation, "the classifier's preprocessing", preprocessing));
+  if (classes.length !== model.config.numClasses)
+    throw new ArgumentError(
+      `${operation}: the model has ${model.config.numClasses} outputs, but ${classes.length} classes are named.`,
+    );
+  if (typeof sources === "string" || isBytes(sources) || isUrl(sources))
+    throw new ArgumentError("predictStream: sources is one image; put it into an array.");
+  const { [Symbol.iterator]: each, [Symbol.asyncIterator]: later } = Object(sources) as Partial<
+    Iterable<unknown> & AsyncIterable<unknown>
+  >;
+  if (typeof each !== "function" && typeof later !== "function")
+    throw new ArgumentError(
+      `${operation}: sources have to be a list of images, but are ${inWords(sources)}.`,
+    );
+  expectTask(operation, options.task);
+  expectSignal(operation, options.signal);
+  if (options.onWarning !== undefined) expectFunction(operation, options.onWarning, "onWarning");
+  if (options.maxPixels !== undefined) checkedMaxPixels(`${operation}: maxPixels`, options.maxPixels);
+  expectFlags(operation, { graphs: options.graphs ?? false });
+}
+
+const streamOptions = Object.keys({
+  task: true,
+  batchSize: true,
+  prefetch: true,
+  signal: true,
+  graphs: true,
+  frames: true,
+  maxPixels: true,
+  onWarning: true,
+} satisfies Record<keyof PredictStreamOptions, true>);
 
 /** The images that were asked about together: those that could be read as a batch, and the others. */
 interface ReadBatch<S extends ImageSource> extends BatchImages {
@@ -156,11 +225,9 @@ interface ReadBatch<S extends ImageSource> extends BatchImages {
 
 /** Takes images from wherever they come, and decodes them. */
 class Reader<S extends ImageSource> {
-  readonly #sources: Iterator<S> | AsyncIterator<S>;
+  readonly #requests: Iterator<ImageRequest<S>> | AsyncIterator<ImageRequest<S>>;
   readonly #preprocessing: Preprocessing;
   readonly #signal: AbortSignal | undefined;
-  readonly #maxPixels: number | undefined;
-  readonly #onWarning: ((message: string) => void) | undefined;
   /** More than decode at once, yet few enough that soon none is decoded any more once the stream is left. */
   readonly #gate = new Gate(64);
   #asked = 0;
@@ -170,16 +237,13 @@ class Reader<S extends ImageSource> {
   #turn: Promise<unknown> = Promise.resolve();
 
   constructor(
-    sources: Iterable<S> | AsyncIterable<S>,
+    requests: Iterator<ImageRequest<S>> | AsyncIterator<ImageRequest<S>>,
     preprocessing: Preprocessing,
-    { signal, maxPixels, onWarning }: PredictStreamOptions,
+    signal: AbortSignal | undefined,
   ) {
-    this.#sources =
-      Symbol.asyncIterator in sources ? sources[Symbol.asyncIterator]() : sources[Symbol.iterator]();
+    this.#requests = requests;
     this.#preprocessing = preprocessing;
     this.#signal = signal;
-    this.#maxPixels = maxPixels;
-    this.#onWarning = onWarning;
   }
 
   /** The next `count` images, or as many as there are; undefined if there are none left. */
@@ -211,8 +275,8 @@ class Reader<S extends ImageSource> {
     this.#left = true;
     if (this.#ended) return;
     this.#ended = true;
-    const left = this.#sources.return?.();
-    if (left instanceof Promise) left.catch(() => {});
+    const left = this.#requests.return?.();
+    if (isPromise(left)) Promise.resolve(left).catch(() => {});
   }
 
   /** Decoding begins with each source as it comes, however long the next one takes. */
@@ -220,11 +284,12 @@ class Reader<S extends ImageSource> {
     const taken: Promise<Decoded<S>>[] = [];
     while (taken.length < count && !this.#ended) {
       this.#signal?.throwIfAborted();
-      const { done, value } = await this.#sources.next();
+      const { done, value } = await this.#requests.next();
       if (done) this.#ended = true;
       else {
-        const asked = { source: value, index: this.#asked++ };
-        const decoded = this.#gate.run(() => this.#decode(asked));
+        const { source, frame, read } = value;
+        const asked = { source, index: this.#asked++, ...(frame !== undefined && { frame }) };
+        const decoded = this.#gate.run(() => this.#decode(asked, read));
         decoded.catch(() => {}); // It is awaited with the others, unless one of the sources fails.
         taken.push(decoded);
       }
@@ -232,16 +297,12 @@ class Reader<S extends ImageSource> {
     return taken;
   }
 
-  async #decode(asked: StreamedImage<S>): Promise<Decoded<S>> {
+  async #decode(asked: StreamedImage<S>, read: ImageRequest<S>["read"]): Promise<Decoded<S>> {
     this.#signal?.throwIfAborted();
     if (this.#left) throw new Error("The stream was left.");
     try {
-      const name = nameOfImage(asked);
-      const sample = await decodeImage(asked.source, this.#preprocessing, {
-        maxPixels: this.#maxPixels,
-        onSeveral: (count) => this.#onWarning?.(severalIn(name, count)),
-      });
-      expectSample(sample, name, this.#preprocessing);
+      const sample = await read();
+      expectSample(sample, nameOfImage(asked), this.#preprocessing);
       return { ...asked, sample };
     } catch (error) {
       if (error instanceof DataError) return { ...asked, error };
@@ -257,12 +318,14 @@ interface Decoded<S extends ImageSource> extends StreamedImage<S> {
 }
 
 /** As it stands in messages: bytes have no name, but a place among the others. */
-function nameOfImage({ source, index }: StreamedImage): string {
-  return typeof source === "string" ? source : `image ${index + 1}`;
+function nameOfImage({ source, index, frame }: StreamedImage): string {
+  if (isBytes(source)) return `image ${index + 1}`;
+  if (isUrl(source)) return frameName(source.pathname, frame);
+  return frameName(typeof source === "string" ? source : source.file, frame);
 }
 
 /** What the probabilities of one image of a batch, (b, classes), come to. */
-function predictionOf(
+export function predictionOf(
   { classes, threshold, thresholds = threshold === undefined ? undefined : [threshold] }: Classifier,
   task: Task,
   probabilities: Float32Array,
@@ -270,6 +333,7 @@ function predictionOf(
 ): Prediction {
   const own = probabilities.subarray(image * classes.length, (image + 1) * classes.length);
   const called = task.decide(own, thresholds);
+  expectList("predict", "what task.decide gives", called);
   const labels = called.map((label) => classes[label] as string);
   return {
     label: labels.join(", "),

@@ -7,6 +7,7 @@ import type { Preprocessing } from "../data/preprocessing.js";
 import { EvaluationError } from "../errors.js";
 import type { ImageClassifier, PredictOptions } from "../models/image-classifier.js";
 import { toInput } from "../models/input.js";
+import { expectTensor } from "../ops/check.js";
 import type { Task } from "../tasks/index.js";
 import { tidy } from "../tensor/scope.js";
 import { noGrad } from "../tensor/tape.js";
@@ -77,6 +78,9 @@ function probabilitiesOf(
   { activation }: Task,
   graphs: boolean | undefined,
 ): Tensor {
-  if (model.predict) return model.predict(images, { graphs, activation });
-  return noGrad(() => tidy(() => activation(model.forward(images))));
+  const output = model.predict
+    ? model.predict(images, { graphs, activation })
+    : noGrad(() => tidy(() => activation(model.forward(images))));
+  expectTensor("predict", "what task.activation gives", output);
+  return output;
 }

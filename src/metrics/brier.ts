@@ -15,7 +15,14 @@
 import { equalMass } from "./calibration-bins.js";
 import { clustersOf } from "./clusters.js";
 import { type Estimate, levelOf } from "./estimate.js";
-import { bootstrapped, bootstrappedDistance, once, type ResamplingOptions, resample } from "./resampling.js";
+import {
+  bootstrapped,
+  bootstrappedDistance,
+  once,
+  type ResamplingOptions,
+  resample,
+  resamplingNames,
+} from "./resampling.js";
 import {
   type Classes,
   checkSamples,
@@ -54,14 +61,15 @@ export function brierParts(
   classes: Classes,
   options: ResamplingOptions & { readonly bins?: number } = {},
 ): BrierParts {
-  const level = levelOf("brierParts", options);
+  const level = levelOf("brierParts", options, { ...resamplingNames, bins: true });
+  const { bins = 10 } = options;
   const samples = checkSamples("brierParts", labels, probabilities, classes);
   const judged = samples.classes.map((_, index) => {
     const scores = column(samples, index);
     return {
       scores,
       outcome: oneVersusRest(samples, index),
-      bins: equalMass("brierParts", scores, options.bins ?? 10),
+      bins: equalMass("brierParts", scores, bins),
     };
   });
   const statistic = (weights: Uint16Array, into: Float64Array): void => {

@@ -10,12 +10,20 @@
  *
  * @see Nguyen and O'Connor, EMNLP 2015, for equal mass; Nixon et al., https://arxiv.org/abs/1904.01685
  */
+
 import { ArgumentError } from "../errors.js";
+import { inWords } from "../settings/given.js";
 import { type Clusters, clustersOf } from "./clusters.js";
 import type { ConfidenceLevel } from "./confidence-level.js";
 import { type Estimate, levelOf } from "./estimate.js";
 import { proportion } from "./proportion.js";
-import { bootstrappedDistance, once, type ResamplingOptions, resample } from "./resampling.js";
+import {
+  bootstrappedDistance,
+  once,
+  type ResamplingOptions,
+  resample,
+  resamplingNames,
+} from "./resampling.js";
 import { type Classes, checkSamples, type Labels, type Probabilities, topClasses } from "./samples.js";
 import { checkBinary } from "./threshold.js";
 
@@ -90,8 +98,9 @@ function binned(
   scores: Float64Array,
   options: CalibrationOptions,
 ): BinnedCalibration {
-  const level = levelOf(operation, options);
-  const bins = equalMass(operation, scores, options.bins ?? 15);
+  const level = levelOf(operation, options, { ...resamplingNames, bins: true });
+  const { bins: wanted = 15 } = options;
+  const bins = equalMass(operation, scores, wanted);
   const clusters = clustersOf(operation, scores.length, options);
   const statistic = (weights: Uint16Array, into: Float64Array): void => {
     const excess = new Float64Array(bins.count);
@@ -143,7 +152,7 @@ export function equalMass(
   bins: number,
 ): { of: Uint32Array; count: number } {
   if (!Number.isSafeInteger(bins) || bins < 1 || bins > 1000) {
-    throw new ArgumentError(`${operation}: ${bins} is not a number of bins; use 1 to 1000.`);
+    throw new ArgumentError(`${operation}: ${inWords(bins)} is not a number of bins; use 1 to 1000.`);
   }
   const order = Uint32Array.from(scores, (_, sample) => sample).sort((a, b) => scores[a]! - scores[b]!);
   const of = new Uint32Array(scores.length);

@@ -13,7 +13,14 @@
  */
 import { type Clusters, clustersOf } from "./clusters.js";
 import { quantile } from "./confidence-level.js";
-import { type Estimate, estimated, type IntervalOptions, levelOf, notEstimated } from "./estimate.js";
+import {
+  type Estimate,
+  estimated,
+  type IntervalOptions,
+  intervalNames,
+  levelOf,
+  notEstimated,
+} from "./estimate.js";
 import type { Labels } from "./samples.js";
 import { checkBinary } from "./threshold.js";
 
@@ -40,7 +47,7 @@ export function calibrationLine(
   scores: ArrayLike<number>,
   options: IntervalOptions = {},
 ): CalibrationLine {
-  const z = quantile(levelOf("calibrationLine", options));
+  const z = quantile(levelOf("calibrationLine", options, intervalNames));
   const { positive, scores: checked } = checkBinary("calibrationLine", labels, scores);
   const clusters = clustersOf("calibrationLine", labels.length, options);
   const logOdds = checked.map((score) => {

@@ -6,6 +6,14 @@
  */
 import { EvaluationError } from "../errors.js";
 import {
+  expectCounts,
+  expectList,
+  expectNamed,
+  expectNumbers,
+  inWords,
+  optionsOf,
+} from "../settings/given.js";
+import {
   type Classes,
   checkSamples,
   type Labels,
@@ -29,6 +37,7 @@ export interface ReliabilityBin {
 }
 
 const defaultBins = 15;
+const mostBins = 1_000_000;
 
 /**
  * How far below an edge, in bins, a probability still counts as on it: 8/15 that was written with 12 decimals, as
@@ -48,15 +57,18 @@ export function reliabilityBins(
   labels: Labels,
   probabilities: Probabilities,
   classes: Classes,
-  { bins = defaultBins }: { bins?: number } = {},
+  options: { bins?: number } = {},
 ): ReliabilityBin[] {
+  const { bins = defaultBins } = optionsOf("reliabilityBins", options, { bins: true });
   return binSamples(checkSamples("reliabilityBins", labels, probabilities, classes), bins);
 }
 
 /** @internal `reliabilityBins` of samples that are checked already. */
 export function binSamples(samples: Samples, bins = defaultBins): ReliabilityBin[] {
-  if (!Number.isSafeInteger(bins) || bins < 1) {
-    throw new EvaluationError(`reliabilityBins: ${bins} is not a number of bins; use a positive integer.`);
+  if (!Number.isSafeInteger(bins) || bins < 1 || bins > mostBins) {
+    throw new EvaluationError(
+      `reliabilityBins: ${inWords(bins)} is not a number of bins; use a positive integer up to ${mostBins}.`,
+    );
   }
   const counts = new Float64Array(bins);
   const confidences = new Float64Array(bins);
@@ -81,8 +93,14 @@ export function binSamples(samples: Samples, bins = defaultBins): ReliabilityBin
 export const binOf = (probability: number, bins = defaultBins): number =>
   Math.min(Math.floor(probability * bins + edgeTolerance), bins - 1);
 
-/** Expected calibration error: mean of |accuracy - confidence| over samples, bin by bin. 0 is perfect. */
+/**
+ * Expected calibration error: mean of |accuracy - confidence| over samples, bin by bin. 0 is perfect, NaN of no samples.
+ *
+ * @param bins  of `reliabilityBins`
+ * @throws ArgumentError if they are none
+ */
 export function expectedCalibrationError(bins: readonly ReliabilityBin[]): number {
+  expectBins("expectedCalibrationError", bins);
   let total = 0;
   let error = 0;
   for (const { count, accuracy, confidence } of bins) {
@@ -91,4 +109,14 @@ export function expectedCalibrationError(bins: readonly ReliabilityBin[]): numbe
     error += Math.abs(accuracy - confidence) * count;
   }
   return error / total;
+}
+
+/** @internal @throws ArgumentError unless they are bins */
+export function expectBins(operation: string, bins: readonly ReliabilityBin[]): void {
+  expectList(operation, "bins", bins);
+  for (const bin of bins) {
+    const { count, lower, upper, accuracy, confidence } = expectNamed(operation, "a bin", bin);
+    expectCounts(operation, { count }, 0);
+    expectNumbers(operation, { lower, upper, ...(count > 0 && { accuracy, confidence }) });
+  }
 }

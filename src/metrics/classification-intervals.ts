@@ -3,13 +3,21 @@
  * sensitivity, specificity, precision) have Wilson's, areas under ROC curves DeLong's, by patient where patients are known;
  * all else is resampled.
  */
+import { expectFlags } from "../settings/given.js";
 import type { ClassificationMetrics } from "./classification.js";
 import { type Clusters, clustersOf } from "./clusters.js";
 import type { ConfidenceLevel } from "./confidence-level.js";
 import { binaryShares, estimateArea, meanShares } from "./delong.js";
 import { type Estimate, type EstimatesOf, levelOf } from "./estimate.js";
 import { proportion } from "./proportion.js";
-import { bootstrapped, bootstrappedDistance, once, type ResamplingOptions, resample } from "./resampling.js";
+import {
+  bootstrapped,
+  bootstrappedDistance,
+  once,
+  type ResamplingOptions,
+  resample,
+  resamplingNames,
+} from "./resampling.js";
 import {
   type Classes,
   checkSamples,
@@ -48,11 +56,13 @@ export function classificationIntervals(
   options: ClassificationIntervalOptions = {},
 ): ClassificationIntervals {
   const operation = "classificationIntervals";
-  const level = levelOf(operation, options);
+  const level = levelOf(operation, options, { ...resamplingNames, resampleAll: true });
+  const { resampleAll = false } = options;
+  expectFlags(operation, { resampleAll });
   const samples = checkSamples(operation, labels, probabilities, classes);
   const clusters = clustersOf(operation, samples.count, options);
   const resampled = resampledScores(operation, samples, clusters, level, options);
-  return options.resampleAll ? resampled : { ...resampled, ...closedForms(samples, clusters, level) };
+  return resampleAll ? resampled : { ...resampled, ...closedForms(samples, clusters, level) };
 }
 
 function resampledScores(

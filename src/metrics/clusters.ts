@@ -2,7 +2,8 @@
  * Which samples belong together. Two images of one patient are not two patients: whatever is computed about chance has to
  * count patients, and this is who they are, numbered.
  */
-import { EvaluationError } from "../errors.js";
+import { ArgumentError, EvaluationError } from "../errors.js";
+import { expectList, inWords } from "../settings/given.js";
 import type { IntervalOptions } from "./estimate.js";
 
 /** @internal Samples by patient. */
@@ -27,6 +28,7 @@ export function clustersOf(operation: string, samples: number, { patients }: Int
       repeated: false,
     };
   }
+  expectList(operation, "patients", patients);
   if (patients.length !== samples) {
     throw new EvaluationError(`${operation}: ${patients.length} patients for ${samples} samples.`);
   }
@@ -34,7 +36,12 @@ export function clustersOf(operation: string, samples: number, { patients }: Int
   const of = new Int32Array(samples);
   let count = 0;
   for (let sample = 0; sample < samples; sample++) {
-    const patient = patients[sample];
+    const patient: unknown = patients[sample];
+    if (!isPatient(patient)) {
+      throw new ArgumentError(
+        `${operation}: the patient of sample ${sample} has to be text, a number or undefined, but is ${inWords(patient)}.`,
+      );
+    }
     const known = patient === undefined || patient === "" ? undefined : numbers.get(patient);
     of[sample] = known ?? count;
     if (known !== undefined) continue;
@@ -43,3 +50,6 @@ export function clustersOf(operation: string, samples: number, { patients }: Int
   }
   return { of, count, repeated: count < samples };
 }
+
+const isPatient = (value: unknown): value is string | number | undefined =>
+  value === undefined || typeof value === "string" || (typeof value === "number" && !Number.isNaN(value));

@@ -1,5 +1,6 @@
 /** How sure an interval should be: the levels that there are, and their quantiles of the normal distribution. */
 import { EvaluationError } from "../errors.js";
+import { inWords } from "../settings/given.js";
 
 /** Levels whose quantiles are known. */
 export type ConfidenceLevel = 0.9 | 0.95 | 0.99;
@@ -21,7 +22,8 @@ export const confidenceLevels: readonly number[] = Object.keys(quantiles).map(Nu
  * @throws EvaluationError if the level is not one of those known
  */
 export function quantile(level: ConfidenceLevel): number {
-  const z: number | undefined = quantiles[level];
-  if (z === undefined) throw new EvaluationError(`confidence level ${level} is not one of 0.9, 0.95, 0.99.`);
+  const z: number | undefined = typeof level === "number" ? quantiles[level] : undefined;
+  if (z === undefined)
+    throw new EvaluationError(`confidence level ${inWords(level)} is not one of 0.9, 0.95, 0.99.`);
   return z;
 }

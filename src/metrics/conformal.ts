@@ -15,12 +15,28 @@
  * @see Vovk, Gammerman, Shafer, Algorithmic Learning in a Random World (2005); Sadinle, Lei, Wasserman, J. Am. Stat. Assoc.
  *   114 (2019) 223; Angelopoulos and Bates, https://arxiv.org/abs/2107.07511
  */
+
 import { ArgumentError, EvaluationError } from "../errors.js";
+import {
+  expectFlags,
+  expectList,
+  expectNamed,
+  expectNumbers,
+  inWords,
+  optionsOf,
+} from "../settings/given.js";
 import { clustersOf } from "./clusters.js";
-import { type Estimate, type IntervalOptions, levelOf } from "./estimate.js";
+import { type Estimate, levelOf } from "./estimate.js";
 import { proportion } from "./proportion.js";
-import { bootstrapped, type ResamplingOptions, resample } from "./resampling.js";
-import { type Classes, checkSamples, type Labels, type Probabilities } from "./samples.js";
+import { bootstrapped, type ResamplingOptions, resample, resamplingNames } from "./resampling.js";
+import {
+  type Classes,
+  checkSamples,
+  isProbability,
+  type Labels,
+  numbersOf,
+  type Probabilities,
+} from "./samples.js";
 
 /** What turns probabilities into sets; plain numbers, as a checkpoint carries them. */
 export interface ConformalSets {
@@ -66,12 +82,15 @@ export function fitConformalSets(
   labels: Labels,
   probabilities: Probabilities,
   classes: Classes,
-  { risk = 0.1, perClass = true }: ConformalOptions = {},
+  options: ConformalOptions = {},
 ): ConformalSets {
-  if (!(risk > 0 && risk < 1)) {
-    throw new ArgumentError(`fitConformalSets: ${risk} is not a risk above 0 and below 1.`);
+  const operation = "fitConformalSets";
+  const { risk = 0.1, perClass = true } = optionsOf(operation, options, { risk: true, perClass: true });
+  expectFlags(operation, { perClass });
+  if (typeof risk !== "number" || !(risk > 0 && risk < 1)) {
+    throw new ArgumentError(`${operation}: ${inWords(risk)} is not a risk above 0 and below 1.`);
   }
-  const samples = checkSamples("fitConformalSets", labels, probabilities, classes);
+  const samples = checkSamples(operation, labels, probabilities, classes);
   const width = samples.classes.length;
   const ofTruth = Float64Array.from(samples.labels, (label, i) => samples.probabilities[i * width + label]!);
   const groups = samples.classes.map((_, index) =>
@@ -97,8 +116,17 @@ function leastOf(probabilities: Float64Array, risk: number): number {
  *
  * @param probabilities  (classes)
  * @throws EvaluationError if there are not as many as the sets were made for
+ * @throws ArgumentError if the sets are none
  */
 export function conformalSet(probabilities: ArrayLike<number>, sets: ConformalSets): number[] {
+  expectSets("conformalSet", sets);
+  const given = numbersOf("conformalSet", "probabilities", probabilities);
+  const wrong = given.find((value) => !isProbability(value));
+  if (wrong !== undefined) throw new EvaluationError(`conformalSet: ${wrong} is no probability.`);
+  return setOf(given, sets);
+}
+
+function setOf(probabilities: Float64Array, sets: ConformalSets): number[] {
   if (probabilities.length !== sets.leastProbability.length) {
     throw new EvaluationError(
       `conformalSet: ${probabilities.length} probabilities for sets of ${sets.leastProbability.length} classes.`,
@@ -123,12 +151,13 @@ export function conformalCoverage(
   sets: ConformalSets,
   options: ResamplingOptions = {},
 ): ConformalCoverage {
-  const level = levelOf("conformalCoverage", options satisfies IntervalOptions);
+  const level = levelOf("conformalCoverage", options, resamplingNames);
+  expectSets("conformalCoverage", sets);
   const samples = checkSamples("conformalCoverage", labels, probabilities, classes);
   const width = samples.classes.length;
   const clusters = clustersOf("conformalCoverage", samples.count, options);
   const found = Array.from(samples.labels, (_, sample) =>
-    conformalSet(samples.probabilities.subarray(sample * width, (sample + 1) * width), sets),
+    setOf(samples.probabilities.subarray(sample * width, (sample + 1) * width), sets),
   );
   const flags = (of: (set: readonly number[], sample: number) => boolean) =>
     Uint8Array.from(found, (set, sample) => Number(of(set, sample)));
@@ -164,4 +193,10 @@ export function conformalCoverage(
       flags((set) => set.length === 0),
     ),
   };
+}
+
+function expectSets(operation: string, sets: ConformalSets): void {
+  const { leastProbability } = expectNamed(operation, "what makes sets", sets);
+  expectList(operation, "leastProbability", leastProbability);
+  for (const least of leastProbability) expectNumbers(operation, { leastProbability: least });
 }

@@ -5,11 +5,20 @@
  * @see Fawcett, Pattern Recognit. Lett. 27 (2006) 861, for averaging at fixed false positive rates; Davis and Goadrich,
  *   ICML 2006, for why precision is not interpolated by lines
  */
+
 import { ArgumentError, EvaluationError } from "../errors.js";
+import { inWords } from "../settings/given.js";
 import { clustersOf } from "./clusters.js";
 import { type Estimate, levelOf } from "./estimate.js";
 import { averagePrecision, rocCurve } from "./ranking.js";
-import { bootstrapped, once, percentiles, type ResamplingOptions, resample } from "./resampling.js";
+import {
+  bootstrapped,
+  once,
+  percentiles,
+  type ResamplingOptions,
+  resample,
+  resamplingNames,
+} from "./resampling.js";
 import type { Labels } from "./samples.js";
 import { checkBinary } from "./threshold.js";
 import { WeightedRanking } from "./weighted-ranking.js";
@@ -98,7 +107,7 @@ export function averagePrecisionEstimate(
   options: ResamplingOptions = {},
 ): Estimate {
   const operation = "averagePrecisionEstimate";
-  const level = levelOf(operation, options);
+  const level = levelOf(operation, options, resamplingNames);
   const { positive, scores: checked } = checkBinary(operation, labels, scores);
   const ranking = new WeightedRanking(positive, checked);
   const areas = { auc: Number.NaN, averagePrecision: Number.NaN };
@@ -137,11 +146,11 @@ function band(
   options: CurveOptions,
   draw: Drawing,
 ): CurveBand {
+  const level = levelOf(operation, options, { ...resamplingNames, places: true });
   const { places = 101 } = options;
   if (!Number.isSafeInteger(places) || places < 2 || places > 10_001) {
-    throw new ArgumentError(`${operation}: ${places} is not a number of places; use 2 to 10001.`);
+    throw new ArgumentError(`${operation}: ${inWords(places)} is not a number of places; use 2 to 10001.`);
   }
-  const level = levelOf(operation, options);
   const { positive, scores: checked } = checkBinary(operation, labels, scores);
   if (!positive.includes(0) || !positive.includes(1)) {
     throw new EvaluationError(`${operation}: a curve needs samples of both classes.`);

@@ -9,11 +9,13 @@
  *
  * @see Vickers and Elkin, Med. Decis. Making 26 (2006) 565; Vickers et al., Diagn. Progn. Res. 3 (2019) 18
  */
+
 import { ArgumentError } from "../errors.js";
 import { clustersOf } from "./clusters.js";
 import { levelOf } from "./estimate.js";
-import { once, percentiles, type ResamplingOptions, resample } from "./resampling.js";
+import { once, percentiles, type ResamplingOptions, resample, resamplingNames } from "./resampling.js";
 import type { Labels } from "./samples.js";
+import { numbersOf } from "./samples.js";
 import { checkBinary } from "./threshold.js";
 
 /** Net benefits at threshold probabilities: lists of equal length. Acting on no one is 0 at all of them. */
@@ -49,9 +51,10 @@ export function decisionCurve(
   scores: ArrayLike<number>,
   options: DecisionCurveOptions = {},
 ): DecisionCurve {
-  const level = levelOf("decisionCurve", options);
+  const level = levelOf("decisionCurve", options, { ...resamplingNames, thresholds: true });
   const { thresholds = everyPercent } = options;
-  const rising = thresholds.every((t, i) => t >= 0 && t < 1 && (i === 0 || t > thresholds[i - 1]!));
+  const limits = numbersOf("decisionCurve", "thresholds", thresholds);
+  const rising = limits.every((t, i) => t >= 0 && t < 1 && (i === 0 || t > thresholds[i - 1]!));
   if (thresholds.length === 0 || !rising) {
     throw new ArgumentError("decisionCurve: thresholds have to rise, each from 0 on and below 1.");
   }

@@ -15,8 +15,15 @@
  *   21 (2014) 1389, for its cost of one sort; Pepe, The Statistical Evaluation of Medical Tests (2003), 5.2.5, for log odds
  */
 import { type Clusters, clustersOf } from "./clusters.js";
-import { type ConfidenceLevel, quantile } from "./confidence-level.js";
-import { type Estimate, estimated, type IntervalOptions, levelOf, notEstimated } from "./estimate.js";
+import { type ConfidenceLevel, type Interval, quantile } from "./confidence-level.js";
+import {
+  type Estimate,
+  estimated,
+  type IntervalOptions,
+  intervalNames,
+  levelOf,
+  notEstimated,
+} from "./estimate.js";
 import { twoSidedTail } from "./normal.js";
 import { areaUnderRoc, placements } from "./ranking.js";
 import {
@@ -65,7 +72,7 @@ export function areaEstimate(
   scores: ArrayLike<number>,
   options: IntervalOptions = {},
 ): Estimate {
-  const level = levelOf("areaEstimate", options);
+  const level = levelOf("areaEstimate", options, intervalNames);
   const binary = checkBinary("areaEstimate", labels, scores);
   const clusters = clustersOf("areaEstimate", labels.length, options);
   return estimateArea(binaryShares(binary.positive, binary.scores), clusters, level);
@@ -87,7 +94,7 @@ export function compareAreas(
   classes: Classes,
   options: IntervalOptions = {},
 ): AreaComparison {
-  const level = levelOf("compareAreas", options);
+  const level = levelOf("compareAreas", options, intervalNames);
   const [a, b] = [first, second].map((probabilities) =>
     meanShares(checkSamples("compareAreas", labels, probabilities, classes)),
   ) as [AreaShares, AreaShares];
@@ -108,7 +115,7 @@ export function compareBinaryAreas(
   second: ArrayLike<number>,
   options: IntervalOptions = {},
 ): AreaComparison {
-  const level = levelOf("compareBinaryAreas", options);
+  const level = levelOf("compareBinaryAreas", options, intervalNames);
   const [a, b] = [first, second].map((given) => {
     const { positive, scores } = checkBinary("compareBinaryAreas", labels, given);
     return binaryShares(positive, scores);
@@ -159,9 +166,16 @@ export function estimateArea(parts: AreaShares, clusters: Clusters, level: Confi
   const deviation = Math.sqrt(varianceOfSum(shares, kinds, clusters));
   if (Number.isNaN(deviation)) return notEstimated(tooFew, area);
   if (deviation < rounding) return notEstimated("all samples are ranked alike, which leaves no spread", area);
+  return estimated(area, logitInterval(area, deviation ** 2, level), "delong");
+}
+
+/** @internal The interval of an area of that variance, taken on the logit scale so that it stays within (0, 1). */
+export function logitInterval(area: number, variance: number, level: ConfidenceLevel): Interval {
+  const z = quantile(level);
+  if (area === 0 || area === 1) return [area, area];
   const logit = Math.log(area / (1 - area));
-  const reach = (quantile(level) * deviation) / (area * (1 - area));
-  return estimated(area, [logistic(logit - reach), logistic(logit + reach)], "delong");
+  const reach = (z * Math.sqrt(variance)) / (area * (1 - area));
+  return [logistic(logit - reach), logistic(logit + reach)];
 }
 
 /** Deviations below this are rounding: one pair of a million positives and negatives ranked otherwise makes 1e-12. */

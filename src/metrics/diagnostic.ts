@@ -9,14 +9,18 @@
  * @see Altman and Bland, BMJ 309 (1994) 102; Simel et al., J. Clin. Epidemiol. 44 (1991) 763, for intervals of ratios;
  *   Mercaldo et al., Stat. Med. 26 (2007) 2170, for predictive values at another prevalence
  */
+
 import { ArgumentError } from "../errors.js";
+import { expectNamed, inWords } from "../settings/given.js";
 import { type Clusters, clustersOf } from "./clusters.js";
 import { type ConfidenceLevel, quantile } from "./confidence-level.js";
 import { varianceOfSum } from "./delong.js";
 import {
   type Estimate,
   estimated,
+  expectEstimate,
   type IntervalOptions,
+  intervalNames,
   levelOf,
   notEstimated,
   transformed,
@@ -84,7 +88,7 @@ export function diagnosticMetrics(
   threshold: number,
   options: IntervalOptions = {},
 ): DiagnosticMetrics {
-  const level = levelOf("diagnosticMetrics", options);
+  const level = levelOf("diagnosticMetrics", options, intervalNames);
   const { positive, scores: checked } = checkBinary("diagnosticMetrics", labels, scores);
   expectThreshold("diagnosticMetrics", threshold);
   const called = Uint8Array.from(checked, (score) => Number(score >= threshold));
@@ -104,7 +108,7 @@ export function diagnosticMetricsPerClass(
   classes: Classes,
   options: IntervalOptions = {},
 ): DiagnosticMetrics[] {
-  const level = levelOf("diagnosticMetricsPerClass", options);
+  const level = levelOf("diagnosticMetricsPerClass", options, intervalNames);
   const samples = checkSamples("diagnosticMetricsPerClass", labels, probabilities, classes);
   const clusters = clustersOf("diagnosticMetricsPerClass", samples.count, options);
   const { index: predicted } = topClasses(samples);
@@ -121,17 +125,21 @@ export function diagnosticMetricsPerClass(
  * @throws ArgumentError if it is not
  */
 export function predictiveValuesAt(metrics: DiagnosticMetrics, prevalence: number): PredictiveValues {
-  if (!(prevalence > 0 && prevalence < 1)) {
-    throw new ArgumentError(`predictiveValuesAt: ${prevalence} is not a prevalence above 0 and below 1.`);
+  const operation = "predictiveValuesAt";
+  const { positiveLikelihoodRatio, negativeLikelihoodRatio } = expectNamed(operation, "metrics", metrics);
+  expectEstimate(operation, "positiveLikelihoodRatio", positiveLikelihoodRatio);
+  expectEstimate(operation, "negativeLikelihoodRatio", negativeLikelihoodRatio);
+  if (typeof prevalence !== "number" || !(prevalence > 0 && prevalence < 1)) {
+    throw new ArgumentError(`${operation}: ${inWords(prevalence)} is not a prevalence above 0 and below 1.`);
   }
   const odds = prevalence / (1 - prevalence);
   return {
     prevalence,
     positivePredictiveValue: transformed(
-      metrics.positiveLikelihoodRatio,
+      positiveLikelihoodRatio,
       (ratio) => (odds * ratio) / (1 + odds * ratio),
     ),
-    negativePredictiveValue: transformed(metrics.negativeLikelihoodRatio, (ratio) => 1 / (1 + odds * ratio)),
+    negativePredictiveValue: transformed(negativeLikelihoodRatio, (ratio) => 1 / (1 + odds * ratio)),
   };
 }
 

@@ -3,6 +3,14 @@
  * report is one of the two, so that none stands there without its interval by oversight.
  */
 import { ArgumentError } from "../errors.js";
+import {
+  expectNamed,
+  expectNumbers,
+  expectText,
+  inWords,
+  type NamesOf,
+  optionsOf,
+} from "../settings/given.js";
 import { type ConfidenceLevel, confidenceLevels, type Interval } from "./confidence-level.js";
 
 /**
@@ -79,10 +87,36 @@ export function transformed(estimate: Estimate, through: (value: number) => numb
   return estimated(through(estimate.value), [Math.min(...ends), Math.max(...ends)], estimate.method);
 }
 
-/** @internal The level, checked; 0.95 unless given. */
-export function levelOf(operation: string, { level = 0.95 }: IntervalOptions): ConfidenceLevel {
+/** @internal @throws ArgumentError unless it is an estimate */
+export function expectEstimate(operation: string, what: string, estimate: Estimate): void {
+  const { value, lower, upper, reason } = expectNamed(operation, what, estimate);
+  if (reason === undefined) {
+    expectNumbers(operation, { value, lower, upper });
+  } else {
+    expectText(operation, `${what}.reason`, reason);
+    if (value !== undefined) expectNumbers(operation, { value });
+  }
+}
+
+/** @internal Names of the options. */
+export const intervalNames: NamesOf<IntervalOptions> = { level: true, patients: true };
+
+/**
+ * @internal The level, 0.95 unless given.
+ *
+ * @param names  all options that there are
+ * @throws ArgumentError if it is none, or the options are no object or have another name
+ */
+export function levelOf<Options extends IntervalOptions>(
+  operation: string,
+  options: Options,
+  names: NamesOf<NoInfer<Options>>,
+): ConfidenceLevel {
+  const { level = 0.95 } = optionsOf(operation, options, names);
   if (!confidenceLevels.includes(level)) {
-    throw new ArgumentError(`${operation}: confidence level ${level} is not one of 0.9, 0.95, 0.99.`);
+    throw new ArgumentError(
+      `${operation}: confidence level ${inWords(level)} is not one of 0.9, 0.95, 0.99.`,
+    );
   }
   return level;
 }

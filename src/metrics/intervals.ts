@@ -12,6 +12,7 @@
  * @see Wilson, J. Am. Stat. Assoc. 22 (1927) 209; DeLong et al., Biometrics 44 (1988) 837;
  *   Sun and Xu, IEEE Signal Process. Lett. 21 (2014) 1389, for its cost of one sort
  */
+import { optionsOf } from "../settings/given.js";
 import { clustersOf } from "./clusters.js";
 import type { ConfidenceLevel, Interval } from "./confidence-level.js";
 import { estimateArea, meanShares } from "./delong.js";
@@ -54,8 +55,9 @@ export function confidenceIntervals(
   labels: Labels,
   probabilities: Probabilities,
   classes: Classes,
-  { level = 0.95 }: { level?: ConfidenceLevel } = {},
+  options: { level?: ConfidenceLevel } = {},
 ): ConfidenceIntervals {
+  const { level = 0.95 } = optionsOf("confidenceIntervals", options, { level: true });
   const samples = checkSamples("confidenceIntervals", labels, probabilities, classes);
   const { index } = topClasses(samples);
   const hits = index.filter((predicted, sample) => predicted === samples.labels[sample]).length;

@@ -9,7 +9,9 @@
  *
  * @see Lee et al., https://arxiv.org/abs/1807.03888; Ledoit and Wolf, J. Multivar. Anal. 88 (2004) 365
  */
+
 import { EvaluationError } from "../errors.js";
+import { expectList } from "../settings/given.js";
 import { checkFeatures, type Features } from "./features.js";
 import { evaluatedLabels, type Labels } from "./samples.js";
 
@@ -37,6 +39,7 @@ export interface MahalanobisModel {
 export function fitMahalanobis(features: ArrayLike<number>, width: number, labels: Labels): MahalanobisModel {
   const operation = "fitMahalanobis";
   const checked = checkFeatures(operation, features, width);
+  expectList(operation, "labels", labels);
   if (labels.length !== checked.count) {
     throw new EvaluationError(`${operation}: ${labels.length} labels for ${checked.count} feature vectors.`);
   }

@@ -1,11 +1,12 @@
 /** Every metric of `multiLabelMetrics` with its interval, or the reason why it has none, as `classificationIntervals` does. */
+import { expectTexts } from "../settings/given.js";
 import { type Clusters, clustersOf } from "./clusters.js";
 import type { ConfidenceLevel } from "./confidence-level.js";
 import { binaryShares, estimateArea } from "./delong.js";
 import { type EstimatesOf, levelOf, notEstimated } from "./estimate.js";
 import { checkRows, columnOf, type MultiLabelMetrics } from "./multi-label.js";
 import { proportion } from "./proportion.js";
-import { bootstrapped, once, type ResamplingOptions, resample } from "./resampling.js";
+import { bootstrapped, once, type ResamplingOptions, resample, resamplingNames } from "./resampling.js";
 import { WeightedRanking } from "./weighted-ranking.js";
 
 const wholeScores = [
@@ -63,7 +64,8 @@ export function multiLabelIntervals(
   options: MultiLabelIntervalOptions = {},
 ): MultiLabelIntervals {
   const operation = "multiLabelIntervals";
-  const level = levelOf(operation, options);
+  const level = levelOf(operation, options, { ...resamplingNames, thresholds: true });
+  expectTexts(operation, "classes", classes);
   const { thresholds = classes.map(() => 0.5) } = options;
   const images = checkRows(labels, probabilities, classes, thresholds);
   const clusters = clustersOf(operation, images, options);

@@ -4,8 +4,9 @@
  * all have, has no area under the curve: NaN (`null` in JSON), and it is left out of that mean.
  */
 import { EvaluationError } from "../errors.js";
+import { expectCounts, expectList, expectTexts, inWords } from "../settings/given.js";
 import { areaUnderRoc, averagePrecision } from "./ranking.js";
-import { isProbability } from "./samples.js";
+import { isProbability, numbersOf } from "./samples.js";
 import { atThreshold, chooseThreshold, type ThresholdMetrics } from "./threshold.js";
 
 /** What `multiLabelMetrics` finds out. Fractions are from 0 to 1. */
@@ -65,12 +66,14 @@ export function multiLabelMetrics(
   labels: ArrayLike<number>,
   probabilities: ArrayLike<number>,
   classes: readonly string[],
-  thresholds: readonly number[] = classes.map(() => 0.5),
+  thresholds?: readonly number[],
 ): MultiLabelMetrics {
-  const samples = checkRows(labels, probabilities, classes, thresholds);
+  expectTexts("multiLabelMetrics", "classes", classes);
+  const limits = thresholds === undefined ? classes.map(() => 0.5) : thresholds;
+  const samples = checkRows(labels, probabilities, classes, limits);
   const judged = classes.map((_, label) => {
     const truth = columnOf(labels, label, classes.length);
-    return judgeLabel(truth, columnOf(probabilities, label, classes.length), thresholds[label]!);
+    return judgeLabel(truth, columnOf(probabilities, label, classes.length), limits[label]!);
   });
   const list = (key: keyof Judgement) => judged.map((judgement) => judgement[key]);
   const total = (key: "truePositives" | "falsePositives" | "falseNegatives" | "trueNegatives") =>
@@ -81,7 +84,7 @@ export function multiLabelMetrics(
     samples,
     positives: judged.map(({ counts }) => counts.truePositives + counts.falseNegatives),
     accuracy: (right + total("trueNegatives")) / labels.length,
-    subsetAccuracy: fractionAllRight(labels, probabilities, thresholds),
+    subsetAccuracy: fractionAllRight(labels, probabilities, limits),
     balancedAccuracy: meanOfDefined(
       judged.map(({ sensitivity, specificity }) => (sensitivity + specificity) / 2),
     ),
@@ -96,7 +99,7 @@ export function multiLabelMetrics(
     sensitivity: list("sensitivity"),
     specificity: list("specificity"),
     f1: list("f1"),
-    thresholds: [...thresholds],
+    thresholds: [...limits],
   };
 }
 
@@ -112,10 +115,20 @@ export function chooseThresholds(
   probabilities: ArrayLike<number>,
   count: number,
 ): number[] {
+  const operation = "chooseThresholds";
+  expectCounts(operation, { count });
+  const truths = numbersOf(operation, "labels", labels);
+  const scores = numbersOf(operation, "probabilities", probabilities);
+  if (truths.length !== scores.length || truths.length % count !== 0 || truths.length === 0)
+    throw new EvaluationError(
+      `${operation}: ${truths.length} labels and ${scores.length} probabilities of ${count} labels an image.`,
+    );
+  const wrong = scores.findIndex((score) => !isProbability(score));
+  if (wrong >= 0) throw new EvaluationError(`${operation}: ${scores[wrong]} at ${wrong} is no probability.`);
   return Array.from({ length: count }, (_, label) => {
-    const truth = columnOf(labels, label, count);
+    const truth = columnOf(truths, label, count);
     if (new Set(truth).size < 2) return 0.5;
-    return chooseThreshold(truth, columnOf(probabilities, label, count));
+    return chooseThreshold(truth, columnOf(scores, label, count));
   });
 }
 
@@ -158,6 +171,8 @@ export function checkRows(
   const refuse = (reason: string): never => {
     throw new EvaluationError(`multiLabelMetrics: ${reason}.`);
   };
+  for (const [what, values] of Object.entries({ labels, probabilities, thresholds }))
+    expectList("multiLabelMetrics", what, values);
   if (classes.length === 0) refuse("there are no labels to judge");
   if (thresholds.length !== classes.length)
     refuse(`${thresholds.length} thresholds for ${classes.length} labels`);
@@ -170,10 +185,12 @@ export function checkRows(
   for (let i = 0; i < labels.length; ++i) {
     const image = Math.floor(i / classes.length);
     if (labels[i] !== 0 && labels[i] !== 1)
-      refuse(`image ${image} has the label ${labels[i]}, where 0 or 1 is expected`);
+      refuse(`image ${image} has the label ${inWords(labels[i])}, where 0 or 1 is expected`);
     if (!isProbability(probabilities[i]!))
-      refuse(`image ${image} has ${probabilities[i]}, which is no probability`);
+      refuse(`image ${image} has ${inWords(probabilities[i])}, which is no probability`);
   }
+  const wrong = thresholds.findIndex((limit) => typeof limit !== "number" || Number.isNaN(limit));
+  if (wrong >= 0) refuse(`${inWords(thresholds[wrong])} is no threshold`);
   return labels.length / classes.length;
 }
 

@@ -4,7 +4,9 @@
  *
  * @see Sun et al., Out-of-distribution detection with deep nearest neighbors, https://arxiv.org/abs/2204.06507
  */
+
 import { ArgumentError } from "../errors.js";
+import { inWords, optionsOf } from "../settings/given.js";
 import { checkFeatures, type Features } from "./features.js";
 import { Random } from "./random.js";
 
@@ -42,16 +44,23 @@ export interface NearestOptions {
 export function fitNearest(
   features: ArrayLike<number>,
   width: number,
-  { neighbor = 10, distance = "cosine", most = 5000, seed = 0 }: NearestOptions = {},
+  options: NearestOptions = {},
 ): NearestModel {
+  const names = { neighbor: true, distance: true, most: true, seed: true };
+  const {
+    neighbor = 10,
+    distance = "cosine",
+    most = 5000,
+    seed = 0,
+  } = optionsOf("fitNearest", options, names);
   const { count } = checkFeatures("fitNearest", features, width);
   for (const [name, value] of Object.entries({ neighbor, most })) {
     if (!Number.isSafeInteger(value) || value < 1) {
-      throw new ArgumentError(`fitNearest: ${name} ${value} is not a positive integer.`);
+      throw new ArgumentError(`fitNearest: ${name} ${inWords(value)} is not a positive integer.`);
     }
   }
   if (distance !== "cosine" && distance !== "euclidean") {
-    throw new ArgumentError(`fitNearest: distance "${distance}" is not cosine or euclidean.`);
+    throw new ArgumentError(`fitNearest: distance ${inWords(distance)} is not cosine or euclidean.`);
   }
   const samples = drawn(count, most, Random.seeded("fitNearest", seed));
   const kept = new Float32Array(samples.length * width);

@@ -3,6 +3,7 @@
  * the test images it would keep its promise by construction, and say nothing of the next patients: so the two are separate
  * arguments, and what the wish became on either is told with its interval.
  */
+import { expectNamed, type NamesOf, optionsOf } from "../settings/given.js";
 import { type DiagnosticMetrics, diagnosticMetrics } from "./diagnostic.js";
 import type { IntervalOptions } from "./estimate.js";
 import type { Labels } from "./samples.js";
@@ -39,8 +40,13 @@ export function operatingPoint(
   validation: ScoredSamples,
   test: ScoredSamples,
   criterion: ThresholdCriterion,
-  { level = 0.95 }: Pick<IntervalOptions, "level"> = {},
+  options: Pick<IntervalOptions, "level"> = {},
 ): OperatingPoint {
+  const operation = "operatingPoint";
+  const { level = 0.95 } = optionsOf(operation, options, { level: true });
+  const names: NamesOf<ScoredSamples> = { labels: true, scores: true, patients: true };
+  expectNamed(operation, "validation", validation, names);
+  expectNamed(operation, "test", test, names);
   const threshold = chooseThreshold(validation.labels, validation.scores, criterion);
   const judge = ({ labels, scores, patients }: ScoredSamples) =>
     diagnosticMetrics(labels, scores, threshold, { level, patients });

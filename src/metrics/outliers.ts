@@ -3,10 +3,13 @@
  * images, and a limit above which it is said. The limit is set on validation images, which are of the right kind, so that at
  * most a chosen share of such images is refused wrongly; nothing need be known of the wrong kind.
  */
+
 import { ArgumentError, EvaluationError } from "../errors.js";
+import { expectCounts, expectNamed, expectTypedArray, inWords } from "../settings/given.js";
 import { checkFeatures } from "./features.js";
 import { type MahalanobisModel, mahalanobisScores } from "./mahalanobis.js";
 import { type NearestModel, nearestScores } from "./nearest.js";
+import { numbersOf } from "./samples.js";
 
 /** What training images look like to the network: numbers and Float32Arrays, as a checkpoint carries them. */
 export type OutlierModel = MahalanobisModel | NearestModel;
@@ -15,8 +18,10 @@ export type OutlierModel = MahalanobisModel | NearestModel;
  * @param features  (n, width) row-major
  * @returns         (n) higher is stranger
  * @throws EvaluationError if the features are malformed, or of another width than the model's
+ * @throws ArgumentError if the model is none
  */
 export function outlierScores(features: ArrayLike<number>, model: OutlierModel): Float64Array {
+  expectModel(model);
   const checked = checkFeatures("outlierScores", features, model.width);
   return model.method === "mahalanobis" ? mahalanobisScores(checked, model) : nearestScores(checked, model);
 }
@@ -31,10 +36,10 @@ export function outlierScores(features: ArrayLike<number>, model: OutlierModel):
  * @throws ArgumentError if the share is not above 0 and below 1
  */
 export function outlierLimit(scores: ArrayLike<number>, falseAlarms = 0.05): number {
-  if (!(falseAlarms > 0 && falseAlarms < 1)) {
-    throw new ArgumentError(`outlierLimit: ${falseAlarms} is not a share above 0 and below 1.`);
+  if (typeof falseAlarms !== "number" || !(falseAlarms > 0 && falseAlarms < 1)) {
+    throw new ArgumentError(`outlierLimit: ${inWords(falseAlarms)} is not a share above 0 and below 1.`);
   }
-  const sorted = Float64Array.from(scores).sort();
+  const sorted = numbersOf("outlierLimit", "scores", scores).sort();
   if (sorted.some(Number.isNaN)) throw new EvaluationError("outlierLimit: a score is not a number.");
   const limit = sorted[Math.ceil((sorted.length + 1) * (1 - falseAlarms) - 1e-9) - 1];
   if (limit === undefined) {
@@ -44,4 +49,40 @@ export function outlierLimit(scores: ArrayLike<number>, falseAlarms = 0.05): num
     );
   }
   return limit;
+}
+
+function expectModel(model: OutlierModel): void {
+  expectNamed(operation, "the model", model);
+  expectCounts(operation, { width: model.width });
+  if (model.method === "nearest") expectNearest(model);
+  else if (model.method === "mahalanobis") expectMahalanobis(model);
+  else {
+    const { method } = model as { method: unknown };
+    throw new ArgumentError(`${operation}: method ${inWords(method)} is not mahalanobis or nearest.`);
+  }
+}
+
+const operation = "outlierScores";
+
+function expectNearest({ width, kept, neighbor, distance }: NearestModel): void {
+  expectRows("kept", kept, width);
+  expectCounts(operation, { neighbor });
+  if (neighbor > kept.length / width)
+    throw new ArgumentError(`${operation}: neighbor ${neighbor} is not among those that are kept.`);
+  if (distance !== "cosine" && distance !== "euclidean")
+    throw new ArgumentError(`${operation}: distance ${inWords(distance)} is not cosine or euclidean.`);
+}
+
+function expectMahalanobis({ width, center, whitening, means }: MahalanobisModel): void {
+  for (const [what, values] of Object.entries({ center, whitening, means })) expectRows(what, values, width);
+  if (center.length !== width || whitening.length !== width ** 2)
+    throw new ArgumentError(`${operation}: center and whitening are not those of ${width} features.`);
+}
+
+function expectRows(what: string, values: Float32Array, width: number): void {
+  expectTypedArray(operation, what, values);
+  if (values.length > 0 && values.length % width === 0) return;
+  throw new ArgumentError(
+    `${operation}: ${what} holds ${values.length} numbers, which are no rows of ${width}.`,
+  );
 }

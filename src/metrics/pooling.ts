@@ -2,7 +2,9 @@
  * From images to what is decided about: a patient, an eye, a lesion that several images show. The probabilities of a unit's
  * images are made one, by their mean, or by the highest of each class where one suspicious image is enough.
  */
+
 import { ArgumentError, EvaluationError } from "../errors.js";
+import { expectList, expectNumbers, inWords, optionsOf } from "../settings/given.js";
 import { type Classes, checkSamples, type Labels, type Probabilities } from "./samples.js";
 
 /** How several images become one. */
@@ -42,11 +44,13 @@ export function poolByUnit(
   probabilities: Probabilities,
   classes: Classes,
   units: ArrayLike<string | number | undefined>,
-  { by = "mean", label: rule = "same" }: PoolingOptions = {},
+  options: PoolingOptions = {},
 ): PooledSamples {
-  if (by !== "mean" && by !== "max") throw new ArgumentError(`poolByUnit: by "${by}" is not mean or max.`);
+  const { by = "mean", label: rule = "same" } = optionsOf("poolByUnit", options, { by: true, label: true });
+  if (by !== "mean" && by !== "max")
+    throw new ArgumentError(`poolByUnit: by ${inWords(by)} is not mean or max.`);
   if (rule !== "same" && rule !== "highest") {
-    throw new ArgumentError(`poolByUnit: label "${rule}" is not same or highest.`);
+    throw new ArgumentError(`poolByUnit: label ${inWords(rule)} is not same or highest.`);
   }
   const samples = checkSamples("poolByUnit", labels, probabilities, classes);
   const width = samples.classes.length;
@@ -83,6 +87,7 @@ function membersOf(
   units: ArrayLike<string | number | undefined>,
   samples: number,
 ): Map<string | number, number[]> {
+  expectList("poolByUnit", "units", units);
   if (units.length !== samples) {
     throw new EvaluationError(`poolByUnit: ${units.length} units for ${samples} samples.`);
   }
@@ -92,6 +97,7 @@ function membersOf(
     if (unit === undefined || unit === "") {
       throw new EvaluationError(`poolByUnit: the unit of sample ${sample} is not known.`);
     }
+    if (typeof unit !== "string") expectNumbers("poolByUnit", { [`unit ${sample}`]: unit });
     const images = members.get(unit);
     if (images) images.push(sample);
     else members.set(unit, [sample]);

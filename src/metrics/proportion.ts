@@ -6,6 +6,8 @@
  *
  * @see Wilson, J. Am. Stat. Assoc. 22 (1927) 209; Rao and Scott, A simple method for the analysis of clustered binary data, Biometrics 48 (1992) 577
  */
+import { EvaluationError } from "../errors.js";
+import { expectNumbers } from "../settings/given.js";
 import type { Clusters } from "./clusters.js";
 import { type ConfidenceLevel, type Interval, quantile } from "./confidence-level.js";
 import { type Estimate, estimated, notEstimated } from "./estimate.js";
@@ -13,10 +15,15 @@ import { type Estimate, estimated, notEstimated } from "./estimate.js";
 /**
  * Wilson's interval of a proportion.
  *
- * @throws EvaluationError if the level is not 0.9, 0.95 or 0.99
+ * @param hits   0 to `count`
+ * @param count  0 gives NaN
+ * @throws EvaluationError if the level is not 0.9, 0.95 or 0.99, or the counts are none
  */
 export function wilsonInterval(hits: number, count: number, level: ConfidenceLevel = 0.95): Interval {
   const z = quantile(level);
+  expectNumbers("wilsonInterval", { hits, count });
+  if (!(hits >= 0 && hits <= count && count < Infinity))
+    throw new EvaluationError(`wilsonInterval: ${hits} of ${count} is no proportion.`);
   const proportion = hits / count;
   const centre = proportion + z ** 2 / (2 * count);
   const reach = z * Math.sqrt((proportion * (1 - proportion)) / count + z ** 2 / (4 * count ** 2));

@@ -6,6 +6,7 @@
  *   https://prng.di.unimi.it/xoshiro128starstar.c
  */
 import { ArgumentError } from "../errors.js";
+import { inWords } from "../settings/given.js";
 
 /** @internal */
 export class Random {
@@ -22,7 +23,7 @@ export class Random {
   /** @throws ArgumentError if the seed is not a whole number from 0 to 2^53 - 1 */
   static seeded(operation: string, seed: number): Random {
     if (!Number.isSafeInteger(seed) || seed < 0) {
-      throw new ArgumentError(`${operation}: the seed ${seed} is not a whole number from 0 on.`);
+      throw new ArgumentError(`${operation}: the seed ${inWords(seed)} is not a whole number from 0 on.`);
     }
     let word = (seed ^ Math.floor(seed / 2 ** 32)) | 0;
     const mixed = () => {

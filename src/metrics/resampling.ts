@@ -13,9 +13,10 @@
  * @see Efron and Tibshirani, An Introduction to the Bootstrap (1993), chapters 8 (clusters) and 13 (percentiles)
  */
 import { ArgumentError } from "../errors.js";
+import { inWords, type NamesOf } from "../settings/given.js";
 import type { Clusters } from "./clusters.js";
 import type { ConfidenceLevel, Interval } from "./confidence-level.js";
-import { type Estimate, estimated, type IntervalOptions, notEstimated } from "./estimate.js";
+import { type Estimate, estimated, type IntervalOptions, intervalNames, notEstimated } from "./estimate.js";
 import { Random } from "./random.js";
 
 /** How patients are drawn. */
@@ -33,6 +34,9 @@ export interface ResamplingOptions extends IntervalOptions {
  * @param into     (numbers) where they go; NaN for one that is not defined
  */
 export type Statistic = (weights: Uint16Array, into: Float64Array) => void;
+
+/** @internal Names of the options. */
+export const resamplingNames: NamesOf<ResamplingOptions> = { ...intervalNames, resamples: true, seed: true };
 
 const most = 100_000;
 /** What is kept of all draws: 400 MB. */
@@ -53,7 +57,9 @@ export function resample(
   { resamples = 2000, seed = 0 }: ResamplingOptions = {},
 ): Float64Array[] {
   if (!Number.isSafeInteger(resamples) || resamples < 1 || resamples > most) {
-    throw new ArgumentError(`${operation}: ${resamples} is not a number of resamples; use 1 to ${most}.`);
+    throw new ArgumentError(
+      `${operation}: ${inWords(resamples)} is not a number of resamples; use 1 to ${most}.`,
+    );
   }
   if (numbers * resamples > mostValues) {
     throw new ArgumentError(

@@ -6,11 +6,20 @@
  *
  * @see Geifman and El-Yaniv, Selective classification for deep neural networks, https://arxiv.org/abs/1705.08500
  */
+
 import { ArgumentError } from "../errors.js";
+import { inWords } from "../settings/given.js";
 import { clustersOf } from "./clusters.js";
 import type { CurveBand } from "./curves.js";
 import { type Estimate, levelOf } from "./estimate.js";
-import { bootstrapped, once, percentiles, type ResamplingOptions, resample } from "./resampling.js";
+import {
+  bootstrapped,
+  once,
+  percentiles,
+  type ResamplingOptions,
+  resample,
+  resamplingNames,
+} from "./resampling.js";
 import { type Classes, checkSamples, type Labels, type Probabilities, topClasses } from "./samples.js";
 
 /** Risk (y) at coverages (x) above 0, to 1, with a pointwise band, and the area under it. */
@@ -32,10 +41,10 @@ export function riskCoverage(
   classes: Classes,
   options: ResamplingOptions & { readonly places?: number } = {},
 ): RiskCoverage {
-  const level = levelOf("riskCoverage", options);
+  const level = levelOf("riskCoverage", options, { ...resamplingNames, places: true });
   const { places = 100 } = options;
   if (!Number.isSafeInteger(places) || places < 1 || places > 10_000) {
-    throw new ArgumentError(`riskCoverage: ${places} is not a number of places; use 1 to 10000.`);
+    throw new ArgumentError(`riskCoverage: ${inWords(places)} is not a number of places; use 1 to 10000.`);
   }
   const samples = checkSamples("riskCoverage", labels, probabilities, classes);
   const { index, probability } = topClasses(samples);

@@ -3,6 +3,7 @@
  * formulas elsewhere need no check of their own.
  */
 import { EvaluationError } from "../errors.js";
+import { expectList, expectTexts, inWords } from "../settings/given.js";
 
 /** Class indices; bigint because int64 tensors read back as BigInt64Array. */
 export type Labels = ArrayLike<number | bigint>;
@@ -25,7 +26,8 @@ export interface Samples {
 /** Softmax in float32 keeps the sum of even a thousand classes well within this. */
 const tolerance = 1e-4;
 
-export const isProbability = (value: number): boolean => value >= 0 && value <= 1 + tolerance;
+export const isProbability = (value: unknown): boolean =>
+  typeof value === "number" && value >= 0 && value <= 1 + tolerance;
 
 /**
  * @throws EvaluationError if there are no samples or fewer than two classes, the lengths disagree, a label is not a
@@ -37,33 +39,53 @@ export function checkSamples(
   probabilities: Probabilities,
   classes: Classes,
 ): Samples {
-  const names = typeof classes === "number" ? numbered(operation, classes) : [...classes];
-  if (names.length < 2)
-    throw new EvaluationError(`${operation}: needs at least 2 classes, got ${names.length}.`);
-  const checkedLabels = evaluatedLabels(operation, labels, names.length);
-  const flat = flatten(operation, probabilities, names.length);
-  if (flat.length !== labels.length * names.length) {
+  const width = countOf(operation, classes);
+  if (width < 2) throw new EvaluationError(`${operation}: needs at least 2 classes, got ${width}.`);
+  const checkedLabels = evaluatedLabels(operation, labels, width);
+  expectList(operation, "probabilities", probabilities);
+  const rows = typeof probabilities[0] === "object" && probabilities[0] !== null;
+  const found = rows ? probabilities.length * width : probabilities.length;
+  if (found !== labels.length * width) {
     throw new EvaluationError(
-      `${operation}: ${labels.length} labels of ${names.length} classes need ${labels.length * names.length} ` +
-        `probabilities, got ${flat.length}.`,
+      `${operation}: ${labels.length} labels of ${width} classes need ${labels.length * width} ` +
+        `probabilities, got ${found}.`,
     );
   }
-  for (let sample = 0; sample < labels.length; sample++) checkRow(operation, flat, sample, names.length);
+  const flat = rows
+    ? flatten(operation, probabilities as ArrayLike<ArrayLike<number>>, width)
+    : numbersOf(operation, "probabilities", probabilities as ArrayLike<number>);
+  for (let sample = 0; sample < labels.length; sample++) checkRow(operation, flat, sample, width);
+  const names =
+    typeof classes === "number" ? Array.from({ length: width }, (_, i) => String(i)) : [...classes];
   return { count: labels.length, classes: names, labels: checkedLabels, probabilities: flat };
+}
+
+/** Nothing is made before all is looked at: lengths alone are no reason to take memory. */
+export function numbersOf(operation: string, what: string, values: ArrayLike<number>): Float64Array {
+  expectList(operation, what, values);
+  for (let i = 0; i < values.length; ++i) {
+    if (typeof values[i] !== "number")
+      throw new EvaluationError(
+        `${operation}: ${what} hold ${inWords(values[i])} at ${i}, which is no number.`,
+      );
+  }
+  return Float64Array.from(values);
 }
 
 /** @throws EvaluationError if there are no labels, or one is not an integer in 0 ..< classes */
 export function evaluatedLabels(operation: string, labels: Labels, classes: number): Int32Array {
+  expectList(operation, "labels", labels);
   if (labels.length === 0) throw new EvaluationError(`${operation}: needs at least one sample.`);
-  return Int32Array.from({ length: labels.length }, (_, sample) => {
-    const label = Number(labels[sample]);
-    if (!Number.isInteger(label) || label < 0 || label >= classes) {
+  for (let sample = 0; sample < labels.length; ++sample) {
+    const given = labels[sample];
+    const label = typeof given === "bigint" ? Number(given) : given;
+    if (!Number.isInteger(label) || Number(label) < 0 || Number(label) >= classes) {
       throw new EvaluationError(
-        `${operation}: label ${labels[sample]} of sample ${sample} is not a class; ${classes} classes are 0 to ${classes - 1}.`,
+        `${operation}: label ${typeof given === "bigint" ? given : inWords(given)} of sample ${sample} is not a class; ${classes} classes are 0 to ${classes - 1}.`,
       );
     }
-    return label;
-  });
+  }
+  return Int32Array.from({ length: labels.length }, (_, sample) => Number(labels[sample]));
 }
 
 /** The probability of class `index` of every sample. */
@@ -93,15 +115,17 @@ export function topClasses({ count, classes, probabilities }: Samples): {
   return { index, probability };
 }
 
-function numbered(operation: string, classes: number): string[] {
-  if (!Number.isSafeInteger(classes))
-    throw new EvaluationError(`${operation}: ${classes} is not a number of classes.`);
-  return Array.from({ length: Math.max(classes, 0) }, (_, index) => String(index));
+function countOf(operation: string, classes: Classes): number {
+  if (typeof classes === "number") {
+    if (!Number.isSafeInteger(classes))
+      throw new EvaluationError(`${operation}: ${classes} is not a number of classes.`);
+    return Math.max(classes, 0);
+  }
+  expectTexts(operation, "classes", classes);
+  return classes.length;
 }
 
-function flatten(operation: string, probabilities: Probabilities, classes: number): Float64Array {
-  if (typeof probabilities[0] !== "object") return Float64Array.from(probabilities as ArrayLike<number>);
-  const rows = probabilities as ArrayLike<ArrayLike<number>>;
+function flatten(operation: string, rows: ArrayLike<ArrayLike<number>>, classes: number): Float64Array {
   const flat = new Float64Array(rows.length * classes);
   for (let sample = 0; sample < rows.length; sample++) {
     const row = rows[sample];
@@ -110,7 +134,7 @@ function flatten(operation: string, probabilities: Probabilities, classes: numbe
         `${operation}: sample ${sample} has ${row?.length} probabilities for ${classes} classes.`,
       );
     }
-    flat.set(row, sample * classes);
+    flat.set(numbersOf(operation, `the probabilities of sample ${sample}`, row), sample * classes);
   }
   return flat;
 }

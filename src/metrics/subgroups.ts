@@ -5,11 +5,13 @@
  *
  * Many groups make some differ by chance: of twenty without a difference one is expected to have an interval without 0.
  */
+
 import { EvaluationError } from "../errors.js";
+import { expectList, expectNamed, expectTexts, inWords, type NamesOf } from "../settings/given.js";
 import { classificationIntervals } from "./classification-intervals.js";
 import { clustersOf } from "./clusters.js";
 import { type Estimate, levelOf, notEstimated } from "./estimate.js";
-import { bootstrapped, type ResamplingOptions, resample } from "./resampling.js";
+import { bootstrapped, type ResamplingOptions, resample, resamplingNames } from "./resampling.js";
 import { type Classes, checkSamples, type Labels, type Probabilities, type Samples } from "./samples.js";
 import { WeightedScores, wholeScores } from "./weighted-scores.js";
 
@@ -58,6 +60,9 @@ export interface SubgroupOptions extends ResamplingOptions {
   readonly metrics?: readonly SubgroupMetric[];
 }
 
+/** @internal Names of the options. */
+export const subgroupNames: NamesOf<SubgroupOptions> = { ...resamplingNames, metrics: true };
+
 /** A group of fewer samples comes with a warning. */
 const few = 20;
 /** An attribute with more values than this is no division into groups but a name or a measurement. */
@@ -78,14 +83,18 @@ export function subgroups(
   attributes: Readonly<Record<string, ArrayLike<string | undefined>>>,
   options: SubgroupOptions = {},
 ): Subgroup[] {
-  levelOf("subgroups", options);
-  const { metrics = ["accuracy", "auc"] } = options;
-  const unknown = metrics.find((metric) => !wholeScores.includes(metric));
-  if (unknown !== undefined) {
-    throw new EvaluationError(`subgroups: ${unknown} is not one of the metrics ${wholeScores.join(", ")}.`);
+  const operation = "subgroups";
+  levelOf(operation, options, subgroupNames);
+  const { metrics = ["accuracy", "auc"], ...drawing } = options;
+  expectTexts(operation, "metrics", metrics);
+  for (const metric of metrics) {
+    if (wholeScores.includes(metric)) continue;
+    throw new EvaluationError(
+      `${operation}: ${inWords(metric)} is not one of the metrics ${wholeScores.join(", ")}.`,
+    );
   }
   const samples = checkSamples("subgroups", labels, probabilities, classes);
-  return Object.entries(attributes).flatMap(([attribute, texts]) =>
+  return Object.entries(expectNamed(operation, "attributes", attributes)).flatMap(([attribute, texts]) =>
     valuesOf(attribute, texts, samples.count).map((value) => {
       const inside = Uint8Array.from({ length: samples.count }, (_, i) => Number(texts[i] === value));
       const count = inside.reduce((total, flag) => total + flag, 0);
@@ -93,17 +102,27 @@ export function subgroups(
         attribute,
         value,
         samples: count,
-        scores: compare(samples, inside, metrics, options),
+        scores: compare(samples, inside, metrics, drawing),
         ...(count < few && { warning: `only ${count} samples: fewer than ${few} say little` }),
       };
     }),
   );
 }
 
+/** Numbers in their order, also within words. */
+const inOrder = new Intl.Collator("en", { numeric: true }).compare;
+
 function valuesOf(attribute: string, texts: ArrayLike<string | undefined>, samples: number): string[] {
+  expectList("subgroups", `attribute "${attribute}"`, texts);
   if (texts.length !== samples) {
     throw new EvaluationError(
       `subgroups: attribute "${attribute}" has ${texts.length} values for ${samples} samples.`,
+    );
+  }
+  const wrong = Array.from(texts).findIndex((text) => text !== undefined && typeof text !== "string");
+  if (wrong >= 0) {
+    throw new EvaluationError(
+      `subgroups: attribute "${attribute}" of sample ${wrong} has to be text or undefined, but is ${inWords(texts[wrong])}.`,
     );
   }
   const values = [...new Set(Array.from(texts))].filter(
@@ -114,16 +133,16 @@ function valuesOf(attribute: string, texts: ArrayLike<string | undefined>, sampl
       `subgroups: attribute "${attribute}" has ${values.length} different values; put them into at most ${mostValues} groups.`,
     );
   }
-  return values.sort();
+  return values.sort(inOrder);
 }
 
 function compare(
   samples: Samples,
   inside: Uint8Array,
   metrics: readonly SubgroupMetric[],
-  options: SubgroupOptions,
+  options: ResamplingOptions,
 ): Subgroup["scores"] {
-  const level = levelOf("subgroups", options);
+  const level = levelOf("subgroups", options, resamplingNames);
   const sides = [1, 0].map((flag) => sideOf(samples, inside, flag, metrics, options));
   const [own, rest] = sides as [Side, Side];
   const clusters = clustersOf("subgroups", samples.count, options);
@@ -159,7 +178,7 @@ function sideOf(
   inside: Uint8Array,
   flag: number,
   metrics: readonly SubgroupMetric[],
-  options: SubgroupOptions,
+  options: ResamplingOptions,
 ): Side {
   const members = [...inside.keys()].filter((sample) => inside[sample] === flag);
   if (members.length === 0) {

@@ -8,8 +8,10 @@
  *
  * @see Guo et al., On calibration of modern neural networks, https://arxiv.org/abs/1706.04599
  */
+
 import { ArgumentError, EvaluationError } from "../errors.js";
-import { evaluatedLabels, isProbability, type Labels } from "./samples.js";
+import { expectList, inWords, optionsOf } from "../settings/given.js";
+import { evaluatedLabels, isProbability, type Labels, numbersOf } from "./samples.js";
 
 /** What makes probabilities of logits: classes that exclude each other, or labels that do not. */
 export type LogitActivation = "softmax" | "sigmoid";
@@ -41,8 +43,9 @@ export function fitTemperature(
   labels: Labels,
   logits: ArrayLike<number>,
   classes: number,
-  { activation = "softmax" }: { activation?: LogitActivation } = {},
+  options: { activation?: LogitActivation } = {},
 ): Temperature {
+  const activation = activationOf("fitTemperature", options);
   const loss = lossOf(labels, logits, classes, activation);
   const before = loss(1).value;
   const settled = (inverse: number, found: boolean): Temperature => ({
@@ -79,14 +82,18 @@ export function withTemperature(
   probabilities: ArrayLike<number>,
   classes: number,
   temperature: number,
-  { activation = "softmax" }: { activation?: LogitActivation } = {},
+  options: { activation?: LogitActivation } = {},
 ): Float64Array {
-  if (!(temperature > 0 && temperature < Number.POSITIVE_INFINITY)) {
-    throw new ArgumentError(`withTemperature: ${temperature} is not a temperature; use a number above 0.`);
+  const activation = activationOf("withTemperature", options);
+  expectList("withTemperature", "probabilities", probabilities);
+  if (typeof temperature !== "number" || !(temperature > 0 && temperature < Number.POSITIVE_INFINITY)) {
+    throw new ArgumentError(
+      `withTemperature: ${inWords(temperature)} is not a temperature; use a number above 0.`,
+    );
   }
   if (!Number.isSafeInteger(classes) || classes < 1 || probabilities.length % classes !== 0) {
     throw new EvaluationError(
-      `withTemperature: ${probabilities.length} probabilities are not of ${classes} classes each.`,
+      `withTemperature: ${probabilities.length} probabilities are not of ${inWords(classes)} classes each.`,
     );
   }
   const logits = logitsOf(probabilities, activation);
@@ -112,7 +119,8 @@ export function logitsOf(
   probabilities: ArrayLike<number>,
   activation: LogitActivation = "softmax",
 ): Float64Array {
-  return Float64Array.from(probabilities, (given, place) => {
+  expectActivation("logitsOf", activation);
+  return numbersOf("logitsOf", "probabilities", probabilities).map((given, place) => {
     if (!isProbability(given)) {
       throw new EvaluationError(`logitsOf: ${given} at place ${place} is no probability.`);
     }
@@ -121,6 +129,16 @@ export function logitsOf(
       ? Math.log(probability)
       : Math.log(probability) - Math.log1p(-probability);
   });
+}
+
+function activationOf(operation: string, options: { activation?: LogitActivation }): LogitActivation {
+  const { activation = "softmax" } = optionsOf(operation, options, { activation: true });
+  return expectActivation(operation, activation);
+}
+
+function expectActivation(operation: string, activation: LogitActivation): LogitActivation {
+  if (activation === "softmax" || activation === "sigmoid") return activation;
+  throw new ArgumentError(`${operation}: activation ${inWords(activation)} is not softmax or sigmoid.`);
 }
 
 /** Mean negative log-likelihood at an inverse temperature, and its first two derivatives. */
@@ -133,8 +151,9 @@ function lossOf(
   activation: LogitActivation,
 ): Loss {
   if (!Number.isSafeInteger(classes) || classes < 1) {
-    throw new EvaluationError(`fitTemperature: ${classes} is not a number of classes.`);
+    throw new EvaluationError(`fitTemperature: ${inWords(classes)} is not a number of classes.`);
   }
+  expectList("fitTemperature", "logits", logits);
   const truth = evaluatedLabels("fitTemperature", labels, activation === "softmax" ? classes : 2);
   const expected = activation === "softmax" ? labels.length * classes : labels.length;
   if (logits.length !== expected || logits.length % classes !== 0) {
@@ -143,7 +162,9 @@ function lossOf(
     );
   }
   // Probabilities of exactly 0 have the logarithm -infinity; e^-745 is the least that a number can hold.
-  const values = Float64Array.from(logits, (logit) => Math.max(-745, Math.min(745, logit)));
+  const values = numbersOf("fitTemperature", "logits", logits).map((logit) =>
+    Math.max(-745, Math.min(745, logit)),
+  );
   const wrong = values.findIndex((value) => Number.isNaN(value));
   if (wrong >= 0) {
     throw new EvaluationError(

@@ -3,8 +3,9 @@
  * A sample is called positive when the probability of the positive class is at least the threshold.
  */
 import { EvaluationError } from "../errors.js";
+import { expectList, expectNamed, expectNumbers, inWords } from "../settings/given.js";
 import { tieGroups } from "./ranking.js";
-import { evaluatedLabels, isProbability, type Labels } from "./samples.js";
+import { evaluatedLabels, isProbability, type Labels, numbersOf } from "./samples.js";
 
 /** What makes a threshold the best. */
 export type ThresholdCriterion =
@@ -82,6 +83,7 @@ export function chooseThreshold(
   options: ThresholdCriterion = { criterion: "youden" },
 ): number {
   const { positive, scores } = checkBinary("chooseThreshold", labels, positiveProbabilities);
+  expectNamed("chooseThreshold", "the criterion", options);
   const positives = positive.reduce((total, value) => total + value, 0);
   const negatives = positive.length - positives;
   if (positives === 0 || negatives === 0) {
@@ -138,7 +140,7 @@ function rulesOf(options: ThresholdCriterion, positives: number, negatives: numb
       return costRules(options, positives, negatives);
     default:
       throw new EvaluationError(
-        `chooseThreshold: ${JSON.stringify(options)} is not a criterion; use youden, sensitivity, specificity or cost.`,
+        `chooseThreshold: ${inWords((options as { criterion: unknown }).criterion)} is no criterion; use youden, sensitivity, specificity or cost.`,
       );
   }
 }
@@ -148,6 +150,7 @@ function costRules(
   positives: number,
   negatives: number,
 ): Rules {
+  expectNumbers("chooseThreshold", { falsePositive, falseNegative });
   if (
     !(falsePositive >= 0 && falseNegative > 0 && falsePositive + falseNegative < Number.POSITIVE_INFINITY)
   ) {
@@ -155,15 +158,18 @@ function costRules(
       `chooseThreshold: ${falsePositive} and ${falseNegative} are not costs of a false positive and a false negative.`,
     );
   }
-  const common = shareOf("prevalence of", prevalence ?? positives / (positives + negatives));
+  const common = shareOf(
+    "prevalence of",
+    prevalence === undefined ? positives / (positives + negatives) : prevalence,
+  );
   const ofHit = (common / positives) * falseNegative;
   const ofAlarm = ((1 - common) / negatives) * falsePositive;
   return { reaches: () => true, worth: (hits, alarms) => hits * ofHit - alarms * ofAlarm };
 }
 
 function shareOf(what: string, share: number): number {
-  if (share >= 0 && share <= 1) return share;
-  throw new EvaluationError(`chooseThreshold: a ${what} ${share} cannot be asked for; use 0 to 1.`);
+  if (typeof share === "number" && share >= 0 && share <= 1) return share;
+  throw new EvaluationError(`chooseThreshold: a ${what} ${inWords(share)} cannot be asked for; use 0 to 1.`);
 }
 
 /**
@@ -218,12 +224,13 @@ export function expectThreshold(operation: string, threshold: number): void {
 /** @internal Labels of 0 or 1 and as many probabilities. */
 export function checkBinary(operation: string, labels: Labels, probabilities: ArrayLike<number>) {
   const positive = Uint8Array.from(evaluatedLabels(operation, labels, 2));
+  expectList(operation, "probabilities", probabilities);
   if (probabilities.length !== labels.length) {
     throw new EvaluationError(
       `${operation}: ${labels.length} labels, but ${probabilities.length} probabilities.`,
     );
   }
-  const scores = Float64Array.from(probabilities);
+  const scores = numbersOf(operation, "probabilities", probabilities);
   scores.forEach((score, sample) => {
     if (!isProbability(score)) {
       throw new EvaluationError(`${operation}: sample ${sample} has ${score}, which is no probability.`);

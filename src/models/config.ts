@@ -1,6 +1,7 @@
 /** The architecture of a MedMamba: its settings, the published variants, and what cannot be. */
 import { ArgumentError } from "../errors.js";
 import type { Flag } from "../settings/flags.js";
+import { inWords } from "../settings/given.js";
 import { count, fractionBelowOne, number, numbers, oneOf } from "../settings/kind.js";
 import { complete, expectKnown, setting, type ValuesOf } from "../settings/table.js";
 import type { Precision } from "../tensor/device.js";
@@ -128,9 +129,9 @@ const mostStages = 16;
 export function medMambaConfig(options: MedMambaOptions = {}): MedMambaConfig {
   expectKnown("MedMamba", options, modelRows, ["variant", "device", "precision"]);
   const { variant = "tiny", device: _, precision: __, ...settings } = options;
-  if (!Object.hasOwn(variants, variant)) {
+  if (typeof variant !== "string" || !Object.hasOwn(variants, variant)) {
     throw new ArgumentError(
-      `there is no variant "${variant}": choose from ${Object.keys(variants).join(", ")}.`,
+      `there is no variant ${inWords(variant)}: choose from ${Object.keys(variants).join(", ")}.`,
     );
   }
   const given = Object.entries(settings).filter(([, value]) => value !== undefined);

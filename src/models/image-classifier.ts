@@ -1,6 +1,8 @@
 /** What training and inference ask of a network: `MedMamba` is one, and so is any module that gives logits of images. */
-import type { Module } from "../nn/module.js";
-import type { Device } from "../tensor/device.js";
+import { ArgumentError } from "../errors.js";
+import { Module } from "../nn/module.js";
+import { expectCounts, expectNamed, inWords } from "../settings/given.js";
+import { Device } from "../tensor/device.js";
 import type { Tensor } from "../tensor/tensor.js";
 
 /** Logits -> probabilities: softmax, or sigmoid where classes do not exclude each other. */
@@ -33,4 +35,18 @@ export interface ImageClassifier extends Module {
   predict?(images: Tensor, options?: PredictOptions & { activation?: Activation | undefined }): Tensor;
   /** Gives memory back that was kept for the next prediction; of networks that keep some. */
   releaseGraphs?(): void;
+}
+
+/** @throws ArgumentError unless it is such a network */
+export function expectClassifier(operation: string, model: ImageClassifier): void {
+  if (!(model instanceof Module))
+    throw new ArgumentError(
+      `${operation}: the model has to be a MedMamba or another module, but is ${inWords(model)}.`,
+    );
+  const { numClasses } = expectNamed(operation, "the model's config", model.config);
+  expectCounts(operation, { "the model's config.numClasses": numClasses });
+  if (!(model.device instanceof Device))
+    throw new ArgumentError(
+      `${operation}: the model has to say its device, such as \`get device() { return this.head.weight.device; }\`.`,
+    );
 }

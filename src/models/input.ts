@@ -2,6 +2,7 @@
 import type { BatchImages } from "../data/batch.js";
 import { normalization, type Preprocessing } from "../data/preprocessing.js";
 import { affineSample } from "../ops/affine-sample.js";
+import { expectList, expectNamed, expectTypedArray } from "../settings/given.js";
 import { tensor } from "../tensor/creation.js";
 import { type DeviceLike, resolveDevice } from "../tensor/devices.js";
 import { tidy } from "../tensor/scope.js";
@@ -15,15 +16,24 @@ import type { Tensor } from "../tensor/tensor.js";
  * @param device         default "cpu"
  * @returns              (batch, channels, imageSize, imageSize) float32
  */
-export function toInput(batch: BatchImages, preprocessing: Preprocessing, device?: DeviceLike): Tensor {
+export function toInput(
+  batch: BatchImages,
+  preprocessing: Pick<Preprocessing, "mean" | "std">,
+  device?: DeviceLike,
+): Tensor {
+  const { shape, images, affine, gain, offset } = expectNamed("toInput", "the batch", batch);
+  expectList("toInput", "the batch's shape", shape);
+  expectNamed("toInput", "the preprocessing", preprocessing);
+  for (const [name, values] of Object.entries({ images, affine, gain, offset }))
+    expectTypedArray("toInput", `the batch's ${name}`, values);
   return tidy(() => {
-    const [count, , height, width] = batch.shape;
+    const [count, , height, width] = shape;
     const { scale, shift } = normalization(preprocessing);
     const on = { device: resolveDevice(device) };
-    return affineSample(tensor(batch.images, batch.shape, on), [height, width], {
-      matrix: tensor(batch.affine, [count, 2, 3], on),
-      gain: tensor(batch.gain, [count], on),
-      offset: tensor(batch.offset, [count], on),
+    return affineSample(tensor(images, shape, on), [height, width], {
+      matrix: tensor(affine, [count, 2, 3], on),
+      gain: tensor(gain, [count], on),
+      offset: tensor(offset, [count], on),
       channelScale: tensor(scale, [scale.length], on),
       channelShift: tensor(shift, [shift.length], on),
     });

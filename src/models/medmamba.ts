@@ -7,6 +7,7 @@ import { SSConvSSM } from "../nn/ss-conv-ssm.js";
 import { expectTensor } from "../ops/check.js";
 import { globalAveragePool } from "../ops/reduction.js";
 import { softmax } from "../ops/softmax.js";
+import { expectFlags, expectFunction, inWords, optionsOf } from "../settings/given.js";
 import type { Device } from "../tensor/device.js";
 import { type DeviceLike, resolveDevice } from "../tensor/devices.js";
 import { GraphedFunction } from "../tensor/graphed-function.js";
@@ -105,6 +106,7 @@ export class MedMamba extends Module implements ImageClassifier {
 
   /** Sets it for all blocks. */
   set recompute(recompute: boolean) {
+    expectFlags("MedMamba", { recompute });
     for (const block of this.#blocks()) block.recompute = recompute;
   }
 
@@ -146,7 +148,8 @@ export class MedMamba extends Module implements ImageClassifier {
    * @returns       (batch, height', width', dims[stage]), with height' = height / (patchSize * 2^stage)
    * @throws ShapeError as `forward`, ArgumentError if there is no such stage
    */
-  features(images: Tensor, { stage = this.#layers.items.length - 1 }: { stage?: number } = {}): Tensor {
+  features(images: Tensor, options: { stage?: number } = {}): Tensor {
+    const { stage = this.#layers.items.length - 1 } = optionsOf("features", options, { stage: true });
     this.#expectImages(images);
     this.#expectStage("features", stage);
     return tidy(() => chain([this.#patchEmbed, ...this.#path(-1, stage)], images));
@@ -161,7 +164,8 @@ export class MedMamba extends Module implements ImageClassifier {
    * @returns         (batch, numClasses)
    * @throws ArgumentError if there is no such stage, ShapeError if the features are not of its channels
    */
-  logits(features: Tensor, { from = this.#layers.items.length - 1 }: { from?: number } = {}): Tensor {
+  logits(features: Tensor, options: { from?: number } = {}): Tensor {
+    const { from = this.#layers.items.length - 1 } = optionsOf("logits", options, { from: true });
     this.#expectStage("logits", from);
     expectTensor("logits", "features", features);
     const channels = this.config.dims[from];
@@ -185,7 +189,9 @@ export class MedMamba extends Module implements ImageClassifier {
   #expectStage(operation: string, stage: number): void {
     const count = this.#layers.items.length;
     if (!Number.isInteger(stage) || stage < 0 || stage >= count)
-      throw new ArgumentError(`${operation}: there is no stage ${stage}; they are 0 to ${count - 1}.`);
+      throw new ArgumentError(
+        `${operation}: there is no stage ${inWords(stage)}; they are 0 to ${count - 1}.`,
+      );
   }
 
   /**
@@ -199,14 +205,15 @@ export class MedMamba extends Module implements ImageClassifier {
    */
   predict(
     images: Tensor,
-    {
-      graphs = this.device.graphs,
-      activation = softmax,
-    }: PredictOptions & {
+    options: PredictOptions & {
       /** Logits -> probabilities. */
       activation?: Activation | undefined;
     } = {},
   ): Tensor {
+    const names = { graphs: true, activation: true } as const;
+    const { graphs = this.device.graphs, activation = softmax } = optionsOf("predict", options, names);
+    expectFlags("predict", { graphs });
+    expectFunction("predict", activation, "activation");
     if (this.training)
       throw new ArgumentError(
         "predict: the model is in training mode; call eval() before, or use forward().",

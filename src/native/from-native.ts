@@ -7,6 +7,7 @@ import {
   OperationError,
   OutOfMemoryError,
 } from "../errors.js";
+import { isError } from "../settings/realms.js";
 
 /**
  * The package's class for an error that the addon threw. The addon's errors are recognised by their `code`, not by their
@@ -28,9 +29,4 @@ function isCoded(error: unknown): error is Error & { code: string } {
   if (typeof error !== "object" || error === null || !("code" in error) || !("message" in error))
     return false;
   return typeof error.code === "string" && error.code.startsWith("MEDMAMBA_");
-}
-
-/** An error of any realm. */
-function isError(error: unknown): error is Error {
-  return error instanceof Error || Object.prototype.toString.call(error) === "[object Error]";
 }

@@ -3,6 +3,7 @@
  * another machine, and may kill the process over one that is cut off.
  */
 import { closeSync, fstatSync, openSync, readSync } from "node:fs";
+import { isError, messageOf } from "../settings/realms.js";
 
 /** What decides which native libraries a machine loads. */
 export interface System {
@@ -56,10 +57,10 @@ export function inspectLibrary(path: string, system: Pick<System, "platform" | "
 }
 
 function whyUnreadable(error: unknown): string {
-  const code = error instanceof Error && "code" in error ? error.code : undefined;
+  const code = isError(error) && "code" in error ? error.code : undefined;
   if (code === "ENOENT" || code === "ENOTDIR") return "not there";
   if (code === "EACCES" || code === "EPERM") return "this user may not read it (permission denied)";
-  return error instanceof Error ? error.message : String(error);
+  return messageOf(error);
 }
 
 /** e_machine of ELF, as Node names processors. */

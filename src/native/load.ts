@@ -10,6 +10,7 @@
 import { existsSync, readdirSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { AddonError } from "../errors.js";
+import { messageOf } from "../settings/realms.js";
 import type { NativeAddon } from "./addon.js";
 import {
   describeSystem,
@@ -70,7 +71,7 @@ export function load(root: string, describe: () => System = thisSystem): Loaded 
         return { addon: require(path) as NativeAddon, path };
       } catch (error) {
         cause ??= error;
-        problem = (error instanceof Error ? error.message : String(error)).replace(`${path}: `, "");
+        problem = messageOf(error).replace(`${path}: `, "");
       }
     }
     problems.push(`  ${path}: ${problem}\n`);

@@ -2,9 +2,10 @@
 import { ArgumentError } from "../errors.js";
 import { gelu, relu, sigmoid, silu } from "../ops/activation.js";
 import { conv2d, depthwiseConv2d } from "../ops/convolution.js";
-import { dropout } from "../ops/dropout.js";
+import { dropout, expectRate } from "../ops/dropout.js";
 import { linear } from "../ops/matmul.js";
 import { batchNorm, layerNorm, type RunningStatistics } from "../ops/normalization.js";
+import { expectCounts, expectFlags, expectFunction, expectList, optionsOf } from "../settings/given.js";
 import { full, ones, tensor, zeros } from "../tensor/creation.js";
 import type { DeviceLike } from "../tensor/devices.js";
 import type { Tensor } from "../tensor/tensor.js";
@@ -35,9 +36,12 @@ export class Linear extends Module {
     readonly inFeatures: number,
     /** Extent of the result's last axis. */
     readonly outFeatures: number,
-    { bias = true, device }: BiasOptions = {},
+    options: BiasOptions = {},
   ) {
     super();
+    const { bias = true, device } = optionsOf("Linear", options, { bias: true, device: true });
+    expectCounts("Linear", { inFeatures, outFeatures });
+    expectFlags("Linear", { bias });
     this.weight = this.parameter("weight", truncatedNormal([outFeatures, inFeatures], 0.02, device));
     this.bias = bias ? this.parameter("bias", zeros([outFeatures], { device })) : undefined;
   }
@@ -72,9 +76,17 @@ export class Conv2d extends Module {
     readonly outChannels: number,
     /** Side of the kernel, in pixels. */
     readonly kernelSize: number,
-    { bias = true, stride = 1, groups = 1, device }: Conv2dOptions = {},
+    options: Conv2dOptions = {},
   ) {
     super();
+    const names = { bias: true, stride: true, groups: true, device: true } as const;
+    const { bias = true, stride = 1, groups = 1, device } = optionsOf("Conv2d", options, names);
+    expectCounts("Conv2d", { inChannels, outChannels, kernelSize, stride, groups });
+    expectFlags("Conv2d", { bias });
+    if (groups !== 1 && !(groups === inChannels && outChannels === inChannels))
+      throw new ArgumentError(
+        `Conv2d: ${groups} groups of ${inChannels} channels to ${outChannels} are not served; use 1, or as many as there are channels on both sides.`,
+      );
     this.stride = stride;
     const area = kernelSize * kernelSize;
     const inputs = inChannels / groups;
@@ -102,9 +114,11 @@ export class LayerNorm extends Module {
   constructor(
     /** Extent of the last axis. */
     readonly features: number,
-    { device }: LayerOptions = {},
+    options: LayerOptions = {},
   ) {
     super();
+    const { device } = optionsOf("LayerNorm", options, { device: true });
+    expectCounts("LayerNorm", { features });
     this.weight = this.parameter("weight", ones([features], { device }));
     this.bias = this.parameter("bias", zeros([features], { device }));
   }
@@ -127,9 +141,11 @@ export class BatchNorm2d extends Module {
   constructor(
     /** Extent of the last axis. */
     readonly channels: number,
-    { device }: LayerOptions = {},
+    options: LayerOptions = {},
   ) {
     super();
+    const { device } = optionsOf("BatchNorm2d", options, { device: true });
+    expectCounts("BatchNorm2d", { channels });
     this.weight = this.parameter("weight", ones([channels], { device }));
     this.bias = this.parameter("bias", zeros([channels], { device }));
     this.running = {
@@ -150,6 +166,7 @@ export class Dropout extends Module {
   /** @param rate  probability that an element is dropped; the others are divided by 1 - rate */
   constructor(readonly rate = 0.5) {
     super();
+    expectRate("Dropout", rate);
   }
 
   /** Any shape -> the same shape; the input itself in evaluation. */
@@ -164,6 +181,7 @@ export class Activation extends Module {
 
   constructor(operation: (x: Tensor) => Tensor) {
     super();
+    expectFunction("Activation", operation, "the operation");
     this.#operation = operation;
   }
 
@@ -224,7 +242,9 @@ export class ModuleList<M extends Module> extends Module {
 
   constructor(items: readonly M[]) {
     super();
-    this.items = items.map((item, i) => this.child(String(i), item));
+    expectList("ModuleList", "the list of modules", items);
+    for (const [i, item] of items.entries()) this.child(String(i), item);
+    this.items = [...items];
   }
 
   /** Not there. @throws ArgumentError always: whoever owns the list calls its modules */

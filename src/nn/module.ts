@@ -2,7 +2,9 @@
  * A network, or a part of one: parameters, buffers and children by name. Names and order are PyTorch's, so that
  * `stateDict()` has the keys of published checkpoints.
  */
-import { ArgumentError, StateDictError, type StateDictReport } from "../errors.js";
+import { ArgumentError, DTypeError, StateDictError, type StateDictReport } from "../errors.js";
+import { expectTensor } from "../ops/check.js";
+import { expectFlags, expectNamed, expectText, inWords, optionsOf } from "../settings/given.js";
 import { type DeviceLike, resolveDevice } from "../tensor/devices.js";
 import { keep, tidy } from "../tensor/scope.js";
 import type { Tensor } from "../tensor/tensor.js";
@@ -26,6 +28,9 @@ export abstract class Module {
 
   /** Registers a trainable tensor; it outlives every `tidy`. */
   protected parameter(name: string, value: Tensor): Tensor {
+    expectOwn("parameter", name, value);
+    if (value.dtype !== "float32")
+      throw new DTypeError(`parameter: "${name}" is ${value.dtype}, but float32 alone is trained.`);
     value.requiresGrad = true;
     this.#parameters.set(name, keep(value));
     return value;
@@ -33,12 +38,16 @@ export abstract class Module {
 
   /** Registers a tensor that is saved with the weights but not trained. */
   protected buffer(name: string, value: Tensor): Tensor {
+    expectOwn("buffer", name, value);
     this.#buffers.set(name, keep(value));
     return value;
   }
 
   /** Registers a part. */
   protected child<M extends Module>(name: string, module: M): M {
+    expectText("child", "its name", name);
+    if (!(module instanceof Module))
+      throw new ArgumentError(`child: "${name}" has to be a module, but is ${inWords(module)}.`);
     this.#children.set(name, module);
     return module;
   }
@@ -88,7 +97,11 @@ export abstract class Module {
    *                what fits and report the rest
    * @throws StateDictError
    */
-  loadStateDict(state: Readonly<StateDict>, { strict = true } = {}): StateDictReport {
+  loadStateDict(state: Readonly<StateDict>, options: { strict?: boolean } = {}): StateDictReport {
+    const { strict = true } = optionsOf("loadStateDict", options, { strict: true });
+    expectFlags("loadStateDict", { strict });
+    expectNamed("loadStateDict", "the state dict", state);
+    for (const [name, tensor] of Object.entries(state)) expectTensor("loadStateDict", name, tensor);
     const own = this.stateDict();
     const missing = Object.keys(own).filter((name) => !(name in state));
     const unexpected = Object.keys(state).filter((name) => !(name in own));
@@ -110,6 +123,7 @@ export abstract class Module {
 
   /** Switches this module and its parts to training (or evaluation) mode. */
   train(mode = true): this {
+    expectFlags("train", { mode });
     for (const module of this.modules()) module.training = mode;
     return this;
   }
@@ -157,4 +171,9 @@ export abstract class Module {
   [Symbol.dispose](): void {
     this.dispose();
   }
+}
+
+function expectOwn(kind: "parameter" | "buffer", name: string, value: Tensor): void {
+  expectText(kind, "its name", name);
+  expectTensor(kind, `"${name}"`, value);
 }

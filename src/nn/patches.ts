@@ -2,6 +2,7 @@
 import { mergePatches, patchesOf } from "../ops/convolution.js";
 import { linear } from "../ops/matmul.js";
 import { reshape } from "../ops/shape.js";
+import { expectCounts, optionsOf } from "../settings/given.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { Conv2d, LayerNorm, type LayerOptions, Linear } from "./layers.js";
 import { Module } from "./module.js";
@@ -20,6 +21,8 @@ export class PatchEmbed extends Module {
     options: LayerOptions = {},
   ) {
     super();
+    optionsOf("PatchEmbed", options, { device: true });
+    expectCounts("PatchEmbed", { inChannels, channels, patchSize });
     this.#projection = this.child(
       "proj",
       new Conv2d(inChannels, channels, patchSize, { stride: patchSize, ...options }),
@@ -42,6 +45,8 @@ export class PatchMerging extends Module {
 
   constructor(channels: number, options: LayerOptions = {}) {
     super();
+    optionsOf("PatchMerging", options, { device: true });
+    expectCounts("PatchMerging", { channels });
     this.#reduction = this.child(
       "reduction",
       new Linear(4 * channels, 2 * channels, { bias: false, ...options }),

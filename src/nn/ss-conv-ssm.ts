@@ -1,8 +1,10 @@
 /** The SS-Conv-SSM block as a module, with the published parameter names. */
+import { ArgumentError } from "../errors.js";
 import { expectTensor } from "../ops/check.js";
-import { pathScale } from "../ops/dropout.js";
+import { expectRate, pathScale } from "../ops/dropout.js";
 import type { RunningStatistics } from "../ops/normalization.js";
 import { type ConvolutionBranchParameters, ssConvSsm } from "../ops/ss-conv-ssm.js";
+import { expectCounts, optionsOf } from "../settings/given.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { BatchNorm2d, Conv2d, LayerNorm, type LayerOptions, ReLU, Sequential } from "./layers.js";
 import { Module } from "./module.js";
@@ -27,8 +29,17 @@ export class SSConvSSM extends Module {
   readonly #branch: ConvolutionBranchParameters;
   readonly #running: readonly [RunningStatistics, RunningStatistics, RunningStatistics];
 
-  constructor(channels: number, { dState = 16, dropPathRate = 0, device }: SSConvSSMOptions = {}) {
+  /** @throws ArgumentError if `channels` is odd, or an option cannot be */
+  constructor(channels: number, options: SSConvSSMOptions = {}) {
     super();
+    const names = { dState: true, dropPathRate: true, device: true } as const;
+    const { dState = 16, dropPathRate = 0, device } = optionsOf("SSConvSSM", options, names);
+    expectCounts("SSConvSSM", { channels, dState });
+    expectRate("SSConvSSM", dropPathRate);
+    if (channels % 2 !== 0)
+      throw new ArgumentError(
+        `SSConvSSM: ${channels} channels cannot be split in two halves: use an even number.`,
+      );
     this.dropPathRate = dropPathRate;
     const c = channels / 2;
     this.#ln1 = this.child("ln_1", new LayerNorm(c, { device }));

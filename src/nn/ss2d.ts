@@ -1,5 +1,6 @@
 /** SS2D as a module, with the published parameter names. */
 import { type Ss2dParameters, ss2d } from "../ops/ss2d.js";
+import { expectCounts, optionsOf } from "../settings/given.js";
 import { ones } from "../tensor/creation.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { stateLogs, stepBias, uniform } from "./initialization.js";
@@ -17,7 +18,8 @@ export class SS2D extends Module {
    */
   constructor(channels: number, dState = 16, options: LayerOptions = {}) {
     super();
-    const { device } = options;
+    const { device } = optionsOf("SS2D", options, { device: true });
+    expectCounts("SS2D", { channels, dState });
     const [inner, rank] = [2 * channels, Math.ceil(channels / 16)];
     const xProjWeight = uniform([4, rank + 2 * dState, inner], inner ** -0.5, device);
     const dtProjsWeight = uniform([4, inner, rank], rank ** -0.5, device);

@@ -1,7 +1,7 @@
 /** From stored images to the network's input in one pass: augmentation's geometry and light, and normalisation. */
 import { DTypeError, ShapeError } from "../errors.js";
+import { expectNamed, inWords } from "../settings/given.js";
 import { codeOf } from "../tensor/dtype.js";
-import { expectNamed, inWords } from "../tensor/given.js";
 import { Tensor } from "../tensor/tensor.js";
 import { expectFloats, expectShape, extents } from "./check.js";
 
@@ -35,8 +35,13 @@ export function affineSample(x: Tensor, size: readonly [number, number], inputs:
   if (!Array.isArray(size) || size.length !== 2)
     throw new ShapeError(`affineSample: the size has to be [height, width], but is ${inWords(size)}.`);
   const [height, width] = size;
-  const named = expectNamed("affineSample", "inputs", inputs);
-  const { matrix, gain, offset, channelScale, channelShift } = named;
+  const { matrix, gain, offset, channelScale, channelShift } = expectNamed("affineSample", "inputs", inputs, {
+    matrix: true,
+    gain: true,
+    offset: true,
+    channelScale: true,
+    channelShift: true,
+  });
   expectFloats("affineSample", { matrix, gain, offset, channelScale, channelShift });
   expectShape("affineSample", { matrix }, [batch, 2, 3]);
   expectShape("affineSample", { gain, offset }, [batch]);

@@ -1,8 +1,8 @@
 /** Argument checks shared by the operations: messages name the operation, the argument, and both shapes. */
 import { ArgumentError, DTypeError, ShapeError } from "../errors.js";
 import { constants } from "../native/constants.js";
+import { inWords } from "../settings/given.js";
 import { apart } from "../tensor/device.js";
-import { inWords } from "../tensor/given.js";
 import { Tensor } from "../tensor/tensor.js";
 
 type Named = Readonly<Record<string, Tensor | undefined>>;

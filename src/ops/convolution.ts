@@ -4,7 +4,7 @@
  * a kernel as large as its stride a product over patches.
  */
 import { ShapeError } from "../errors.js";
-import { expectFlags, inWords, optionsOf } from "../tensor/given.js";
+import { expectCounts, expectFlags, inWords, optionsOf } from "../settings/given.js";
 import { tidy } from "../tensor/scope.js";
 import { record } from "../tensor/tape.js";
 import { Tensor } from "../tensor/tensor.js";
@@ -30,7 +30,9 @@ export function conv2d(
   bias?: Tensor,
   options: { stride?: number; padding?: number } = {},
 ): Tensor {
-  const { stride = 1, padding } = optionsOf("conv2d", options);
+  const { stride = 1, padding } = optionsOf("conv2d", options, { stride: true, padding: true });
+  expectCounts("conv2d", { stride });
+  if (padding !== undefined) expectCounts("conv2d", { padding }, 0);
   expectFloats("conv2d", { x, weight }, { bias });
   const [, , , inputs] = extents("conv2d", "x", x, imageAxes);
   const [outputs, , kernel] = extents("conv2d", "weight", weight, ["out", "in", "kernel", "kernel"]);
@@ -91,7 +93,7 @@ export function depthwiseConv2d(
   bias?: Tensor,
   options: { silu?: boolean } = {},
 ): Tensor {
-  const { silu = false } = optionsOf("depthwiseConv2d", options);
+  const { silu = false } = optionsOf("depthwiseConv2d", options, { silu: true });
   expectFlags("depthwiseConv2d", { silu });
   expectFloats("depthwiseConv2d", { x, weight }, { bias });
   const [batch, height, width, channels] = extents("depthwiseConv2d", "x", x, imageAxes);

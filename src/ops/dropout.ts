@@ -1,13 +1,14 @@
 /** Random omission, for regularisation. The generator is the one that `manualSeed` seeds. */
 import { ArgumentError } from "../errors.js";
+import { expectFlags, inWords, optionsOf } from "../settings/given.js";
 import { random } from "../tensor/creation.js";
 import { currentSeed, nextOffset } from "../tensor/generator.js";
-import { expectFlags, inWords, optionsOf } from "../tensor/given.js";
 import { record } from "../tensor/tape.js";
 import { Tensor } from "../tensor/tensor.js";
 import { expectFloats } from "./check.js";
 
-function expectRate(operation: string, rate: number): void {
+/** @internal @throws ArgumentError unless 0 <= rate < 1 */
+export function expectRate(operation: string, rate: number): void {
   if (typeof rate !== "number" || !(rate >= 0 && rate < 1))
     throw new ArgumentError(`${operation}: rate ${inWords(rate)} is not in [0, 1).`);
 }
@@ -20,7 +21,7 @@ function expectRate(operation: string, rate: number): void {
  * @see https://jmlr.org/papers/v15/srivastava14a.html
  */
 export function dropout(x: Tensor, rate = 0.5, options: { training?: boolean } = {}): Tensor {
-  const { training = true } = optionsOf("dropout", options);
+  const { training = true } = optionsOf("dropout", options, { training: true });
   expectFlags("dropout", { training });
   expectRate("dropout", rate);
   expectFloats("dropout", { x });

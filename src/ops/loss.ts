@@ -1,6 +1,6 @@
 /** Losses: means over the batch, as scalars. */
 import { ArgumentError, DTypeError } from "../errors.js";
-import { expectNumbers, optionsOf } from "../tensor/given.js";
+import { expectNumbers, optionsOf } from "../settings/given.js";
 import { record } from "../tensor/tape.js";
 import { Tensor } from "../tensor/tensor.js";
 import { expectFloats, expectShape, expectTensor, extents } from "./check.js";
@@ -86,7 +86,10 @@ function classLoss(
  * @see https://docs.pytorch.org/docs/stable/generated/torch.nn.CrossEntropyLoss.html
  */
 export function crossEntropy(logits: Tensor, labels: Tensor, options: CrossEntropyOptions = {}): Tensor {
-  const { labelSmoothing = 0, classWeights } = optionsOf("crossEntropy", options);
+  const { labelSmoothing = 0, classWeights } = optionsOf("crossEntropy", options, {
+    labelSmoothing: true,
+    classWeights: true,
+  });
   expectNumbers("crossEntropy", { labelSmoothing });
   if (!(labelSmoothing >= 0 && labelSmoothing < 1)) {
     throw new ArgumentError(`crossEntropy: labelSmoothing ${labelSmoothing} is not in [0, 1).`);
@@ -104,7 +107,7 @@ export function crossEntropy(logits: Tensor, labels: Tensor, options: CrossEntro
  * @see https://arxiv.org/abs/1708.02002
  */
 export function focalLoss(logits: Tensor, labels: Tensor, options: FocalLossOptions = {}): Tensor {
-  const { gamma = 2, classWeights } = optionsOf("focalLoss", options);
+  const { gamma = 2, classWeights } = optionsOf("focalLoss", options, { gamma: true, classWeights: true });
   expectNumbers("focalLoss", { gamma });
   if (!(gamma >= 0)) throw new ArgumentError(`focalLoss: gamma ${gamma} is negative.`);
   return classLoss("focal_loss", logits, labels, classWeights, { gamma });
@@ -125,7 +128,7 @@ export function binaryCrossEntropyWithLogits(
   options: { positiveWeight?: number } = {},
 ): Tensor {
   const operation = "binaryCrossEntropyWithLogits";
-  const { positiveWeight = 1 } = optionsOf(operation, options);
+  const { positiveWeight = 1 } = optionsOf(operation, options, { positiveWeight: true });
   expectNumbers(operation, { positiveWeight });
   expectFloats(operation, { logits, targets });
   expectShape(operation, { targets }, logits.shape);

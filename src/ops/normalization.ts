@@ -1,6 +1,6 @@
 /** Layer and batch normalisation. */
 import { DTypeError } from "../errors.js";
-import { expectFlags, expectNamed, expectNumbers, optionsOf } from "../tensor/given.js";
+import { expectFlags, expectNamed, expectNumbers, optionsOf } from "../settings/given.js";
 import { record } from "../tensor/tape.js";
 import { Tensor } from "../tensor/tensor.js";
 import { expectFloats, expectShape, expectTensor, lastExtent } from "./check.js";
@@ -23,7 +23,7 @@ export function layerNorm(
   bias: Tensor,
   options: { eps?: number; gate?: Tensor } = {},
 ): Tensor {
-  const { eps = 1e-5, gate } = optionsOf("layerNorm", options);
+  const { eps = 1e-5, gate } = optionsOf("layerNorm", options, { eps: true, gate: true });
   expectNumbers("layerNorm", { eps });
   expectFloats("layerNorm", { x, weight, bias }, { gate });
   const channels = lastExtent("layerNorm", x);
@@ -62,7 +62,11 @@ export interface RunningStatistics {
 
 /** @internal @throws ShapeError, DTypeError, ArgumentError unless kernels may read them and write to them */
 export function expectRunning(operation: string, running: RunningStatistics, channels: number): void {
-  const { mean, variance, batchesTracked } = expectNamed(operation, "the running statistics", running);
+  const { mean, variance, batchesTracked } = expectNamed(operation, "the running statistics", running, {
+    mean: true,
+    variance: true,
+    batchesTracked: true,
+  });
   expectFloats(operation, { running_mean: mean, running_variance: variance });
   expectShape(operation, { running_mean: mean, running_variance: variance }, [channels]);
   if (batchesTracked === undefined) return;
@@ -90,7 +94,8 @@ export function batchNorm(
   running: RunningStatistics,
   options: { training?: boolean; momentum?: number; eps?: number } = {},
 ): Tensor {
-  const { training = false, momentum = 0.1, eps = 1e-5 } = optionsOf("batchNorm", options);
+  const names = { training: true, momentum: true, eps: true } as const;
+  const { training = false, momentum = 0.1, eps = 1e-5 } = optionsOf("batchNorm", options, names);
   expectNumbers("batchNorm", { momentum, eps });
   expectFlags("batchNorm", { training });
   expectFloats("batchNorm", { x, weight, bias });

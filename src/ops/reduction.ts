@@ -2,7 +2,7 @@
 
 import { ShapeError } from "../errors.js";
 import { constants } from "../native/constants.js";
-import { expectFlags, inWords, optionsOf } from "../tensor/given.js";
+import { expectFlags, inWords, optionsOf } from "../settings/given.js";
 import { tidy } from "../tensor/scope.js";
 import { record } from "../tensor/tape.js";
 import { Tensor } from "../tensor/tensor.js";
@@ -63,7 +63,7 @@ function reduction(
   mean: boolean,
   options: ReductionOptions,
 ) {
-  const { keepDims: keep = false } = optionsOf(operation, options);
+  const { keepDims: keep = false } = optionsOf(operation, options, { keepDims: true });
   expectFlags(operation, { keepDims: keep });
   expectFloats(operation, { x });
   const listed =

@@ -1,7 +1,7 @@
 /** The selective scan of a sequence, with mamba_ssm's arguments and layouts. */
 import { ShapeError } from "../errors.js";
 import { constants } from "../native/constants.js";
-import { expectFlags, expectNamed, optionsOf } from "../tensor/given.js";
+import { expectFlags, expectNamed, optionsOf } from "../settings/given.js";
 import { isRecorded, record } from "../tensor/tape.js";
 import { Tensor } from "../tensor/tensor.js";
 import { expectFloats, expectShape, extents } from "./check.js";
@@ -26,6 +26,17 @@ export interface SelectiveScanInputs {
   /** (d) */
   deltaBias?: Tensor | undefined;
 }
+
+const inputNames = {
+  u: true,
+  delta: true,
+  A: true,
+  B: true,
+  C: true,
+  D: true,
+  z: true,
+  deltaBias: true,
+} as const;
 
 /** Options of `selectiveScan`. */
 export interface SelectiveScanOptions {
@@ -58,8 +69,12 @@ export function selectiveScan(
   options: SelectiveScanOptions = {},
 ): Tensor | { y: Tensor; lastState: Tensor } {
   const operation = "selectiveScan";
-  const { u, delta, A, B: givenB, C: givenC, D, z, deltaBias } = expectNamed(operation, "inputs", inputs);
-  const { deltaSoftplus = false, returnLastState = false } = optionsOf(operation, options);
+  const named = expectNamed(operation, "inputs", inputs, inputNames);
+  const { u, delta, A, B: givenB, C: givenC, D, z, deltaBias } = named;
+  const { deltaSoftplus = false, returnLastState = false } = optionsOf(operation, options, {
+    deltaSoftplus: true,
+    returnLastState: true,
+  });
   expectFlags(operation, { deltaSoftplus, returnLastState });
   expectFloats(operation, { u, delta, A, B: givenB, C: givenC }, { D, z, deltaBias });
   const [batch, channels, length] = extents(operation, "u", u, ["b", "d", "l"]);

@@ -1,8 +1,8 @@
 /** Operations that move elements without changing them: reshape, permute, concat, slice, conversion. */
 import { ArgumentError, ShapeError } from "../errors.js";
+import { inWords, listInWords } from "../settings/given.js";
 import { type DeviceLike, resolveDevice } from "../tensor/devices.js";
 import { type DType, dtypes } from "../tensor/dtype.js";
-import { inWords, listInWords } from "../tensor/given.js";
 import { record } from "../tensor/tape.js";
 import { sizeOf, Tensor } from "../tensor/tensor.js";
 import { axisIndex, denseStrides, expectTensor, padded, sameShape } from "./check.js";

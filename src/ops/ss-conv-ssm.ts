@@ -1,6 +1,6 @@
 /** SS-Conv-SSM, the block of MedMamba: convolutions on one half of the channels, SS2D on the other. */
 import { ArgumentError, ShapeError } from "../errors.js";
-import { expectFlags, expectNamed, expectNumbers, inWords, optionsOf } from "../tensor/given.js";
+import { expectFlags, expectNamed, expectNumbers, inWords, optionsOf } from "../settings/given.js";
 import { isRecorded, record } from "../tensor/tape.js";
 import { Tensor } from "../tensor/tensor.js";
 import { expectFloats, expectShape, extents } from "./check.js";
@@ -80,7 +80,7 @@ const branchNames = Object.keys(branchFields) as (keyof ConvolutionBranchParamet
 const lnNames = ["ln1Weight", "ln1Bias"] as const;
 
 function expectBranch(c: number, branch: ConvolutionBranchParameters): void {
-  expectNamed("ssConvSsm", "the branch's parameters", branch);
+  expectNamed("ssConvSsm", "the branch's parameters", branch, branchFields);
   expectFloats("ssConvSsm", Object.fromEntries(branchNames.map((name) => [name, branch[name]])));
   const { conv1Weight, conv2Weight, conv3Weight, ...vectors } = branch;
   expectShape("ssConvSsm", { conv1Weight, conv2Weight }, [c, c, 3, 3]);
@@ -106,8 +106,23 @@ export function ssConvSsm(
   options: SsConvSsmOptions = {},
 ): Tensor {
   const operation = "ssConvSsm";
-  const { ln1Weight, ln1Bias, attention, branch } = expectNamed(operation, "the parameters", parameters);
-  const { training = false, momentum = 0.1, pathScale, recompute = false } = optionsOf(operation, options);
+  const { ln1Weight, ln1Bias, attention, branch } = expectNamed(operation, "the parameters", parameters, {
+    ln1Weight: true,
+    ln1Bias: true,
+    attention: true,
+    branch: true,
+  });
+  const {
+    training = false,
+    momentum = 0.1,
+    pathScale,
+    recompute = false,
+  } = optionsOf(operation, options, {
+    training: true,
+    momentum: true,
+    pathScale: true,
+    recompute: true,
+  });
   expectNumbers(operation, { momentum });
   expectFlags(operation, { training, recompute });
   const [batch, height, width, channels] = extents(operation, "x", x, [

@@ -1,5 +1,5 @@
 /** SS2D: the selective scan of an image in four directions, with its projections. */
-import { expectNamed } from "../tensor/given.js";
+import { expectNamed } from "../settings/given.js";
 import { isRecorded, record } from "../tensor/tape.js";
 import { Tensor } from "../tensor/tensor.js";
 import { expectFloats, expectShape, extents } from "./check.js";
@@ -51,7 +51,7 @@ export function ss2dSizes(
   channels: number,
   p: Ss2dParameters,
 ): { states: number; rank: number } {
-  expectNamed(operation, "the parameters", p);
+  expectNamed(operation, "the parameters", p, fields);
   expectFloats(operation, Object.fromEntries(ss2dNames.map((name) => [name, p[name]])));
   const [inner, states, rank] = [2 * channels, p.aLogs.shape[1] ?? 0, p.dtProjsWeight.shape[2] ?? 0];
   const { inProjWeight, conv2dWeight, conv2dBias, xProjWeight, dtProjsWeight, dtProjsBias, aLogs, ds } = p;

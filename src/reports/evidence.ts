@@ -18,7 +18,12 @@ import { type AreaComparison, compareAreas } from "../metrics/delong.js";
 import { type DiagnosticMetrics, diagnosticMetrics } from "../metrics/diagnostic.js";
 import type { Estimate, IntervalOptions } from "../metrics/estimate.js";
 import type { Interval } from "../metrics/intervals.js";
-import { type Subgroup, type SubgroupOptions, subgroups } from "../metrics/subgroups.js";
+import type { MultiLabelMetrics } from "../metrics/multi-label.js";
+import { type MultiLabelIntervals, multiLabelIntervals } from "../metrics/multi-label-intervals.js";
+import { type Subgroup, type SubgroupOptions, subgroupNames, subgroups } from "../metrics/subgroups.js";
+import { optionsOf } from "../settings/given.js";
+import { expectAnyEvaluation, expectEvaluation } from "./given.js";
+import { type AnyEvaluation, isOfSeveralLabels, labelsApart } from "./several-labels.js";
 
 /** Both ends, or why there are none. */
 export type IntervalOrReason =
@@ -28,12 +33,30 @@ export type IntervalOrReason =
       readonly reason: string;
     };
 
-/** Intervals by the names of the scores, as plain JSON. */
-export type ScoreIntervals = {
+/** Whether there are both ends. */
+export const isInterval = (found: IntervalOrReason): found is Interval => !("reason" in found);
+
+/** All scores of an evaluation with their intervals. */
+export type AnyIntervals = ClassificationIntervals | MultiLabelIntervals;
+
+/** What stands beside intervals. */
+interface IntervalFacts {
   /** The share of such intervals that hold the truth. */
   readonly level: 0.95;
   /** Patients that were counted; null where images are taken as patients. */
   readonly patients: number | null;
+}
+
+/** Intervals of several labels an image by the names of the scores, as plain JSON. */
+export type LabelIntervals = IntervalFacts & {
+  /** Of each score, and of those of each label in the order of the labels. */
+  readonly [score in keyof MultiLabelIntervals]: MultiLabelIntervals[score] extends Estimate
+    ? IntervalOrReason
+    : readonly IntervalOrReason[];
+};
+
+/** Intervals by the names of the scores, as plain JSON. */
+export type ScoreIntervals = IntervalFacts & {
   /** Of the fraction predicted rightly, which always has one. */
   readonly accuracy: Interval;
 } & {
@@ -59,30 +82,52 @@ export interface OperatingEvidence extends DiagnosticMetrics {
 }
 
 const level = 0.95;
-const known = new WeakMap<Evaluation, ClassificationIntervals>();
+const known = new WeakMap<AnyEvaluation, AnyIntervals>();
 
-const whose = ({ patients }: Evaluation): IntervalOptions => ({ level, patients });
+const whose = ({ patients }: AnyEvaluation): IntervalOptions => ({ level, patients });
 
-/** Every score with its interval; computed once for an evaluation. */
-export function estimatesOf(evaluation: Evaluation): ClassificationIntervals {
+/**
+ * Every score with its interval; computed once for an evaluation.
+ *
+ * @throws ArgumentError unless it is what `evaluate` gave
+ */
+export function estimatesOf(evaluation: Evaluation): ClassificationIntervals;
+export function estimatesOf(evaluation: Evaluation<MultiLabelMetrics>): MultiLabelIntervals;
+export function estimatesOf(evaluation: AnyEvaluation): AnyIntervals;
+export function estimatesOf(evaluation: AnyEvaluation): AnyIntervals {
+  expectAnyEvaluation("estimatesOf", evaluation);
   const found = known.get(evaluation);
   if (found) return found;
   const { labels, probabilities, metrics } = evaluation;
-  const estimates = classificationIntervals(labels, probabilities, metrics.classes, whose(evaluation));
+  const estimates = isOfSeveralLabels(evaluation)
+    ? multiLabelIntervals(labels, probabilities, metrics.classes, {
+        ...whose(evaluation),
+        thresholds: evaluation.metrics.thresholds,
+      })
+    : classificationIntervals(labels, probabilities, metrics.classes, whose(evaluation));
   known.set(evaluation, estimates);
   return estimates;
 }
 
-/** The intervals alone: the values stand beside them. */
-export function scoreIntervals(evaluation: Evaluation): ScoreIntervals {
+/**
+ * The intervals alone: the values stand beside them.
+ *
+ * @throws ArgumentError unless it is what `evaluate` gave
+ */
+export function scoreIntervals(evaluation: Evaluation): ScoreIntervals;
+export function scoreIntervals(evaluation: Evaluation<MultiLabelMetrics>): LabelIntervals;
+export function scoreIntervals(evaluation: AnyEvaluation): ScoreIntervals | LabelIntervals;
+export function scoreIntervals(evaluation: AnyEvaluation): ScoreIntervals | LabelIntervals {
+  const estimates = estimatesOf(evaluation);
   const { patients } = evaluation;
   const bare = (estimate: Estimate): IntervalOrReason =>
     estimate.reason === undefined ? [estimate.lower, estimate.upper] : { reason: estimate.reason };
-  const ends = Object.entries<Estimate | readonly Estimate[]>(estimatesOf(evaluation)).map(
-    ([score, found]) => [score, Array.isArray(found) ? found.map(bare) : bare(found as Estimate)],
-  );
+  const ends = Object.entries<Estimate | readonly Estimate[]>(estimates).map(([score, found]) => [
+    score,
+    Array.isArray(found) ? found.map(bare) : bare(found as Estimate),
+  ]);
   const all = { level, patients: patients ? countOf(patients) : null, ...Object.fromEntries(ends) };
-  return all as ScoreIntervals;
+  return all as ScoreIntervals | LabelIntervals;
 }
 
 /** Those not known count as one each. */
@@ -93,6 +138,7 @@ function countOf(patients: readonly (string | undefined)[]): number {
 
 /** Calibration in 15 bins of equal mass. */
 export function calibrationOf(evaluation: Evaluation): CalibrationEvidence {
+  expectEvaluation("calibrationOf", evaluation);
   const { labels, probabilities, metrics } = evaluation;
   const { classes } = metrics;
   const options = whose(evaluation);
@@ -110,18 +156,38 @@ export function calibrationOf(evaluation: Evaluation): CalibrationEvidence {
 
 /** What a threshold is worth on these images. */
 export function operatingEvidence(evaluation: Evaluation, threshold: number): OperatingEvidence {
+  expectEvaluation("operatingEvidence", evaluation);
   const positive = ofSecondClass(evaluation);
   return { threshold, ...diagnosticMetrics(evaluation.labels, positive, threshold, whose(evaluation)) };
 }
 
-/** The groups of each attribute beside all others. */
+/** A group, and which label of several it is judged by. */
+export interface SubgroupEvidence extends Subgroup {
+  /** The label; not there where an image is of one class. */
+  readonly label?: string;
+}
+
+/**
+ * The groups of each attribute beside all others. Of several labels an image each is judged by itself, by its AUC unless told
+ * otherwise.
+ *
+ * @throws ArgumentError unless it is what `evaluate` gave, or as `metrics.subgroups`
+ */
 export function subgroupsOf(
-  evaluation: Evaluation,
+  evaluation: AnyEvaluation,
   attributes: Readonly<Record<string, ArrayLike<string | undefined>>>,
   options: SubgroupOptions = {},
-): Subgroup[] {
+): SubgroupEvidence[] {
+  expectAnyEvaluation("subgroupsOf", evaluation);
   const { labels, probabilities, metrics } = evaluation;
-  return subgroups(labels, probabilities, metrics.classes, attributes, { ...whose(evaluation), ...options });
+  const { classes } = metrics;
+  const given = { ...whose(evaluation), ...optionsOf("subgroupsOf", options, subgroupNames) };
+  if (!isOfSeveralLabels(evaluation)) return subgroups(labels, probabilities, classes, attributes, given);
+  return labelsApart(evaluation).flatMap(({ name, positive, scores }) => {
+    const both = Array.from(scores, (score) => [1 - score, score]);
+    const found = subgroups(positive, both, 2, attributes, { metrics: ["auc"], ...given });
+    return found.map((group) => ({ label: name, ...group }));
+  });
 }
 
 /**
@@ -130,6 +196,8 @@ export function subgroupsOf(
  * @throws EvaluationError if their probabilities are not of as many images and classes
  */
 export function comparisonOf(first: Evaluation, second: Evaluation): AreaComparison {
+  expectEvaluation("comparisonOf", first);
+  expectEvaluation("comparisonOf", second);
   const { labels, probabilities, metrics } = first;
   return compareAreas(labels, probabilities, second.probabilities, metrics.classes, whose(first));
 }

@@ -3,16 +3,21 @@
  *
  * @module
  */
+export { type AuditPage, auditHtml, type PicturedPair } from "./audit-page.js";
+export { auditFiles, writeAudit } from "./audit-report.js";
 export { type EvaluationReport, reportFiles, writeReport } from "./evaluation-report.js";
 export {
+  type AnyIntervals,
   type CalibrationEvidence,
   calibrationOf,
   comparisonOf,
   estimatesOf,
   type IntervalOrReason,
+  type LabelIntervals,
   type OperatingEvidence,
   operatingEvidence,
   type ScoreIntervals,
+  type SubgroupEvidence,
   scoreIntervals,
   subgroupsOf,
 } from "./evidence.js";
@@ -22,3 +27,4 @@ export { type OperatingPoint, type RocSeries, rocCurves, rocSeries } from "./fig
 export { type CurveEpoch, type CurveScores, trainingCurves } from "./figures/training-curves.js";
 export { type PageContents, type ReportFigure, reportHtml } from "./page.js";
 export { operatingPoint, type Scores, scoresOf } from "./scores.js";
+export type { AnyEvaluation } from "./several-labels.js";

@@ -5,9 +5,14 @@
 
 import type { ClassificationMetrics } from "../metrics/classification.js";
 import type { ClassificationIntervals } from "../metrics/classification-intervals.js";
-import type { Estimate } from "../metrics/estimate.js";
-import type { ConfidenceIntervals, Interval } from "../metrics/intervals.js";
+import { type Estimate, expectEstimate } from "../metrics/estimate.js";
+import type { ConfidenceIntervals } from "../metrics/intervals.js";
+import type { MultiLabelMetrics } from "../metrics/multi-label.js";
+import { expectList, expectNamed, expectText } from "../settings/given.js";
+import type { AnyIntervals } from "./evidence.js";
 import { escapeMarkup } from "./figures/svg.js";
+import { expectMetrics } from "./given.js";
+import { haveSeveralLabels, labelColumns, labelScores } from "./several-labels.js";
 
 /** A figure of a report. */
 export interface ReportFigure {
@@ -26,57 +31,90 @@ export interface PageContents {
   /** Facts for the record, such as the checkpoint's file name or the date, in order. */
   readonly facts?: Readonly<Record<string, string>>;
   /** The scores, which the tables are made of. */
-  readonly metrics: ClassificationMetrics;
+  readonly metrics: ClassificationMetrics | MultiLabelMetrics;
   /** Confidence intervals beside accuracy and AUC. */
   readonly intervals?: ConfidenceIntervals;
   /** 95 % intervals beside all scores, in the place of `intervals`. */
-  readonly estimates?: ClassificationIntervals;
+  readonly estimates?: AnyIntervals;
   /** In their order; none unless given. */
   readonly figures?: readonly ReportFigure[];
 }
 
-type Row = readonly [name: string, score: Score, meaning: string, interval?: Interval | undefined];
-type Score = {
-  [score in keyof ClassificationIntervals]: ClassificationIntervals[score] extends Estimate ? score : never;
-}[keyof ClassificationIntervals];
+type Row = readonly [name: string, value: number, meaning: string, score: keyof ClassificationIntervals];
 
 /** The page. All text is escaped; figures are not, since they are markup already. */
-export function reportHtml({
-  title,
-  description,
-  facts = {},
-  metrics,
-  intervals,
-  estimates,
-  figures = [],
-}: PageContents): string {
-  return `<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
-<title>${escapeMarkup(title)}</title>
-<style>${style}</style>
-</head>
-<body>
-<main>
-<h1>${escapeMarkup(title)}</h1>
-${description === undefined ? "" : `<p class="lead">${escapeMarkup(description)}</p>`}
+export function reportHtml(contents: PageContents): string {
+  expectContents(contents);
+  const { title, description, facts = {}, metrics, intervals, estimates, figures = [] } = contents;
+  return pageHtml(
+    title,
+    `${description === undefined ? "" : `<p class="lead">${escapeMarkup(description)}</p>`}
 ${factList({ ...facts, Samples: String(metrics.samples), Classes: String(metrics.classes.length) })}
 <h2>Metrics</h2>
 ${summaryTable(metrics, intervals, estimates)}
 <h2>By class</h2>
 ${classTable(metrics, estimates)}
 ${figures.length === 0 ? "" : "<h2>Figures</h2>"}
-${figures.map(({ svg, caption }) => `<figure>${svg}<figcaption>${escapeMarkup(caption)}</figcaption></figure>`).join("\n")}
+${figures.map(({ svg, caption }) => `<figure>${svg}<figcaption>${escapeMarkup(caption)}</figcaption></figure>`).join("\n")}`,
+  );
+}
+
+/** A page that stands alone, with its title as a heading. @param body  markup, in which all text is escaped */
+export function pageHtml(title: string, body: string): string {
+  return `<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; img-src data:">
+<title>${escapeMarkup(title)}</title>
+<style>${style}</style>
+</head>
+<body>
+<main>
+<h1>${escapeMarkup(title)}</h1>
+${body}
 </main>
 </body>
 </html>
 `;
 }
 
-function factList(facts: Readonly<Record<string, string>>): string {
+function expectContents(contents: PageContents): void {
+  const {
+    title,
+    description,
+    facts = {},
+    metrics,
+    estimates = {},
+    figures = [],
+  } = expectNamed("reportHtml", "contents", contents, {
+    title: true,
+    description: true,
+    facts: true,
+    metrics: true,
+    intervals: true,
+    estimates: true,
+    figures: true,
+  });
+  expectText("reportHtml", "title", title);
+  if (description !== undefined) expectText("reportHtml", "description", description);
+  for (const [name, fact] of Object.entries(expectNamed("reportHtml", "facts", facts)))
+    expectText("reportHtml", `the fact ${name}`, fact);
+  if (!haveSeveralLabels(metrics)) expectMetrics("reportHtml", metrics);
+  for (const [name, found] of Object.entries(expectNamed("reportHtml", "estimates", estimates)))
+    for (const one of Array.isArray(found) ? found : [found])
+      expectEstimate("reportHtml", `estimates.${name}`, one);
+  expectList("reportHtml", "figures", figures);
+  for (const figure of figures) {
+    const { svg, caption } = expectNamed("reportHtml", "a figure", figure);
+    expectText("reportHtml", "the svg of a figure", svg);
+    expectText("reportHtml", "the caption of a figure", caption);
+  }
+}
+
+/** Facts under each other. */
+export function factList(facts: Readonly<Record<string, string>>): string {
   const items = Object.entries(facts).map(
     ([name, value]) => `<dt>${escapeMarkup(name)}</dt><dd>${escapeMarkup(value)}</dd>`,
   );
@@ -84,73 +122,95 @@ function factList(facts: Readonly<Record<string, string>>): string {
 }
 
 function summaryTable(
-  metrics: ClassificationMetrics,
+  metrics: ClassificationMetrics | MultiLabelMetrics,
   intervals: ConfidenceIntervals | undefined,
-  estimates: ClassificationIntervals | undefined,
+  estimates: AnyIntervals | undefined,
 ): string {
-  const binary = metrics.classes.length === 2;
-  const rows: Row[] = [
-    ["Accuracy", "accuracy", "fraction predicted rightly", intervals?.accuracy],
-    [
-      "AUC",
-      "auc",
-      binary ? `of ${metrics.classes[1]}` : "mean of each class against the rest",
-      intervals?.auc,
-    ],
-    ["Balanced accuracy", "balancedAccuracy", "mean sensitivity of the classes"],
-    ["Macro F1", "macroF1", "mean over the classes"],
-    ["Macro precision", "macroPrecision", "mean over the classes"],
-    ["Macro specificity", "macroSpecificity", "mean over the classes"],
-    ["Matthews correlation", "mcc", "−1 to 1, 0 is chance"],
-    ["Cohen’s kappa", "cohenKappa", "agreement beyond chance, at most 1"],
-    ["Cross-entropy", "crossEntropy", "nats, lower is better"],
-    ["Brier score", "brier", "0 to 2, lower is better"],
-    ["Calibration error", "ece", "expected, in 15 bins, lower is better"],
-  ];
   const level = estimates === undefined ? intervals?.level : 0.95;
   const heading = level === undefined ? "" : `<th class="number">${Math.round(level * 100)}% interval</th>`;
-  const body = rows.map(([name, score, meaning, interval]) => {
-    const estimate = estimates?.[score];
+  const rows = haveSeveralLabels(metrics) ? labelScores(metrics) : classScores(metrics);
+  const body = rows.map(([name, value, meaning, score]) => {
+    const estimate = estimateOf(estimates, score);
+    const interval = score === "accuracy" || score === "auc" ? intervals?.[score] : undefined;
     const range = estimate ? rangeOf(estimate) : interval ? rangeBetween(...interval) : "";
     const cell = level === undefined ? "" : `<td class="number">${range}</td>`;
     const note =
       estimate?.reason === undefined ? meaning : `${meaning}; no interval, because ${estimate.reason}`;
-    return `<tr><th scope="row">${name}</th><td class="number">${decimal(metrics[score])}</td>${cell}<td class="note">${escapeMarkup(note)}</td></tr>`;
+    return `<tr><th scope="row">${name}</th><td class="number">${decimal(value)}</td>${cell}<td class="note">${escapeMarkup(note)}</td></tr>`;
   });
   return table(`<th>Metric</th><th class="number">Value</th>${heading}<th></th>`, body);
+}
+
+function classScores(metrics: ClassificationMetrics): Row[] {
+  const binary = metrics.classes.length === 2;
+  return [
+    ["Accuracy", metrics.accuracy, "fraction predicted rightly", "accuracy"],
+    ["AUC", metrics.auc, binary ? `of ${metrics.classes[1]}` : "mean of each class against the rest", "auc"],
+    ["Balanced accuracy", metrics.balancedAccuracy, "mean sensitivity of the classes", "balancedAccuracy"],
+    ["Macro F1", metrics.macroF1, "mean over the classes", "macroF1"],
+    ["Macro precision", metrics.macroPrecision, "mean over the classes", "macroPrecision"],
+    ["Macro specificity", metrics.macroSpecificity, "mean over the classes", "macroSpecificity"],
+    ["Matthews correlation", metrics.mcc, "−1 to 1, 0 is chance", "mcc"],
+    ["Cohen’s kappa", metrics.cohenKappa, "agreement beyond chance, at most 1", "cohenKappa"],
+    ["Cross-entropy", metrics.crossEntropy, "nats, lower is better", "crossEntropy"],
+    ["Brier score", metrics.brier, "0 to 2, lower is better", "brier"],
+    ["Calibration error", metrics.ece, "expected, in 15 bins, lower is better", "ece"],
+  ];
 }
 
 const rangeBetween = (lower: number, upper: number): string => `${decimal(lower)} – ${decimal(upper)}`;
 const rangeOf = ({ lower, upper, reason }: Estimate): string =>
   reason === undefined ? rangeBetween(lower, upper) : "–";
 
-function classTable(metrics: ClassificationMetrics, estimates: ClassificationIntervals | undefined): string {
-  const columns = [
-    ["Sensitivity", "sensitivity"],
-    ["Specificity", "specificity"],
-    ["Precision", "precision"],
-    ["F1", "f1"],
-    ["AUC", "aucPerClass"],
-    ["Average precision", "averagePrecisionPerClass"],
-  ] as const;
+/** That of a score by its name, or of a class's. */
+function estimateOf(estimates: AnyIntervals | undefined, name: string, index?: number): Estimate | undefined {
+  const found = (estimates as Readonly<Record<string, Estimate | readonly Estimate[]>> | undefined)?.[name];
+  return isList(found) ? found[index ?? 0] : found;
+}
+
+const isList = (value: unknown): value is readonly Estimate[] => Array.isArray(value);
+
+function classTable(
+  metrics: ClassificationMetrics | MultiLabelMetrics,
+  estimates: AnyIntervals | undefined,
+): string {
+  const [samples, columns] = haveSeveralLabels(metrics)
+    ? [metrics.positives, labelColumns(metrics)]
+    : [samplesPerClass(metrics), classColumns(metrics)];
   const headings = ["Samples", ...columns.map(([name]) => name)]
     .map((name) => `<th class="number">${name}</th>`)
     .join("");
   const body = metrics.classes.map((name, index) => {
-    const samples = metrics.confusionMatrix[index]!.reduce((total, count) => total + count, 0);
     const values = columns
-      .map(([, list]) => {
-        const estimate = estimates?.[list][index];
-        const under = estimate === undefined ? "" : `<br><span class="note">${rangeOf(estimate)}</span>`;
-        return `<td class="number">${decimal(metrics[list][index]!)}${under}</td>`;
+      .map(([, list, score]) => {
+        const estimate = score && estimateOf(estimates, score, index);
+        const under = estimate ? `<br><span class="note">${rangeOf(estimate)}</span>` : "";
+        return `<td class="number">${decimal(list[index]!)}${under}</td>`;
       })
       .join("");
-    return `<tr><th scope="row">${escapeMarkup(name)}</th><td class="number">${samples}</td>${values}</tr>`;
+    return `<tr><th scope="row">${escapeMarkup(name)}</th><td class="number">${samples[index]}</td>${values}</tr>`;
   });
   return table(`<th>Class</th>${headings}`, body);
 }
 
-const table = (headings: string, rows: string[]): string =>
+const samplesPerClass = ({ confusionMatrix }: ClassificationMetrics): number[] =>
+  confusionMatrix.map((row) => row.reduce((total, count) => total + count, 0));
+
+function classColumns(
+  metrics: ClassificationMetrics,
+): (readonly [string, readonly number[], keyof ClassificationIntervals])[] {
+  return [
+    ["Sensitivity", metrics.sensitivity, "sensitivity"],
+    ["Specificity", metrics.specificity, "specificity"],
+    ["Precision", metrics.precision, "precision"],
+    ["F1", metrics.f1, "f1"],
+    ["AUC", metrics.aucPerClass, "aucPerClass"],
+    ["Average precision", metrics.averagePrecisionPerClass, "averagePrecisionPerClass"],
+  ];
+}
+
+/** @param headings  cells of the head, @param rows  rows with their cells: markup */
+export const table = (headings: string, rows: readonly string[]): string =>
   `<div class="scroll"><table><thead><tr>${headings}</tr></thead><tbody>${rows.join("")}</tbody></table></div>`;
 
 /** Three decimals, with a true minus sign; a dash for what is undefined. */
@@ -177,5 +237,13 @@ tbody th { font-weight: 500; }
 figure { margin: 0 0 32px; break-inside: avoid; }
 figure svg { display: block; max-width: 100%; height: auto; }
 figcaption { margin-top: 6px; color: #59636e; font-size: 14px; }
+.pairs { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 270px), 1fr)); gap: 20px; }
+.pair { border: 1px solid #e4e7eb; border-radius: 6px; padding: 10px; break-inside: avoid; }
+.pair .pictures { display: grid; grid-template-columns: 1fr 1fr; gap: 6px; }
+.pair img { display: block; width: 100%; aspect-ratio: 1; object-fit: contain; background: #1f2328; image-rendering: auto; }
+.pair p { margin: 6px 0 0; font-size: 13px; line-height: 1.4; overflow-wrap: anywhere; }
+.findings li { margin: 0 0 8px; overflow-wrap: anywhere; }
+.bad { color: #a84a00; }
+.good { color: #00704f; }
 @media print { main { padding: 0; } }
 `;

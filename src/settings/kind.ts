@@ -41,6 +41,14 @@ export const nonNegative = number("0 or more", (value) => value >= 0);
 export const fraction = number("from 0 to 1", (value) => value >= 0 && value <= 1);
 export const fractionBelowOne = number("from 0 to below 1", (value) => value >= 0 && value < 1);
 
+/** No list of settings is longer; one with holes can say that it is, and takes minutes to be walked. */
+const longestList = 100_000;
+
+/** Whether it is an array without holes, of a length that may be looked at. */
+export function isShortList(value: unknown): value is readonly unknown[] {
+  return Array.isArray(value) && value.length <= longestList && !value.includes(undefined);
+}
+
 /** Lists of numbers, which a command line has with commas between. */
 export function numbers(
   range: string,
@@ -51,10 +59,25 @@ export function numbers(
     range,
     written,
     holds: (value, settings) =>
-      Array.isArray(value) && value.every((item) => typeof item === "number") && holds(value, settings),
+      isShortList(value) && value.every((item) => typeof item === "number") && holds(value, settings),
     parse: (text) => text.split(",").map(toNumber),
   };
 }
+
+/** A word or several, of a line. */
+export const text: Kind<string> = {
+  range: "a name",
+  holds: (value) => typeof value === "string" && value.trim() !== "",
+  parse: (written) => written.trim(),
+};
+
+/** Several of them, which a command line has with commas between. */
+export const texts: Kind<readonly string[]> = {
+  range: "names",
+  written: "names with commas between, such as effusion,nodule",
+  holds: (value) => Array.isArray(value) && value.length > 0 && value.every((name) => text.holds(name, {})),
+  parse: (written) => written.split(",").map((name) => name.trim()),
+};
 
 /** One of a few names. */
 export function oneOf<const Name extends string>(names: readonly Name[]): Kind<Name> {

@@ -2,16 +2,36 @@
 
 /**
  * The most similar of some names: the same letters in other cases or with other signs between, otherwise one that few letters
- * make it differ from.
+ * make it differ from, or one of which the other is the beginning.
  */
 export function nearest(name: string, known: Iterable<string>): string | undefined {
-  const letters = bare(name);
-  const candidates = [...known].map((candidate) => ({
-    candidate,
-    distance: editDistance(bare(candidate), letters),
-  }));
-  const [best] = candidates.sort((a, b) => a.distance - b.distance);
-  return best && best.distance <= Math.max(1, Math.floor(letters.length / 3)) ? best.candidate : undefined;
+  const letters = bare(name.slice(0, longest));
+  const candidates = [...known].flatMap((candidate) => {
+    const others = bare(candidate);
+    const distance = editDistance(others, letters);
+    const similar = distance <= Math.max(1, Math.floor(letters.length / 3)) || begins(letters, others);
+    return similar ? [{ candidate, distance }] : [];
+  });
+  return candidates.sort((a, b) => a.distance - b.distance)[0]?.candidate;
+}
+
+const longest = 64; // What is longer is no misspelt name.
+
+/** "learningRate is no setting; did you mean lr?" */
+export function unknownName(
+  name: string,
+  known: readonly string[],
+  meant: string | undefined = nearest(name, known),
+): string {
+  const shown = name.length > longest ? `${name.slice(0, longest)}...` : name;
+  if (meant !== undefined) return `${shown} is no setting; did you mean ${meant}?`;
+  return `${shown} is no setting; ${known.length > 0 ? `settings are ${known.join(", ")}` : "there are none"}.`;
+}
+
+/** Whether one word is the beginning of the other, and no mere letter or two. */
+function begins(a: string, b: string): boolean {
+  const [short, long] = a.length < b.length ? [a, b] : [b, a];
+  return short.length > 2 && long.startsWith(short);
 }
 
 const bare = (name: string): string => name.toLowerCase().replace(/[^\p{L}\p{N}]/gu, "");

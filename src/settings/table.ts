@@ -3,8 +3,9 @@
  * config files and what a run is saved with come from the row.
  */
 import { ArgumentError } from "../errors.js";
+import { expectNamed, inWords, listInWords } from "./given.js";
 import type { Kind, Settings } from "./kind.js";
-import { nearest } from "./nearest.js";
+import { nearest, unknownName } from "./nearest.js";
 
 /** One setting. */
 export interface Setting<T> {
@@ -58,15 +59,20 @@ export function complete<R extends Rows>(
   refuse = (name: string, value: string, range: string) => `${where}: ${name} ${value} must be ${range}.`,
 ): ValuesOf<R> {
   expectKnown(where, given, rows);
+  const expectHolds = (name: string, kind: Kind<unknown>, value: unknown, among: Settings): void => {
+    if (!kind.holds(value, among)) throw new ArgumentError(refuse(name, shown(value), kind.range));
+  };
+  // What is given comes first: defaults are computed from it.
+  for (const [name, { kind }] of Object.entries(rows)) {
+    const value = (given as Settings)[name];
+    if (value != null) expectHolds(name, kind, value, given as Settings);
+  }
   const settings: Record<string, unknown> = {};
   for (const [name, row] of Object.entries(rows)) {
     const value = (given as Settings)[name];
     settings[name] = value ?? (typeof row.default === "function" ? row.default(settings) : row.default);
   }
-  for (const [name, { kind }] of Object.entries(rows)) {
-    const value = settings[name];
-    if (!kind.holds(value, settings)) throw new ArgumentError(refuse(name, shown(value), kind.range));
-  }
+  for (const [name, { kind }] of Object.entries(rows)) expectHolds(name, kind, settings[name], settings);
   return settings as ValuesOf<R>;
 }
 
@@ -78,16 +84,10 @@ export function complete<R extends Rows>(
  */
 export function expectKnown(where: string, given: object, rows: Rows, besides: readonly string[] = []): void {
   const known = [...Object.keys(rows), ...besides];
-  for (const [name, value] of Object.entries(given)) {
+  for (const [name, value] of Object.entries(expectNamed(where, "what is given", given))) {
     if (value === undefined || known.includes(name)) continue;
-    throw new ArgumentError(`${where}: ${unknownName(name, known, rows)}`);
+    throw new ArgumentError(`${where}: ${unknownName(name, known, meantBy(name, known, rows))}`);
   }
-}
-
-/** "learningRate is no setting; did you mean lr?" */
-export function unknownName(name: string, known: readonly string[], rows: Rows = {}): string {
-  const meant = meantBy(name, known, rows);
-  return `${name} is no setting; ${meant === undefined ? `settings are ${known.join(", ")}.` : `did you mean ${meant}?`}`;
 }
 
 /** The name that was meant by one that there is not: one that looks like it, or that others call so. */
@@ -100,8 +100,7 @@ export function meantBy(name: string, known: readonly string[], rows: Rows = {})
   return similar === undefined ? undefined : meant.get(similar);
 }
 
-const shown = (value: unknown): string =>
-  Array.isArray(value) ? `[${value.join(", ")}]` : (JSON.stringify(value) ?? String(value));
+const shown = (value: unknown): string => (Array.isArray(value) ? `[${listInWords(value)}]` : inWords(value));
 
 /** Those of an object's fields that a table has rows for. */
 export function pick<R extends Rows>(rows: R, from: object): Partial<ValuesOf<R>> {

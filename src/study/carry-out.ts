@@ -4,13 +4,20 @@ import { basename, join, resolve } from "node:path";
 import { readCheckpoint } from "../checkpoints/checkpoint.js";
 import { type InitialWeights, initialWeights } from "../checkpoints/initial-weights.js";
 import { type DataIdentity, dataIdentity, isSameSplit } from "../data/contents.js";
-import { type Dataset, describeDataset, type OpenedDataset, openDataset, splitNames } from "../data/index.js";
+import {
+  describeDataset,
+  type LabelledImages,
+  type OpenedDataset,
+  openDataset,
+  splitNames,
+} from "../data/index.js";
 import { oddStatistics } from "../data/preprocessing.js";
 import { StudyError } from "../errors.js";
-import { type Evaluation, evaluate } from "../inference/evaluate.js";
+import { evaluate } from "../inference/evaluate.js";
 import { MedMamba } from "../models/medmamba.js";
 import { writeReport } from "../reports/evaluation-report.js";
 import { trainingCurves } from "../reports/figures/training-curves.js";
+import type { AnyEvaluation } from "../reports/several-labels.js";
 import type { Settings } from "../settings/kind.js";
 import type { Device } from "../tensor/device.js";
 import { manualSeed } from "../tensor/generator.js";
@@ -32,7 +39,8 @@ export interface StudyOutcome {
   /** On the test images, else the validation images; undefined if there are neither, or the run was stopped. */
   readonly verdict?: {
     readonly split: "test" | "val";
-    readonly evaluation: Evaluation;
+    readonly evaluation: AnyEvaluation;
+    /** Of two classes. */
     readonly threshold: number | undefined;
   };
   /** Names of the figures and the report in the run's folder. */
@@ -50,7 +58,7 @@ export type StudyProgress =
   | {
       readonly type: "prepared";
       readonly plan: RunPlan;
-      readonly dataset: OpenedDataset;
+      readonly dataset: OpenedDataset<LabelledImages>;
       readonly model: MedMamba;
       /** What was taken from the weights to start from. */
       readonly initial: InitialWeights | undefined;
@@ -65,6 +73,8 @@ export type StudyProgress =
 /** Where and how a run is carried out. */
 export interface StudyOptions {
   readonly device: Device;
+  /** Where decoded images are kept, as `openDataset` takes it. */
+  readonly cache?: string | undefined;
   /** When aborted, the step is finished and saved, and the outcome returned without a verdict. */
   readonly signal: AbortSignal;
   readonly onProgress: (progress: StudyProgress) => void;
@@ -95,7 +105,7 @@ async function carryOutAlone(start: RunStart, options: StudyOptions): Promise<St
   const odd = oddStatistics(plan.preprocessing);
   const from = resume ? "The run began so and goes on so" : "The weights to start from were trained so";
   if (odd !== undefined) onProgress({ type: "warning", message: `${odd}. ${from}.` });
-  const dataset = await openForTraining(plan, options);
+  const dataset = await openForTraining(plan, start.contents?.classes, options);
   const contents = await dataIdentity(dataset, signal);
   if (start.contents) expectSameImages(plan.data, start.contents, contents);
   const { preprocessing, settings, saveEvery, recompute, graphs } = plan;
@@ -123,7 +133,7 @@ async function carryOutAlone(start: RunStart, options: StudyOptions): Promise<St
       saveEvery,
       recompute,
       graphs,
-      provenance: { split: plan.split, data: contents },
+      provenance: { split: plan.split, opening: plan.opening, data: contents },
       signal,
       onProgress,
       // Only then is anything replaced: what cannot be trained leaves an earlier run as it was.
@@ -154,11 +164,21 @@ function expectSameImages(data: string, before: DataIdentity, now: DataIdentity)
   );
 }
 
-function openForTraining(plan: RunPlan, { signal, onProgress }: StudyOptions): Promise<OpenedDataset> {
+/** @param before  the classes that the run began with, which may have been numbers where there are names today */
+function openForTraining(
+  plan: RunPlan,
+  before: readonly string[] | undefined,
+  { signal, cache, onProgress }: StudyOptions,
+): Promise<OpenedDataset<LabelledImages>> {
+  const numbered = before?.every((name, label) => name === String(label));
   return openDataset(plan.data, {
     preprocessing: plan.preprocessing,
+    ...plan.opening,
+    cache,
     ...plan.split,
     ...plan.limits,
+    ...(before && numbered && { classes: before }),
+    leaks: plan.allowLeaks ? "warn" : "remove",
     onWarning: (message) => onProgress({ type: "warning", message }),
     onProgress: (progress) => onProgress({ type: "reading", ...progress }),
     signal,
@@ -168,7 +188,7 @@ function openForTraining(plan: RunPlan, { signal, onProgress }: StudyOptions): P
 /** Evaluates the best weights, which the model holds now, and writes figures and report. */
 async function judge(
   model: MedMamba,
-  dataset: OpenedDataset,
+  dataset: OpenedDataset<LabelledImages>,
   { history, best }: FitResult,
   {
     directory,
@@ -177,16 +197,17 @@ async function judge(
   }: Pick<StudyOptions, "onProgress"> & { directory: string; checkpoint: string },
 ): Promise<Pick<StudyOutcome, "verdict" | "files">> {
   const split = dataset.test.length > 0 ? "test" : "val";
-  const images: Dataset = dataset[split];
+  const images = dataset[split];
   if (images.length === 0) {
     const curves = trainingCurves(history, best && { bestEpoch: best.epoch });
     await replaceText(join(directory, runFiles.curves), curves);
     return { files: [runFiles.curves] };
   }
-  const evaluation = await evaluate(model, images, {
+  const { threshold, thresholds } = await readCheckpoint(checkpoint);
+  const evaluation = (await evaluate(model, images, {
+    thresholds,
     onProgress: (progress) => onProgress({ type: "evaluating", ...progress }),
-  });
-  const { threshold } = await readCheckpoint(checkpoint);
+  })) as AnyEvaluation;
   const name = split === "test" ? "test images" : "validation images";
   const files = await writeReport(directory, {
     title: `MedMamba on ${evaluation.metrics.samples} ${name}`,

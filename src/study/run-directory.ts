@@ -224,6 +224,12 @@ interface SavedPlan extends RunPlan {
   readonly contents?: DataIdentity;
 }
 
+/** A run that began before patients were kept together, and copies left out of train, goes on with the images it had. */
+function asBegun(plan: RunPlan): RunPlan {
+  const { keepTogether = false } = plan.split;
+  return { ...plan, split: { ...plan.split, keepTogether }, allowLeaks: plan.allowLeaks ?? true };
+}
+
 async function readPlan(directory: string): Promise<{ plan: RunPlan; contents: DataIdentity | undefined }> {
   const path = join(directory, runFiles.plan);
   let text: string;
@@ -240,7 +246,7 @@ async function readPlan(directory: string): Promise<{ plan: RunPlan; contents: D
     const { version: _, checkpointing, contents, ...plan } = saved as SavedPlan;
     const recompute = plan.recompute ?? checkpointing ?? false;
     const preprocessing = savedPreprocessing(plan.preprocessing);
-    return { plan: planRun({}, { ...plan, preprocessing, recompute }), contents };
+    return { plan: planRun({}, { ...asBegun(plan), preprocessing, recompute }), contents };
   } catch (error) {
     const reason = (error as Error).message.replace(/\.$/, "");
     throw new StudyError(

@@ -5,14 +5,17 @@
  * A plan has sections, each with a table of settings; what flags there are follows from the tables.
  */
 import { resolve } from "node:path";
+import { cacheRows } from "../data/cache-choice.js";
 import { limitRows, type ReadingLimits } from "../data/decoding/limits.js";
 import { definePreprocessing, type Preprocessing, preprocessingRows } from "../data/preprocessing.js";
+import { type Opening, openingRows } from "../data/sources/opening.js";
 import type { SplitOptions } from "../data/splitting/stratified.js";
 import { ArgumentError } from "../errors.js";
 import { type MedMambaConfig, medMambaConfig, modelRows, variantFlag } from "../models/config.js";
 import { type Flag, flagName, flagsOf, isNegative } from "../settings/flags.js";
-import { countOrZero, fraction, numbers, type Settings } from "../settings/kind.js";
-import { complete, type Rows, setting, unknownName } from "../settings/table.js";
+import { countOrZero, fraction, numbers, type Settings, toggle } from "../settings/kind.js";
+import { unknownName } from "../settings/nearest.js";
+import { complete, type Rows, setting, type ValuesOf } from "../settings/table.js";
 import type { Extension } from "../training/resumption.js";
 import {
   type ExecutionSettings,
@@ -31,8 +34,19 @@ export interface RunOptions {
   readonly [flag: string]: unknown;
 }
 
+/** What is done about images and patients that stand in two splits. */
+const leakRows = {
+  /** Train although a patient has images in two splits, and on images that are also validated or tested on. */
+  allowLeaks: setting({
+    kind: toggle,
+    default: false,
+    flag: "--allow-leaks",
+    words: "train although patients or images are in two parts of the data",
+  }),
+};
+
 /** A run, settled. */
-export interface RunPlan extends ExecutionSettings {
+export interface RunPlan extends ExecutionSettings, Readonly<ValuesOf<typeof leakRows>> {
   /** Absolute path of the data set. */
   readonly data: string;
   /** Absolute path of the weights to start from. */
@@ -40,6 +54,8 @@ export interface RunPlan extends ExecutionSettings {
   /** Without what the data set decides. */
   readonly model: Omit<MedMambaConfig, "numClasses" | "inChannels">;
   readonly preprocessing: Preprocessing;
+  /** What the labels of the data set are, and which images it has. */
+  readonly opening: Opening;
   /** How images are divided that the data set does not divide itself. */
   readonly split: SplitOptions;
   readonly settings: TrainingSettings;
@@ -54,9 +70,11 @@ const splitRows = {
   validationFraction: setting({ kind: fraction, default: 0.15, words: "part of the images to validate on" }),
   testFraction: setting({ kind: fraction, default: 0.15, words: "part of the images to test on" }),
   seed: setting({ kind: countOrZero, default: 0, words: "of the division" }),
+  keepTogether: setting({ kind: toggle, default: true, words: "images of a patient in one part" }),
 };
 
-const splitFlag: Flag = {
+/** Shares of a division, in percent. */
+export const splitFlag: Flag = {
   flag: "--split <percentages>",
   words: "train, val, test of a data set that is not divided (default: 70,15,15)",
   kind: numbers(
@@ -85,6 +103,9 @@ const preprocessingFlags = flagsOf(preprocessingRows).map((flag): Flag => {
 export const settingTables: Rows = {
   ...modelRows,
   ...preprocessingRows,
+  ...openingRows,
+  ...cacheRows,
+  ...leakRows,
   ...trainingRows,
   ...executionRows,
   ...limitRows,
@@ -94,7 +115,9 @@ export const settingTables: Rows = {
 export const runFlags = {
   model: [variantFlag, ...flagsOf(modelRows)],
   preprocessing: preprocessingFlags,
+  opening: flagsOf(openingRows),
   split: [splitFlag],
+  leaks: flagsOf(leakRows),
   limits: flagsOf(limitRows),
   settings: flagsOf(trainingRows),
   execution: flagsOf(executionRows),
@@ -129,9 +152,11 @@ export function planRun(options: RunOptions, base?: Partial<RunPlan>): RunPlan {
     ...(init !== undefined && { init }),
     model,
     preprocessing,
+    opening: complete("opening", openingRows, section("opening", base?.opening)),
     split: complete("split", splitRows, section("split", base?.split)),
     settings: trainingSettings(section("settings", base?.settings)),
     limits: complete("limits", limitRows, section("limits", base?.limits)),
+    ...complete("run", leakRows, section("leaks", base && { allowLeaks: base.allowLeaks })),
     ...complete("run", executionRows, section("execution", base && executionOf(base))),
     ...(base?.extensions && { extensions: base.extensions }),
   };

@@ -4,6 +4,7 @@
  * and know no more.
  */
 import type { TaskName } from "../data/labels.js";
+import { expectFunction, expectNamed, expectText } from "../settings/given.js";
 import type { Device } from "../tensor/device.js";
 import type { Tensor } from "../tensor/tensor.js";
 
@@ -102,4 +103,23 @@ export interface Task<Metrics extends TaskScores = TaskScores> {
    * @param probabilities  of the classes
    */
   decide(probabilities: ArrayLike<number>, thresholds?: readonly number[]): readonly number[];
+}
+
+/** What every task has, for the check of one that a program brings. */
+const methods = [
+  "targets",
+  "loss",
+  "mass",
+  "activation",
+  "metrics",
+  "classWeights",
+  "chooseThresholds",
+  "decide",
+] as const satisfies readonly (keyof Task)[];
+
+/** @internal @throws ArgumentError unless it is a task, or nothing */
+export function expectTask(operation: string, task: Task | undefined): void {
+  if (task === undefined) return;
+  expectText(operation, "task.name", expectNamed(operation, "task", task).name);
+  for (const method of methods) expectFunction(operation, task[method], `task.${method}`);
 }

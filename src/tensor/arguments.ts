@@ -4,8 +4,8 @@
  */
 import { ArgumentError } from "../errors.js";
 import type { NativeBuffer, NativeParameter } from "../native/addon.js";
+import { inWords } from "../settings/given.js";
 import type { Device } from "./device.js";
-import { inWords } from "./given.js";
 
 /** Memory of a device, as an operation takes it: a tensor. */
 export interface Field {

@@ -2,10 +2,11 @@
 import { ArgumentError, DTypeError, ShapeError } from "../errors.js";
 import type { NativeConstants } from "../native/addon.js";
 import { constants } from "../native/constants.js";
-import { type DType, dtypeOf, expectDType, type HostArray, typedArrayKind } from "./dtype.js";
+import { expectFlags, inWords, listInWords, optionsOf } from "../settings/given.js";
+import { typedArrayKind } from "../settings/realms.js";
+import { type DType, dtypeOf, expectDType, type HostArray } from "./dtype.js";
 import { currentSeed, nextOffset } from "./generator.js";
-import { inWords, listInWords, optionsOf } from "./given.js";
-import { sizeOf, Tensor, type TensorOptions } from "./tensor.js";
+import { sizeOf, Tensor, type TensorOptions, tensorOptions } from "./tensor.js";
 
 /** Numbers nested to any depth, all rows of one depth equally long. */
 export type NestedNumbers = number | readonly NestedNumbers[];
@@ -24,7 +25,7 @@ export function tensor(
   shape?: readonly number[],
   options: TensorOptions = {},
 ): Tensor {
-  const { dtype: wanted = "float32" } = optionsOf("tensor", options);
+  const { dtype: wanted = "float32" } = optionsOf("tensor", options, tensorOptions);
   expectDType("tensor", wanted);
   const host = ArrayBuffer.isView(values) ? values : flatten(values, wanted);
   const stored = dtypeOf(host);
@@ -33,7 +34,8 @@ export function tensor(
     throw new DTypeError(`tensor: ${kind} holds no dtype of this package.`);
   }
   const dtype = options.dtype ?? stored;
-  const extents = shape ?? (ArrayBuffer.isView(values) ? [host.length] : nestedShape(values));
+  const own = ArrayBuffer.isView(values) ? [host.length] : nestedShape(values);
+  const extents = shape === undefined ? own : shape;
   if (sizeOf(extents) !== host.length) {
     throw new ShapeError(`tensor: ${host.length} values do not fill (${listInWords(extents)}).`);
   }
@@ -47,7 +49,7 @@ export function tensor(
 
 /** All elements `value`. @throws ShapeError if `shape` is none */
 export function full(shape: readonly number[], value: number, options: TensorOptions = {}): Tensor {
-  const { dtype = "float32" } = optionsOf("full", options);
+  const { dtype = "float32" } = optionsOf("full", options, tensorOptions);
   expectDType("full", dtype);
   if (typeof value !== "number")
     throw new ArgumentError(`full: the value has to be a number, but is ${inWords(value)}.`);
@@ -56,7 +58,7 @@ export function full(shape: readonly number[], value: number, options: TensorOpt
   if (dtype === "float32") return withGrad(y, options);
   const converted = y.cast(dtype);
   y.dispose();
-  return converted;
+  return withGrad(converted, options);
 }
 
 /** All elements 0. */
@@ -71,12 +73,12 @@ export function ones(shape: readonly number[], options: TensorOptions = {}): Ten
 
 /** Uniform in [0, 1), float32, from the generator that `manualSeed` seeds. @throws ShapeError, DTypeError */
 export function rand(shape: readonly number[], options: TensorOptions = {}): Tensor {
-  return random(shape, "uniform", 0, 1, options);
+  return random(shape, "uniform", 0, 1, options, "rand");
 }
 
 /** Standard normal, float32, from the generator that `manualSeed` seeds. @throws ShapeError, DTypeError */
 export function randn(shape: readonly number[], options: TensorOptions = {}): Tensor {
-  return random(shape, "normal", 0, 1, options);
+  return random(shape, "normal", 0, 1, options, "randn");
 }
 
 /**
@@ -89,11 +91,12 @@ export function random(
   low: number,
   high: number,
   options: TensorOptions = {},
+  operation: string = distribution,
 ): Tensor {
-  const { dtype = "float32" } = optionsOf(distribution, options);
+  const { dtype = "float32" } = optionsOf(operation, options, tensorOptions);
   if (dtype !== "float32") {
-    expectDType(distribution, dtype);
-    throw new DTypeError(`random numbers are float32; convert with to("${dtype}").`);
+    expectDType(operation, dtype);
+    throw new DTypeError(`${operation}: random numbers are float32; convert with to("${dtype}").`);
   }
   const y = Tensor.empty(shape, { device: options.device });
   const count = y.size;
@@ -106,6 +109,7 @@ export function random(
 }
 
 function withGrad(made: Tensor, { requiresGrad = false }: TensorOptions): Tensor {
+  expectFlags("tensor", { requiresGrad });
   if (requiresGrad && made.dtype !== "float32") {
     throw new DTypeError(`only float32 tensors can require a gradient, not ${made.dtype}.`);
   }

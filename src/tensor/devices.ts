@@ -9,8 +9,15 @@ import { ArgumentError, DeviceError } from "../errors.js";
 import { inspectLibrary } from "../native/inspection.js";
 import { backendLibrary, isSourceCheckout, loadAddon } from "../native/load.js";
 import { whyNoGpu } from "../native/probe.js";
-import { Device, type DeviceDescription, guarded, type MemoryUse, type Precision } from "./device.js";
-import { inWords, optionsOf } from "./given.js";
+import { inWords, optionsOf } from "../settings/given.js";
+import {
+  Device,
+  type DeviceDescription,
+  guarded,
+  type MemoryUse,
+  type Precision,
+  precisions,
+} from "./device.js";
 
 /** Settings of a device that `openDevice` opens. */
 export interface DeviceOptions {
@@ -37,6 +44,10 @@ let fallbackReason: string | undefined;
  * @throws ArgumentError if an opened device has another precision
  */
 export function resolveDevice(device: DeviceLike = "cpu", precision?: Precision): Device {
+  if (precision !== undefined && !precisions.includes(precision))
+    throw new ArgumentError(
+      `there is no precision ${inWords(precision)}: choose from ${precisions.join(", ")}.`,
+    );
   if (device instanceof Device) {
     if (precision === undefined || precision === device.precision) return device;
     throw new ArgumentError(
@@ -65,7 +76,7 @@ export function resolveDevice(device: DeviceLike = "cpu", precision?: Precision)
  */
 export function openDevice(name: string, options: DeviceOptions = {}): Device {
   expectName(name);
-  optionsOf("openDevice", options);
+  optionsOf("openDevice", options, { threads: true, simd: true, precision: true });
   if (name === "auto") return best((chosen) => openDevice(chosen, options));
   const [kind, index] = parseName(name);
   const library = libraryOf(kind, name);

@@ -1,6 +1,7 @@
 import { DTypeError } from "../errors.js";
 import { constants } from "../native/constants.js";
-import { inWords } from "./given.js";
+import { inWords } from "../settings/given.js";
+import { typedArrayKind } from "../settings/realms.js";
 
 /** Element types. Arithmetic is float32; the others store labels, images and half-size copies. */
 export type DType = "float32" | "bfloat16" | "int32" | "int64" | "uint8";
@@ -63,19 +64,6 @@ const dtypesByArray: Readonly<Record<string, DType>> = {
 export function dtypeOf(array: unknown): DType | undefined {
   const kind = typedArrayKind(array);
   return kind === undefined || !Object.hasOwn(dtypesByArray, kind) ? undefined : dtypesByArray[kind];
-}
-
-const kindOf = Object.getOwnPropertyDescriptor(
-  Object.getPrototypeOf(Uint8Array.prototype),
-  Symbol.toStringTag,
-)!.get!;
-
-/**
- * "Float32Array" for one, of whatever realm it is and whatever class extends it: `instanceof` knows only the arrays of this
- * realm, and Jest gives each test file a realm of its own. Undefined if `value` is no typed array.
- */
-export function typedArrayKind(value: unknown): string | undefined {
-  return kindOf.call(value) as string | undefined;
 }
 
 /** @throws DTypeError unless it is one of the dtypes */

@@ -4,7 +4,7 @@
  * and for any number of threads.
  */
 import { ArgumentError } from "../errors.js";
-import { expectNamed, inWords } from "./given.js";
+import { expectNamed, inWords } from "../settings/given.js";
 import { RandomStream } from "./random.js";
 
 /** Where the generator stands: enough to continue it exactly. */
@@ -39,7 +39,10 @@ export function generatorState(): GeneratorState {
  * @throws ArgumentError for anything else
  */
 export function setGeneratorState(position: GeneratorState): void {
-  const { seed, offset } = expectNamed("setGeneratorState", "the position", position);
+  const { seed, offset } = expectNamed("setGeneratorState", "the position", position, {
+    seed: true,
+    offset: true,
+  });
   expectCounters("setGeneratorState", { seed, offset });
   state = { seed, offset };
 }

@@ -10,6 +10,7 @@
 
 import { ArgumentError, DisposedError } from "../errors.js";
 import type { NativeGraph } from "../native/addon.js";
+import { expectFunction, inWords, optionsOf } from "../settings/given.js";
 import type { Varying } from "./arguments.js";
 import { type Device, guarded, type LaunchAction } from "./device.js";
 import { type DeviceLike, resolveDevice } from "./devices.js";
@@ -114,7 +115,13 @@ export function captureGraph<Result>(
   body: () => Result,
   options: CaptureOptions = {},
 ): Graph<Result> {
-  if (options.shareMemoryWith?.disposed)
+  expectFunction("captureGraph", body, "the body");
+  const { shareMemoryWith } = optionsOf("captureGraph", options, { shareMemoryWith: true });
+  if (shareMemoryWith !== undefined && !(shareMemoryWith instanceof Graph))
+    throw new ArgumentError(
+      `captureGraph: shareMemoryWith has to be a graph, but is ${inWords(shareMemoryWith)}.`,
+    );
+  if (shareMemoryWith?.disposed)
     throw new ArgumentError("captureGraph: the graph to share memory with has been disposed.");
   return new Graph(resolveDevice(device), body, options);
 }

@@ -2,10 +2,12 @@
  * A function of tensors that is captured once its input shapes repeat: the first call with some shapes runs it as it is,
  * the second captures a graph, later ones copy their inputs into the graph's and launch it.
  */
-import type { Device } from "./device.js";
+import { ArgumentError } from "../errors.js";
+import { expectCounts, expectFunction, inWords, optionsOf } from "../settings/given.js";
+import { Device } from "./device.js";
 import { captureGraph, type Graph } from "./graph.js";
 import { keep } from "./scope.js";
-import type { Tensor } from "./tensor.js";
+import { Tensor } from "./tensor.js";
 
 /** Options of a `GraphedFunction`. */
 export interface GraphedFunctionOptions {
@@ -34,11 +36,15 @@ export class GraphedFunction {
   #captured: readonly unknown[] = [];
 
   /** @param body  a function of its inputs and of `dependencies` alone; the inputs stay the caller's */
-  constructor(
-    device: Device,
-    body: (...inputs: Tensor[]) => Tensor,
-    { dependencies = () => [], mostGraphs = 4 }: GraphedFunctionOptions = {},
-  ) {
+  constructor(device: Device, body: (...inputs: Tensor[]) => Tensor, options: GraphedFunctionOptions = {}) {
+    const operation = "GraphedFunction";
+    const names = { dependencies: true, mostGraphs: true } as const;
+    const { dependencies = () => [], mostGraphs = 4 } = optionsOf(operation, options, names);
+    if (!(device instanceof Device))
+      throw new ArgumentError(`${operation}: an opened device is needed, not ${inWords(device)}.`);
+    expectFunction(operation, body, "the body");
+    expectFunction(operation, dependencies, "dependencies");
+    expectCounts(operation, { mostGraphs });
     this.#device = device;
     this.#body = body;
     this.#dependencies = dependencies;
@@ -57,6 +63,10 @@ export class GraphedFunction {
    *         before the next call, because a graph that could not be captured fails again
    */
   call(...inputs: Tensor[]): Tensor {
+    for (const [i, input] of inputs.entries()) {
+      if (!(input instanceof Tensor))
+        throw new ArgumentError(`GraphedFunction: input ${i} has to be a tensor, but is ${inWords(input)}.`);
+    }
     const dependencies = this.#dependencies();
     const same = dependencies.length === this.#captured.length;
     if (!same || dependencies.some((value, i) => value !== this.#captured[i])) {

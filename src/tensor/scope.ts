@@ -2,8 +2,10 @@
  * Memory scopes. A scope owns the tensors made inside it and disposes at its end those that are not returned.
  * The stack of scopes belongs to this module, and so to one environment: workers do not mix.
  */
+import { types } from "node:util";
 import { ArgumentError } from "../errors.js";
-import { expectFunction, inWords } from "./given.js";
+import { expectFunction, inWords } from "../settings/given.js";
+import { isPlainObject, isPromise } from "../settings/realms.js";
 
 /** What a scope can own. */
 export interface Disposable {
@@ -65,7 +67,7 @@ export function leaveToTape<T extends Disposable>(tensor: T): T {
 
 /** Protects a tensor from `tidy` and from the tape: it lives until it is disposed by name. */
 export function keep<T extends Disposable>(tensor: T): T {
-  if (typeof tensor !== "object" || tensor === null)
+  if (typeof (tensor as Partial<Disposable> | null | undefined)?.dispose !== "function")
     throw new ArgumentError(`keep: a tensor is needed, not ${inWords(tensor)}.`);
   leaveScopes(tensor);
   tensor.kept = true;
@@ -86,8 +88,8 @@ export function tidy<T>(body: () => T): T {
   let result: T;
   try {
     result = body();
-    if (result instanceof Promise) {
-      result.catch(() => {});
+    if (isPromise(result)) {
+      Promise.resolve(result).catch(() => {});
       throw new ArgumentError(
         "tidy: the function returned a promise; await outside of tidy, compute inside.",
       );
@@ -117,9 +119,8 @@ export function collect(value: unknown, found: Set<unknown>): void {
     const next = left.pop();
     if (typeof next !== "object" || next === null || found.has(next)) continue;
     found.add(next);
-    if (Array.isArray(next) || next instanceof Set) for (const item of next) left.push(item);
-    else if (next instanceof Map) for (const item of next.values()) left.push(item);
-    else if (Object.getPrototypeOf(next) === Object.prototype)
-      for (const item of Object.values(next)) left.push(item);
+    if (Array.isArray(next) || types.isSet(next)) for (const item of next) left.push(item);
+    else if (types.isMap(next)) for (const item of next.values()) left.push(item);
+    else if (isPlainObject(next)) for (const item of Object.values(next)) left.push(item);
   }
 }

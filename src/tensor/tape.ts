@@ -8,8 +8,8 @@
  * are disposed too; `keep(tensor)` or `retainGraph` prevents it.
  */
 import { ArgumentError, DTypeError, ShapeError } from "../errors.js";
-import { expectFunction, inWords, optionsOf } from "./given.js";
-import { leaveScopes, leaveToTape, tidy } from "./scope.js";
+import { expectFlags, expectFunction, inWords, optionsOf } from "../settings/given.js";
+import { keep, leaveScopes, leaveToTape, tidy } from "./scope.js";
 import { Tensor } from "./tensor.js";
 
 /** Gives the tensor that a gradient should be written to, or undefined if that input needs none. */
@@ -142,7 +142,11 @@ declare module "./tensor.js" {
 }
 
 Tensor.prototype.backward = function (this: Tensor, options: BackwardOptions = {}) {
-  const { gradient, retainGraph = false } = optionsOf("backward", options);
+  const { gradient, retainGraph = false } = optionsOf("backward", options, {
+    gradient: true,
+    retainGraph: true,
+  });
+  expectFlags("backward", { retainGraph });
   if (!this.node) {
     throw new ArgumentError(
       this.requiresGrad
@@ -203,7 +207,7 @@ function visit(node: Node, dy: Tensor, pending: Map<Node, Tensor>): Tensor[] {
     const { leaf } = edge;
     if (!leaf?.gradTarget || leaf.grad || written.has(leaf))
       return Tensor.empty(edge.shape, { device: dy.device });
-    const slot = leaf.gradTarget.detach();
+    const slot = sliceFor(leaf, leaf.gradTarget);
     written.set(leaf, slot);
     return slot;
   };
@@ -237,9 +241,15 @@ function collect(leaf: Tensor, gradient: Tensor, inPlace: boolean): void {
   } else if (inPlace) {
     leaf.grad = leaveScopes(gradient);
   } else {
-    leaf.grad = leaveScopes(leaf.gradTarget ? leaf.gradTarget.detach() : Tensor.like(leaf));
+    leaf.grad = leaf.gradTarget ? sliceFor(leaf, leaf.gradTarget) : leaveScopes(Tensor.like(leaf));
     leaf.grad.copyFrom(gradient);
   }
+}
+
+/** The handle on a gradient's place in its optimiser's buffer: made once, unless a program has disposed it. */
+function sliceFor(leaf: Tensor, target: Tensor): Tensor {
+  if (!leaf.gradSlice || leaf.gradSlice.disposed) leaf.gradSlice = keep(target.detach());
+  return leaf.gradSlice;
 }
 
 /** The nodes that `last` depends on, itself included, last first. */

@@ -7,6 +7,8 @@
 
 import { ArgumentError, DisposedError, DTypeError, ShapeError } from "../errors.js";
 import type { NativeBuffer } from "../native/addon.js";
+import { inWords, listInWords, type NamesOf, optionsOf } from "../settings/given.js";
+import { typedArrayKind } from "../settings/realms.js";
 import { apart, type Device, guarded } from "./device.js";
 import { type DeviceLike, resolveDevice } from "./devices.js";
 import {
@@ -18,9 +20,7 @@ import {
   type HostArray,
   type HostArrays,
   hostArray,
-  typedArrayKind,
 } from "./dtype.js";
-import { inWords, listInWords, optionsOf } from "./given.js";
 import { enterScope } from "./scope.js";
 // A circle of types only: the tape is made of tensors, and a tensor remembers its place on the tape. Nothing here runs tape.ts,
 // which adds `backward` to the class.
@@ -35,6 +35,9 @@ export interface TensorOptions {
   /** Collect a gradient for this tensor in `backward()`; default false. */
   requiresGrad?: boolean;
 }
+
+/** @internal Names of `TensorOptions`. */
+export const tensorOptions: NamesOf<TensorOptions> = { dtype: true, device: true, requiresGrad: true };
 
 const counters = new FinalizationRegistry<{ tensors: number }>((live) => {
   live.tensors -= 1;
@@ -55,15 +58,20 @@ export class Tensor {
   node: Node | undefined;
   /** Set by `keep`: neither a scope nor the tape disposes it. */
   kept = false;
-  // Kernels believe these two, so that nobody but the constructor may set them, TypeScript or not.
+  /** @internal Another handle on `gradTarget`'s memory that backward gives as `grad`, again and again. */
+  gradSlice: Tensor | null = null;
+  // Kernels believe these, so that nobody but the constructor may set them, TypeScript or not.
   readonly #shape: readonly number[];
+  readonly #size: number;
   readonly #dtype: DType;
   #device: Device;
   #buffer: NativeBuffer;
   #disposed: "no" | "by its owner" | "by the tape" = "no";
 
+  /** @param shape  of `ownShape`, or another tensor's: frozen, and nobody else's to change */
   private constructor(shape: readonly number[], dtype: DType, device: Device, buffer: NativeBuffer) {
-    this.#shape = Object.freeze([...shape]);
+    this.#shape = shape;
+    this.#size = product(shape);
     this.#dtype = dtype;
     this.#device = device;
     this.#buffer = buffer;
@@ -98,21 +106,27 @@ export class Tensor {
 
   /** A tensor whose memory is uninitialised: for outputs that an operation overwrites. */
   static empty(shape: readonly number[], options: Omit<TensorOptions, "requiresGrad"> = {}): Tensor {
-    const { dtype = "float32" } = optionsOf("Tensor.empty", options);
+    // A tensor stands for its own dtype and device.
+    const { dtype = "float32" } =
+      options instanceof Tensor ? options : optionsOf("Tensor.empty", options, tensorOptions);
     expectDType("Tensor.empty", dtype);
-    const device = resolveDevice(options.device);
-    const bytes = sizeOf(shape) * dtypes[dtype].bytes;
-    return new Tensor(shape, dtype, device, device.allocate(bytes));
+    return Tensor.#allocated(ownShape(shape), dtype, resolveDevice(options.device));
   }
 
-  /** Uninitialised, with the shape, dtype and device of another. */
+  /** Uninitialised, with the shape, dtype and device of another. @throws ArgumentError if that is no tensor */
   static like(other: Tensor): Tensor {
-    return Tensor.empty(other.shape, other);
+    if (!(other instanceof Tensor))
+      throw new ArgumentError(`Tensor.like: a tensor is needed, not ${inWords(other)}.`);
+    return Tensor.#allocated(other.#shape, other.#dtype, other.#device);
+  }
+
+  static #allocated(shape: readonly number[], dtype: DType, device: Device): Tensor {
+    return new Tensor(shape, dtype, device, device.allocate(product(shape) * dtypes[dtype].bytes));
   }
 
   /** Number of elements. */
   get size(): number {
-    return sizeOf(this.shape);
+    return this.#size;
   }
 
   /** @internal The memory, for a call to the device. */
@@ -140,7 +154,8 @@ export class Tensor {
    */
   view(shape: readonly number[], offset = 0): Tensor {
     const { bytes } = dtypes[this.dtype];
-    const size = sizeOf(shape);
+    const own = shape === this.#shape ? shape : ownShape(shape);
+    const size = product(own);
     if (!Number.isSafeInteger(offset) || offset < 0)
       throw new ShapeError(
         `view: ${inWords(offset)} is no element to begin at: elements are counted from 0.`,
@@ -152,7 +167,7 @@ export class Tensor {
     }
     const { handle } = this;
     return new Tensor(
-      shape,
+      own,
       this.dtype,
       this.device,
       guarded(() => handle.view(offset * bytes, size * bytes)),
@@ -191,7 +206,7 @@ export class Tensor {
   /** @internal A copy converted to another dtype, without gradient. */
   cast(dtype: DType): Tensor {
     expectDType("cast", dtype);
-    const y = Tensor.empty(this.shape, { dtype, device: this.device });
+    const y = Tensor.#allocated(this.#shape, dtype, this.#device);
     const codes = { x_dtype: codeOf(this.dtype), y_dtype: codeOf(dtype) };
     this.device.call("cast", { count: this.size, ...codes, x: this, y });
     return y;
@@ -199,7 +214,7 @@ export class Tensor {
 
   /** @internal A copy on another device, without gradient: queued behind what is queued on either. */
   copyTo(device: Device): Tensor {
-    const copy = Tensor.empty(this.shape, { dtype: this.dtype, device });
+    const copy = Tensor.#allocated(this.#shape, this.#dtype, device);
     device.receive(copy.#buffer, this.#device, this.handle);
     return copy;
   }
@@ -270,6 +285,7 @@ export class Tensor {
     this.#buffer.dispose();
     this.#uncount();
     this.grad?.dispose();
+    this.gradSlice?.dispose();
     this.gradTarget?.dispose();
     this.node = undefined;
   }
@@ -296,12 +312,23 @@ export class Tensor {
  * @throws ShapeError if an extent is negative or not an integer
  */
 export function sizeOf(shape: readonly number[]): number {
+  return product(ownShape(shape));
+}
+
+/** A copy that nobody can change, of which every extent has been looked at. @throws ShapeError as `sizeOf` */
+function ownShape(shape: readonly number[]): readonly number[] {
   if (!Array.isArray(shape)) throw notAShape(shape);
-  let size = 1;
+  const own: number[] = [];
   for (const extent of shape) {
     if (!Number.isSafeInteger(extent) || extent < 0) throw notAShape(shape);
-    size *= extent;
+    own.push(extent);
   }
+  return Object.freeze(own);
+}
+
+function product(shape: readonly number[]): number {
+  let size = 1;
+  for (const extent of shape) size *= extent;
   return size;
 }
 

@@ -1,12 +1,23 @@
 /** What `fit` is told, and what becomes of it: every setting with its default, checked before anything is done. */
+import { expectDataset } from "../data/dataset.js";
 import type { LabelledImages } from "../data/index.js";
 import { ArgumentError, TrainingError } from "../errors.js";
-import type { ImageClassifier } from "../models/image-classifier.js";
+import { expectClassifier, type ImageClassifier } from "../models/image-classifier.js";
+import {
+  expectFlags,
+  expectFunction,
+  expectJson,
+  expectList,
+  expectNamed,
+  expectSignal,
+} from "../settings/given.js";
+import type { Path } from "../settings/paths.js";
 import { complete, expectKnown, pick } from "../settings/table.js";
 import { type Task, taskOf } from "../tasks/index.js";
+import { expectTask } from "../tasks/task.js";
 import { expectSeveralValues } from "./batch-statistics.js";
 import type { EpochRecord } from "./history.js";
-import type { FitProgress, Observer } from "./observers/observer.js";
+import { expectObserver, type FitProgress, type Observer } from "./observers/observer.js";
 import {
   type ExecutionSettings,
   executionRows,
@@ -24,7 +35,7 @@ export interface FitOptions extends Partial<TrainingSettings>, Partial<Execution
   /** What is learned; default: what the data set says, or the number of its classes. */
   task?: Task | undefined;
   /** Where `best.safetensors`, `last.safetensors` and `metrics.jsonl` go; nothing is written without it. */
-  directory?: string | undefined;
+  directory?: Path | undefined;
   /** Go on from `last.safetensors` in `directory`; default false. */
   resume?: boolean;
   /**
@@ -81,6 +92,8 @@ export interface ResolvedOptions {
  */
 export function resolveOptions(model: ImageClassifier, options: FitOptions): ResolvedOptions {
   expectKnown("fit", options, { ...trainingRows, ...executionRows }, besideSettings);
+  expectClassifier("fit", model);
+  expectOptions(options);
   const { train, checkpointing = model.recompute } = options;
   const settings = settingsFor(model, options);
   const execution = complete("fit", executionRows, {
@@ -101,6 +114,24 @@ export function resolveOptions(model: ImageClassifier, options: FitOptions): Res
     imageSize: train.preprocessing.imageSize,
   });
   return { settings, execution, task: options.task ?? taskOf(train) };
+}
+
+/** The options beside the settings. @throws ArgumentError if one is of a wrong kind */
+function expectOptions(options: FitOptions): void {
+  const { train, validation, task, resume = false, extend = false, provenance, signal } = options;
+  const { onProgress, observers = [] } = options;
+  expectDataset("fit", "train", train);
+  if (validation !== undefined) expectDataset("fit", "validation", validation);
+  expectTask("fit", task);
+  expectFlags("fit", { resume, extend });
+  if (provenance !== undefined) {
+    expectNamed("fit", "provenance", provenance);
+    expectJson("fit", "provenance", provenance);
+  }
+  expectSignal("fit", signal);
+  if (onProgress !== undefined) expectFunction("fit", onProgress, "onProgress");
+  expectList("fit", "observers", observers);
+  for (const [at, observer] of observers.entries()) expectObserver(observer, at);
 }
 
 /** @throws ArgumentError if a setting cannot be, or asks for another precision than the model's */

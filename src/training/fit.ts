@@ -5,7 +5,6 @@
  * averages, position and history: a run that was interrupted at any moment and resumed ends with the same bits as one
  * that was not.
  */
-import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { CheckpointDescription } from "../checkpoints/checkpoint.js";
 import { type LabelledImages, Loader } from "../data/index.js";
@@ -14,7 +13,9 @@ import { withBatchAdvice } from "../inference/batch-memory.js";
 import { evaluate } from "../inference/evaluate.js";
 import type { MedMambaConfig } from "../models/config.js";
 import type { ImageClassifier } from "../models/image-classifier.js";
+import { pathOf } from "../settings/paths.js";
 import type { Task, TaskScores } from "../tasks/task.js";
+import { makeFolder } from "../weights/file-errors.js";
 import { BestWeights } from "./best-weights.js";
 import { trainEpoch } from "./epoch.js";
 import { type FitOptions, type FitResult, resolveOptions } from "./fit-options.js";
@@ -38,7 +39,7 @@ import { TrainingStep } from "./step.js";
  *   found: make the model anew, or load its weights, before the next attempt
  */
 export async function fit(model: ImageClassifier, options: FitOptions): Promise<FitResult> {
-  const run = new Run(model, options);
+  const run = new Run(model, located(options));
   try {
     return await run.execute();
   } catch (error) {
@@ -48,9 +49,22 @@ export async function fit(model: ImageClassifier, options: FitOptions): Promise<
   }
 }
 
+/** The options of a run whose folder is text. */
+interface LocatedOptions extends FitOptions {
+  directory?: string | undefined;
+}
+
+function located(options: FitOptions): LocatedOptions {
+  const directory = options?.directory;
+  return {
+    ...options,
+    directory: directory === undefined ? undefined : pathOf("fit", directory, "directory"),
+  };
+}
+
 class Run {
   readonly #model: ImageClassifier;
-  readonly #options: FitOptions;
+  readonly #options: LocatedOptions;
   readonly #settings: TrainingSettings;
   readonly #saveEvery: number;
   readonly #task: Task;
@@ -65,7 +79,7 @@ class Run {
   /** Whether there is a `last.safetensors` of this run. */
   #saved = false;
 
-  constructor(model: ImageClassifier, options: FitOptions) {
+  constructor(model: ImageClassifier, options: LocatedOptions) {
     const { settings, execution, task } = resolveOptions(model, options);
     const { train, directory, observers = [] } = options;
     const { batchSize, seed, augmentation, lr } = settings;
@@ -106,7 +120,7 @@ class Run {
     if (resume) await restoreRun(this.#path("last.safetensors"), this.#parts(), { extend });
     this.#saved = resume;
     for (const observer of this.#observers) await observer.begin?.();
-    if (directory !== undefined) await mkdir(directory, { recursive: true });
+    if (directory !== undefined) await makeFolder(directory);
     const { epochs, patience } = this.#settings;
     const progress = this.#progress;
     while (progress.epoch < epochs) {

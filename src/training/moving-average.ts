@@ -1,7 +1,9 @@
 /** An exponential moving average of a model's weights, which often generalises better than the last ones. */
 import { ArgumentError } from "../errors.js";
-import type { Module } from "../nn/module.js";
+import { Module } from "../nn/module.js";
+import { expectTensor } from "../ops/check.js";
 import { movingAverage } from "../ops/updates.js";
+import { expectCounts, expectFunction, expectNamed, inWords } from "../settings/given.js";
 import { keep } from "../tensor/scope.js";
 import type { Tensor } from "../tensor/tensor.js";
 
@@ -22,8 +24,10 @@ export class MovingAverage {
     model: Module,
     readonly decay = 0.999,
   ) {
-    if (!(decay >= 0 && decay < 1))
-      throw new ArgumentError(`MovingAverage: decay ${decay} is not in [0, 1).`);
+    if (!(model instanceof Module))
+      throw new ArgumentError(`MovingAverage: a module is needed, not ${inWords(model)}.`);
+    if (typeof decay !== "number" || !(decay >= 0 && decay < 1))
+      throw new ArgumentError(`MovingAverage: decay ${inWords(decay)} is not in [0, 1).`);
     this.#parameters = [...model.namedParameters()];
     this.#averages = this.#parameters.map(([, parameter]) => keep(parameter.clone()));
   }
@@ -35,6 +39,7 @@ export class MovingAverage {
    * @param step  updates so far; a function is asked again for each launch of a graph that captures the update
    */
   update(step: number | (() => number)): void {
+    if (typeof step !== "function") expectCounts("MovingAverage.update", { step }, 0);
     const parameters = this.#parameters.map(([, parameter]) => parameter);
     movingAverage(parameters, this.#averages, () => {
       const done = typeof step === "number" ? step : step();
@@ -44,6 +49,7 @@ export class MovingAverage {
 
   /** Runs `body` with the averages in the model's place, and puts the trained weights back, also when it throws. */
   async during<T>(body: () => Promise<T>): Promise<T> {
+    expectFunction("MovingAverage.during", body);
     this.#exchange();
     try {
       return await body();
@@ -59,11 +65,12 @@ export class MovingAverage {
 
   /** Continues from averages that `stateDict` gave. */
   loadStateDict(state: Readonly<Record<string, Tensor>>): void {
-    for (const [i, [name]] of this.#parameters.entries()) {
-      const saved = state[name];
-      if (!saved) throw new ArgumentError(`MovingAverage: "${name}" is missing in the saved averages.`);
-      this.#averages[i]?.copyFrom(saved);
+    expectNamed("MovingAverage", "the saved averages", state);
+    for (const [name] of this.#parameters) {
+      if (!state[name]) throw new ArgumentError(`MovingAverage: "${name}" is missing in the saved averages.`);
+      expectTensor("MovingAverage", `"${name}"`, state[name]);
     }
+    for (const [i, [name]] of this.#parameters.entries()) this.#averages[i]?.copyFrom(state[name] as Tensor);
   }
 
   #exchange(): void {

@@ -6,15 +6,14 @@
 export { MovingAverage } from "./moving-average.js";
 export {
   Adam,
-  type AdamSettings,
   AdamW,
   Optimizer,
   type OptimizerSettings,
   type OptimizerState,
   type ParameterGroup,
   SGD,
-  type SGDSettings,
 } from "./optimizer.js";
+export type { AdamSettings, SGDSettings } from "./optimizer-settings.js";
 export {
   type OneCycleOptions,
   oneCycle,

@@ -4,11 +4,15 @@
  * to the device for all parameters of a group.
  */
 import { ArgumentError, ShapeError } from "../errors.js";
+import { expectTensor } from "../ops/check.js";
 import { adam, clippedNorm, sgd, type Update } from "../ops/updates.js";
+import { expectCounts, expectNamed, inWords } from "../settings/given.js";
+import { complete, type Rows, type Setting } from "../settings/table.js";
 import { zeros } from "../tensor/creation.js";
 import type { Device } from "../tensor/device.js";
 import { keep } from "../tensor/scope.js";
 import { Tensor } from "../tensor/tensor.js";
+import { type AdamSettings, adamRows, adamWRows, type SGDSettings, sgdRows } from "./optimizer-settings.js";
 
 /** Parameters with settings of their own. */
 export interface ParameterGroup<Settings> {
@@ -23,6 +27,8 @@ export interface OptimizerSettings {
   /** Learning rate. */
   lr: number;
 }
+
+const groupNames = { parameters: true, settings: true } as const;
 
 /** What an optimiser must remember to continue exactly. */
 export interface OptimizerState {
@@ -63,6 +69,8 @@ export abstract class Optimizer<Settings extends OptimizerSettings> {
   readonly gradients: Tensor;
   /** @internal */
   protected readonly groups: readonly Group<Settings>[];
+  readonly #operation: string;
+  readonly #rows: Rows;
   readonly #parameters: readonly Tensor[];
   readonly #offsets: readonly number[];
   readonly #flatSize: number;
@@ -73,31 +81,44 @@ export abstract class Optimizer<Settings extends OptimizerSettings> {
   #gradientScale: Tensor | undefined;
 
   /**
+   * @param operation   name of the optimiser, for messages
+   * @param rows        its settings
    * @param stateNames  names of the flat buffers that `update` uses
-   * @throws ArgumentError if there are no parameters, one is given twice or is not a trainable float32 leaf
+   * @throws ArgumentError if there are no parameters, one is given twice or is not a trainable float32 leaf, or for a setting
+   *   that cannot be or is none
    */
   protected constructor(
+    operation: string,
     parameters: Iterable<Tensor> | readonly ParameterGroup<Settings>[],
-    defaults: Settings,
-    stateNames: readonly string[],
+    rows: Rows,
+    settings: Partial<Settings>,
+    stateNames: (groups: readonly Group<Settings>[]) => readonly string[],
   ) {
-    const given = [...parameters] as readonly (Tensor | ParameterGroup<Settings>)[];
-    const grouped = given.every((item) => item instanceof Tensor) ? [{ parameters: given }] : given;
-    this.groups = (grouped as readonly ParameterGroup<Settings>[]).map((group) => ({
-      parameters: [...group.parameters],
-      settings: { ...defaults, ...group.settings },
+    this.#operation = operation;
+    this.#rows = rows;
+    // By itself, too: a group may override what cannot be.
+    complete(operation, rows, { lr: 0, ...expectNamed(operation, "the settings", settings) });
+    this.groups = groupsOf(operation, parameters).map(({ parameters, settings: own = {} }) => ({
+      parameters: listOf<Tensor>(operation, parameters),
+      settings: complete(operation, rows, {
+        ...settings,
+        ...expectNamed(operation, "a group's settings", own),
+      }) as unknown as Settings,
     }));
     this.#parameters = this.groups.flatMap((group) => group.parameters);
     const [first] = this.#parameters;
-    if (!first) throw new ArgumentError("optimiser: there are no parameters to optimise.");
+    if (!first) throw new ArgumentError(`${operation}: there are no parameters to optimise.`);
     if (new Set(this.#parameters).size !== this.#parameters.length) {
-      throw new ArgumentError("optimiser: a parameter was given twice.");
+      throw new ArgumentError(`${operation}: a parameter was given twice.`);
     }
+    for (const [i, parameter] of this.#parameters.entries())
+      expectTensor(operation, `parameter ${i}`, parameter);
     this.#device = first.device;
     let end = 0;
     this.#offsets = this.#parameters.map((parameter) => {
-      if (!parameter.requiresGrad || parameter.node || parameter.device !== this.#device) {
-        throw new ArgumentError(`optimiser: ${parameter} is not a trainable leaf on ${this.#device}.`);
+      const { requiresGrad, node, device, dtype } = parameter;
+      if (!requiresGrad || node || device !== this.#device || dtype !== "float32") {
+        throw new ArgumentError(`${operation}: ${parameter} is not a trainable leaf on ${this.#device}.`);
       }
       const offset = end;
       end += Math.ceil(parameter.size / alignment) * alignment;
@@ -105,12 +126,15 @@ export abstract class Optimizer<Settings extends OptimizerSettings> {
     });
     this.#flatSize = end;
     this.gradients = keep(zeros([end], { device: this.#device }));
-    for (const name of stateNames) {
+    for (const name of stateNames(this.groups)) {
       const flat = keep(zeros([end], { device: this.#device }));
       this.#state[name] = flat;
       this.#slices[name] = this.#parameters.map(({ shape }, i) => keep(flat.view(shape, this.#offsets[i])));
     }
     for (const [i, parameter] of this.#parameters.entries()) {
+      // Of an optimiser before; a gradient that is there stays.
+      if (parameter.grad !== parameter.gradSlice) parameter.gradSlice?.dispose();
+      parameter.gradSlice = null;
       parameter.gradTarget?.dispose();
       parameter.gradTarget = keep(this.gradients.view(parameter.shape, this.#offsets[i]));
     }
@@ -121,15 +145,18 @@ export abstract class Optimizer<Settings extends OptimizerSettings> {
     return this.groups[0]?.settings.lr ?? 0;
   }
 
-  /** Sets it for all groups. */
+  /** Sets it for all groups. @throws ArgumentError unless it is a finite number of 0 or more */
   set lr(value: number) {
+    const { kind } = this.#rows.lr as Setting<unknown>;
+    if (!kind.holds(value, {}))
+      throw new ArgumentError(`${this.#operation}: lr ${inWords(value)} must be ${kind.range}.`);
     for (const group of this.groups) group.settings.lr = value;
   }
 
   /** Forgets all gradients; the memory stays. */
   zeroGrad(): void {
     for (const parameter of this.#parameters) {
-      parameter.grad?.dispose();
+      if (parameter.grad !== parameter.gradSlice) parameter.grad?.dispose();
       parameter.grad = null;
     }
   }
@@ -140,7 +167,8 @@ export abstract class Optimizer<Settings extends OptimizerSettings> {
    * @returns  the norm before clipping, a scalar tensor
    */
   clipGradNorm(maxNorm: number): Tensor {
-    if (!(maxNorm > 0)) throw new ArgumentError(`clipGradNorm: maxNorm ${maxNorm} is not positive.`);
+    if (typeof maxNorm !== "number" || !(maxNorm > 0))
+      throw new ArgumentError(`clipGradNorm: maxNorm ${inWords(maxNorm)} is not positive.`);
     const gradients = this.#parameters.flatMap(({ grad }) => (grad ? [grad] : []));
     const { norm, scale } = clippedNorm(this.#device, gradients, maxNorm);
     keep(scale);
@@ -193,10 +221,17 @@ export abstract class Optimizer<Settings extends OptimizerSettings> {
    *
    * @throws ShapeError if it belongs to other parameters or another kind of optimiser
    */
-  loadStateDict({ step, tensors }: OptimizerState): void {
+  loadStateDict(state: OptimizerState): void {
+    const names = { step: true, tensors: true } as const;
+    const { step, tensors } = expectNamed("loadStateDict", "the state", state, names);
+    expectCounts("loadStateDict", { step }, 0);
+    expectNamed("loadStateDict", "tensors", tensors);
     for (const name of Object.keys(this.#state)) {
+      if (tensors[name] !== undefined) expectTensor("loadStateDict", name, tensors[name]);
       if (tensors[name]?.size !== this.#flatSize) {
-        throw new ShapeError(`optimiser: "${name}" of the saved state does not belong to these parameters.`);
+        throw new ShapeError(
+          `${this.#operation}: "${name}" of the saved state does not belong to these parameters.`,
+        );
       }
     }
     for (const [name, flat] of Object.entries(this.#state)) flat.copyFrom(tensors[name] as Tensor);
@@ -207,6 +242,8 @@ export abstract class Optimizer<Settings extends OptimizerSettings> {
   dispose(): void {
     this.zeroGrad();
     for (const parameter of this.#parameters) {
+      parameter.gradSlice?.dispose();
+      parameter.gradSlice = null;
       parameter.gradTarget?.dispose();
       parameter.gradTarget = null;
     }
@@ -221,28 +258,17 @@ export abstract class Optimizer<Settings extends OptimizerSettings> {
   }
 }
 
-/** Settings of `SGD`. */
-export interface SGDSettings {
-  /** Learning rate; has to be given. */
-  lr: number;
-  /** Default 0. */
-  momentum: number;
-  /** Default 0. */
-  dampening: number;
-  /** L2 penalty added to the gradient; default 0. */
-  weightDecay: number;
-  /** Default false. */
-  nesterov: boolean;
-}
-
 /** Stochastic gradient descent with momentum, by PyTorch's formulas. */
 export class SGD extends Optimizer<SGDSettings> {
   constructor(
     parameters: Iterable<Tensor> | readonly ParameterGroup<SGDSettings>[],
     settings: Partial<SGDSettings> & { lr: number },
   ) {
-    const defaults = { momentum: 0, dampening: 0, weightDecay: 0, nesterov: false, ...settings };
-    super(parameters, defaults, defaults.momentum > 0 ? ["momentum_buffers"] : []);
+    const keepsMomentum = (groups: readonly Group<SGDSettings>[]) =>
+      groups.some(({ settings }) => settings.momentum > 0);
+    super("SGD", parameters, sgdRows, settings, (groups) =>
+      keepsMomentum(groups) ? ["momentum_buffers"] : [],
+    );
   }
 
   /** @internal */
@@ -258,27 +284,16 @@ export class SGD extends Optimizer<SGDSettings> {
   }
 }
 
-/** Settings of `Adam` and `AdamW`. */
-export interface AdamSettings {
-  /** Default 1e-3. */
-  lr: number;
-  /** Decay of the first and second moments; default [0.9, 0.999]. */
-  betas: readonly [number, number];
-  /** Default 1e-8. */
-  eps: number;
-  /** Adam: L2 penalty, default 0. AdamW: decoupled decay, default 0.01. */
-  weightDecay: number;
-}
-
 class AdamFamily extends Optimizer<AdamSettings> {
   readonly #decoupled: boolean;
 
   constructor(
     parameters: Iterable<Tensor> | readonly ParameterGroup<AdamSettings>[],
-    settings: AdamSettings,
+    settings: Partial<AdamSettings>,
     decoupled: boolean,
   ) {
-    super(parameters, settings, ["first_moments", "second_moments"]);
+    const [operation, rows] = decoupled ? ["AdamW", adamWRows] : ["Adam", adamRows];
+    super(operation, parameters, rows, settings, () => ["first_moments", "second_moments"]);
     this.#decoupled = decoupled;
   }
 
@@ -295,15 +310,13 @@ class AdamFamily extends Optimizer<AdamSettings> {
   }
 }
 
-const adamDefaults = { lr: 1e-3, betas: [0.9, 0.999], eps: 1e-8 } as const;
-
 /** Adam (https://arxiv.org/abs/1412.6980), by PyTorch's formulas. */
 export class Adam extends AdamFamily {
   constructor(
     parameters: Iterable<Tensor> | readonly ParameterGroup<AdamSettings>[],
     settings: Partial<AdamSettings> = {},
   ) {
-    super(parameters, { ...adamDefaults, weightDecay: 0, ...settings }, false);
+    super(parameters, settings, false);
   }
 }
 
@@ -313,6 +326,33 @@ export class AdamW extends AdamFamily {
     parameters: Iterable<Tensor> | readonly ParameterGroup<AdamSettings>[],
     settings: Partial<AdamSettings> = {},
   ) {
-    super(parameters, { ...adamDefaults, weightDecay: 0.01, ...settings }, true);
+    super(parameters, settings, true);
   }
+}
+
+/** Parameters as one group, or the groups that were given. */
+function groupsOf<Settings>(
+  operation: string,
+  parameters: Iterable<Tensor> | readonly ParameterGroup<Settings>[],
+): readonly ParameterGroup<Settings>[] {
+  const given = listOf<Tensor | ParameterGroup<Settings>>(operation, parameters);
+  const tensors = given.filter((item) => item instanceof Tensor);
+  if (tensors.length === given.length) return [{ parameters: tensors }];
+  if (tensors.length > 0)
+    throw new ArgumentError(`${operation}: parameters are given alone or in groups, not both.`);
+  return (given as ParameterGroup<Settings>[]).map((group) =>
+    expectNamed(operation, "a group of parameters", group, groupNames),
+  );
+}
+
+function listOf<T>(operation: string, parameters: Iterable<T>): T[] {
+  if (typeof (parameters as Iterable<T> | null | undefined)?.[Symbol.iterator] !== "function")
+    throw new ArgumentError(`${operation}: parameters have to be a list, but are ${inWords(parameters)}.`);
+  const list: T[] = [];
+  for (const item of parameters) {
+    if (typeof item !== "object" || item === null)
+      throw new ArgumentError(`${operation}: ${inWords(item)} is no parameter.`);
+    list.push(item);
+  }
+  return list;
 }

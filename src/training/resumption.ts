@@ -17,8 +17,8 @@ import type { AdamW } from "./optimizer.js";
 import type { Plateau } from "./schedule.js";
 import { type TrainingSettings, trainingSettings } from "./settings.js";
 
-/** What tells one training set from another without a look at its images; plain JSON. */
-export interface DataIdentity {
+/** What tells one training set from another without a look at its images, which `dataIdentity` of data takes; plain JSON. */
+export interface TrainingSetIdentity {
   images: number;
   classes: readonly string[];
   /** CRC-32 of the labels in their order. */
@@ -41,7 +41,7 @@ export interface Extension {
 /** Where a run stands; plain JSON. */
 export interface Progress {
   settings: TrainingSettings;
-  data: DataIdentity;
+  data: TrainingSetIdentity;
   /** Epochs done. */
   epoch: number;
   /** Batches of the current epoch that are done. */
@@ -67,7 +67,7 @@ export interface RunParts {
   readonly progress: Progress;
 }
 
-export function identityOf(dataset: LabelledImages): DataIdentity {
+export function identityOf(dataset: LabelledImages): TrainingSetIdentity {
   const { length, classes, labels, weights, preprocessing } = dataset;
   const identity = { images: length, classes, labelsChecksum: checksum(labels), preprocessing };
   return weights ? { ...identity, weightsChecksum: checksum(weights) } : identity;

@@ -1,5 +1,6 @@
 /** Learning rates over a training run: pure functions of the step, except for the plateau, which listens. */
 import { ArgumentError } from "../errors.js";
+import { expectCounts, expectNamed, expectNumbers, inWords, type NamesOf } from "../settings/given.js";
 
 /** Gives the learning rate of a step, counted from 0. */
 export type Schedule = (step: number) => number;
@@ -16,8 +17,15 @@ export interface WarmupCosineOptions {
   minLr?: number;
 }
 
-/** Linear warm-up, then half a cosine down to `minLr` (https://arxiv.org/abs/1608.03983). */
-export function warmupCosine({ lr, totalSteps, warmupSteps = 0, minLr = 0 }: WarmupCosineOptions): Schedule {
+/**
+ * Linear warm-up, then half a cosine down to `minLr` (https://arxiv.org/abs/1608.03983).
+ *
+ * @throws ArgumentError if the numbers make no schedule, or for an unknown name
+ */
+export function warmupCosine(options: WarmupCosineOptions): Schedule {
+  const names = { lr: true, totalSteps: true, warmupSteps: true, minLr: true } as const;
+  const { lr, totalSteps, warmupSteps = 0, minLr = 0 } = numbersOf("warmupCosine", options, names);
+  expectNumbers("warmupCosine", { lr, totalSteps });
   if (!(totalSteps > 0 && warmupSteps >= 0)) {
     throw new ArgumentError(`warmupCosine: ${warmupSteps} of ${totalSteps} steps make no schedule.`);
   }
@@ -48,13 +56,11 @@ export interface OneCycleOptions {
  * @throws ArgumentError if the numbers make no schedule
  * @see https://arxiv.org/abs/1708.07120
  */
-export function oneCycle({
-  lr,
-  totalSteps,
-  rising = 0.3,
-  divFactor = 25,
-  finalDivFactor = 1e4,
-}: OneCycleOptions): Schedule {
+export function oneCycle(options: OneCycleOptions): Schedule {
+  const names = { lr: true, totalSteps: true, rising: true, divFactor: true, finalDivFactor: true } as const;
+  const given = numbersOf("oneCycle", options, names);
+  const { lr, totalSteps, rising = 0.3, divFactor = 25, finalDivFactor = 1e4 } = given;
+  expectNumbers("oneCycle", { lr, totalSteps });
   if (!(totalSteps > 0 && rising > 0 && rising < 1 && divFactor >= 1 && finalDivFactor >= 1)) {
     throw new ArgumentError(`oneCycle: ${totalSteps} steps, of which ${rising} rise, make no schedule.`);
   }
@@ -78,8 +84,14 @@ export interface StepDecayOptions {
   factor?: number;
 }
 
-/** The learning rate times `factor` after every so many steps. */
-export function stepDecay({ lr, every, factor = 0.1 }: StepDecayOptions): Schedule {
+/** The learning rate times `factor` after every so many steps. @throws ArgumentError as `oneCycle` */
+export function stepDecay(options: StepDecayOptions): Schedule {
+  const {
+    lr,
+    every,
+    factor = 0.1,
+  } = numbersOf("stepDecay", options, { lr: true, every: true, factor: true });
+  expectNumbers("stepDecay", { lr, every });
   if (!(every > 0)) throw new ArgumentError(`stepDecay: ${every} steps between reductions make no schedule.`);
   return (step) => lr * factor ** Math.floor(step / every);
 }
@@ -98,6 +110,8 @@ export interface PlateauOptions {
   mode?: "min" | "max";
 }
 
+const plateauNames = { lr: true, patience: true, factor: true, minLr: true, mode: true } as const;
+
 /** What a `Plateau` remembers: plain JSON. */
 export interface PlateauState {
   /** The present learning rate. */
@@ -113,7 +127,13 @@ export class Plateau {
   readonly #options: Required<PlateauOptions>;
   #state: PlateauState;
 
-  constructor({ lr, patience = 5, factor = 0.1, minLr = 0, mode = "min" }: PlateauOptions) {
+  /** @throws ArgumentError for an option that cannot be, or an unknown name */
+  constructor(options: PlateauOptions) {
+    const { mode = "min", ...numbers } = expectNamed("Plateau", "the options", options, plateauNames);
+    const { lr, patience = 5, factor = 0.1, minLr = 0 } = numbers;
+    expectNumbers("Plateau", { lr, patience, factor, minLr });
+    if (mode !== "min" && mode !== "max")
+      throw new ArgumentError(`Plateau: mode ${inWords(mode)} is not "min" or "max".`);
     this.#options = { lr, patience, factor, minLr, mode };
     this.#state = { lr, best: null, waited: 0 };
   }
@@ -125,6 +145,8 @@ export class Plateau {
 
   /** Reports the measure of an epoch and returns the learning rate of the next. */
   observe(value: number): number {
+    if (typeof value !== "number")
+      throw new ArgumentError(`Plateau: the measure has to be a number, but is ${inWords(value)}.`);
     const { mode, patience, factor, minLr } = this.#options;
     const { best, waited, lr } = this.#state;
     const better = best === null || (mode === "min" ? value < best : value > best);
@@ -141,6 +163,17 @@ export class Plateau {
 
   /** Continues from what `state` gave. */
   loadState(state: PlateauState): void {
-    this.#state = { ...state };
+    const names = { lr: true, best: true, waited: true } as const;
+    const { lr, best, waited } = expectNamed("Plateau", "the state", state, names);
+    expectNumbers("Plateau", best === null ? { lr } : { lr, best });
+    expectCounts("Plateau", { waited }, 0);
+    this.#state = { lr, best, waited };
   }
+}
+
+/** Options that are numbers, those that are there. */
+function numbersOf<T extends object>(operation: string, options: T, names: NamesOf<NoInfer<T>>): T {
+  const given = Object.entries(expectNamed(operation, "the options", options, names));
+  expectNumbers(operation, Object.fromEntries(given.filter(([, value]) => value !== undefined)));
+  return options;
 }

@@ -10,6 +10,7 @@ import {
   countOrZero,
   fraction,
   fractionBelowOne,
+  isShortList,
   type Kind,
   nonNegative,
   number,
@@ -35,7 +36,7 @@ const classWeights: Kind<ClassWeights> = {
   written: "auto, balanced, none, or positive numbers with commas between",
   holds: (value) =>
     ["auto", "balanced", "none"].includes(value as string) ||
-    (Array.isArray(value) && value.length > 0 && value.every((factor) => positive.holds(factor, {}))),
+    (isShortList(value) && value.length > 0 && value.every((factor) => positive.holds(factor, {}))),
   parse: (text) =>
     classWeights.holds(text, {})
       ? (text as ClassWeights)

@@ -5,6 +5,7 @@
 import type { Batch, LabelledImages } from "../data/index.js";
 import type { ImageClassifier } from "../models/image-classifier.js";
 import { toInput } from "../models/input.js";
+import { expectTensor } from "../ops/check.js";
 import { slice } from "../ops/shape.js";
 import type { LossOptions, Task, Truth } from "../tasks/task.js";
 import { tensor } from "../tensor/creation.js";
@@ -14,7 +15,8 @@ import { keep, tidy } from "../tensor/scope.js";
 import { noGrad } from "../tensor/tape.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { MovingAverage } from "./moving-average.js";
-import { type AdamSettings, AdamW, type ParameterGroup } from "./optimizer.js";
+import { AdamW, type ParameterGroup } from "./optimizer.js";
+import type { AdamSettings } from "./optimizer-settings.js";
 import type { TrainingSettings } from "./settings.js";
 
 /** What a step is made of. */
@@ -104,6 +106,7 @@ export class TrainingStep {
     const { labelSmoothing } = settings;
     const logits = model.forward(images);
     const loss = task.loss(logits, targets, { labelSmoothing, classWeights: this.#classWeights });
+    expectTensor("fit", "what task.loss gives", loss);
     loss.backward(gradient && { gradient });
     return loss;
   }

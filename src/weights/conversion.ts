@@ -1,10 +1,19 @@
 /** Between what a file of tensors holds and tensors on a device. */
-import { WeightsError } from "../errors.js";
+import { ArgumentError, WeightsError } from "../errors.js";
+import { expectNamed, inWords } from "../settings/given.js";
 import { tensor } from "../tensor/creation.js";
 import type { DeviceLike } from "../tensor/devices.js";
 import type { DType } from "../tensor/dtype.js";
-import type { Tensor } from "../tensor/tensor.js";
+import { Tensor } from "../tensor/tensor.js";
 import type { StoredTensor, TensorToStore } from "./safetensors.js";
+
+/** @throws ArgumentError unless all are tensors, by name */
+export function expectTensors(operation: string, tensors: Readonly<Record<string, Tensor>>): void {
+  for (const [name, value] of Object.entries(expectNamed(operation, "the tensors", tensors))) {
+    if (!(value instanceof Tensor))
+      throw new ArgumentError(`${operation}: "${name}" has to be a tensor, but is ${inWords(value)}.`);
+  }
+}
 
 /** Tensors read back to the host, as `writeTensors` takes them. All transfers are queued before the first wait. */
 export async function toStored(

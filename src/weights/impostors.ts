@@ -12,12 +12,12 @@ const impostors: readonly { readonly bytes?: RegExp; readonly text?: RegExp; rea
   {
     bytes: /^504b0304/,
     advice:
-      "it is a zip file, as PyTorch's torch.save writes (.pth, .pt) or Keras (.keras): save its weights as safetensors from there, with save_file of Python's safetensors.torch, and name that file",
+      "it is a zip file, as PyTorch's torch.save writes (.pth, .pt): make a checkpoint of it with `medmamba convert FILE weights.safetensors` and name that; weights of Keras (.keras) have to be saved as safetensors from there",
   },
   {
     bytes: /^800[2-5](?!0{10})/, // With zeros behind, it is the length of a small header.
     advice:
-      "it is a Python pickle, as older versions of PyTorch write (.pth, .pt, .pkl), which could run any program when it is read: save its weights as safetensors in Python, with save_file of safetensors.torch, and name that file",
+      "it is a Python pickle, as older versions of PyTorch write (.pth, .pt, .pkl), which could run any program when it is read: save its weights anew in Python, with torch.save of a version since 1.6, and make a checkpoint of that with `medmamba convert`",
   },
   {
     text: /^version https:\/\/git-lfs/,
@@ -56,7 +56,7 @@ export async function refuseByKind(path: string, file: FileHandle, error: unknow
   const read = Buffer.from(beginning.subarray(0, length));
   const [hexadecimal, characters] = [read.toString("hex"), read.toString("latin1")];
   const found = impostors.find(({ bytes, text }) => bytes?.test(hexadecimal) || text?.test(characters));
-  throw found === undefined
-    ? error
-    : new WeightsError(`${path}: not a safetensors file: ${found.advice}.`, { cause: error });
+  if (found === undefined) throw error;
+  const advice = found.advice.replaceAll("FILE", () => path);
+  throw new WeightsError(`${path}: not a safetensors file: ${advice}.`, { cause: error });
 }

@@ -10,6 +10,8 @@
  */
 import { type FileHandle, open, stat } from "node:fs/promises";
 import { ArgumentError, WeightsError } from "../errors.js";
+import { optionsOf } from "../settings/given.js";
+import { type Path, pathOf } from "../settings/paths.js";
 import { readFully, replaceFile, writeFully } from "./atomic-file.js";
 import { dtypeBytes, dtypeCode, dtypeOfCode, dtypeOrder, isStoredDtype, type StoredDtype } from "./dtypes.js";
 import { weightsError } from "./file-errors.js";
@@ -72,8 +74,12 @@ const metadataKey = "__metadata__";
  *
  * @throws WeightsError naming the file, if it is missing, truncated, or not a well-formed safetensors file
  */
-export async function readHeader(path: string, limit: HeaderLimit = {}): Promise<SafetensorsHeader> {
-  return withFile(path, limit, async (_file, { metadata, tensors }) => ({ metadata, tensors }));
+export async function readHeader(path: Path, limit: HeaderLimit = {}): Promise<SafetensorsHeader> {
+  optionsOf("safetensors.readHeader", limit, { maxHeaderBytes: true });
+  return withFile(pathOf("safetensors", path), limit, async (_file, { metadata, tensors }) => ({
+    metadata,
+    tensors,
+  }));
 }
 
 /**
@@ -81,7 +87,11 @@ export async function readHeader(path: string, limit: HeaderLimit = {}): Promise
  *
  * @throws WeightsError as {@link readHeader}
  */
-export async function readTensors(path: string, limit: HeaderLimit = {}): Promise<Map<string, StoredTensor>> {
+export async function readTensors(
+  location: Path,
+  limit: HeaderLimit = {},
+): Promise<Map<string, StoredTensor>> {
+  const path = pathOf("safetensors", location);
   return withFile(path, limit, async (file, { tensors, dataStart }) => {
     const result = new Map<string, StoredTensor>();
     for (const [name, { dtype, shape, begin, end }] of tensors) {
@@ -107,10 +117,11 @@ export async function readTensors(path: string, limit: HeaderLimit = {}): Promis
  *   cannot be written; then an existing file is left as it was
  */
 export async function writeTensors(
-  path: string,
+  location: Path,
   entries: Iterable<readonly [string, TensorToStore]>,
   metadata: Readonly<Record<string, string>> = {},
 ): Promise<void> {
+  const path = pathOf("safetensors", location);
   const tensors = [...entries].sort(inFileOrder);
   const header = encodeHeader(path, tensors, metadata);
   try {

@@ -195,7 +195,7 @@ describe("loading refuses in one sentence", () => {
         await copyFile(fixture("block_eval.safetensors"), join(root, "foreign"));
         return join(root, "foreign");
       },
-      /^\/foreign: this is not a medmamba checkpoint .*; bare weights are loaded with loadStateDict\.$/,
+      /^\/foreign: this is not a medmamba checkpoint .*; bare weights are loaded with loadWeights\(path, model\)\.$/,
     ],
     [
       "another architecture than it says",

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
 import { program } from "../support/repository.js";
 import { smallRecipe, study, writeScans } from "../support/small-study.js";
-import { root } from "../support/temporary-folder.js";
+import { root, write } from "../support/temporary-folder.js";
 
 function evaluate(...args: string[]) {
   const given = ["evaluate", "--checkpoint", "run/best.safetensors", "--data", "scans", "--device", "cpu"];
@@ -16,6 +16,13 @@ const json = (...args: string[]) => JSON.parse(evaluate(...args, "--json").stdou
 
 beforeAll(async () => {
   await writeScans(join(root, "scans"), { count: 40 });
+  const rows = ["benign", "malignant"].flatMap((label, which) =>
+    Array.from({ length: 40 }, (_, i) => {
+      const sex = i === 39 && which ? "" : i % 7 === 3 ? "F" : "M";
+      return `scans/${label}/${String(i).padStart(2, "0")}.png,${label},${sex},${30 + i}`;
+    }),
+  );
+  await write("study.csv", ["path,label,sex,age", ...rows].join("\n"));
   await study(join(root, "run"), { ...smallRecipe, data: join(root, "scans") });
   await study(join(root, "other"), { ...smallRecipe, imageSize: 24, epochs: 1, data: join(root, "scans") });
 });
@@ -79,6 +86,46 @@ describe("evaluate", () => {
     const self = json("--against", "run/best.safetensors").against;
     expect(self.difference).toEqual({ value: 0, reason: "both rank these samples alike" });
     expect(evaluate("--against", "nothing.safetensors").stderr).toMatch(/nothing.safetensors/);
+  });
+
+  it("judges the groups of a table's columns, named one by one", () => {
+    const judged = ["--data", "study.csv", "--split", "all", "--subgroups"];
+    const { subgroups, samples } = json(...judged, "sex,AGE");
+    const groups = subgroups.map(({ attribute, value, samples }: never) => [attribute, value, samples]);
+    expect(groups).toEqual([
+      ["sex", "F", 12],
+      ["sex", "M", 67],
+      ["age", "<40", 20],
+      ["age", "40 to <50", 20],
+      ["age", "50 to <60", 20],
+      ["age", "60 or more", 20],
+    ]);
+    expect(samples).toBe(80);
+    const [women, men] = subgroups;
+    expect(women.warning).toMatch(/only 12 samples/);
+    expect(men).not.toHaveProperty("warning");
+    for (const metric of ["accuracy", "auc"]) {
+      const { inside, difference } = men.scores[metric];
+      expect(inside.lower).toBeLessThanOrEqual(inside.value);
+      expect(inside.value - difference.value).toBeCloseTo(men.scores[metric].outside.value, 12);
+    }
+    const { stdout } = evaluate(...judged, "sex");
+    expect(stdout).toMatch(/By sex, each group beside all other images:/);
+    expect(stdout).toMatch(/ M +67 +accuracy +[\d.]+ +[\d.]+ to [\d.]+ +-?[\d.]+ +-?[\d.]+ to -?[\d.]+/);
+    expect(stdout).toMatch(/F: only 12 samples/);
+    expect(stdout).toMatch(/1 image without a value of sex/);
+    for (const line of stdout.split("\n").slice(1)) expect(line.length, line).toBeLessThanOrEqual(80);
+    expect(stdout).not.toMatch(/By age/);
+  });
+
+  it("says which column may be meant, and that a folder has none", () => {
+    expect(evaluate("--data", "study.csv", "--subgroups", "sexx")).toMatchObject({
+      status: 1,
+      stderr: expect.stringMatching(/no column sexx; did you mean sex\?/),
+    });
+    expect(evaluate("--data", "study.csv", "--subgroups", "ward").stderr).toMatch(/there are .*sex, age/);
+    expect(evaluate("--subgroups", "sex").stderr).toMatch(/these data have none beside labels/);
+    expect(evaluate("--subgroups", "sex,").status).toBe(2);
   });
 
   it("warns where the other may have seen the images", async () => {

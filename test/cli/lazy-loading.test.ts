@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { afterAll, describe, expect, it } from "vitest";
 import { packageRoot } from "../../src/native/package-root.js";
+import { fixture } from "../support/repository.js";
 import { png } from "../support/temporary-folder.js";
 
 const folder = mkdtempSync(join(tmpdir(), "medmamba-lazy-"));
@@ -47,7 +48,7 @@ function packagesLoadedBy(program: string): Set<string> {
 describe("import of medmamba", () => {
   it("loads no decoder and no parser of files", () => {
     const loaded = packagesLoadedBy(`await import(${JSON.stringify(main)})`);
-    for (const heavy of ["sharp", "yauzl", "csv-parse"]) expect(loaded).not.toContain(heavy);
+    for (const heavy of ["sharp", "yauzl", "csv-parse", "dicom-parser"]) expect(loaded).not.toContain(heavy);
   });
 
   it("nor do a model and a network's input of one's own", () => {
@@ -58,7 +59,7 @@ describe("import of medmamba", () => {
       const model = new MedMamba({ depths: [1], dims: [8], inChannels: 1, numClasses: 2 }).eval();
       for await (const batch of new data.Loader(set, { batchSize: 2 }))
         await model.predict(toInput(batch, set.preprocessing)).data();`);
-    for (const heavy of ["sharp", "yauzl", "csv-parse"]) expect(loaded).not.toContain(heavy);
+    for (const heavy of ["sharp", "yauzl", "csv-parse", "dicom-parser"]) expect(loaded).not.toContain(heavy);
   });
 
   it("and each of them is loaded by what needs it alone", async () => {
@@ -69,6 +70,15 @@ describe("import of medmamba", () => {
       await data.loadImage(${JSON.stringify(join(folder, "a.png"))});`);
     expect(image).toContain("sharp");
     expect(image).not.toContain("yauzl");
+    expect(image).not.toContain("dicom-parser");
+    const dicom = (name: string) =>
+      packagesLoadedBy(`
+        const { data } = await import(${JSON.stringify(main)});
+        await data.loadImage(${JSON.stringify(fixture("dicom"))} + "/${name}.dcm");`);
+    const isCodec = (name: string) => name.startsWith("@cornerstonejs/");
+    expect(dicom("implicit-12")).toContain("dicom-parser");
+    expect([...dicom("implicit-12")].filter(isCodec)).toEqual([]);
+    expect([...dicom("jpeg-2000-12")].filter(isCodec)).toEqual(["@cornerstonejs/codec-openjpeg"]);
     const manifest = packagesLoadedBy(`
       const { data } = await import(${JSON.stringify(main)});
       await data.openDataset(${JSON.stringify(join(folder, "list.csv"))}).catch(() => {});`);

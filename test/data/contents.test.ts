@@ -19,7 +19,11 @@ const quietly = {
   onProgress: () => {},
   signal: undefined,
   maxPixels: undefined,
-};
+  task: undefined,
+  attributes: undefined,
+  frames: "first",
+  store: undefined,
+} as const;
 
 async function opened(folder: string) {
   const warnings: string[] = [];
@@ -71,7 +75,7 @@ describe("a file", () => {
     const pages = Uint8Array.from({ length: 64 * 3 }, (_, i) => i);
     const raw = { width: 8, height: 24, channels: 1, pageHeight: 8 } as const;
     const file = await write("pages.tif", await sharp(pages, { raw }).tiff().toBuffer());
-    const entries = [0, 1, 2].map((frame) => ({ file, frame, label: frame % 2 }));
+    const entries = [0, 1, 2].map((frame) => ({ file, frame, labels: [frame % 2] }));
     const reading = { preprocessing: data.definePreprocessing(preprocessing), classes: ["a", "b"] };
     const { train } = await readableImages(file, { train: entries }, { ...reading, ...quietly });
     const contents = await Promise.all(entries.map((_, i) => train!.content?.(i)));
@@ -92,14 +96,14 @@ describe("copies", () => {
     expect(warnings).toEqual([
       "/across: 1 of 3 val images is identical to images of train: what is measured on them is too good. Keep one of each.",
       "/across: 2 of 4 test images are identical to images of train: what is measured on them is too good. Keep one of each.",
-      "/across: 1 of 4 test images is identical to images of val: what is measured on them is too good. Keep one of each.",
+      "/across: 2 of 4 test images are identical to images of val: what is measured on them is too good. Keep one of each.",
     ]);
   });
 
   it("under two classes are named", async () => {
     const { warnings } = await divided("classes", { ...apart, "test/b/6.png": 6, "train/a/6.png": 2 });
     expect(warnings).toEqual([
-      "/classes: 1 image is there under two classes, as identical files: /classes/train/a/6.png and /classes/train/b/2.png, for one.",
+      "/classes: 1 image is there under two labels, as identical pictures: /classes/train/a/6.png and /classes/train/b/2.png, for one.",
     ]);
   });
 

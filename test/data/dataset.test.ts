@@ -1,6 +1,7 @@
 /** What is made of a data set keeps all of it: patients, weights, and what only a class of the caller's own has. */
 import { describe, expect, it } from "vitest";
 import { cached, MemoryBudget } from "../../src/data/cache.js";
+import { concatenated } from "../../src/data/dataset.js";
 import {
   type Dataset,
   definePreprocessing,
@@ -12,6 +13,7 @@ import {
   type Sample,
   subset,
 } from "../../src/data/index.js";
+import { pseudonym } from "../../src/data/pseudonyms.js";
 import { message, png, root, write } from "../support/temporary-folder.js";
 
 const weights = Float32Array.of(0.5, 1, 2, 4);
@@ -68,6 +70,30 @@ describe("patients and weights", () => {
     }
     const without = subset(fromArrays({ images: new Uint8Array(8), shape: [2, 2, 2], labels: [0, 1] }), [1]);
     expect("patients" in without || "weights" in without).toBe(false);
+  });
+
+  it("have groups, files and attributes beside them, also where data sets are put together", () => {
+    const known = {
+      groups: ["g", "g", undefined, "h"],
+      files: [undefined, "a.tif", "a.tif", undefined],
+      attributes: { age: ["63", undefined, "50", "41"], __proto__: ["x", "y", "z", "w"] },
+    };
+    const about = derive(four(), known);
+    expect(subset(about, [3, 1])).toMatchObject({
+      groups: ["h", "g"],
+      files: [undefined, "a.tif"],
+      attributes: { age: ["41", undefined] },
+    });
+    const all = concatenated([subset(about, [0]), subset(four(), [1, 2])]);
+    expect(all).toMatchObject({
+      length: 3,
+      groups: ["g", undefined, undefined],
+      attributes: { age: ["63", undefined, undefined] },
+      weights: Float32Array.of(0.5, 1, 2),
+    });
+    expect(() => derive(four(), { attributes: { age: ["63"] } })).toThrow(
+      'derive: there are 4 images but 1 attributes "age".',
+    );
   });
 
   it("are in the batches, in the order of the images", async () => {
@@ -150,9 +176,11 @@ describe("a manifest", () => {
       "2.png,1e-3,a,val,p8,",
       "3.png,4,b,test,p9,",
     );
-    expect(train).toMatchObject({ patients: ["p7", undefined], weights: Float32Array.of(1, 2.5) });
-    expect(val).toMatchObject({ patients: ["p8"], weights: Float32Array.of(1e-3) });
-    expect(test).toMatchObject({ patients: ["p9"], weights: Float32Array.of(4) });
+    const [p7, p8, p9] = ["p7", "p8", "p9"].map(pseudonym);
+    expect(train).toMatchObject({ patients: [p7, undefined], weights: Float32Array.of(1, 2.5) });
+    expect(train.attributes).toEqual({ comment: [undefined, "x"] });
+    expect(val).toMatchObject({ patients: [p8], weights: Float32Array.of(1e-3) });
+    expect(test).toMatchObject({ patients: [p9], weights: Float32Array.of(4) });
     expect((await train.sample(1)).data[0]).toBe(10);
     const plain = await open("path,label,split", "0.png,a,train", "1.png,b,train");
     expect(plain.train.patients).toBeUndefined();
@@ -170,7 +198,7 @@ describe("a manifest", () => {
       });
     }
     expect(await message(open("path,lable"))).toBe(
-      "/study/list.csv line 1: found the columns path, lable; path and label are needed, split, patient and weight may be there.",
+      "/study/list.csv line 1: found the columns path, lable; path and label are needed, split, patient, weight and frame may be there. If the labels are columns of 0 and 1, say which task they are: multi-label, or multi-class where each image has one of them.",
     );
   });
 });

@@ -4,14 +4,38 @@
  */
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { gunzipSync } from "node:zlib";
 import { Command } from "commander";
-import { zipSync } from "fflate";
+import { unzipSync, zipSync } from "fflate";
 import sharp from "sharp";
 import { define } from "../../dist/cli/commands/train.js";
 import { argumentsOfConfig } from "../../dist/cli/console/config.js";
-import { data, fit as fitModel, loadCheckpoint, MedMamba, safetensors } from "../../dist/index.js";
+import { openFrames } from "../../dist/data/decoding/decoder.js";
+import { describeDicom, dicomIdentity } from "../../dist/data/decoding/dicom/describe.js";
+import { describeArchive } from "../../dist/data/sources/describe.js";
+import { convert, data, fit as fitModel, loadCheckpoint, MedMamba, safetensors } from "../../dist/index.js";
+
+/** One file of every way to write pixels, and of what else is parsed. */
+const dicom = [
+  "implicit-12",
+  "big-endian-16-signed",
+  "deflated-12",
+  "functional-groups",
+  "palette-segments",
+  "both-tables",
+  "rle-12",
+  "jpeg-baseline-rgb",
+  "jpeg-progressive-8",
+  "jpeg-extended-12",
+  "jpeg-lossless-16",
+  "jpeg-ls-rgb",
+  "jpeg-2000-12",
+  "htj2k-rgb",
+  "fragments-extended-table",
+];
 
 const preprocessing = { imageSize: 8, channels: 1 };
+const published = new URL("../fixtures/pth/parallel.pth", import.meta.url);
 const oldRun = new URL("../fixtures/run-0.1.0/", import.meta.url);
 
 /** @typedef {{ file: string, original: Buffer, read: (path: string) => Promise<unknown> }} Target */
@@ -34,6 +58,22 @@ export async function makeTargets(folder) {
     const read = (path) => data.loadImage(path, preprocessing);
     images[format] = { file: `image.${ending}`, original, read };
   }
+  for (const name of dicom) {
+    const original = readFileSync(new URL(`../fixtures/dicom/${name}.dcm`, import.meta.url));
+    const read = (path) => readDicom(path);
+    images[`dicom ${name}`] = { file: "image.dcm", original, read };
+  }
+  for (const [name, file] of Object.entries(volumes())) {
+    const reading = { ...preprocessing, slices: "coronal", bitDepth: 16 };
+    images[name] = { ...file, read: (path) => data.loadImage(path, reading) };
+  }
+  const windowed = { ...preprocessing, window: "percentile" };
+  const measured = golden("tiff.json")["float64, tiled"].file;
+  images.measured = {
+    file: "measured.tif",
+    original: Buffer.from(measured, "base64"),
+    read: (path) => data.loadImage(path, windowed),
+  };
   mkdirSync(join(folder, "images"), { recursive: true });
   const rows = ["path,label,split,patient,weight"];
   for (let i = 0; i < 12; ++i) {
@@ -46,12 +86,15 @@ export async function makeTargets(folder) {
     ...images,
     safetensors: { file: "w.safetensors", original: checkpoint, read: loadTensors },
     checkpoint: { file: "best.safetensors", original: checkpoint, read: openCheckpoint },
+    pth: { file: "w.pth", original: readFileSync(published), read: convertWeights },
+    pickle: { file: "data.pkl", original: Buffer.from(pthRecords()["data.pkl"]), read: convertPickle },
     training: {
       file: "last.safetensors",
       original: readFileSync(new URL("last.safetensors", oldRun)),
       read: resume,
     },
     archive: { file: "set.npz", original: archive(), read: open },
+    arrays: { file: "described.npz", original: archive(), read: describeArchive },
     stored: { file: "set.npz", original: archive({ level: 0 }), read: open },
     table: { file: "set.csv", original: Buffer.from(`${rows.join("\n")}\n`), read: open },
     config: {
@@ -64,10 +107,35 @@ export async function makeTargets(folder) {
   };
 }
 
+/** Volumes, compressed and not, of both versions and byte orders. */
+function volumes() {
+  const { small } = golden("nifti.json");
+  const packed = (name) => Buffer.from(small[name].file, "base64");
+  return {
+    nifti: { file: "volume.nii", original: gunzipSync(packed("4-D")) },
+    nifti2: { file: "volume2.nii", original: gunzipSync(packed("version 2, big-endian")) },
+    niftiPacked: { file: "volume.nii.gz", original: packed("not finite") },
+  };
+}
+
+function golden(name) {
+  return JSON.parse(readFileSync(new URL(`../fixtures/${name}`, import.meta.url), "utf8"));
+}
+
 function trainCommand() {
   const command = new Command("train");
   define(command);
   return command;
+}
+
+/** What the file says of itself, and its pictures; asked for one after the other, so that neither hides the other's errors. */
+async function readDicom(path) {
+  const bytes = readFileSync(path);
+  describeDicom(bytes);
+  dicomIdentity(bytes);
+  const frames = await openFrames({ bytes, file: path });
+  for (const frame of [0, frames.count - 1]) await frames.frame(frame);
+  await data.loadImage(path, preprocessing);
 }
 
 async function loadTensors(path) {
@@ -76,6 +144,25 @@ async function loadTensors(path) {
 
 async function openCheckpoint(path) {
   (await loadCheckpoint(path)).model.dispose();
+}
+
+async function convertWeights(path) {
+  await convert(path, `${path}.safetensors`, { overwrite: true });
+}
+
+/** The pickle in the place of the one that belongs to the file's records, so that no checksum stands before it. */
+async function convertPickle(path) {
+  const whole = `${path}.pth`;
+  const records = Object.entries({ ...pthRecords(), "data.pkl": readFileSync(path) });
+  const named = records.map(([name, bytes]) => [`archive/${name}`, bytes]);
+  writeFileSync(whole, zipSync(Object.fromEntries(named), { level: 0 }));
+  await convertWeights(whole);
+}
+
+/** By their names without the folder that all are in. */
+function pthRecords() {
+  const records = Object.entries(unzipSync(readFileSync(published)));
+  return Object.fromEntries(records.map(([name, bytes]) => [name.slice(name.indexOf("/") + 1), bytes]));
 }
 
 /** A training goes on from the file, on the data and with the settings that it was begun with. */

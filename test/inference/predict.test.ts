@@ -169,6 +169,62 @@ describe("a stream of predictions", () => {
     );
   });
 
+  it("takes several pictures of a file where asked, named by their numbers, each file in its place", async () => {
+    const raw = (i: number) =>
+      dataset.sample(i).then(({ data: pixels }) => Buffer.from(pixels as Uint8Array));
+    const shape = { width: side, height: 4 * side, channels: 1, pageHeight: side } as const;
+    const pages = Buffer.concat(await Promise.all([0, 1, 2, 3].map(raw)));
+    const stacked = sharp(pages, { raw: shape }).toColourspace("b-w").tiff({ compression: "none" });
+    const stack = await write("stack.tif", await stacked.toBuffer());
+    const empty = join(root, "empty.png");
+    const single = await predictImages(classifier, files.slice(0, 5));
+    const of = (results: StreamedPrediction[]) =>
+      results.map(({ source, index, frame, error }) => ({ source, index, frame, error: error?.reason }));
+    const why = "the file is empty";
+    for (const batchSize of [2, 32]) {
+      const all = await collect(
+        predictStream(classifier, [empty, stack, files[4] as string], { batchSize, frames: "all" }),
+      );
+      expect(of(all)).toEqual([
+        { source: empty, index: 0, frame: undefined, error: why },
+        ...[0, 1, 2, 3].map((frame) => ({ source: stack, index: frame + 1, frame, error: undefined })),
+        { source: files[4], index: 5, frame: undefined, error: undefined },
+      ]);
+      const probabilities = all.flatMap((result) => (result.error ? [] : [result.probability]));
+      await expectClose(
+        Float32Array.from(probabilities),
+        Float32Array.from(single, ({ probability }) => probability),
+        { absolute: 1e-6 },
+      );
+    }
+    const some = await collect(predictStream(classifier, [stack], { frames: "every:3" }));
+    expect(some.map(({ frame }) => frame)).toEqual([0, 3]);
+    const framed = [
+      { file: stack, frame: 2 },
+      { file: stack, frame: 9 },
+    ];
+    const named = await collect(predictStream(classifier, framed));
+    expect(named[0]).toMatchObject({ source: framed[0], frame: 2, label: single[2]?.label });
+    expect(named[1]?.error?.message).toBe(
+      `${stack} could not be read: there is no frame 9, frames are 0 to 3.`,
+    );
+    const [middle] = await collect(predictStream(classifier, [stack], { frames: "middle" }));
+    expect(middle).toMatchObject({ label: single[2]?.label });
+  });
+
+  it("opens files with several pictures only a few ahead", async () => {
+    const { state, sources } = counted(
+      Array.from({ length: 30 }, (_, i) => files[i % files.length] as string),
+    );
+    let taken = 0;
+    for await (const _ of predictStream(classifier, sources, { batchSize: 1, prefetch: 1, frames: "all" })) {
+      await new Promise((resolve) => setTimeout(resolve, 5));
+      if (++taken === 10) break;
+    }
+    expect(state.asked).toBeLessThanOrEqual(10 + 2 + 4 + 1);
+    await expect.poll(() => state.ended).toBe(true);
+  });
+
   it("leaves the model in its mode and no tensor behind, also when it is left", async () => {
     const before = model.device.memory();
     model.train();

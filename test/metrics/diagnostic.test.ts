@@ -106,6 +106,6 @@ describe("a threshold for a wish", () => {
     expect(choose({ criterion: "specificity", atLeast: 2 })).toThrow(EvaluationError);
     expect(choose({ criterion: "sensitivity" })).toThrow(EvaluationError);
     expect(choose({ criterion: "cost", falsePositive: -1, falseNegative: 1 })).toThrow(EvaluationError);
-    expect(choose({ criterion: "luck" })).toThrow(/is not a criterion/);
+    expect(choose({ criterion: "luck" })).toThrow(/"luck" is no criterion; use youden/);
   });
 });

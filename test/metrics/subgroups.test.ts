@@ -53,7 +53,7 @@ describe("subgroups", () => {
       subgroups(labels, probabilities, 4, attributes, { metrics: metrics as never });
     expect(of({ age: ["1"] })).toThrow(EvaluationError);
     expect(of({ age: labels.map((_, i) => String(i)) })).toThrow(/160 different values/);
-    expect(of({ scanner }, ["luck"])).toThrow(/luck is not one of the metrics/);
+    expect(of({ scanner }, ["luck"])).toThrow(/"luck" is not one of the metrics/);
   });
 });
 

@@ -11,8 +11,12 @@ const startingWith = (...bytes: number[]) =>
 
 describe("a file that is no safetensors file", () => {
   it.each([
-    ["model.pth", startingWith(0x50, 0x4b, 3, 4), /zip file, as PyTorch's torch.save writes.*save_file/],
-    ["model.pt", startingWith(0x80, 2, 0x8a, 10), /Python pickle.*save_file/],
+    [
+      "model.pth",
+      startingWith(0x50, 0x4b, 3, 4),
+      /zip file, as PyTorch's torch.save writes.*`medmamba convert .*model\.pth weights\.safetensors`/,
+    ],
+    ["model.pt", startingWith(0x80, 2, 0x8a, 10), /Python pickle.*torch\.save.*`medmamba convert`/],
     ["model.pkl", startingWith(0x80, 4, 0x95, 3), /Python pickle/],
     [
       "lfs.safetensors",

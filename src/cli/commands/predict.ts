@@ -1,10 +1,12 @@
 /** `medmamba predict`: what a checkpoint says about images. */
-import { stat } from "node:fs/promises";
 import type { Command } from "commander";
-import { imageExtensions } from "../../data/index.js";
-import { searchFolder } from "../../data/sources/walk.js";
+import type { FrameChoice } from "../../data/decoding/frame-choice.js";
+import { limitRows } from "../../data/decoding/limits.js";
+import { type Opening, openingRows } from "../../data/sources/opening.js";
+import { poolingOf, poolingRows } from "../../inference/pooling.js";
 import { predictStream, type StreamedPrediction } from "../../inference/predict.js";
-import { CommandError, explain } from "../console/failure.js";
+import { askedImages, withPatients } from "../console/asked-images.js";
+import { CommandError } from "../console/failure.js";
 import { openCheckpoint } from "../console/for-checkpoint.js";
 import {
   type CommonOptions,
@@ -12,61 +14,78 @@ import {
   openDeviceOf,
   precisionOption,
   withCommonOptions,
-  withLimits,
+  withSettings,
 } from "../console/options.js";
 import { expectCheckpoint } from "../console/paths.js";
-import { filePrediction, predictionLines } from "../console/prediction-lines.js";
+import { expectUnits, unitLines, unitPredictions } from "../console/pooled-predictions.js";
+import { type AskedSource, filePrediction, predictionLines } from "../console/prediction-lines.js";
 import { interruptible, Terminal } from "../console/terminal.js";
 import { decimals, plural } from "../console/wording.js";
 
 interface PredictOptions extends CommonOptions {
   readonly checkpoint: string;
   readonly batchSize: number;
+  readonly frames?: FrameChoice;
+  readonly pool?: string;
   readonly maxPixels?: number;
 }
 
 const warningsShown = 3;
 
 const examples = `
-A folder stands for the images in it and below. An image that cannot be read is
-reported in its place, the others are still predicted, and the exit code is 1.
+A folder stands for the images in it and below, a table (.csv) for those in its
+column path; its columns patient and frame are used. An image that cannot be
+read is reported in its place, the others are still predicted, and the exit code
+is 1.
 
 Examples:
   $ medmamba predict --checkpoint run/best.safetensors scan.png
-  $ medmamba predict --checkpoint best.safetensors --json scans > result.json`;
+  $ medmamba predict --checkpoint best.safetensors --json scans > result.json
+  $ medmamba predict --checkpoint best.safetensors a.tif --frames all
+  $ medmamba predict --checkpoint best.safetensors ward.csv --pool patient:mean`;
 
 export function define(command: Command): void {
   command
     .description("Classify images: the class of each and its probability.")
-    .argument("<image...>", "image files, or folders of them")
+    .argument("<image...>", "image files, folders of them, or tables (.csv) that list them")
     .requiredOption("--checkpoint <file>", "the model, as training wrote it")
     .option("--batch-size <count>", "images computed at once", count, 32)
     .addOption(precisionOption("float32"));
-  withCommonOptions(withLimits(command)).addHelpText("after", examples).action(run);
+  withSettings(command, { frames: openingRows.frames, ...poolingRows, ...limitRows });
+  withCommonOptions(command).addHelpText("after", examples).action(run);
 }
 
 async function run(images: string[], options: PredictOptions): Promise<void> {
   const terminal = new Terminal(options);
+  const pooling = options.pool === undefined ? undefined : poolingOf(options.pool);
   expectCheckpoint(options.checkpoint);
   await interruptible(terminal, "Stopping.", async (signal) => {
     const checkpoint = await openCheckpoint(options.checkpoint, openDeviceOf(options), terminal);
     try {
-      const predictions: StreamedPrediction<string>[] = [];
-      const files = await imagesAmong(images, terminal);
+      const predictions: StreamedPrediction<AskedSource>[] = [];
+      const found = await askedImages(images, terminal);
+      const asked = pooling?.by === "patient" ? await withPatients(found, terminal) : found;
+      if (pooling) expectUnits(asked, pooling);
       const { batchSize, maxPixels } = options;
+      const frames = options.frames ?? (checkpoint.provenance?.opening as Opening | undefined)?.frames;
+      const sources = asked.map(({ source }) => source);
       const warnings: string[] = [];
       const onWarning = (message: string) => warnings.push(message);
-      const streaming = { batchSize, maxPixels, signal, onWarning };
-      for await (const prediction of predictStream(checkpoint, files, streaming)) {
+      const streaming = { batchSize, frames, maxPixels, signal, onWarning };
+      for await (const prediction of predictStream(checkpoint, sources, streaming)) {
         predictions.push(prediction);
-        if (predictions.length % batchSize === 0 || predictions.length === files.length)
-          terminal.progress(`predicting ${predictions.length}/${files.length}`);
+        if (predictions.length % batchSize === 0 || predictions.length === sources.length)
+          terminal.progress(
+            `predicting ${predictions.length}/${Math.max(sources.length, predictions.length)}`,
+          );
       }
       for (const warning of warnings.slice(0, warningsShown)) terminal.warn(warning);
       if (warnings.length > warningsShown)
         terminal.warn(`the same of ${warnings.length - warningsShown} more of the images.`);
       const { threshold, classes } = checkpoint;
+      const units = pooling && unitPredictions(checkpoint, predictions, asked, pooling);
       for (const line of predictionLines(predictions)) terminal.print(line);
+      if (units) for (const line of unitLines(units, pooling)) terminal.print(line);
       if (threshold !== undefined) {
         terminal.print(
           `\nCalled ${classes[1]} from a probability of ${decimals(threshold)} on, the threshold chosen in training.`,
@@ -74,6 +93,7 @@ async function run(images: string[], options: PredictOptions): Promise<void> {
       }
       terminal.result({
         predictions: predictions.map(filePrediction),
+        ...(units && { pooled: { ...pooling, units } }),
         ...(threshold !== undefined && { threshold }),
       });
       const failed = predictions.filter(({ error }) => error).length;
@@ -83,35 +103,4 @@ async function run(images: string[], options: PredictOptions): Promise<void> {
       checkpoint.model.dispose();
     }
   });
-}
-
-/**
- * The images that the arguments stand for. What is not there stands for itself, and fails when it is read, as does a folder
- * of nothing, or one that cannot be opened: the others are predicted.
- *
- * @throws CommandError if there is nothing else
- */
-async function imagesAmong(paths: readonly string[], terminal: Terminal): Promise<readonly string[]> {
-  const problems: string[] = [];
-  const files: string[] = [];
-  for (const path of paths) {
-    const found = await stat(path).catch(() => undefined);
-    if (!found?.isDirectory()) {
-      files.push(path);
-      continue;
-    }
-    const images = await searchFolder(path).then(
-      (below) => below.images,
-      (error: unknown) => {
-        problems.push(explain(error));
-        return undefined;
-      },
-    );
-    if (images?.length === 0)
-      problems.push(`${path} has no images in it; ${imageExtensions.join(" ")} are read.`);
-    files.push(...(images?.length ? images : [path]));
-  }
-  if (problems.length === paths.length) throw new CommandError(problems.join(" "));
-  for (const problem of problems) terminal.warn(problem);
-  return files;
 }

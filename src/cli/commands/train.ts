@@ -1,8 +1,10 @@
 /** `medmamba train`: from labelled images to a checkpoint. */
 import { join } from "node:path";
 import { type Command, Option } from "commander";
-import { scoreIntervals } from "../../reports/evidence.js";
+import { cacheRows } from "../../data/cache-choice.js";
+import { isInterval, scoreIntervals } from "../../reports/evidence.js";
 import { scoresOf } from "../../reports/scores.js";
+import { flagsOf } from "../../settings/flags.js";
 import { carryOut, type StudyOutcome, type StudyProgress } from "../../study/carry-out.js";
 import { planStart, runFiles } from "../../study/run-directory.js";
 import { type RunOptions, runFlags, settingTables } from "../../study/run-plan.js";
@@ -20,6 +22,7 @@ import { pointTheWay } from "../console/unknown-option.js";
 import { columns, decimals, shortPath } from "../console/wording.js";
 
 interface TrainOptions extends Omit<CommonOptions, "precision">, RunOptions {
+  readonly cache?: string;
   readonly out: string;
   readonly resume?: boolean;
   readonly overwrite?: boolean;
@@ -32,13 +35,19 @@ interface TrainOptions extends Omit<CommonOptions, "precision">, RunOptions {
 const examples = `
 The data set is a folder with a folder of images for each class, with or without
 train, val and test above them; a MedMNIST .npz file; or a .csv file with the
-columns path, label and perhaps split. What is not divided is divided by
---split, the same way every time; the checkpoint remembers it for evaluate.
+columns path, label and perhaps split, patient, weight and frame, or with a
+column of 0 and 1 for each label (--task multi-label). What is not divided is
+divided by --split, the same way every time; the checkpoint remembers it for
+evaluate.
+Where patients are known, none is in two parts. Images of train that are also
+validated or tested on are left out of it.
 
 Examples:
   $ medmamba train --data scans --out run
   $ medmamba train --data pathmnist.npz --out path --image-size 64 --epochs 50
   $ medmamba train --data scans.csv --out grey --channels 1 --no-flip
+  $ medmamba train --data findings.csv --task multi-label --out findings
+  $ medmamba train --data stacks.csv --frames every:4 --cache ./cache --out run
   $ medmamba train --data scans --out next --init run/best.safetensors --lr 1e-4
   $ medmamba train --out run --resume
 
@@ -59,10 +68,10 @@ export function define(command: Command): void {
 
 /** Flags of the run's settings, by their sections of help. */
 function addSettings(command: Command): void {
-  const { model, preprocessing, split, limits, settings, execution } = runFlags;
+  const { model, preprocessing, opening, split, leaks, limits, settings, execution } = runFlags;
   const groups = {
     "Model:": model,
-    "Images:": [...preprocessing, ...split, ...limits],
+    "Images:": [...opening, ...split, ...leaks, ...preprocessing, ...limits, ...flagsOf(cacheRows)],
     "Training:": [...settings, ...execution],
   };
   for (const [heading, flags] of Object.entries(groups)) {
@@ -83,6 +92,7 @@ async function train({
   overwrite,
   config: __,
   checkpointing,
+  cache,
   ...given
 }: TrainOptions): Promise<void> {
   const terminal = new Terminal({ json });
@@ -100,7 +110,7 @@ async function train({
     tell(progress);
   };
   const outcome = await interruptible(terminal, notice, (signal) =>
-    carryOut(start, { device: opened, signal, onProgress }),
+    carryOut(start, { device: opened, cache, signal, onProgress }),
   );
   if (epochs === 0 && outcome.result.stopped !== "aborted") terminal.status("Nothing was left to train.");
   if (outcome.result.stopped !== "aborted") for (const line of summary(out, outcome)) terminal.print(line);
@@ -125,11 +135,10 @@ export function summary(directory: string, { result, checkpoint, verdict, files 
   }
   if (verdict) {
     const { accuracy, auc, samples } = verdict.evaluation.metrics;
-    const [low, high] = scoreIntervals(verdict.evaluation).accuracy;
+    const found = scoreIntervals(verdict.evaluation).accuracy;
+    const range = isInterval(found) ? ` (${decimals(found[0], 2)} to ${decimals(found[1], 2)})` : "";
     const name = verdict.split === "test" ? "test" : "validation";
-    lines.push(
-      `On ${samples} ${name} images: accuracy ${decimals(accuracy)} (${decimals(low, 2)} to ${decimals(high, 2)}), AUC ${decimals(auc)}.`,
-    );
+    lines.push(`On ${samples} ${name} images: accuracy ${decimals(accuracy)}${range}, AUC ${decimals(auc)}.`);
   }
   const described: [string, string][] = [[shortPath(checkpoint), "the model, to evaluate and predict with"]];
   if (files.includes(runFiles.report))

@@ -1,25 +1,22 @@
 /** What `evaluate` does beside scores: a threshold for a wish, chosen on validation images, and a second checkpoint. */
 import type { Checkpoint } from "../../checkpoints/checkpoint.js";
 import { isDataIdentity, isSameSplit, splitIdentity } from "../../data/contents.js";
-import { type Evaluation, evaluate } from "../../inference/evaluate.js";
+import { type EvaluateLabelsOptions, type Evaluation, evaluate } from "../../inference/evaluate.js";
 import type { AreaComparison } from "../../metrics/delong.js";
 import type { DiagnosticMetrics } from "../../metrics/diagnostic.js";
 import type { Estimate } from "../../metrics/estimate.js";
 import { operatingPoint } from "../../metrics/operating-point.js";
 import { comparisonOf, type OperatingEvidence, ofSecondClass } from "../../reports/evidence.js";
+import { taskOf } from "../../tasks/index.js";
 import type { Device } from "../../tensor/device.js";
 import { CommandError } from "./failure.js";
-import { type Judged, openCheckpoint, openJudged } from "./for-checkpoint.js";
-import type { Terminal } from "./terminal.js";
+import { type Judged, type Judging, openCheckpoint, openJudged } from "./for-checkpoint.js";
 import { columns, decimals, lastNames, shortPath } from "./wording.js";
 
 /** How images are run through a model here. */
-export interface Evaluating {
+export interface Evaluating extends Judging {
   readonly data: string;
   readonly batchSize: number;
-  readonly terminal: Terminal;
-  readonly signal: AbortSignal;
-  readonly maxPixels?: number | undefined;
 }
 
 /** What a chosen threshold does to the images that are judged, and to those that it was chosen on. */
@@ -34,12 +31,26 @@ export interface Against extends AreaComparison {
 }
 
 /** The options of `evaluate`. */
-export const optionsOf = ({ batchSize, terminal, signal }: Evaluating) => ({
+export const optionsOf = (
+  { batchSize, terminal, signal }: Evaluating,
+  checkpoint: Checkpoint,
+): EvaluateLabelsOptions => ({
   batchSize,
+  task: taskOf(checkpoint),
+  thresholds:
+    checkpoint.thresholds ?? (checkpoint.threshold === undefined ? undefined : [checkpoint.threshold]),
   signal,
   onProgress: ({ done, total }: { done: number; total: number }) =>
     terminal.progress(`evaluating ${done}/${total}`),
 });
+
+/** @throws CommandError where images have several labels: what is asked for is for classes that exclude each other */
+export function expectOneClassAnImage(flag: string, checkpoint: Checkpoint): void {
+  if (taskOf(checkpoint).name !== "multi-label") return;
+  throw new CommandError(
+    `${flag} is for images of one class each; ${checkpoint.path} tells several labels an image. Leave it out: every label's AUC has an interval.`,
+  );
+}
 
 /**
  * A threshold that finds a share of the second class.
@@ -64,7 +75,11 @@ export async function chosenPoint(
     );
   }
   const { dataset } = await openJudged(evaluating.data, "val", checkpoint, evaluating);
-  const validation = await evaluate(checkpoint.model, dataset, optionsOf(evaluating));
+  const validation = (await evaluate(
+    checkpoint.model,
+    dataset,
+    optionsOf(evaluating, checkpoint),
+  )) as Evaluation;
   const criterion = { criterion: "sensitivity", atLeast: sensitivity } as const;
   const samples = (judged: Evaluation) => ({
     labels: judged.labels,
@@ -90,6 +105,7 @@ export async function comparedWith(
 ): Promise<Against> {
   const other = await openCheckpoint(path, device, evaluating.terminal);
   try {
+    expectOneClassAnImage("--against", other);
     if (other.classes.join("\n") !== checkpoint.classes.join("\n")) {
       throw new CommandError(
         `${path} tells ${other.classes.join(", ")}, ${checkpoint.path} ${checkpoint.classes.join(", ")}: only the same classes in the same order can be compared.`,
@@ -108,7 +124,7 @@ export async function comparedWith(
         `${shortPath(path)} was trained on other data, or on these divided otherwise: it may have seen some of these images.`,
       );
     }
-    const second = await evaluate(other.model, again.dataset, optionsOf(evaluating));
+    const second = (await evaluate(other.model, again.dataset, optionsOf(evaluating, other))) as Evaluation;
     return { checkpoint: lastNames(path, 2), ...comparisonOf(evaluation, second) };
   } finally {
     other.model.dispose();
@@ -121,7 +137,7 @@ const row = (name: string, estimate: Estimate): string[] =>
     : [name, decimals(estimate.value), "-"];
 
 /** The chosen threshold as lines of 80 columns. */
-export function chosenLines(chosen: ChosenPoint, { metrics }: Evaluation): string[] {
+export function chosenLines(chosen: ChosenPoint, classes: readonly string[]): string[] {
   const { threshold, criterion, sensitivity, specificity } = chosen;
   const { positivePredictiveValue, negativePredictiveValue, validation } = chosen;
   const rows = [
@@ -134,7 +150,7 @@ export function chosenLines(chosen: ChosenPoint, { metrics }: Evaluation): strin
   ];
   return [
     "",
-    `  To find ${decimals(100 * criterion.atLeast, 1)} % of ${metrics.classes[1]}, by the val images, call it from ${decimals(threshold)} on:`,
+    `  To find ${decimals(100 * criterion.atLeast, 1)} % of ${classes[1]}, by the val images, call it from ${decimals(threshold)} on:`,
     ...columns(rows).map((line) => `  ${line}`),
   ];
 }

@@ -1,6 +1,7 @@
 /** Finding what a path was meant to be, for the message that says it is not there. */
 import { existsSync, readdirSync, statSync } from "node:fs";
 import { dirname, join, parse, relative, resolve } from "node:path";
+import { howToGet, medMnistOf } from "../../data/sources/medmnist/files.js";
 import { editDistance } from "../../settings/nearest.js";
 import { CommandError } from "./failure.js";
 
@@ -11,10 +12,18 @@ import { CommandError } from "./failure.js";
 export function expectPath(path: string, what: string): void {
   if (path.trim() === "") throw new CommandError(`the path of the ${what} is empty: name one.`);
   if (existsSync(path)) return;
-  const similar = similarPath(resolve(path));
+  const whole = `${resolve(path)}.npz`;
+  const similar = existsSync(whole) ? whole : similarPath(resolve(path));
+  const published = what === "data set" ? howToGet(path) : undefined;
+  if (published && !(similar && isSameSet(path, similar)))
+    throw new CommandError(`${path}: there is no such ${what} here; ${published}.`);
   const question = similar === undefined ? "check the path" : `did you mean ${asGiven(path, similar)}?`;
   throw new CommandError(`${path}: there is no such ${what}; ${question}${similar === undefined ? "." : ""}`);
 }
+
+/** "organamnist" is not "organcmnist.npz", however little they differ. */
+const isSameSet = (path: string, other: string): boolean =>
+  medMnistOf(path)?.name === medMnistOf(other)?.name;
 
 /** As `expectPath`; a folder in place of its checkpoint is told which file to name. */
 export function expectCheckpoint(path: string): void {

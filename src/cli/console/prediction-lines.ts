@@ -1,39 +1,48 @@
 /** What is predicted of files: a line each for people, an object each for programs. */
-import type { Prediction, StreamedPrediction } from "../../inference/predict.js";
+import type { FramedImage, Prediction, StreamedPrediction } from "../../inference/predict.js";
+import { fileOf } from "./asked-images.js";
 import { columns, decimals, shortPath } from "./wording.js";
+
+/** What was asked about. */
+export type AskedSource = string | FramedImage;
 
 /** One image, as `--json` has it. */
 export type FilePrediction =
-  | ({ readonly file: string } & Prediction)
-  | { readonly file: string; readonly error: string };
+  | ({ readonly file: string; readonly frame?: number } & Prediction)
+  | { readonly file: string; readonly frame?: number; readonly error: string };
 
-export function filePrediction({ source, index: _, ...result }: StreamedPrediction<string>): FilePrediction {
-  return result.error ? { file: source, error: result.error.message } : { file: source, ...result };
+export function filePrediction({
+  source,
+  index: _,
+  frame,
+  ...result
+}: StreamedPrediction<AskedSource>): FilePrediction {
+  const place = { file: fileOf(source), ...(frame !== undefined && { frame }) };
+  return result.error ? { ...place, error: result.error.message } : { ...place, ...result };
 }
 
 /** A line an image: its class and probability, and the runner-up; or why it could not be read. */
-export function predictionLines(predictions: readonly StreamedPrediction<string>[]): string[] {
-  const percent = (probability: number) => `${decimals(100 * probability, 1)} %`;
+export function predictionLines(predictions: readonly StreamedPrediction<AskedSource>[]): string[] {
   const rows = predictions.map((prediction): string[] => {
-    const file = shortPath(prediction.source);
-    if (prediction.error) return [file];
-    const { label, labels, probability, probabilities } = prediction;
-    if (Number.isNaN(probability)) {
-      const called = labels.map((name) => `${name} ${percent(probabilities[name] as number)}`);
-      return [file, called.join(", ") || "nothing called"];
-    }
-    const [second] = Object.entries(probabilities)
-      .filter(([name]) => name !== label)
-      .sort(([, a], [, b]) => b - a);
-    return [
-      file,
-      label,
-      percent(probability),
-      ...(second ? [`then ${second[0]} ${percent(second[1])}`] : []),
-    ];
+    const { source, frame } = prediction;
+    const place = shortPath(fileOf(source)) + (frame === undefined ? "" : ` frame ${frame}`);
+    return prediction.error ? [place] : [place, ...calledCells(prediction)];
   });
   return columns(rows, { left: true, longest: 44 }).map((line, i) => {
     const error = predictions[i]?.error;
     return error ? `${line}  could not be read: ${error.reason}.` : line;
   });
+}
+
+/** What an image is called, how probably, and what comes next. */
+export function calledCells({ label, labels, probability, probabilities }: Prediction): string[] {
+  const percent = (value: number) => `${decimals(100 * value, 1)} %`;
+  if (Number.isNaN(probability)) {
+    const called = labels.map((name) => `${name} ${percent(probabilities[name] as number)}`);
+    return [called.join(", ") || "nothing called"];
+  }
+  const [second] = Object.entries(probabilities)
+    .filter(([name]) => name !== label)
+    .sort(([, a], [, b]) => b - a);
+  return [label, percent(probability), ...(second ? [`then ${second[0]} ${percent(second[1])}`] : [])];
 }

@@ -3,20 +3,62 @@ import type { Evaluation } from "../../inference/evaluate.js";
 import type { ClassificationMetrics } from "../../metrics/classification.js";
 import type { ClassificationIntervals } from "../../metrics/classification-intervals.js";
 import type { Estimate } from "../../metrics/estimate.js";
+import type { MultiLabelMetrics } from "../../metrics/multi-label.js";
 import { estimatesOf, operatingEvidence } from "../../reports/evidence.js";
+import {
+  type AnyEvaluation,
+  isOfSeveralLabels,
+  labelColumns,
+  labelScores,
+} from "../../reports/several-labels.js";
 import { columns, decimals } from "./wording.js";
 
 /** Tables of 80 columns; under them, why a score has no interval. */
-export function scoreLines(evaluation: Evaluation, threshold: number | undefined): string[] {
+export function scoreLines(evaluation: AnyEvaluation, threshold: number | undefined): string[] {
+  if (isOfSeveralLabels(evaluation)) return labelLines(evaluation);
   const { metrics } = evaluation;
   const estimates = estimatesOf(evaluation);
   return [
     ...indented(columns(summaryRows(metrics, estimates))),
-    ...reasonLines(estimates),
+    ...reasonLines(scores.map((score) => [names[score], estimates[score]])),
     ...(threshold === undefined ? [] : ["", ...thresholdLines(evaluation, threshold)]),
     "",
     ...indented(columns(classRows(metrics, estimates))),
     ...confusionLines(metrics),
+  ];
+}
+
+function labelLines(evaluation: Evaluation<MultiLabelMetrics>): string[] {
+  const { metrics } = evaluation;
+  const estimates = estimatesOf(evaluation);
+  const rows = labelColumns(metrics);
+  const whole = labelScores(metrics).map(
+    ([name, value, , score]) => [name, decimals(value), estimates[score] as Estimate] as const,
+  );
+  const own = (score: keyof typeof estimates | undefined, label: number): string =>
+    score === undefined ? "" : under((estimates[score] as readonly Estimate[])[label]!);
+  return [
+    ...indented(
+      columns([
+        ["", "value", "95 % interval"],
+        ...whole.map(([name, value, estimate]) => [name, value, range(estimate)]),
+      ]),
+    ),
+    ...reasonLines(whole.map(([name, , estimate]) => [name, estimate])),
+    "",
+    ...indented(
+      columns([
+        [
+          "label",
+          "images",
+          ...rows.map(([name]) => name.toLowerCase().replace(/^(f1|auc)$/, (word) => word.toUpperCase())),
+        ],
+        ...metrics.classes.flatMap((name, i) => [
+          [name, String(metrics.positives[i]), ...rows.map(([, list]) => decimals(list[i]))],
+          ["", "", ...rows.map(([, , score]) => own(score, i))],
+        ]),
+      ]),
+    ),
   ];
 }
 
@@ -45,11 +87,11 @@ function summaryRows(metrics: ClassificationMetrics, estimates: ClassificationIn
   ];
 }
 
-function reasonLines(estimates: ClassificationIntervals): string[] {
+/** Why there are no intervals, of which there are none; each reason once. */
+export function reasonLines(estimates: readonly (readonly [string, Estimate])[]): string[] {
   const without = new Map<string, string[]>();
-  for (const score of scores) {
-    const { reason } = estimates[score];
-    if (reason !== undefined) without.set(reason, [...(without.get(reason) ?? []), names[score]]);
+  for (const [name, { reason }] of estimates) {
+    if (reason !== undefined) without.set(reason, [...(without.get(reason) ?? []), name]);
   }
   return [...without].flatMap(([reason, missing]) => [
     `  no interval of ${missing.slice(0, 2).join(", ")}${missing.length > 2 ? " and others" : ""}, because`,
@@ -73,13 +115,14 @@ function thresholdLines(evaluation: Evaluation, threshold: number): string[] {
   ];
 }
 
+const short = (end: number): string => decimals(end, 2).replace(/^0/, "");
+const under = ({ lower, upper, reason }: Estimate): string =>
+  reason === undefined ? `${short(lower)}-${short(upper)}` : "";
+
 /** Two rows a class: the values, and their intervals under them. */
 function classRows(metrics: ClassificationMetrics, estimates: ClassificationIntervals): string[][] {
   const { classes, confusionMatrix } = metrics;
   const lists = ["sensitivity", "specificity", "precision", "f1", "aucPerClass"] as const;
-  const short = (end: number) => decimals(end, 2).replace(/^0/, "");
-  const under = ({ lower, upper, reason }: Estimate) =>
-    reason === undefined ? `${short(lower)}-${short(upper)}` : "";
   return [
     ["class", "images", "sensitivity", "specificity", "precision", "F1", "AUC"],
     ...classes.flatMap((name, i) => [

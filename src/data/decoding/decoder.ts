@@ -6,7 +6,10 @@
  */
 import { DataError, MedMambaError } from "../../errors.js";
 import type { Sample } from "../dataset.js";
+import type { Facts } from "../facts.js";
 import type { Preprocessing, Reading } from "../preprocessing.js";
+import { dicomEndings, isDicom } from "./dicom/signature.js";
+import { isNifti } from "./nifti/recognition.js";
 
 /** One picture as it lies in its file, at its own size and depth. */
 export interface Pixels {
@@ -30,6 +33,8 @@ export interface Pixels {
 export interface Frames {
   /** How many there are, at least 1. */
   readonly count: number;
+  /** How many of them make one volume, where a file holds volumes, one after another. */
+  readonly perVolume?: number;
   /** @throws DataError if the picture is damaged */
   frame(index: number): Promise<Pixels>;
   /**
@@ -60,6 +65,12 @@ export interface Decoder {
   recognizes(start: Uint8Array, file: string | undefined): boolean;
   /** @throws DataError whose reason ends "scan.png could not be read: " */
   open(image: EncodedImage): Promise<Frames>;
+  /**
+   * What a file says of itself, `format` first. Where it is missing, the first picture is decoded and described.
+   *
+   * @throws DataError whose reason ends "scan.png could not be read: "
+   */
+  describe?(image: EncodedImage): Promise<Facts>;
 }
 
 /** What a decoder sees of a file to recognise it: enough for DICOM, whose magic word comes after 128 bytes of anything. */
@@ -74,27 +85,56 @@ let raster: Promise<Raster> | undefined;
  * @throws MedMambaError if it cannot be loaded, which is no fault of the image
  */
 export function loadRaster(): Promise<Raster> {
-  raster ??= import("./raster.js").catch((cause: Error) => {
-    throw new MedMambaError("MEDMAMBA_NO_DECODER", `sharp, which decodes images: ${cause.message}`, {
-      cause,
-    });
-  });
+  raster ??= import("./raster.js").catch(missing("sharp, which decodes images"));
   return raster;
 }
 
+/** What becomes of the failure to load a library, which is a fault of the installation. */
+const missing =
+  (library: string) =>
+  (cause: Error): never => {
+    throw new MedMambaError("MEDMAMBA_NO_DECODER", `${library}: ${cause.message}`, { cause });
+  };
+
 /** The first that recognises a file gets it. */
 const decoders: readonly Decoder[] = [
+  {
+    name: "dicom",
+    endings: dicomEndings,
+    recognizes: isDicom,
+    async open(image) {
+      const { openDicom } = await import("./dicom/open.js").catch(missing("dicom-parser, which reads DICOM"));
+      return openDicom(image);
+    },
+    describe: async ({ bytes }) => (await import("./dicom/facts.js")).dicomFacts(bytes),
+  },
+  {
+    name: "nifti",
+    endings: [".nii", ".nii.gz"],
+    recognizes: isNifti,
+    open: async (image) => (await import("./nifti/nifti.js")).openNifti(image),
+    describe: async ({ bytes }) => (await import("./nifti/describe.js")).describeNifti(bytes),
+  },
   {
     name: "raster",
     endings: [".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".gif", ".avif"],
     // Last, and for everything that nobody else wants: libvips tells its formats apart by itself.
     recognizes: () => true,
     open: async (image) => (await loadRaster()).openRaster(image),
+    describe: async ({ bytes }) => (await loadRaster()).describeRaster(bytes),
   },
 ];
 
 /** Endings of the names of files that are taken for images. */
 export const imageExtensions: readonly string[] = decoders.flatMap(({ endings }) => endings);
+
+/** The ending by which a name is an image's, such as ".nii.gz", the longest that there is; undefined if it is none. */
+export function imageEnding(name: string): string | undefined {
+  const lower = name.toLowerCase();
+  return imageExtensions
+    .filter((ending) => lower.endsWith(ending))
+    .reduce<string | undefined>((a, b) => (a && a.length > b.length ? a : b), undefined);
+}
 
 /**
  * The pictures of a file.
@@ -103,9 +143,30 @@ export const imageExtensions: readonly string[] = decoders.flatMap(({ endings })
  * @throws DataError whose reason ends "scan.png could not be read: "
  */
 export async function openFrames(image: EncodedImage, known = decoders): Promise<Frames> {
-  const { bytes, file } = image;
+  return decoderOf(image, known).open(image);
+}
+
+/**
+ * What a file is and says of itself.
+ *
+ * @throws DataError whose reason ends "scan.png could not be read: "
+ */
+export async function describeImage(image: EncodedImage, known = decoders): Promise<Facts> {
+  const decoder = decoderOf(image, known);
+  if (decoder.describe) return decoder.describe(image);
+  const frames = await decoder.open(image);
+  const { data: _, spacing, ...about } = await frames.frame(0);
+  return {
+    format: decoder.name,
+    frames: frames.count,
+    ...about,
+    spacing: spacing && [spacing.rows, spacing.columns],
+  };
+}
+
+function decoderOf({ bytes, file }: EncodedImage, known: readonly Decoder[]): Decoder {
   if (bytes.length === 0) throw new DataError("the file is empty");
   const decoder = known.find(({ recognizes }) => recognizes(bytes.subarray(0, recognizedBytes), file));
   if (!decoder) throw new DataError("it is not an image of a known format");
-  return decoder.open(image);
+  return decoder;
 }

@@ -3,6 +3,7 @@
  * such pictures raises: by the option `maxPixels`, which is --max-pixels on the command line, or by MEDMAMBA_MAX_PIXELS.
  */
 import { ArgumentError, DataError } from "../../errors.js";
+import { inWords } from "../../settings/given.js";
 import { count, optional } from "../../settings/kind.js";
 import { setting, type ValuesOf } from "../../settings/table.js";
 
@@ -36,7 +37,7 @@ export function defaultMaxPixels(): number {
 /** @throws ArgumentError if a bound is none */
 export function checkedMaxPixels(name: string, value: number): number {
   if (Number.isSafeInteger(value) && value > 0) return value;
-  throw new ArgumentError(`${name} ${value} is not a whole number of pixels above 0.`);
+  throw new ArgumentError(`${name} ${inWords(value)} is not a whole number of pixels above 0.`);
 }
 
 export function tooLarge(width: number, height: number, maxPixels: number): DataError {
@@ -47,3 +48,16 @@ export function tooLarge(width: number, height: number, maxPixels: number): Data
 
 /** Bytes of a file that may hold a picture of so many pixels: four channels of 16 bits, and as much again. */
 export const largestFile = (maxPixels: number): number => Math.max(16 * maxPixels, 2 ** 24);
+
+/**
+ * A size is only what a file says of itself: it is judged before memory and time are spent on it.
+ *
+ * @throws DataError if a picture has more pixels, or a longer side, than are read
+ */
+export function expectWithin(width: number, height: number, maxPixels: number): void {
+  if (width * height > maxPixels) throw tooLarge(width, height, maxPixels);
+  if (Math.max(width, height) <= largestSide) return;
+  throw new DataError(
+    `it is ${width} x ${height} pixels, and a side may have ${largestSide}: cut it into pieces or shrink it`,
+  );
+}

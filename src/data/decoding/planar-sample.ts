@@ -1,4 +1,5 @@
 /** From pixels as files and arrays hold them, channel beside channel, to the planes that a network takes. */
+import { typedArrayKind } from "../../settings/realms.js";
 import type { Sample } from "../dataset.js";
 
 /**
@@ -11,8 +12,9 @@ export function planarSample(
   wanted: number,
 ): Sample {
   const area = height * width;
-  const data = pixels instanceof Uint8Array ? new Uint8Array(wanted * area) : new Float32Array(wanted * area);
-  const unit = pixels instanceof Uint16Array ? 1 / 65535 : 1;
+  const kind = typedArrayKind(pixels);
+  const data = kind === "Uint8Array" ? new Uint8Array(wanted * area) : new Float32Array(wanted * area);
+  const unit = kind === "Uint16Array" ? 1 / 65535 : 1;
   for (let channel = 0; channel < Math.min(channels, wanted); ++channel) {
     const plane = data.subarray(channel * area, (channel + 1) * area);
     if (channels === 1 && unit === 1) plane.set(pixels);

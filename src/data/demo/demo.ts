@@ -8,7 +8,10 @@
  */
 import { mkdir, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { ArgumentError } from "../../errors.js";
+import { ArgumentError, DataError } from "../../errors.js";
+import { expectCounts, expectNamed, expectSignal, inWords, optionsOf } from "../../settings/given.js";
+import { type Path, pathOf } from "../../settings/paths.js";
+import { messageOf } from "../../settings/realms.js";
 import { RandomStream } from "../../tensor/random.js";
 import { type SplitName, splitNames } from "../splitting/split-names.js";
 import { streams } from "../streams.js";
@@ -36,17 +39,26 @@ const ownFile = /^(cyst|mass|normal)-\d{4}\.png$/;
  * Writes `folder/train/cyst/cyst-0000.png` and so on, 8-bit grey. The same seed gives the same pixels. Images of an
  * earlier call in the same folder are replaced.
  */
-export async function writeDemoDataset(folder: string, options: DemoOptions = {}): Promise<void> {
-  const { seed = 0, perClass = {}, size = 64, signal } = options;
+export async function writeDemoDataset(folder: Path, options: DemoOptions = {}): Promise<void> {
+  const operation = "writeDemoDataset";
+  const names = { seed: true, perClass: true, size: true, signal: true } as const;
+  const { seed = 0, perClass = {}, size = 64, signal } = optionsOf(operation, options, names);
+  const root = pathOf(operation, folder, "the folder");
+  expectCounts(operation, { seed }, 0);
+  expectSignal(operation, signal);
   if (!Number.isInteger(size) || size < 16 || size > 1024) {
-    throw new ArgumentError(`writeDemoDataset: size ${size} is not an integer from 16 to 1024.`);
+    throw new ArgumentError(`writeDemoDataset: size ${inWords(size)} is not an integer from 16 to 1024.`);
   }
+  expectNamed(operation, "perClass", perClass, { train: true, val: true, test: true });
   const { default: sharp } = await import("sharp"); // as decoding does, only where images are made
   const counts = { train: 80, val: 20, test: 30, ...perClass };
+  expectCounts(operation, counts, 0);
   for (const [part, split] of splitNames.entries()) {
     for (const [label, name] of demoClasses.entries()) {
-      const place = join(folder, split, name);
-      await mkdir(place, { recursive: true });
+      const place = join(root, split, name);
+      await mkdir(place, { recursive: true }).catch((cause: unknown) => {
+        throw new DataError(`${place} cannot be made: ${messageOf(cause)}.`, { file: place, cause });
+      });
       for (const file of await readdir(place)) if (ownFile.test(file)) await rm(join(place, file));
       for (let i = 0; i < counts[split]; ++i) {
         signal?.throwIfAborted();

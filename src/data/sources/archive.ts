@@ -8,13 +8,15 @@
 import { crc32 } from "node:zlib";
 import type { Entry, ZipFile } from "yauzl";
 import { DataError } from "../../errors.js";
+import { openZipFile } from "../../files/zip-reader.js";
+import { messageOf } from "../../settings/realms.js";
 import { breathe } from "../concurrency.js";
-import { classNumbers } from "../labels.js";
+import { classNumbers, zerosAndOnes } from "../labels.js";
 import { type SplitName, splitNames } from "../splitting/split-names.js";
 import type { PixelBlocks } from "./arrays.js";
+import { medMnistOf } from "./medmnist/files.js";
 import { type NpyHeader, npyElementSize, parseNpyHeader, readNpyNumbers } from "./npy.js";
 import { type Archive, expectSeveralClasses, type LabelledPixels, type SourceOptions } from "./source.js";
-import { openZipFile } from "./zip-reader.js";
 
 /** What deflate makes of a byte at most. */
 const mostDeflated = 1032;
@@ -34,14 +36,14 @@ export async function readArchive(
   try {
     const entries = await listEntries(path, zip);
     // Labels of all splits are read even if one is wanted: they are small, and together they tell the classes.
-    const labels = new Map<SplitName, Int32Array>();
+    const labels = new Map<SplitName, ArchiveLabels>();
     const present = splitNames.filter((name) => entries.has(keysOf(name)[0]));
     if (split === undefined && !present.includes("train")) throw incomplete(path, entries);
     for (const name of present) {
       const [images, own] = keysOf(name).map((key) => new ArraySource(path, zip, key, entries, signal));
       if (images && own) labels.set(name, await readLabels(own, await countImages(images), classes?.length));
     }
-    const names = classes ?? nameClasses(path, labels);
+    const { task, classes: names } = describeLabels(path, labels, classes);
     expectSeveralClasses(path, names);
     const arrays: Partial<Record<SplitName, LabelledPixels>> = {};
     // Where val or test have none, they are drawn from train, which all three depend on then.
@@ -50,10 +52,10 @@ export async function readArchive(
     for (const name of wanted) {
       const [imagesKey] = keysOf(name);
       const pixels = await readPixels(new ArraySource(path, zip, imagesKey, entries, signal));
-      const own = labels.get(name) ?? new Int32Array(0);
+      const own = labels.get(name)?.values ?? new Int32Array(0);
       arrays[name] = { pixels, labels: own };
     }
-    return { classes: names, arrays };
+    return { classes: names, ...(task && { task }), arrays };
   } finally {
     zip.close();
   }
@@ -93,8 +95,7 @@ function incomplete(path: string, entries: ReadonlyMap<string, Entry>): DataErro
   );
 }
 
-const reason = (error: unknown): string =>
-  (error instanceof Error ? error.message : String(error)).replace(/\.$/, "");
+const reason = (error: unknown): string => messageOf(error).replace(/\.$/, "");
 
 /** One array of an archive, on its way in. */
 class ArraySource {
@@ -218,18 +219,27 @@ async function countImages(source: ArraySource): Promise<number> {
   return header.shape[0] ?? 0;
 }
 
+/** The labels of a split: class numbers, or of several labels an image a 0 or 1 for each. */
+interface ArchiveLabels {
+  /** Labels of an image. */
+  readonly width: number;
+  readonly values: Int32Array;
+}
+
 async function readLabels(
   source: ArraySource,
   images: number,
   classCount: number | undefined,
-): Promise<Int32Array> {
+): Promise<ArchiveLabels> {
   let dtype = "";
+  let width = 1;
   let bytes = new Uint8Array(0);
   await source.read((header) => {
-    const [count = 0, width = 1, ...rest] = header.shape;
-    if (header.shape.length === 0 || width !== 1 || rest.length > 0) {
+    const [count = 0, ...widths] = header.shape;
+    width = widths[0] ?? 1;
+    if (header.shape.length === 0 || widths.length > 1 || width < 1) {
       throw source.error(
-        `has shape (${header.shape.join(", ")}), but one label an image is expected, (n) or (n, 1); sets with several labels an image are not supported`,
+        `has shape (${header.shape.join(", ")}), but one label an image is expected, (n) or (n, 1), or several, (n, labels)`,
       );
     }
     const size = npyElementSize(header.dtype);
@@ -241,11 +251,41 @@ async function readLabels(
         `${source.path}: ${imagesKey} has ${images} images but ${labelsKey} has ${count} labels.`,
       );
     }
+    if (width > 1 && header.fortranOrder)
+      throw source.error("is in Fortran order; save it with numpy.ascontiguousarray");
+    if (count * width > mostImages)
+      throw source.error(`has ${count * width} labels, and at most ${mostImages} are read`);
     dtype = header.dtype;
-    bytes = new Uint8Array(count * size);
+    bytes = new Uint8Array(count * width * size);
     return [bytes];
   });
-  return classNumbers(readNpyNumbers(dtype, bytes), classCount, (message) => source.error(message));
+  const problem = (message: string) => source.error(message);
+  const numbers = readNpyNumbers(dtype, bytes);
+  const values =
+    width > 1 ? zerosAndOnes(numbers, width, problem) : classNumbers(numbers, classCount, problem);
+  return { width, values };
+}
+
+/** What the labels mean: the names that were asked for, those of MedMNIST where the file is of it, or numbers. */
+function describeLabels(
+  path: string,
+  labels: ReadonlyMap<SplitName, ArchiveLabels>,
+  classes: readonly string[] | undefined,
+): Pick<Archive, "classes" | "task"> {
+  const [first = 1, ...others] = [...labels.values()].map(({ width }) => width);
+  if (others.some((width) => width !== first))
+    throw new DataError(`${path}: its splits have ${[first, ...others].join(", ")} labels an image.`);
+  const several = first > 1;
+  if (several && classes !== undefined && classes.length !== first)
+    throw new DataError(`${path} has ${first} labels an image, and ${classes.length} classes are expected.`);
+  const numbered = several
+    ? Array.from({ length: first }, (_, label) => String(label))
+    : (classes ?? nameClasses(path, new Map([...labels].map(([split, { values }]) => [split, values]))));
+  const set = medMnistOf(path)?.set;
+  const isOfSet = set?.classes.length === numbered.length && (set.task === "multi-label") === several;
+  // Of two classes or more that exclude each other, their number says all there is to say.
+  const task = several ? "multi-label" : isOfSet && set.task === "ordinal" ? "ordinal" : undefined;
+  return { classes: classes ?? (isOfSet ? set.classes : numbered), ...(task === undefined ? {} : { task }) };
 }
 
 /** "0", "1", ... up to the largest label of the training images, or what there is; a label beyond those is a mistake. */

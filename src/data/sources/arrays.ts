@@ -1,16 +1,20 @@
 /** Data sets whose images are in memory: MedMNIST archives, and arrays of the caller's own. */
-import { DataError } from "../../errors.js";
+import { ArgumentError, DataError } from "../../errors.js";
+import { expectList, expectNamed, expectTexts, inWords, listInWords } from "../../settings/given.js";
+import { arrayHere, isBytes, typedArrayKind } from "../../settings/realms.js";
 import { expectKnown } from "../../settings/table.js";
+import { hashOf } from "../contents.js";
 import {
   type Dataset,
-  expectPerImage,
+  expectDataset,
   type LabelledImages,
   type MultiLabelDataset,
   type Sample,
 } from "../dataset.js";
+import type { Pixels } from "../decoding/decoder.js";
 import { planarSample } from "../decoding/planar-sample.js";
 import { resizePixels } from "../decoding/sample.js";
-import { classNumbers, type TaskName, zerosAndOnes } from "../labels.js";
+import { classNumbers, type TaskName, taskNames, zerosAndOnes } from "../labels.js";
 import { definePreprocessing, type Preprocessing } from "../preprocessing.js";
 
 /** Images of one size, interleaved (n, height, width, channels), the first `imagesPerBlock` in the first block. */
@@ -55,19 +59,23 @@ export function fromArrays(
 export function fromArrays(arrays: ImageArrays): LabelledImages {
   expectKnown("fromArrays", arrays, {}, fields);
   const { shape, patients, weights, preprocessing, task } = arrays;
+  expectLists(arrays);
   const images = pixelsOf(arrays.images);
   const [count = 0, height = 0, width = 0, channels = 1] = shape;
   if (shape.length < 3 || shape.length > 4 || (channels !== 1 && channels !== 3)) {
     throw new DataError(
-      `fromArrays: images have shape (${shape.join(", ")}), but (n, height, width) or (n, height, width, 3) is expected.`,
+      `fromArrays: images have shape (${listInWords(shape)}), but (n, height, width) or (n, height, width, 3) is expected.`,
     );
   }
+  if (![count, height, width].every((extent) => Number.isSafeInteger(extent) && extent > 0))
+    throw new DataError(`fromArrays: (${listInWords(shape)}) is no shape of images.`);
   if (count * height * width * channels !== images.length || images.length === 0) {
     throw new DataError(
       `fromArrays: ${images.length} values do not make images of shape (${shape.join(", ")}).`,
     );
   }
-  if (images instanceof Float32Array) expectUnitRange(images, images.length / count);
+  if (typedArrayKind(images) === "Float32Array")
+    expectUnitRange(images as Float32Array, images.length / count);
   const { labels, classes } = labelsOf(arrays, count);
   const size = height === width ? { imageSize: height } : {};
   const complete = definePreprocessing({ ...size, channels, ...preprocessing });
@@ -84,7 +92,7 @@ export function fromArrays(arrays: ImageArrays): LabelledImages {
       ...(weights && { weights: Float32Array.from(weights) }),
     },
   );
-  expectPerImage("fromArrays", dataset);
+  expectDataset("fromArrays", "the data set", dataset);
   return dataset;
 }
 
@@ -101,10 +109,33 @@ const fields = Object.keys({
 
 /** As they are or, a canvas's pixels, the same bytes. */
 function pixelsOf(images: unknown): Uint8Array | Float32Array {
-  if (images instanceof Uint8Array || images instanceof Float32Array) return images;
-  if (images instanceof Uint8ClampedArray)
-    return new Uint8Array(images.buffer, images.byteOffset, images.length);
+  const kind = typedArrayKind(images);
+  if (kind === "Uint8Array" || kind === "Float32Array") return arrayHere(images as Uint8Array | Float32Array);
+  if (kind === "Uint8ClampedArray") {
+    const { buffer, byteOffset, length } = images as Uint8ClampedArray;
+    return new Uint8Array(buffer, byteOffset, length);
+  }
   throw new DataError("fromArrays: images must be a Uint8Array of 0..255 or a Float32Array of 0..1.");
+}
+
+/** @throws ArgumentError for what is no list where one belongs */
+function expectLists({ shape, labels, patients, weights, classes, task, preprocessing }: ImageArrays): void {
+  const operation = "fromArrays";
+  expectList(operation, "shape", shape);
+  expectList(operation, "labels", labels);
+  if (patients !== undefined) expectList(operation, "patients", patients);
+  if (weights !== undefined) {
+    expectList(operation, "weights", weights);
+    const wrong = Array.prototype.findIndex.call(weights, (weight) => typeof weight !== "number");
+    if (wrong >= 0)
+      throw new ArgumentError(`${operation}: weights holds ${inWords(weights[wrong])} for image ${wrong}.`);
+  }
+  if (classes !== undefined) expectTexts(operation, "classes", classes);
+  if (preprocessing !== undefined) expectNamed(operation, "preprocessing", preprocessing);
+  if (task !== undefined && !taskNames.includes(task))
+    throw new ArgumentError(
+      `${operation}: there is no task ${inWords(task)}: choose from ${taskNames.join(", ")}.`,
+    );
 }
 
 /** Floats are 0..1: of 0..255 nearly all would be taken for white. */
@@ -140,14 +171,14 @@ function labelsOf(
 /** One split of an archive as a data set. */
 export function archiveDataset(
   { blocks, imagesPerBlock, ...size }: PixelBlocks,
-  about: Omit<About, "task">,
-): Dataset {
+  about: About,
+): LabelledImages {
   const area = size.height * size.width * size.channels;
   const pixelsOf = (index: number): Uint8Array => {
     const start = (index % imagesPerBlock) * area;
     return (blocks[Math.floor(index / imagesPerBlock)] ?? new Uint8Array(0)).subarray(start, start + area);
   };
-  return arrayDataset({ ...size, pixelsOf }, about) as Dataset;
+  return arrayDataset({ ...size, pixelsOf }, about);
 }
 
 /** Whether samples are copies of the array as it is, so that keeping them would only spend memory. */
@@ -161,7 +192,7 @@ export function needsNoDecoding(
 }
 
 /** All of a data set but its pixels. */
-type About = Omit<Dataset, "length" | "sample" | "task"> & { readonly task?: TaskName };
+type About = Omit<Dataset, "length" | "sample" | "task"> & { readonly task?: TaskName | undefined };
 
 interface ArrayPixels extends Pick<PixelBlocks, "count" | "height" | "width" | "channels"> {
   pixelsOf(index: number): Uint8Array | Float32Array;
@@ -174,17 +205,26 @@ function arrayDataset({ pixelsOf, count, ...size }: ArrayPixels, about: About): 
     ...about,
     length: count,
     content: async (index) => pixelsOf(index),
+    fingerprint: async (index) => hashOf(pixelsOf(index)),
+    picture: async (index) => pictureOf(pixelsOf(index), size),
     async sample(index): Promise<Sample> {
       if (!(index >= 0 && index < count))
         throw new DataError(`${about.name(index)} is not one of ${count} images.`);
       const pixels = pixelsOf(index);
       if (asItIs) return planarSample(pixels, size, preprocessing.channels);
-      const data = pixels instanceof Uint8Array ? pixels : sixteenBits(pixels);
-      const bitDepth = 8 * data.BYTES_PER_ELEMENT;
-      const photometric = size.channels === 1 ? "grey" : "rgb";
-      return resizePixels({ ...size, bitDepth, photometric, data }, preprocessing);
+      return resizePixels(pictureOf(pixels, size), preprocessing);
     },
   } as LabelledImages;
+}
+
+/** What a decoder would give of it: floats are brought to 16 bits. */
+function pictureOf(
+  pixels: Uint8Array | Float32Array,
+  size: Pick<PixelBlocks, "height" | "width" | "channels">,
+): Pixels {
+  const data = isBytes(pixels) ? pixels : sixteenBits(pixels);
+  const photometric = size.channels === 1 ? "grey" : "rgb";
+  return { ...size, bitDepth: 8 * data.BYTES_PER_ELEMENT, photometric, data };
 }
 
 function sixteenBits(values: Float32Array): Uint16Array {

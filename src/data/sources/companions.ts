@@ -3,6 +3,7 @@
  * them would learn the annotation and not the image, so they are left out wherever their image is there as well.
  */
 import { basename, dirname, extname, relative, sep } from "node:path";
+import { imageEnding } from "../decoding/decoder.js";
 
 const words =
   "masks?|seg|segm|segmentations?|gt|ground[ _-]?truth|labels?|annotations?|contours?|overlay|thumb|thumbnail|preview";
@@ -17,7 +18,10 @@ const folders =
 /** Whether a folder of this name holds masks or thumbnails of what lies elsewhere, not a class of images. */
 export const isCompanionFolder = (name: string): boolean => folders.test(name);
 
-const stem = (file: string): string => basename(file, extname(file)).toLowerCase();
+const stem = (file: string): string => {
+  const name = basename(file).toLowerCase();
+  return name.slice(0, name.length - (imageEnding(name) ?? extname(name)).length);
+};
 
 /** Names of the image that a picture of this name would have been made of. */
 function originals(name: string): string[] {

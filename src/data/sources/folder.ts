@@ -12,6 +12,7 @@ import { DataError } from "../../errors.js";
 import { imageExtensions } from "../decoding/decoder.js";
 import { parseSplitName, type SplitName } from "../splitting/split-names.js";
 import { isCompanionFolder } from "./companions.js";
+import { type FileWithoutPicture, leftOutWithoutPicture } from "./dicom-files.js";
 import {
   ambiguousClasses,
   expectSeveralClasses,
@@ -21,7 +22,7 @@ import {
   type SourceOptions,
   unknownLabel,
 } from "./source.js";
-import { type FoundFiles, filesIn, foldersIn, isImageFile, searchFolder, sortedNames } from "./walk.js";
+import { type FoundFiles, filesIn, foldersIn, picturesAmong, searchFolder, sortedNames } from "./walk.js";
 
 const layouts =
   "expected a folder for each class (path/CLASS/image.png), or train, val and test folders with a folder for each class";
@@ -30,6 +31,7 @@ const layouts =
 const className = (folder: string): string => folder.normalize("NFC");
 
 export async function listFolder(path: string, options: SourceOptions): Promise<Listing> {
+  expectNoColumns(path, options);
   const folders = withoutStrangers(path, await foldersIn(path), options);
   const splitFolders = findSplitFolders(path, folders, options.onWarning);
   const leftOut = new LeftOut(path);
@@ -72,6 +74,15 @@ export async function listFolder(path: string, options: SourceOptions): Promise<
   return { classes, splits };
 }
 
+function expectNoColumns(path: string, { task, labels, groups }: SourceOptions): void {
+  const asked = task === "multi-label" ? "several labels" : labels ? "columns of labels" : groups && "groups";
+  if (!asked) return;
+  throw new DataError(
+    `${path} is a folder of class folders, which have one class an image and no columns: for ${asked}, write a table (.csv).`,
+    { file: path, column: groups },
+  );
+}
+
 /** What there is instead of class folders, and what to give in its place. */
 async function withoutFolders(path: string): Promise<DataError> {
   const tables = (await filesIn(path)).filter((name) => extname(name).toLowerCase() === ".csv");
@@ -88,7 +99,7 @@ async function withoutFolders(path: string): Promise<DataError> {
 
 /** Names of the images right in a folder. */
 async function imagesIn(path: string): Promise<string[]> {
-  return (await filesIn(path)).filter(isImageFile).map((name) => join(path, name));
+  return (await picturesAmong((await filesIn(path)).map((name) => join(path, name)))).pictures;
 }
 
 function classesOf(path: string, folders: readonly string[]): string[] {
@@ -193,7 +204,7 @@ async function listClasses(
     if (images.length === 0) {
       const instead = others.length > 0 ? ` (it has files ending in ${endings(others)})` : "";
       throw new DataError(
-        `${join(path, folder)} has no images${instead}; ${imageExtensions.join(" ")} are read. Fill the folder or remove it.`,
+        `${join(path, folder)} has no images${instead}; ${imageExtensions.join(" ")} and DICOM files by any name are read. Fill the folder or remove it.`,
       );
     }
     if (others.length > 0) {
@@ -202,7 +213,7 @@ async function listClasses(
         `${join(path, folder)}: left out ${count} that ${others.length === 1 ? "is" : "are"} not an image by name (${endings(others)}).`,
       );
     }
-    for (const file of images) entries.push({ file, label });
+    for (const file of images) entries.push({ file, labels: [label] });
   }
   return entries;
 }
@@ -214,12 +225,14 @@ const endings = (files: readonly string[]): string =>
 class LeftOut {
   readonly #companions: string[] = [];
   readonly #unnameable: string[] = [];
+  readonly #withoutPicture: FileWithoutPicture[] = [];
   /** Images that lie beside class folders and are of no class. */
   readonly loose: string[] = [];
 
   constructor(private readonly path: string) {}
 
-  add({ companions, unnameable }: FoundFiles): void {
+  add({ companions, unnameable, withoutPicture }: FoundFiles): void {
+    for (const file of withoutPicture) this.#withoutPicture.push(file);
     for (const file of companions) this.#companions.push(file);
     for (const file of unnameable) this.#unnameable.push(file);
   }
@@ -236,6 +249,7 @@ class LeftOut {
         `${this.path}: left out ${masks.length} of the images, by name masks or thumbnails of others beside them (such as ${basename(masks[0] ?? "")}). Rename them if they are images of their own.`,
       );
     }
+    if (this.#withoutPicture.length > 0) onWarning(leftOutWithoutPicture(this.path, this.#withoutPicture));
     if (names.length > 0) {
       onWarning(
         `${this.path}: left out ${names.length} files or folders whose names are not UTF-8 and cannot be opened by them (such as ${names[0]}): rename them, with convmv for example.`,

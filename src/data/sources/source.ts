@@ -4,17 +4,23 @@
  */
 import type { Stats } from "node:fs";
 import { DataError } from "../../errors.js";
+import type { TaskName } from "../labels.js";
 import type { SplitName } from "../splitting/split-names.js";
 import type { PixelBlocks } from "./arrays.js";
 
 /** One image of a listing. */
 export interface ImageEntry {
   readonly file: string;
-  /** Which picture of a file that has several; the first unless told. */
-  readonly frame?: number;
-  readonly label: number;
-  /** Whom the image is of, where it is known. */
+  /** Which picture of a file that has several, from 0; those that are asked for unless told. */
+  readonly frame?: number | undefined;
+  /** Numbers of its classes: one, or where classes do not exclude each other, any number of them. */
+  readonly labels: readonly number[];
+  /** Whom the image is of, as a pseudonym, where it is known. */
   readonly patient?: string | undefined;
+  /** Images of a group stay together in one split, as a pseudonym; those of a patient unless told. */
+  readonly group?: string | undefined;
+  /** What else is known, in the order of the listing's `attributes`. */
+  readonly attributes?: readonly (string | undefined)[];
   /** Factor in the loss, above 0; 1 unless told. */
   readonly weight?: number | undefined;
 }
@@ -22,6 +28,10 @@ export interface ImageEntry {
 /** Files with labels, before any of them is opened. */
 export interface Listing {
   readonly classes: readonly string[];
+  /** What its labels are, where the source knows. */
+  readonly task?: TaskName | undefined;
+  /** Titles of what else is known of the images. */
+  readonly attributes?: readonly string[];
   /** By split as far as the source divides; `undivided` otherwise. */
   readonly splits: Partial<Record<SplitName, ImageEntry[]>>;
   readonly undivided?: ImageEntry[];
@@ -36,6 +46,8 @@ export interface LabelledPixels {
 /** Splits that are in memory. */
 export interface Archive {
   readonly classes: readonly string[];
+  /** What its labels are, where the source knows; of "multi-label" they are a 0 or 1 for each class. */
+  readonly task?: TaskName | undefined;
   readonly arrays: Partial<Record<SplitName, LabelledPixels>>;
 }
 
@@ -43,6 +55,14 @@ export interface Archive {
 export interface SourceOptions {
   /** The classes to expect, in order; found out from the source unless given. */
   readonly classes: readonly string[] | undefined;
+  /** What is asked; found out from the source unless given. */
+  readonly task?: TaskName | undefined;
+  /** Columns of a table that are the labels. */
+  readonly labels?: readonly string[] | undefined;
+  /** Whether a table need not say what its images are. */
+  readonly unlabelled?: boolean;
+  /** Column of a table whose values say which images stay together. */
+  readonly groups?: string | undefined;
   /** The only split that is going to be used, if there is one: then a missing train is no error. */
   readonly split: SplitName | undefined;
   readonly onWarning: (message: string) => void;
@@ -59,13 +79,17 @@ export interface Source {
 }
 
 /** A class that is not one of those expected. */
-export function unknownLabel(
-  { file, line, label, classes }: { file: string; line?: number; label: string; classes: readonly string[] },
-  advice = "",
-): DataError {
-  const [place, what] = line === undefined ? [file, ""] : [`${file} line ${line}`, "label "];
-  const reason = `${what}"${label}" is not one of ${classes.join(", ")}`;
-  return new DataError(`${place}: ${reason}.${advice}`, { file, line, label, reason });
+export function unknownLabel({
+  file,
+  label,
+  classes,
+}: {
+  file: string;
+  label: string;
+  classes: readonly string[];
+}): DataError {
+  const reason = `"${label}" is not one of ${classes.join(", ")}`;
+  return new DataError(`${file}: ${reason}.`, { file, label, reason });
 }
 
 export function expectSeveralClasses(path: string, classes: readonly string[]): void {

@@ -3,15 +3,21 @@
  * empty lines and columns that spreadsheets leave behind. What comes out are the cells of each line, by titles.
  */
 import { isUtf8 } from "node:buffer";
-import { readFile } from "node:fs/promises";
+import { readFile, stat } from "node:fs/promises";
 import { CsvError, parse } from "csv-parse";
 import { DataError } from "../../errors.js";
+import { lineError } from "./problems.js";
 
 /** The cells of one line, as many as there are titles. */
 export interface TableRow {
   readonly line: number;
   readonly cells: readonly string[];
+  /** Why they cannot be told apart, if they cannot. */
+  readonly problem?: string;
 }
+
+/** A million lines have a tenth of it. */
+const largestTable = 2 ** 28; // bytes
 
 const separators = [",", ";", "\t", "|"];
 
@@ -21,6 +27,11 @@ const separators = [",", ";", "\t", "|"];
  * @throws DataError naming the file, and the line where it has one
  */
 export async function* readTable(path: string): AsyncGenerator<TableRow, void, undefined> {
+  const { size } = await stat(path);
+  if (size > largestTable)
+    throw new DataError(
+      `${path} has ${size} bytes, and a table of images at most ${largestTable}: divide it.`,
+    );
   const text = decode(path, await readFile(path));
   const { delimiter, firstLine } = separatorOf(text);
   const parser = parse(text, {
@@ -42,18 +53,14 @@ export async function* readTable(path: string): AsyncGenerator<TableRow, void, u
       width ??= end;
       if (record.length < width || end > width) {
         const reason = "it has more or fewer columns than the first line";
-        throw lineError(path, info.lines, `${reason}; a separator within a value needs quotes around it`);
-      }
-      yield { line: info.lines, cells: record.slice(0, width).map((cell) => cell.trim()) };
+        const problem = `${reason}; a separator within a value needs quotes around it`;
+        yield { line: info.lines, cells: record, problem };
+      } else yield { line: info.lines, cells: record.slice(0, width).map((cell) => cell.trim()) };
     }
   } catch (error) {
     if (error instanceof CsvError) throw new DataError(`${path}: ${error.message}.`, { cause: error });
     throw error;
   }
-}
-
-export function lineError(file: string, line: number, reason: string): DataError {
-  return new DataError(`${file} line ${line}: ${reason}.`, { file, line, reason });
 }
 
 function decode(path: string, bytes: Uint8Array): string {

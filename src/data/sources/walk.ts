@@ -1,16 +1,17 @@
 /**
- * Finding image files: what is one by its name, and which files are below a folder. Training and predicting both find
- * them here, so that a folder holds the same images for both.
+ * Finding image files: what is one by its name, or of DICOM by its content, and which files are below a folder. Training
+ * and predicting both find them here, so that a folder holds the same images for both.
  */
 import type { Dirent, Stats } from "node:fs";
 import { lstat, readdir, realpath, stat } from "node:fs/promises";
-import { dirname, extname, join } from "node:path";
-import { imageExtensions } from "../decoding/decoder.js";
+import { dirname, join } from "node:path";
+import { imageEnding } from "../decoding/decoder.js";
 import { companionsAmong } from "./companions.js";
+import { type FileWithoutPicture, type FoundDicom, findDicom, isNamedDicom } from "./dicom-files.js";
 
 /** Whether a file is taken for an image by the ending of its name. */
 export function isImageFile(name: string): boolean {
-  return imageExtensions.includes(extname(name).toLowerCase());
+  return imageEnding(name) !== undefined;
 }
 
 /** What operating systems and network storage put beside images: previews, waste, and other programs' notes. */
@@ -40,7 +41,9 @@ export interface FoundFiles {
   readonly images: readonly string[];
   /** Images by name that were made of others, such as `x_mask.png` beside `x.png`. */
   readonly companions: readonly string[];
-  /** Files that are no images by name. */
+  /** DICOM files that have no picture, such as DICOMDIR and reports. */
+  readonly withoutPicture: readonly FileWithoutPicture[];
+  /** Files that are no images by name, and not DICOM. */
   readonly others: readonly string[];
   /** Files whose names are not UTF-8, so that they cannot be opened by them. */
   readonly unnameable: readonly string[];
@@ -52,14 +55,25 @@ export async function searchFolder(folder: string): Promise<FoundFiles> {
   const unnameable = new Set<string>();
   for (const file of files) if (await isUnnameable(file)) unnameable.add(file);
   const named = files.filter((file) => !unnameable.has(file));
-  const pictures = named.filter(isImageFile);
+  const { pictures, dicom } = await picturesAmong(named);
   const companions = companionsAmong(pictures, folder);
+  const without = new Set(dicom.withoutPicture.map(({ file }) => file));
   return {
     images: pictures.filter((file) => !companions.has(file)),
     companions: [...companions],
-    others: named.filter((file) => !isImageFile(file)),
+    withoutPicture: dicom.withoutPicture,
+    others: named.filter((file) => !isImageFile(file) && !dicom.pictures.has(file) && !without.has(file)),
     unnameable: [...unnameable],
   };
+}
+
+/** Those of some files that are pictures, in their order, and what was found out about those that may be DICOM. */
+export async function picturesAmong(
+  files: readonly string[],
+): Promise<{ readonly pictures: string[]; readonly dicom: FoundDicom }> {
+  const dicom = await findDicom(files.filter((file) => !isImageFile(file) || isNamedDicom(file)));
+  const isPicture = (file: string) => dicom.pictures.has(file) || (isImageFile(file) && !isNamedDicom(file));
+  return { pictures: files.filter(isPicture), dicom };
 }
 
 /** Node writes U+FFFD for bytes that are not UTF-8, and then does not find the file. */

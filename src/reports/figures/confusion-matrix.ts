@@ -3,6 +3,7 @@
  * the row, so that a rare class is as visible as a frequent one; the small number is the count.
  */
 import { EvaluationError } from "../../errors.js";
+import { expectList, expectTexts, inWords } from "../../settings/given.js";
 import { fitText, grouped, textWidth } from "./lettering.js";
 import { readableOn, shade } from "./shade.js";
 import { element, escapeMarkup, figure, ink, line, type Markup, text } from "./svg.js";
@@ -22,6 +23,9 @@ export function confusionMatrixFigure(
   matrix: readonly (readonly number[])[],
   classes: readonly string[],
 ): string {
+  expectTexts("confusionMatrixFigure", "classes", classes);
+  expectList("confusionMatrixFigure", "the matrix", matrix);
+  for (const row of matrix) expectList("confusionMatrixFigure", "a row of the matrix", row);
   check(matrix, classes);
   const count = classes.length;
   const cell = Math.min(84, Math.max(36, Math.round(440 / count)));
@@ -191,5 +195,5 @@ function check(matrix: readonly (readonly number[])[], classes: readonly string[
   }
   const wrong = matrix.flat().find((value) => !Number.isSafeInteger(value) || value < 0);
   if (wrong !== undefined)
-    throw new EvaluationError(`confusionMatrixFigure: ${wrong} is not a count of samples.`);
+    throw new EvaluationError(`confusionMatrixFigure: ${inWords(wrong)} is not a count of samples.`);
 }

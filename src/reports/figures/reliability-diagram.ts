@@ -4,7 +4,7 @@
  */
 
 import { EvaluationError } from "../../errors.js";
-import { expectedCalibrationError, type ReliabilityBin } from "../../metrics/calibration.js";
+import { expectBins, expectedCalibrationError, type ReliabilityBin } from "../../metrics/calibration.js";
 import { wilsonInterval } from "../../metrics/intervals.js";
 import { type Axis, axes, axis, horizontal, vertical, xTitle, yTitle } from "./axes.js";
 import { grouped } from "./lettering.js";
@@ -22,6 +22,7 @@ const diagonal = { stroke: ink.axis, "stroke-dasharray": "4 3" };
  * @throws EvaluationError if the bins hold no sample
  */
 export function reliabilityDiagram(bins: readonly ReliabilityBin[]): string {
+  expectBins("reliabilityDiagram", bins);
   const samples = bins.reduce((total, { count }) => total + count, 0);
   if (samples === 0) throw new EvaluationError("reliabilityDiagram: the bins hold no sample.");
   const error = expectedCalibrationError(bins);

@@ -1,6 +1,6 @@
 /** ROC curves: sensitivity against 1 - specificity, one curve per class, with the areas in the legend. */
 import { line as curve } from "d3-shape";
-import { EvaluationError } from "../../errors.js";
+import { ArgumentError, EvaluationError } from "../../errors.js";
 import { areaUnderRoc, type RocCurve, rocCurve } from "../../metrics/ranking.js";
 import {
   type Classes,
@@ -10,6 +10,14 @@ import {
   oneVersusRest,
   type Probabilities,
 } from "../../metrics/samples.js";
+import {
+  expectList,
+  expectNamed,
+  expectNumbers,
+  expectText,
+  inWords,
+  optionsOf,
+} from "../../settings/given.js";
 import { axes, axis, horizontal, vertical } from "./axes.js";
 import { fitText, textWidth } from "./lettering.js";
 import { element, escapeMarkup, figure, ink, line, type Markup, palette, text } from "./svg.js";
@@ -53,6 +61,23 @@ export function rocSeries(labels: Labels, probabilities: Probabilities, classes:
     .slice(samples.classes.length === 2 ? 1 : 0);
 }
 
+function expectSeries(series: readonly RocSeries[]): void {
+  expectList("rocCurves", "series", series);
+  for (const one of series) {
+    const { name, auc, curve } = expectNamed("rocCurves", "a series", one);
+    expectText("rocCurves", "the name of a series", name);
+    if (typeof auc !== "number")
+      throw new ArgumentError(`rocCurves: the auc of a series has to be a number, but is ${inWords(auc)}.`);
+    const { falsePositiveRate, sensitivity } = expectNamed("rocCurves", "the curve of a series", curve);
+    for (const [name, values] of Object.entries({ falsePositiveRate, sensitivity })) {
+      expectList("rocCurves", name, values);
+      for (const value of values)
+        if (typeof value !== "number")
+          throw new ArgumentError(`rocCurves: ${name} holds ${inWords(value)}, which is no number.`);
+    }
+  }
+}
+
 const plot = { left: 58, top: 16, width: 320, height: 320 };
 const row = 20;
 const swatch = 26;
@@ -68,8 +93,18 @@ const dashes = [undefined, "6 3", "2 2.5"];
  */
 export function rocCurves(
   series: readonly RocSeries[],
-  { operatingPoint }: { operatingPoint?: OperatingPoint } = {},
+  options: { operatingPoint?: OperatingPoint } = {},
 ): string {
+  const { operatingPoint } = optionsOf("rocCurves", options, { operatingPoint: true });
+  expectSeries(series);
+  if (operatingPoint !== undefined) {
+    const { threshold, sensitivity, specificity } = expectNamed(
+      "rocCurves",
+      "operatingPoint",
+      operatingPoint,
+    );
+    expectNumbers("rocCurves", { threshold, sensitivity, specificity });
+  }
   if (series.length === 0) throw new EvaluationError("rocCurves: there is no curve to draw.");
   const x = axis(horizontal(plot, [0, 1]), "1 − specificity", 5);
   const y = axis(vertical(plot, [0, 1]), "Sensitivity", 5);

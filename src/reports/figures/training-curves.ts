@@ -3,7 +3,15 @@
  * names at their ends, so that no legend has to be matched by colour; the epoch that was kept is marked in both.
  */
 import { line as curve } from "d3-shape";
-import { EvaluationError } from "../../errors.js";
+import { ArgumentError, EvaluationError } from "../../errors.js";
+import {
+  expectCounts,
+  expectList,
+  expectNamed,
+  expectNumbers,
+  inWords,
+  optionsOf,
+} from "../../settings/given.js";
 import type { EpochRecord, ValidationRecord } from "../../training/history.js";
 import { type Axis, axes, axis, horizontal, type PlotArea, vertical } from "./axes.js";
 import { textWidth } from "./lettering.js";
@@ -64,10 +72,10 @@ const panel = { width: 300, height: 220, left: 56, top: 30, labels: 82, bottom: 
  *   validation loss
  * @throws EvaluationError if the history is empty, or holds nothing to draw
  */
-export function trainingCurves(
-  history: readonly CurveEpoch[],
-  { bestEpoch }: { bestEpoch?: number } = {},
-): string {
+export function trainingCurves(history: readonly CurveEpoch[], options: { bestEpoch?: number } = {}): string {
+  const { bestEpoch } = optionsOf("trainingCurves", options, { bestEpoch: true });
+  if (bestEpoch !== undefined) expectNumbers("trainingCurves", { bestEpoch });
+  expectHistory(history);
   const epochs = history.toSorted((a, b) => a.epoch - b.epoch);
   const best = epochs.find(({ epoch }) => epoch === (bestEpoch ?? chooseBest(epochs)));
   const panels = [
@@ -89,6 +97,21 @@ export function trainingCurves(
   const marked = best === undefined ? "" : `, best epoch ${best.epoch}`;
   const label = `Training curves over ${epochs.length} epochs${marked}`;
   return figure(panels.length * stride, panel.top + panel.height + panel.bottom, label, ...drawn);
+}
+
+/** What was not measured is left out or null. @throws ArgumentError for what is neither that nor a number */
+function expectHistory(history: readonly CurveEpoch[]): void {
+  expectList("trainingCurves", "the history", history);
+  for (const record of history) {
+    const { epoch, trainLoss, validation } = expectNamed("trainingCurves", "an epoch", record);
+    expectCounts("trainingCurves", { epoch }, 0);
+    const { loss, accuracy, auc } =
+      validation == null ? {} : expectNamed("trainingCurves", "validation", validation);
+    for (const [name, value] of Object.entries({ trainLoss, loss, accuracy, auc })) {
+      if (value != null && typeof value !== "number")
+        throw new ArgumentError(`trainingCurves: ${name} has to be a number, but is ${inWords(value)}.`);
+    }
+  }
 }
 
 /** From zero: a loss axis from 0 shows how much of the loss is gone. */
@@ -206,7 +229,8 @@ function epochTicks(first: number, last: number): number[] {
   const rough = Math.max((last - first) / 6, 1);
   const power = 10 ** Math.floor(Math.log10(rough));
   const step = [1, 2, 5, 10].map((factor) => factor * power).find((candidate) => candidate >= rough)!;
-  const round = Array.from({ length: Math.floor(last / step) + 1 }, (_, index) => index * step);
+  const before = Math.floor(first / step);
+  const round = Array.from({ length: Math.floor(last / step) + 1 - before }, (_, i) => (before + i) * step);
   return [first, ...round.filter((epoch) => epoch - first >= Math.max(step / 2, 1))];
 }
 

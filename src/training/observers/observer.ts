@@ -1,4 +1,7 @@
 /** Watching a training: what is told after each step, during validation and after each epoch. */
+import { ArgumentError } from "../../errors.js";
+import { expectFunction, expectNamed, type NamesOf } from "../../settings/given.js";
+import { nearest } from "../../settings/nearest.js";
 import type { EpochRecord } from "../history.js";
 
 /** After each step. */
@@ -63,4 +66,27 @@ export interface Observer {
   epoch?(progress: EpochProgress, history: readonly EpochRecord[]): void | Promise<void>;
   /** At the end, also of a training that failed. */
   close?(): void | Promise<void>;
+}
+
+const methods: NamesOf<Observer> = { begin: true, step: true, validation: true, epoch: true, close: true };
+
+/**
+ * A method with a misspelt name would never be called: an object may have other values beside the methods, but no other
+ * functions, and an instance of a class has one of the methods at least.
+ *
+ * @throws ArgumentError for an unknown name, with the nearest one, and for what is no observer
+ */
+export function expectObserver(observer: Observer, at: number): void {
+  const what = `observers[${at}]`;
+  const names = Object.keys(methods) as (keyof Observer)[];
+  for (const [name, value] of Object.entries(expectNamed("fit", what, observer))) {
+    if (typeof value !== "function" || Object.hasOwn(methods, name)) continue;
+    const meant = nearest(name, names);
+    const advice = meant === undefined ? `they are ${names.join(", ")}.` : `did you mean ${meant}?`;
+    throw new ArgumentError(`fit: ${what} has a method ${name}, which observers have not; ${advice}`);
+  }
+  const own = names.filter((name) => observer[name] !== undefined);
+  for (const name of own) expectFunction("fit", observer[name], `${what}.${name}`);
+  if (own.length === 0)
+    throw new ArgumentError(`fit: ${what} has none of the methods of an observer: ${names.join(", ")}.`);
 }

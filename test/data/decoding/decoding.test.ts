@@ -5,7 +5,7 @@
 import sharp from "sharp";
 import { describe, expect, it } from "vitest";
 import { type Decoder, type Frames, openFrames, type Pixels } from "../../../src/data/decoding/decoder.js";
-import { decodeImage } from "../../../src/data/decoding/sample.js";
+import { decodeImage, resizePixels } from "../../../src/data/decoding/sample.js";
 import { definePreprocessing } from "../../../src/data/index.js";
 import { DataError, MedMambaError } from "../../../src/errors.js";
 import { message, png, write } from "../../support/temporary-folder.js";
@@ -63,7 +63,7 @@ describe("a decoder", () => {
     const frame = (index: number) =>
       message(decodeImage(file, preprocessing, { frame: index, decoders: [toy] }));
     expect(await frame(2)).toBe("/frames.toy could not be read: there is no frame 2, frames are 0 to 1.");
-    expect(await frame(1)).toBe("/frames.toy could not be read: this frame is unlucky.");
+    expect(await frame(1)).toBe("/frames.toy frame 1 could not be read: this frame is unlucky.");
     const absent: Decoder = {
       ...toy,
       open: () => Promise.reject(new MedMambaError("MEDMAMBA_NO_DECODER", "it is not installed")),
@@ -122,5 +122,39 @@ describe("the decoder of raster images", () => {
     expect((await openFrames({ bytes, file: undefined })).count).toBe(3);
     for (const [frame, value] of [30, 60, 90].entries())
       expect((await decodeImage(bytes, preprocessing, { frame })).data[0]).toBe(value);
+  });
+});
+
+describe("pixels that are not square", () => {
+  /** 8 x 8 pixels, each twice as wide as high: 16 x 8 of the patient, of which the left half is white. */
+  const wide: Pixels = {
+    width: 8,
+    height: 8,
+    channels: 1,
+    bitDepth: 8,
+    photometric: "grey",
+    spacing: { rows: 0.5, columns: 1 },
+    data: Uint8Array.from({ length: 64 }, (_, i) => (i % 8 < 4 ? 255 : 0)),
+  };
+  const rows = async (resize: "stretch" | "cover" | "contain") => {
+    const { data } = await resizePixels(wide, definePreprocessing({ imageSize: 8, channels: 1, resize }));
+    return Array.from({ length: 8 }, (_, y) => Array.from(data.subarray(8 * y, 8 * y + 8), Math.round));
+  };
+
+  it("keep their proportions between bars", async () => {
+    const found = await rows("contain");
+    for (const y of [0, 1, 6, 7]) expect(found[y]).toEqual(new Array(8).fill(0));
+    for (const y of [2, 3, 4, 5]) expect(found[y]).toEqual([255, 255, 255, 255, 0, 0, 0, 0]);
+  });
+
+  it("keep them where the sides are cut off", async () => {
+    const [row = []] = await rows("cover"); // the middle 4 of 8 columns, each twice
+    expect(row[0]).toBe(255);
+    expect(row[7]).toBe(0);
+    expect((row[3] ?? 0) - (row[4] ?? 0)).toBeGreaterThan(100);
+  });
+
+  it("are pixels like others where proportions are given up", async () => {
+    expect((await rows("stretch"))[0]).toEqual([255, 255, 255, 255, 0, 0, 0, 0]);
   });
 });

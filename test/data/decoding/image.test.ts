@@ -104,6 +104,28 @@ describe("decoding", () => {
     expect(data[7 * 8 + 0]).toBeLessThan(50);
   });
 
+  it("turns and mirrors all eight EXIF orientations, in every format that has them", async () => {
+    // Of four quarters, where each goes: the stored picture is 1 2 / 3 4. As the EXIF standard has it.
+    const upright = ["1234", "2143", "4321", "3412", "1324", "3142", "4231", "2413"];
+    const quarters = Uint8Array.from({ length: 32 * 32 }, (_, i) => {
+      const [bottom, right] = [Math.floor(i / 32) >= 16, i % 32 >= 16];
+      return 50 * (1 + Number(right) + 2 * Number(bottom));
+    });
+    for (const [at, expected] of upright.entries()) {
+      const image = raw(quarters, 32, 32, 1).withMetadata({ orientation: at + 1 });
+      for (const file of [
+        await image.clone().jpeg({ quality: 100 }).toBuffer(),
+        await image.clone().png().toBuffer(),
+        await image.clone().webp({ lossless: true }).toBuffer(),
+        await image.clone().tiff({ compression: "lzw" }).toBuffer(),
+      ]) {
+        const { data } = await loadImage(file, preprocessing);
+        const corners = [data[0], data[7], data[56], data[63]].map((value) => Math.round((value ?? 0) / 50));
+        expect(corners.join(""), `orientation ${at + 1}`).toBe(expected);
+      }
+    }
+  });
+
   it("stretches, covers or contains an image that is not square", async () => {
     const wide = await raw(
       new Uint8Array(16 * 8).map((_, i) => (i % 16 < 4 ? 0 : 255)),

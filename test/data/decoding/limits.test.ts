@@ -108,11 +108,11 @@ describe("a picture's declared size", () => {
 describe("values", () => {
   it("of signed and floating TIFFs are refused by their kind, with what to do", async () => {
     for (const [bits, format, words] of [
-      [16, 2, /signed integers of 16 bits.*choose a window/],
+      [16, 2, /signed integers of 16 bits.*choose the option window/],
       [8, 2, /signed integers of 8 bits/],
       [16, 3, /floating-point numbers/],
       [32, 3, /floating-point numbers/],
-      [64, 3, /a TIFF of a kind that is not read/],
+      [64, 3, /floating-point numbers of 64 bits.*choose the option window/],
     ] as const)
       expect(await message(loadImage(tiff(bits, format), preprocessing))).toMatch(words);
     expect((await loadImage(tiff(16, 1), preprocessing)).data[0]).toBeCloseTo(0x3c3c / 65535, 5);

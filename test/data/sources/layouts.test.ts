@@ -51,7 +51,7 @@ describe("what is beside the classes", () => {
     expect(await message(openDataset(flat))).toMatch(
       /^\/flat has no folders in it, but 2 images; expected .*\. If it is one of several classes, give the folder above/,
     );
-    await write("flat/metadata.csv", "path,label\n1.png,a\n2.png,b\n");
+    await write("flat/metadata.csv", "file,label\n1.png,a\n2.png,b\n");
     expect(await message(openDataset(flat))).toMatch(
       /If metadata.csv says which class each image has, give \/flat\/metadata.csv.$/,
     );

@@ -3,7 +3,8 @@ import { mkdir, symlink } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { openDataset } from "../../../src/data/index.js";
-import { filesBelow, foldersIn, isImageFile } from "../../../src/data/sources/walk.js";
+import { filesBelow, foldersIn, isImageFile, searchFolder } from "../../../src/data/sources/walk.js";
+import { dicomFile, smallPicture } from "../../support/dicom-file.js";
 import { png, root, write } from "../../support/temporary-folder.js";
 
 const image = await png(3);
@@ -57,6 +58,67 @@ describe("a walk through a folder", () => {
     await mkdir(join(root, "linked/inbox"));
     await symlink(study, join(root, "linked/inbox/study"));
     expect(await foldersIn(join(root, "linked/inbox"))).toEqual(["study"]);
+  });
+
+  it("finds DICOM by content, and leaves out what has no picture", async () => {
+    const scan = dicomFile(smallPicture);
+    const bare = scan.subarray(scan.indexOf("08001600", 0, "hex"));
+    const report = dicomFile({}, { sopClass: "1.2.840.10008.5.1.4.1.1.88.11" });
+    const files: Record<string, Uint8Array | string> = {
+      IM000001: scan,
+      "1.2.840.113619.2.55": scan,
+      "scan.DCM": scan,
+      "old.ima": bare,
+      I0002: bare,
+      "export.dat": scan,
+      "broken.dcm": "no DICOM at all",
+      "lying.txt": bare,
+      DICOMDIR: dicomFile({}, { sopClass: "1.2.840.10008.1.3.10" }),
+      SR000001: report,
+      "report.dcm": report,
+      README: "words",
+      empty: "",
+    };
+    for (const [name, bytes] of Object.entries(files)) await write(`archive/${name}`, bytes);
+    const { images, withoutPicture, others } = await searchFolder(join(root, "archive"));
+    const pictures = [
+      "1.2.840.113619.2.55",
+      "I0002",
+      "IM000001",
+      "broken.dcm",
+      "export.dat",
+      "old.ima",
+      "scan.DCM",
+    ];
+    expect(relative(images, "archive")).toEqual(pictures);
+    expect(withoutPicture.map(({ file, kind }) => `${relative([file], "archive")}: ${kind}`)).toEqual([
+      "DICOMDIR: an index of other files (DICOMDIR)",
+      "SR000001: a structured report",
+      "report.dcm: a structured report",
+    ]);
+    expect(relative(others, "archive")).toEqual(["README", "empty", "lying.txt"]);
+  });
+
+  it("opens class folders of DICOM files without endings, and says what it left out", async () => {
+    for (const [name, value] of Object.entries({ a: 10, b: 200 })) {
+      for (let i = 0; i < 3; ++i) {
+        const pixels = Uint8Array.of(value, i, 0, 255);
+        await write(`dicom/${name}/IM${i}`, dicomFile({ ...smallPicture, "7FE00010 OB": pixels }));
+      }
+    }
+    await write("dicom/b/DICOMDIR", dicomFile({}, { sopClass: "1.2.840.10008.1.3.10" }));
+    const warnings: string[] = [];
+    const { train } = await openDataset(join(root, "dicom"), {
+      preprocessing: { imageSize: 2, channels: 1 },
+      validationFraction: 0,
+      testFraction: 0,
+      onWarning: (sentence) => warnings.push(sentence.replaceAll(root, "")),
+    });
+    expect(train.length).toBe(6);
+    expect((await train.sample(0)).data).toEqual(Uint8Array.of(10, 0, 0, 255));
+    expect(warnings[0]).toBe(
+      "/dicom: left out 1 DICOM file that has no picture (such as DICOMDIR, an index of other files (DICOMDIR)).",
+    );
   });
 
   it("is the way that training looks for images, too", async () => {

@@ -1,0 +1,60 @@
+/** Predictions of several images as one: of the frames of a file, of a patient, of what a column names. */
+import type { Checkpoint } from "../../checkpoints/checkpoint.js";
+import { type Pooling, poolPredictions, unitsOf } from "../../inference/pooling.js";
+import type { PredictedImage, Prediction, StreamedPrediction } from "../../inference/predict.js";
+import { type AskedImage, fileOf } from "./asked-images.js";
+import { CommandError } from "./failure.js";
+import { type AskedSource, calledCells } from "./prediction-lines.js";
+import { columns, plural, shortPath } from "./wording.js";
+
+/** A unit, as `--json` has it: patients are numbered, and known by their files. */
+export interface UnitPrediction extends Prediction {
+  readonly unit: string;
+  readonly files: readonly string[];
+  /** That could be read. */
+  readonly images: number;
+}
+
+/** @throws CommandError if nothing says which images belong together */
+export function expectUnits(images: readonly AskedImage[], { by }: Pooling): void {
+  if (by === "image" || images.some((image) => nameOf(image, by) !== undefined)) return;
+  throw new CommandError(
+    `--pool ${by}: nothing says which images belong together: name a table (.csv) with the columns path and ${by} instead of the images.`,
+  );
+}
+
+function nameOf({ source, patient, attributes }: AskedImage, by: string): string | undefined {
+  if (by === "image") return fileOf(source);
+  return by === "patient" ? patient : attributes?.get(by.toLowerCase());
+}
+
+/** What is predicted of units, of those of their images that could be read. */
+export function unitPredictions(
+  checkpoint: Checkpoint,
+  predictions: readonly StreamedPrediction<AskedSource>[],
+  images: readonly AskedImage[],
+  { by, how }: Pooling,
+): UnitPrediction[] {
+  const asked = new Map(images.map((image) => [image.source, image]));
+  const read = predictions.filter(
+    (prediction): prediction is PredictedImage<AskedSource> => prediction.error === undefined,
+  );
+  const names = read.map(({ source }) => nameOf(asked.get(source) ?? { source }, by));
+  return poolPredictions(checkpoint, read, unitsOf(names), how).map(({ members, ...prediction }, unit) => {
+    const files = [...new Set(members.map((at) => fileOf((read[at] as PredictedImage<AskedSource>).source)))];
+    const name = by === "image" ? (files[0] as string) : `${by} ${unit + 1}`;
+    return { unit: name, files, images: members.length, ...prediction };
+  });
+}
+
+/** A line a unit, under what they are. */
+export function unitLines(units: readonly UnitPrediction[], { by, how }: Pooling): string[] {
+  const rule = how === "mean" ? "mean" : "largest probability";
+  const rows = units.map((unit) => {
+    const [first = ""] = unit.files;
+    const more = unit.files.length > 1 ? ` and ${unit.files.length - 1} more` : "";
+    const place = by === "image" ? shortPath(first) : `${unit.unit}: ${shortPath(first)}${more}`;
+    return [place, plural(unit.images, "image"), ...calledCells(unit)];
+  });
+  return ["", `By ${by}, ${rule} of the images of each:`, ...columns(rows, { left: true, longest: 44 })];
+}

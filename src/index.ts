@@ -58,6 +58,21 @@ export {
   evaluate,
   predictDataset,
 } from "./inference/evaluate.js";
+export type { HeatMap } from "./inference/explanation/class-activation.js";
+export {
+  type ExplainMethod,
+  type ExplainOptions,
+  type Explanation,
+  explain,
+} from "./inference/explanation/explain.js";
+export {
+  type Curves,
+  type Fidelity,
+  type FidelityOptions,
+  fidelity,
+} from "./inference/explanation/fidelity.js";
+export type { Placement } from "./inference/explanation/placement.js";
+export { type ReceptiveFieldOptions, receptiveField } from "./inference/explanation/receptive-field.js";
 export {
   type PooledEvaluation,
   type PooledPrediction,

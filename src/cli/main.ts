@@ -57,6 +57,11 @@ const commands: Readonly<Record<string, CommandEntry>> = {
     takes: "<name>",
     load: () => import("./commands/download.js"),
   },
+  explain: {
+    summary: "show where a model looked",
+    takes: "<image...>",
+    load: () => import("./commands/explain.js"),
+  },
   bench: {
     summary: "measure kernels, training and inference against this machine's limits",
     load: () => import("./commands/bench.js"),

@@ -179,9 +179,8 @@ export async function predictImages(
   return predictions;
 }
 
-/** @throws ArgumentError for what is no classifier, no list of images, or an option of another kind */
-function expectGiven(classifier: Classifier, sources: unknown, options: PredictStreamOptions): void {
-  const operation = "predictStream";
+/** @throws ArgumentError unless there are a model, a name for each of its outputs, and the preprocessing */
+export function expectWhole(operation: string, classifier: Classifier): void {
   const { model, classes, preprocessing } = expectNamed(operation, "the classifier", classifier);
   expectClassifier(operation, model);
   expectTexts(operation, "the classifier's classes", classes);
@@ -190,8 +189,12 @@ function expectGiven(classifier: Classifier, sources: unknown, options: PredictS
     throw new ArgumentError(
       `${operation}: the model has ${model.config.numClasses} outputs, but ${classes.length} classes are named.`,
     );
+}
+
+/** @throws ArgumentError unless it is a list of images, which may come one after another */
+export function expectSources(operation: string, sources: unknown): void {
   if (typeof sources === "string" || isBytes(sources) || isUrl(sources))
-    throw new ArgumentError("predictStream: sources is one image; put it into an array.");
+    throw new ArgumentError(`${operation}: sources is one image; put it into an array.`);
   const { [Symbol.iterator]: each, [Symbol.asyncIterator]: later } = Object(sources) as Partial<
     Iterable<unknown> & AsyncIterable<unknown>
   >;
@@ -199,6 +202,13 @@ function expectGiven(classifier: Classifier, sources: unknown, options: PredictS
     throw new ArgumentError(
       `${operation}: sources have to be a list of images, but are ${inWords(sources)}.`,
     );
+}
+
+/** @throws ArgumentError for what is no classifier, no list of images, or an option of another kind */
+function expectGiven(classifier: Classifier, sources: unknown, options: PredictStreamOptions): void {
+  const operation = "predictStream";
+  expectWhole(operation, classifier);
+  expectSources(operation, sources);
   expectTask(operation, options.task);
   expectSignal(operation, options.signal);
   if (options.onWarning !== undefined) expectFunction(operation, options.onWarning, "onWarning");

@@ -62,7 +62,7 @@ export async function writeDemoDataset(folder: Path, options: DemoOptions = {}):
       for (const file of await readdir(place)) if (ownFile.test(file)) await rm(join(place, file));
       for (let i = 0; i < counts[split]; ++i) {
         signal?.throwIfAborted();
-        const pixels = drawDemoImage(name, size, new RandomStream(seed, streams.demo, part, label, i));
+        const { pixels } = drawDemoImage(name, size, new RandomStream(seed, streams.demo, part, label, i));
         await sharp(pixels, { raw: { width: size, height: size, channels: 1 } })
           .toColourspace("b-w")
           .png()
@@ -72,20 +72,31 @@ export async function writeDemoDataset(folder: Path, options: DemoOptions = {}):
   }
 }
 
-/** One picture, (size, size) in 8 bits. */
-function drawDemoImage(finding: DemoClass, size: number, random: RandomStream): Uint8Array {
+/** What a finding changes by less cannot be seen among the speckle, in decibels. */
+const visible = 3;
+
+/** One picture, (size, size) in 8 bits, and 1 where the finding, its shadow or its enhancement was drawn, else 0. */
+export function drawDemoImage(
+  name: DemoClass,
+  size: number,
+  random: RandomStream,
+): { pixels: Uint8Array; finding: Uint8Array } {
   const between = (low: number, high: number): number => low + (high - low) * random.uniform();
   const tissue = new Float64Array(size * size);
   drawLayers(tissue, size, between, random);
-  if (finding === "cyst") drawCyst(tissue, size, between);
-  else if (finding === "mass") drawMass(tissue, size, between);
+  const healthy = tissue.slice();
+  if (name === "cyst") drawCyst(tissue, size, between);
+  else if (name === "mass") drawMass(tissue, size, between);
   else drawVariation(tissue, size, between);
+  const changed = (level: number, i: number) => Math.abs(level - (healthy[i] ?? 0)) > visible;
+  const finding = Uint8Array.from(tissue, (level, i) => (name !== "normal" && changed(level, i) ? 1 : 0));
   const attenuation = between(4, 12);
   for (let i = 0; i < tissue.length; ++i)
     tissue[i] = (tissue[i] ?? 0) - (attenuation * Math.floor(i / size)) / size;
   const scale = size / 64;
   const pulse = { depth: between(0.5, 0.8) * scale, across: between(1, 1.6) * scale };
-  return scan(tissue, size, { pulse, dynamicRange: between(38, 52), white: between(13, 19) }, random);
+  const scanner = { pulse, dynamicRange: between(38, 52), white: between(13, 19) };
+  return { pixels: scan(tissue, size, scanner, random), finding };
 }
 
 type Between = (low: number, high: number) => number;

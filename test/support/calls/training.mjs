@@ -152,4 +152,24 @@ export const calls = {
     ],
     { open: /^(0|2\.task)$/, takes: { ...orNullAt("0"), "1.0": ["text"] } },
   ],
+  explain: [
+    mm.explain,
+    () => [classifier(), pixels, { label: "a", method: "occlusion", window: 8, batchSize: 4, frame: 0 }],
+    { open: /^0$/, takes: orNullAt("0") },
+  ],
+  fidelity: [
+    mm.fidelity,
+    () => [
+      classifier(),
+      pixels,
+      { map: { height: 1, width: 2, data: Float32Array.of(0, 1) }, explained: "a" },
+      { steps: 2, orders: 1, seed: 0, frame: 0 },
+    ],
+    { open: /^(0|2)$/, takes: orNullAt("0") },
+  ],
+  receptiveField: [
+    mm.receptiveField,
+    () => [classifier(), [pixels], { stage: 0 }],
+    { open: /^0$/, takes: orNullAt("0") },
+  ],
 };

@@ -1,0 +1,202 @@
+/** `medmamba explain`: where a checkpoint looked, as a picture, as numbers, and in a line. */
+import { writeFile } from "node:fs/promises";
+import { basename, join } from "node:path";
+import { type Command, Option } from "commander";
+import { limitRows } from "../../data/decoding/limits.js";
+import { DataError } from "../../errors.js";
+import {
+  type ExplainMethod,
+  type Explanation,
+  explain,
+  explainMethods,
+} from "../../inference/explanation/explain.js";
+import { type Fidelity, fidelity } from "../../inference/explanation/fidelity.js";
+import { heatMapPng } from "../../reports/heat-map.js";
+import { encodeNpy } from "../../reports/npy.js";
+import { writableFolder } from "../../study/writable-folder.js";
+import { replaceText } from "../../weights/atomic-file.js";
+import { askedImages, fileOf } from "../console/asked-images.js";
+import { CommandError } from "../console/failure.js";
+import { openCheckpoint } from "../console/for-checkpoint.js";
+import {
+  type CommonOptions,
+  count,
+  countOrZero,
+  openDeviceOf,
+  withCommonOptions,
+  withSettings,
+} from "../console/options.js";
+import { expectCheckpoint } from "../console/paths.js";
+import { interruptible, Terminal } from "../console/terminal.js";
+import { columns, decimals, plural, shortPath } from "../console/wording.js";
+
+interface ExplainOptions extends CommonOptions {
+  readonly checkpoint: string;
+  readonly out: string;
+  readonly label?: string;
+  readonly method: ExplainMethod;
+  readonly stage?: number;
+  readonly window?: number;
+  readonly frame?: number;
+  readonly fidelity?: boolean;
+  readonly maxPixels?: number;
+}
+
+/** One image, as `--json` and the files have it. */
+type FileExplanation =
+  | (Omit<Explanation, "map" | "picture" | "placement"> & {
+      readonly file: string;
+      readonly map: { readonly height: number; readonly width: number };
+      readonly fidelity?: Fidelity;
+      readonly files: readonly string[];
+    })
+  | { readonly file: string; readonly error: string };
+
+const examples = `
+For each image three files: NAME.png has the picture and beside it the same with
+the map over it, NAME.npy the map's own values, NAME.json what was predicted and
+where the map is largest. A map shows where the network found evidence for a
+class; it does not say that the evidence is right.
+
+Examples:
+  $ medmamba explain --checkpoint run/best.safetensors --out maps scan.png
+  $ medmamba explain --checkpoint best.safetensors --out maps \\
+      --label mass --method occlusion --fidelity scans`;
+
+export function define(command: Command): void {
+  command
+    .description("Show where in images the evidence for a class lies.")
+    .argument("<image...>", "image files, or folders of them")
+    .requiredOption("--checkpoint <file>", "the model, as training wrote it")
+    .requiredOption("--out <folder>", "where the files go; earlier ones of the same names are replaced")
+    .option("--label <class>", "the class to look for (default: the one that the image is called)")
+    .addOption(
+      new Option("--method <name>", "by gradients, or by hiding parts of the image")
+        .choices(explainMethods)
+        .default("grad-cam"),
+    )
+    .addOption(
+      new Option(
+        "--stage <number>",
+        "whose features are weighed, from 0 (default: the last with 7 places or more a side)",
+      ).argParser(countOrZero),
+    )
+    .addOption(
+      new Option(
+        "--window <pixels>",
+        "side of what occlusion hides (default: an eighth of the image)",
+      ).argParser(count),
+    )
+    .addOption(
+      new Option(
+        "--frame <number>",
+        "which picture of a file with several, from 0 (default: the first)",
+      ).argParser(countOrZero),
+    )
+    .option("--fidelity", "measure too whether the map tells what matters to the network");
+  withCommonOptions(withSettings(command, limitRows)).addHelpText("after", examples).action(run);
+}
+
+async function run(images: string[], options: ExplainOptions): Promise<void> {
+  const terminal = new Terminal(options);
+  const { label, method, stage, window, frame, maxPixels } = options;
+  expectCheckpoint(options.checkpoint);
+  await interruptible(terminal, "Stopping.", async (signal) => {
+    const checkpoint = await openCheckpoint(options.checkpoint, openDeviceOf(options), terminal);
+    const folder = await writableFolder(options.out, "--out");
+    try {
+      const asked = (await askedImages(images, terminal)).map(({ source }) => source);
+      const names = namesFor(asked.map(fileOf));
+      const done: FileExplanation[] = [];
+      for (const [i, source] of asked.entries()) {
+        const file = fileOf(source);
+        terminal.progress(`explaining ${i + 1}/${asked.length}`);
+        const name = join(options.out, names[i] as string);
+        try {
+          const explanation = await explain(checkpoint, source, {
+            label,
+            method,
+            stage,
+            window,
+            frame,
+            maxPixels,
+            signal,
+          });
+          const measured = options.fidelity
+            ? await fidelity(checkpoint, source, explanation, { frame, maxPixels, signal })
+            : undefined;
+          done.push(await write(name, file, explanation, measured));
+        } catch (error) {
+          if (!(error instanceof DataError)) throw error;
+          done.push({ file, error: error.message });
+        }
+      }
+      terminal.clearProgress();
+      for (const line of explanationLines(done)) terminal.print(line);
+      terminal.result({ explanations: done });
+      const failed = done.filter((one) => "error" in one).length;
+      if (failed > 0)
+        throw new CommandError(`${failed} of ${plural(done.length, "image")} could not be explained.`);
+    } finally {
+      checkpoint.model.dispose();
+      await folder.removeEmpty();
+    }
+  });
+}
+
+/** Names of the files that are written, without ending: the image's own, with a number where it comes again. */
+function namesFor(files: readonly string[]): string[] {
+  const used = new Set<string>();
+  return files.map((file) => {
+    const own = basename(file).replace(/(?<=.)\.[^.]*$/, "");
+    let name = own;
+    for (let number = 2; used.has(name.toLowerCase()); ++number) name = `${own}-${number}`;
+    used.add(name.toLowerCase());
+    return name;
+  });
+}
+
+async function write(
+  name: string,
+  file: string,
+  explanation: Explanation,
+  measured: Fidelity | undefined,
+): Promise<FileExplanation> {
+  const { map, picture: _, placement: __, ...told } = explanation;
+  const files = [".png", ".npy", ".json"].map((ending) => name + ending) as [string, string, string];
+  await writeFile(files[0], await heatMapPng(explanation));
+  await writeFile(files[1], encodeNpy(map.data, [map.height, map.width]));
+  const { height, width } = map;
+  const result = { file, ...told, map: { height, width }, ...(measured && { fidelity: measured }), files };
+  await replaceText(files[2], `${JSON.stringify(result, null, 2)}\n`);
+  return result;
+}
+
+/** A line an image: what it is called, what was looked for, and where. */
+function explanationLines(explanations: readonly FileExplanation[]): string[] {
+  const rows = explanations.map((one): string[] => {
+    const file = shortPath(one.file);
+    if ("error" in one) return [file];
+    const { label, probability, explained, peak } = one;
+    const called = Number.isNaN(probability) ? label : `${label} ${decimals(100 * probability, 1)} %`;
+    return [
+      file,
+      called,
+      `${explained} at row ${peak.row}, column ${peak.column}`,
+      ...fidelityWords(one.fidelity),
+    ];
+  });
+  return columns(rows, { left: true, longest: 44 }).map((line, i) => {
+    const one = explanations[i];
+    return one && "error" in one ? one.error : line;
+  });
+}
+
+function fidelityWords(measured: Fidelity | undefined): string[] {
+  if (!measured) return [];
+  const { deletion, insertion, random } = measured;
+  return [
+    `deletion ${decimals(deletion)} (chance ${decimals(random.deletion)})`,
+    `insertion ${decimals(insertion)} (chance ${decimals(random.insertion)})`,
+  ];
+}

@@ -1,0 +1,239 @@
+/** Where a classifier looked: the map of one image and one class, with what was predicted. */
+
+import { augmentations } from "../../data/augmentation.js";
+import { drawBatch, expectSample, stackSamples } from "../../data/batch.js";
+import type { Pixels } from "../../data/decoding/decoder.js";
+import { checkedMaxPixels } from "../../data/decoding/limits.js";
+import { type DecodeOptions, decodeImage, decodePixels } from "../../data/decoding/sample.js";
+import type { Preprocessing } from "../../data/preprocessing.js";
+import { ArgumentError } from "../../errors.js";
+import { toInput } from "../../models/input.js";
+import {
+  expectCounts,
+  expectNamed,
+  expectSignal,
+  inWords,
+  type NamesOf,
+  optionsOf,
+} from "../../settings/given.js";
+import { nearest } from "../../settings/nearest.js";
+import { isUrl, type Path, pathOf } from "../../settings/paths.js";
+import { isBytes } from "../../settings/realms.js";
+import { taskOf } from "../../tasks/index.js";
+import { type Classifier, expectWhole, type ImageSource, type Prediction, predictionOf } from "../predict.js";
+import { gradCam, type HeatMap, hiResCam, peakOf } from "./class-activation.js";
+import { atRest, defaultStage, expectStages, featuresAndGradient, probabilitiesOf } from "./network.js";
+import { hide, occlusionMap, windowsOver } from "./occlusion.js";
+import { type Placement, pixelAt, placementOf } from "./placement.js";
+
+/** How a map is found. */
+export const explainMethods = ["grad-cam", "hirescam", "occlusion"] as const;
+export type ExplainMethod = (typeof explainMethods)[number];
+
+/** What is to be explained, and how. */
+export interface ExplainOptions {
+  /** The class whose evidence is shown, by name; default: the one that the image is called. */
+  readonly label?: string | undefined;
+  /** Default "grad-cam"; only "occlusion" explains networks of one's own. */
+  readonly method?: ExplainMethod | undefined;
+  /** Whose features are weighed, from 0; default: the last with at least 7 places a side. Not of "occlusion". */
+  readonly stage?: number | undefined;
+  /** Side of the window that hides, in pixels of the network's input; default an eighth of it. Of "occlusion" alone. */
+  readonly window?: number | undefined;
+  /** Windows that are predicted at once; default 16. Of "occlusion" alone. */
+  readonly batchSize?: number | undefined;
+  /** Which picture of a file that has several, from 0; default the first. Not where the source names one. */
+  readonly frame?: number | undefined;
+  /** Pixels that a picture may have; 2^26 or MEDMAMBA_MAX_PIXELS unless told. */
+  readonly maxPixels?: number | undefined;
+  /** Ends the work with its reason when aborted. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+const optionNames: NamesOf<ExplainOptions> = {
+  label: true,
+  method: true,
+  stage: true,
+  window: true,
+  batchSize: true,
+  frame: true,
+  maxPixels: true,
+  signal: true,
+};
+
+/** What an image's class was made of. */
+export interface Explanation extends Prediction {
+  /** The class that the map is about. */
+  readonly explained: string;
+  readonly method: ExplainMethod;
+  /** Whose features were weighed; undefined for "occlusion". */
+  readonly stage: number | undefined;
+  /**
+   * Evidence by place, 0 or more, over the square that the network saw: in units of the logit for the gradient's methods, of
+   * the probability for "occlusion".
+   */
+  readonly map: HeatMap;
+  /** Where the map is largest: the pixel of the picture, and the value. */
+  readonly peak: { readonly row: number; readonly column: number; readonly value: number };
+  /** The picture at its own size. */
+  readonly picture: Pixels;
+  /** Where the picture lies in the square that the network saw. */
+  readonly placement: Placement;
+}
+
+/**
+ * Shows where in an image the evidence for a class lies.
+ *
+ * A map says where the network looked, not that it was right to, and not why. `fidelity` measures whether a map is about this
+ * network at all.
+ *
+ * @param source  a path, or the bytes of an image file
+ * @throws ArgumentError for a label, method, stage or window that there is not; DataError naming an image that cannot be read
+ */
+export async function explain(
+  classifier: Classifier,
+  source: ImageSource,
+  given: ExplainOptions = {},
+): Promise<Explanation> {
+  const options = optionsOf("explain", given, optionNames);
+  const { method = "grad-cam", signal } = options;
+  if (!explainMethods.includes(method)) {
+    throw new ArgumentError(`explain: method ${inWords(method)} is not one of ${explainMethods.join(", ")}.`);
+  }
+  expectWhole("explain", classifier);
+  expectPicture("explain", source, options);
+  const { model, classes, preprocessing } = classifier;
+  const task = taskOf(classifier);
+  const chosen = options.label === undefined ? undefined : labelNamed(options.label, classes);
+  const [image, picture] = await Promise.all([
+    networkInput(classifier, source, options),
+    decodePixels(...pictureAsked(source, preprocessing, options)),
+  ]);
+  signal?.throwIfAborted();
+  const size = preprocessing.imageSize;
+  const shape = [preprocessing.channels, size] as const;
+  return atRest(model, async () => {
+    const probabilities = await probabilitiesOf(model, image, shape, task);
+    const prediction = predictionOf(classifier, task, probabilities, 0);
+    const label = chosen ?? labelNamed(prediction.labels[0] ?? likeliest(probabilities, classes), classes);
+    let stage: number | undefined;
+    let map: HeatMap;
+    if (method === "occlusion") {
+      map = await occlude(classifier, image, label, {
+        probability: probabilities[label] as number,
+        ...options,
+      });
+    } else {
+      const network = expectStages(method, model);
+      stage = options.stage ?? defaultStage(network, size);
+      const { features, gradient } = await featuresAndGradient(network, image, {
+        imageSize: size,
+        stage,
+        label,
+      });
+      map = (method === "grad-cam" ? gradCam : hiResCam)(features, gradient);
+    }
+    const placement = placementOf(picture, preprocessing);
+    const place = peakOf(map);
+    const peak = { ...pixelAt(map, place, picture, placement), value: place.value };
+    return {
+      ...prediction,
+      explained: classes[label] as string,
+      method,
+      stage,
+      map,
+      peak,
+      picture,
+      placement,
+    };
+  });
+}
+
+/** An image as the network takes it, (channels, size, size) normalised, read exactly as for a prediction. */
+export async function networkInput(
+  { model, preprocessing }: Classifier,
+  source: ImageSource,
+  options: Pick<ExplainOptions, "frame" | "maxPixels"> = {},
+): Promise<Float32Array> {
+  const asked = pictureAsked(source, preprocessing, options);
+  const sample = await decodeImage(...asked);
+  expectSample(sample, isBytes(asked[0]) ? "the image" : String(asked[0]), preprocessing);
+  const input = toInput(
+    {
+      ...(await stackSamples([sample], preprocessing)),
+      ...drawBatch(augmentations.none, { seed: 0, epoch: 0, indices: [0] }, preprocessing),
+    },
+    preprocessing,
+    model.device,
+  );
+  return input.data().finally(() => input.dispose());
+}
+
+/** @throws ArgumentError for what is no image, no number of a picture, or no signal */
+export function expectPicture(
+  operation: string,
+  source: ImageSource,
+  { frame, maxPixels, signal }: Pick<ExplainOptions, "frame" | "maxPixels" | "signal">,
+): void {
+  if (typeof source !== "string" && !isBytes(source) && !isUrl(source)) {
+    const framed = expectNamed(operation, "the image", source, { file: true, frame: true });
+    expectCounts(operation, { frame: framed.frame }, 0);
+    pathOf(operation, framed.file, "the file of the image");
+  }
+  if (frame !== undefined) expectCounts(operation, { frame }, 0);
+  if (maxPixels !== undefined) checkedMaxPixels(`${operation}: maxPixels`, maxPixels);
+  expectSignal(operation, signal);
+}
+
+/** What of which file is decoded. */
+function pictureAsked(
+  source: ImageSource,
+  preprocessing: Preprocessing,
+  { frame, maxPixels }: Pick<ExplainOptions, "frame" | "maxPixels">,
+): [Path | Uint8Array, Preprocessing, DecodeOptions] {
+  if (typeof source === "string" || isBytes(source) || isUrl(source))
+    return [source, preprocessing, { frame, maxPixels }];
+  return [source.file, preprocessing, { frame: source.frame, maxPixels }];
+}
+
+/** The loss of probability behind each window. */
+async function occlude(
+  classifier: Classifier,
+  image: Float32Array,
+  label: number,
+  { probability, window, batchSize = 16, signal }: ExplainOptions & { probability: number },
+): Promise<HeatMap> {
+  const { model, classes, preprocessing } = classifier;
+  const { imageSize: size, channels } = preprocessing;
+  const side = window ?? Math.max(1, Math.floor(size / 8));
+  if (!Number.isInteger(side) || side < 1 || side > size)
+    throw new ArgumentError(`explain: window ${side} is not an integer from 1 to ${size} pixels.`);
+  if (!Number.isInteger(batchSize) || batchSize < 1)
+    throw new ArgumentError(`explain: batchSize ${batchSize} is not an integer of 1 or more.`);
+  const windows = windowsOver(size, side);
+  const losses: number[] = [];
+  for (let start = 0; start < windows.length; start += batchSize) {
+    signal?.throwIfAborted();
+    const group = windows.slice(start, start + batchSize);
+    const hidden = new Float32Array(group.length * image.length);
+    for (const [i, place] of group.entries())
+      hidden.set(hide(image, { size, side }, place), i * image.length);
+    const without = await probabilitiesOf(model, hidden, [channels, size], taskOf(classifier));
+    for (const i of group.keys()) losses.push(probability - (without[i * classes.length + label] as number));
+  }
+  return occlusionMap({ size, side }, windows, losses);
+}
+
+function labelNamed(name: string, classes: readonly string[]): number {
+  const label = classes.indexOf(name);
+  if (label >= 0) return label;
+  if (typeof name !== "string")
+    throw new ArgumentError(`explain: label ${inWords(name)} is not the name of a class.`);
+  const meant = nearest(name, classes);
+  const advice = meant === undefined ? `classes are ${classes.join(", ")}.` : `did you mean "${meant}"?`;
+  throw new ArgumentError(`explain: label "${name}" is none of the classifier's; ${advice}`);
+}
+
+/** Of several labels an image, none may have been called: then the nearest to it. */
+const likeliest = (probabilities: Float32Array, classes: readonly string[]): string =>
+  classes[probabilities.indexOf(Math.max(...probabilities))] as string;

@@ -1,0 +1,84 @@
+/** A picture with what a network made of it in colour: the plain one on the left, the same with the map over it on the right. */
+import { scaleLinear } from "d3-scale";
+import type { Pixels } from "../data/decoding/decoder.js";
+import type { Explanation } from "../inference/explanation/explain.js";
+import { mapAtPicture } from "../inference/explanation/placement.js";
+
+/** From nothing to most: dark violet over red to pale yellow, rising in lightness, so that it reads in grey too. */
+const glow = ["#000004", "#420a68", "#932667", "#dd513a", "#fca50a", "#fcffa4"];
+
+/** Entries of the table of colours. */
+const levels = 256;
+
+/** How much of the picture shows through where the map is largest. */
+const strongest = 0.7;
+
+/** Pixels between the two pictures. */
+const gap = 8;
+
+/** RGB in 8 bits. */
+export interface Drawing {
+  readonly width: number;
+  readonly height: number;
+  /** (height, width, 3) */
+  readonly data: Uint8Array;
+}
+
+/**
+ * Draws an explanation.
+ *
+ * @returns the picture twice, at its own size, with `gap` white pixels between; colours are relative to the map's largest value
+ */
+export function drawHeatMap({ picture, map, placement, peak }: HeatMapOf): Drawing {
+  const { width, height } = picture;
+  const over = mapAtPicture(map, picture, placement);
+  const largest = peak.value > 0 ? peak.value : 1;
+  const drawing = {
+    width: 2 * width + gap,
+    height,
+    data: new Uint8Array(3 * (2 * width + gap) * height).fill(255),
+  };
+  const colours = tableOfColours();
+  for (let row = 0; row < height; ++row) {
+    for (let column = 0; column < width; ++column) {
+      const pixel = row * width + column;
+      const share = Math.min(1, Math.max(0, (over[pixel] as number) / largest));
+      const left = 3 * (row * drawing.width + column);
+      const right = left + 3 * (width + gap);
+      const colour = 3 * Math.round(share * (levels - 1));
+      for (let channel = 0; channel < 3; ++channel) {
+        const value = eightBits(picture, pixel, channel);
+        drawing.data[left + channel] = value;
+        const part = strongest * share;
+        drawing.data[right + channel] = value * (1 - part) + (colours[colour + channel] as number) * part;
+      }
+    }
+  }
+  return drawing;
+}
+
+type HeatMapOf = Pick<Explanation, "picture" | "map" | "placement" | "peak">;
+
+/** As a PNG. */
+export async function heatMapPng(explanation: HeatMapOf): Promise<Uint8Array> {
+  const { width, height, data } = drawHeatMap(explanation);
+  const { default: sharp } = await import("sharp"); // as decoding does, only where a picture is made
+  return sharp(data, { raw: { width, height, channels: 3 } })
+    .png()
+    .toBuffer();
+}
+
+function eightBits({ channels, bitDepth, data }: Pixels, pixel: number, channel: number): number {
+  const value = data[pixel * channels + Math.min(channel, channels - 1)] as number;
+  return bitDepth === 8 ? value : (value * 255) / (2 ** bitDepth - 1);
+}
+
+/** (levels, 3) */
+function tableOfColours(): Uint8Array {
+  const colour = scaleLinear<string>(
+    glow.map((_, i) => i / (glow.length - 1)),
+    glow,
+  );
+  const channels = (text: string) => (text.match(/\d+/g) ?? []).slice(0, 3).map(Number);
+  return Uint8Array.from(Array.from({ length: levels }, (_, i) => channels(colour(i / (levels - 1)))).flat());
+}

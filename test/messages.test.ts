@@ -74,7 +74,7 @@ describe(page, () => {
   const quotes = messagesInPage();
   beforeAll(() => {
     code = messagesInCode();
-  });
+  }, 120_000);
 
   it("quotes what the code says", () => {
     const unknown = quotes.filter(({ text }) => !code.some((message) => isQuoted(message.text, text)));

@@ -244,7 +244,7 @@ export const kernelChecks: readonly KernelCheck[] = [
     "batch norm, running statistics",
     { ...norm, mean: normal([37]), variance: uniform([37], 0.5, 2) },
     (t) => {
-      batchNorm(t.x, t.weight, t.bias, t, { training: true });
+      batchNorm(t.x, t.weight, t.bias, { mean: t.mean, variance: t.variance }, { training: true });
       return [t.mean, t.variance];
     },
   ),

@@ -97,7 +97,7 @@ function summary(input: string, conversion: Conversion, named: boolean): string[
   const where = found.length > 0 ? ` (in ${found.join(" ")})` : "";
   const { imageSize, mean, std } = preprocessing;
   const lines = [
-    `${shortPath(input)}${where}: MedMamba ${size}, ${(parameters / 1e6).toFixed(1)} million parameters.`,
+    `${shortPath(input)}${where}: MedMamba ${size}, ${(parameters / 1e6).toFixed(2)} million parameters.`,
     `Classes: ${classes.join(", ")}. Images: ${imageSize} pixels, mean ${mean.join(",")}, std ${std.join(",")}.`,
   ];
   if (!named) lines.push("The file has no names of its outputs: --classes gives them.");

@@ -1,5 +1,6 @@
 /** `medmamba show`: a picture as it is decoded, or as a network gets it. */
 import { existsSync, realpathSync } from "node:fs";
+import { dirname } from "node:path";
 import type { Command } from "commander";
 import { readCheckpoint } from "../../checkpoints/checkpoint.js";
 import type { Sample } from "../../data/dataset.js";
@@ -96,6 +97,9 @@ function expectOptions({ asInput, checkpoint, out, ...options }: ShowOptions): v
 
 /** Nothing that is there is destroyed unless that is asked for, and the image itself never. */
 function expectFree(image: string, { out, overwrite }: ShowOptions): void {
+  const folder = dirname(out);
+  if (!existsSync(folder))
+    throw new CommandError(`--out ${out}: there is no folder ${folder}; make it first.`);
   if (!existsSync(out)) return;
   if (realpathSync(out) === realpathSync(image))
     throw new UsageError(`--out ${out} is the image itself: write to another file.`);

@@ -19,10 +19,11 @@ interface AuditCommandOptions extends CommonOptions, Opening {
 }
 
 const examples = `
-Looks for what makes scores too good (a patient in two parts, identical and nearly
-identical images across them, turned and mirrored too), for the same image under
-two labels, for images that cannot be read or seen, and for shortcuts: how well
-the label follows from file size, borders, brightness or a column such as site.
+Looks for what makes scores too good (a patient in two parts, identical and
+nearly identical images across them, turned and mirrored too), for the same
+image under two labels, for images that cannot be read or seen, and for
+shortcuts: how well the label follows from file size, borders, brightness or a
+column such as site.
 \`train\` does the quick part of it each time.
 
 Examples:

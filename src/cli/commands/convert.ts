@@ -40,7 +40,7 @@ original's train.py, 224 pixels, stretched, mean and standard deviation 0.5.
 
 Examples:
   $ medmamba convert medmamba.pth medmamba.safetensors
-  $ medmamba convert last.pt best.safetensors --key ema --classes cyst,mass,normal
+  $ medmamba convert last.pt best.safetensors --key ema --classes cyst,mass
   $ medmamba convert grey.pth grey.safetensors --mean 0.449 --std 0.226
   $ medmamba predict --checkpoint medmamba.safetensors scan.png`;
 

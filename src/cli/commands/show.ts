@@ -36,15 +36,15 @@ const { window, bitDepth, slices } = preprocessingRows;
 const readingRows = { window, bitDepth, slices };
 
 const examples = `
-The picture is written as it lies in the file, a pixel for a pixel: the window is
-applied, DICOM's and EXIF's orientation, and no more. With --as-input it is what
-the network of --checkpoint gets of it, in that network's size, channels and
+The picture is written as it lies in the file, a pixel for a pixel: the window
+is applied, DICOM's and EXIF's orientation, and no more. With --as-input it is
+what the network of --checkpoint gets of it, in that network's size, channels and
 window, before its normalization.
 
 Examples:
   $ medmamba show scan.dcm --out scan.png
-  $ medmamba show ct.nii.gz --out lung.png --slices coronal --frame 80 --window lung
-  $ medmamba show scan.tif --out seen.png --as-input --checkpoint run/best.safetensors`;
+  $ medmamba show ct.nii.gz --out a.png --slices coronal --frame 80
+  $ medmamba show a.tif --out b.png --as-input --checkpoint run/best.safetensors`;
 
 export function define(command: Command): void {
   command

@@ -145,7 +145,7 @@ export interface PooledEvaluation<Metrics extends TaskScores> extends Evaluation
  * @throws ArgumentError as `unitsOfDataset`; EvaluationError if no unit is left to judge
  */
 export function poolEvaluation<Metrics extends TaskScores>(
-  { labels, probabilities }: Evaluation<Metrics>,
+  { labels, probabilities, patients }: Evaluation<Metrics>,
   dataset: LabelledImages,
   pooling: Pooling,
   task: Task,
@@ -171,7 +171,25 @@ export function poolEvaluation<Metrics extends TaskScores>(
     probabilities: pooled.filter(isJudged(classes.length)),
   };
   const metrics = task.metrics(own.labels, own.probabilities, classes, thresholds) as Metrics;
-  return { ...own, metrics, pooling, units: units.count - torn.size, leftOut: torn.size };
+  const whose = patients && patientsOf(units, patients).filter((_, unit) => !torn.has(unit));
+  return {
+    ...own,
+    metrics,
+    ...(whose && { patients: whose }),
+    pooling,
+    units: units.count - torn.size,
+    leftOut: torn.size,
+  };
+}
+
+/** Whom each unit is of: the first patient of its images. */
+function patientsOf(
+  { of, count }: Units,
+  patients: readonly (string | undefined)[],
+): readonly (string | undefined)[] {
+  const found = Array.from({ length: count }, (): string | undefined => undefined);
+  for (const [image, unit] of of.entries()) found[unit] ??= patients[image];
+  return found;
 }
 
 /** What a model makes of a unit. */

@@ -38,8 +38,8 @@ const readingRows = { window, bitDepth, slices };
 const examples = `
 The picture is written as it lies in the file, a pixel for a pixel: the window
 is applied, DICOM's and EXIF's orientation, and no more. With --as-input it is
-what the network of --checkpoint gets of it, in that network's size, channels and
-window, before its normalization.
+what the network of --checkpoint gets of it, in that network's size, channels
+and window, before its normalization.
 
 Examples:
   $ medmamba show scan.dcm --out scan.png

@@ -91,7 +91,7 @@ async function withoutFolders(path: string): Promise<DataError> {
     tables.length > 0
       ? `If ${tables[0]} says which class each image has, give ${join(path, tables[0] ?? "")}.`
       : count > 0
-        ? "If it is one of several classes, give the folder above it; otherwise a .csv file can say which class each image has."
+        ? "If it is one of several classes, give the folder above it; otherwise a .csv file with the columns path and label says which class each image has."
         : "";
   const instead = count > 0 ? `, but ${count} images` : "";
   return new DataError(`${path} has no folders in it${instead}; ${layouts}. ${table}`.trimEnd());

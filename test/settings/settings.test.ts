@@ -176,7 +176,7 @@ describe("flags of augmentation", () => {
       verticalFlip: 0.5,
       aspect: [1, 1],
     });
-    expect(planned({ flip: false })).toMatchObject({ horizontalFlip: 0, verticalFlip: 0, rotation: 10 });
+    expect(planned({ flip: false })).toMatchObject({ horizontalFlip: 0, verticalFlip: 0, rotation: 5 });
     expect(planned({ flip: true })).toEqual(standard);
   });
 });

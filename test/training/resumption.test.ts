@@ -206,7 +206,7 @@ describe("resuming is refused", () => {
         "resume with the same.",
     );
     expect(await failure(TrainingError, inWhole({ augmentation: data.augmentations.none }))).toContain(
-      'augmentation {"scale":[0.8,1],',
+      'augmentation {"scale":[0.9,1],',
     );
   });
 

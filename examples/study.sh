@@ -48,9 +48,10 @@ medmamba train --data "$results/study.csv" --out "$results/run" --seed 1 \
   --window lung --channels 1 --image-size 64 \
   --depths 1,1 --dims 16,32 --epochs 12 --batch-size 8 --lr 2e-3
 
-# 5. Judge, once, on patients of whom the network has seen nothing: by image, and by patient, which is what a doctor asks.
+# 5. Judge, once, on patients of whom the network has seen nothing: by image, by patient, which is what a doctor asks, and
+#    for each site beside the others.
 medmamba evaluate --checkpoint "$results/run/best.safetensors" --data "$results/study.csv" \
-  --pool patient:mean --report "$results/report"
+  --pool patient:mean --subgroups site --report "$results/report"
 
 # 6. Predict: JSON for other programs.
 medmamba predict --checkpoint "$results/run/best.safetensors" --json "$new_scans" >"$results/predictions.json"

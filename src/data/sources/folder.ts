@@ -49,7 +49,7 @@ export async function listFolder(path: string, options: SourceOptions): Promise<
   // All splits are listed even if one is wanted: whether val and test are there decides what train is.
   if (!splitFolders.has("train") && options.split === undefined) {
     throw new DataError(
-      `${path} has a ${[...splitFolders.values()].join(" and a ")} folder but no train folder.`,
+      `${path} has a ${[...splitFolders.values()].join(" and a ")} folder but no train folder: put what is to be learned into one beside.`,
     );
   }
   const classFolders = new Map<SplitName, string[]>();

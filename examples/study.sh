@@ -4,9 +4,9 @@
 #
 #   bash study.sh [SPREADSHEET NEW_SCANS [RESULTS]]
 #
-# SPREADSHEET is a .csv file with a line for each image: its path (from where the spreadsheet is), patient, label, and
-# what else is known, such as age and scanner; and site, or change --subgroups below. NEW_SCANS is a folder of images that nobody has labelled yet. Without
-# them, scans are drawn, so that the script can be tried before there are any. RESULTS, study-results unless told, is a
+# SPREADSHEET is a .csv file with a line for each image: its path (from where the spreadsheet is), patient, label, and what
+# else is known, such as age and scanner; and site, or change --subgroups below. NEW_SCANS is a folder of images that nobody
+# has labelled yet. Without them, scans are drawn, so that the script can be tried. RESULTS, study-results unless told, is a
 # folder that is not there yet. docs/dicom-study.md walks through the steps.
 #
 # The network is small and the training short, so that all of it takes seconds. For real images leave out --image-size,

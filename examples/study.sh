@@ -4,9 +4,9 @@
 #
 #   bash study.sh [SPREADSHEET NEW_SCANS [RESULTS]]
 #
-# SPREADSHEET is a .csv file with a line for each image: its path (from where the spreadsheet is), patient, label, and
-# what else is known, such as age, site and scanner. NEW_SCANS is a folder of images that nobody has labelled yet. Without
-# them, scans are drawn, so that the script can be tried before there are any. RESULTS, study-results unless told, is a
+# SPREADSHEET is a .csv file with a line for each image: its path (from where the spreadsheet is), patient, label, and what
+# else is known, such as age and scanner; and site, or change --subgroups below. NEW_SCANS is a folder of images that nobody
+# has labelled yet. Without them, scans are drawn, so that the script can be tried. RESULTS, study-results unless told, is a
 # folder that is not there yet. docs/dicom-study.md walks through the steps.
 #
 # The network is small and the training short, so that all of it takes seconds. For real images leave out --image-size,
@@ -48,9 +48,10 @@ medmamba train --data "$results/study.csv" --out "$results/run" --seed 1 \
   --window lung --channels 1 --image-size 64 \
   --depths 1,1 --dims 16,32 --epochs 12 --batch-size 8 --lr 2e-3
 
-# 5. Judge, once, on patients of whom the network has seen nothing: by image, and by patient, which is what a doctor asks.
+# 5. Judge, once, on patients of whom the network has seen nothing: by image, by patient, which is what a doctor asks, and
+#    for each site beside the others.
 medmamba evaluate --checkpoint "$results/run/best.safetensors" --data "$results/study.csv" \
-  --pool patient:mean --report "$results/report"
+  --pool patient:mean --subgroups site --report "$results/report"
 
 # 6. Predict: JSON for other programs.
 medmamba predict --checkpoint "$results/run/best.safetensors" --json "$new_scans" >"$results/predictions.json"

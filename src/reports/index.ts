@@ -4,7 +4,7 @@
  * @module
  */
 export { type AuditPage, auditHtml, type PicturedPair } from "./audit-page.js";
-export { auditFiles, writeAudit } from "./audit-report.js";
+export { type AuditContents, auditFiles, writeAudit } from "./audit-report.js";
 export { type EvaluationReport, reportFiles, writeReport } from "./evaluation-report.js";
 export { confusionMatrixFigure } from "./figures/confusion-matrix.js";
 export { reliabilityDiagram } from "./figures/reliability-diagram.js";

@@ -49,7 +49,8 @@ export interface Augmentation {
 }
 
 /**
- * Ready-made settings: `none` leaves images as they are; `standard` is mild enough for most medical images. Flips
+ * Ready-made settings: `none` leaves images as they are; `standard` is mild enough for most medical images, and changes no
+ * value, so that black stays black; docs/results.md has what it was chosen by. Flips
  * are safe where left and right mean the same; set `horizontalFlip: 0` where they do not (chest radiographs with
  * the heart's side at stake).
  */
@@ -65,14 +66,14 @@ export const augmentations: Readonly<Record<"none" | "standard", Augmentation>> 
     contrast: 0,
   },
   standard: {
-    scale: [0.8, 1],
-    aspect: [0.9, 1 / 0.9],
+    scale: [0.9, 1],
+    aspect: [0.95, 1 / 0.95],
     horizontalFlip: 0.5,
     verticalFlip: 0,
-    rotation: 10,
+    rotation: 5,
     translation: 0,
-    brightness: 0.1,
-    contrast: 0.1,
+    brightness: 0,
+    contrast: 0,
   },
 };
 

@@ -100,10 +100,10 @@ export const trainingRows = {
     words: "passes that a step's batch is divided into: less memory",
     alsoKnownAs: ["accumulationSteps", "gradientAccumulation"],
   }),
-  /** Highest learning rate; default 5e-4. */
+  /** Highest learning rate; default 1e-3. */
   lr: setting({
     kind: positive,
-    default: 5e-4,
+    default: 1e-3,
     flag: "--lr <rate>",
     words: "learning rate, after the warm-up",
     alsoKnownAs: ["learningRate", "rate"],
@@ -145,10 +145,10 @@ export const trainingRows = {
     words: "weight decay of AdamW",
     alsoKnownAs: ["wd", "decay"],
   }),
-  /** Share of the target that is spread evenly over all classes; default 0.05. */
+  /** Share of the target that is spread evenly over all classes; default 0. */
   labelSmoothing: setting({
     kind: fractionBelowOne,
-    default: 0.05,
+    default: 0,
     flag: "--label-smoothing <part>",
     words: "share of the target spread over all classes",
     alsoKnownAs: ["smoothing"],
@@ -207,10 +207,10 @@ export const trainingRows = {
       },
     ],
   }),
-  /** Decay of the moving average of weights that is evaluated and saved as best; 0 for none; default 0.998. */
+  /** Decay of the moving average of weights that is evaluated and saved as best; 0 for none; default 0.98. */
   averageDecay: setting({
     kind: fractionBelowOne,
-    default: 0.998,
+    default: 0.98,
     flag: "--average-decay <rate>",
     words: "of the moving average of weights that is judged and saved; 0 for none",
     alsoKnownAs: ["ema", "emaDecay"],

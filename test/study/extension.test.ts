@@ -46,7 +46,7 @@ describe("a finished run that is resumed with more epochs", () => {
       extensions,
     });
     // From there on the rates are those of a run of 5 epochs, with the warm-up that it has by default.
-    const rate = warmupCosine({ lr: 5e-4, totalSteps: 10, warmupSteps: Math.round(0.5 * 2), minLr: 5e-6 });
+    const rate = warmupCosine({ lr: 1e-3, totalSteps: 10, warmupSteps: Math.round(0.5 * 2), minLr: 1e-5 });
     for (const epoch of [3, 4, 5]) expect(result.history[epoch - 1]?.lr).toBe(rate(2 * epoch - 1));
   });
 

@@ -244,7 +244,7 @@ describe("settings", () => {
   it("have defaults, and a warm-up that fits the epochs", () => {
     expect(trainingSettings()).toMatchObject({ epochs: 30, batchSize: 32, warmupEpochs: 3, monitor: "auc" });
     expect(trainingSettings({ epochs: 100 }).warmupEpochs).toBe(5);
-    expect(trainingSettings({ epochs: 5, lr: undefined }).lr).toBe(5e-4);
+    expect(trainingSettings({ epochs: 5, lr: undefined }).lr).toBe(1e-3);
   });
 
   it.each<[Partial<TrainingSettings>, RegExp]>([

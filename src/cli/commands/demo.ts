@@ -39,8 +39,6 @@ const recipe: RunOptions = {
   imageSize: 64,
   channels: 1,
   batchSize: 16,
-  lr: 1e-3,
-  averageDecay: 0.98,
   dropPath: 0,
 };
 

@@ -17,14 +17,19 @@ import {
   explain,
   fidelity,
   fit as fitModel,
+  globalAveragePool,
+  type ImageClassifier,
   MedMamba,
   manualSeed,
+  nn,
   type Prediction,
+  permute,
   predictImages,
   receptiveField,
+  type Tensor,
 } from "../../../src/index.js";
 import { RandomStream } from "../../../src/tensor/random.js";
-import { side, sideClasses, tinyModel } from "../../support/sides.js";
+import { side, sideClasses } from "../../support/sides.js";
 import { root } from "../../support/temporary-folder.js";
 
 const size = 64;
@@ -182,7 +187,7 @@ describe("explain", () => {
     await expect(explain(classifier, "nowhere.png")).rejects.toThrow(
       "nowhere.png could not be read: there is no such file.",
     );
-    const own = { ...classifier, model: tinyModel(), classes: sideClasses };
+    const own = { ...classifier, model: new Own(), classes: sideClasses };
     const small = { ...own, preprocessing: data.definePreprocessing({ imageSize: side, channels: 1 }) };
     await expect(explain(small, image)).rejects.toThrow('use method "occlusion"');
     expect((await explain(small, image, { method: "occlusion" })).map.width).toBe(side);
@@ -193,6 +198,20 @@ describe("explain", () => {
     await expect(explain(classifier, image, { signal })).rejects.toThrow("enough");
   });
 });
+
+/** A network that has no stages. */
+class Own extends nn.Module implements ImageClassifier {
+  readonly config = { numClasses: 2 };
+  readonly #head = this.child("head", new nn.Linear(1, 2));
+
+  get device() {
+    return this.#head.weight.device;
+  }
+
+  override forward(images: Tensor): Tensor {
+    return this.#head.forward(globalAveragePool(permute(images, [0, 2, 3, 1])));
+  }
+}
 
 /** Pearson's, of maps of one size; 0 where one is even. */
 function correlation(a: Float32Array, b: Float32Array): number {

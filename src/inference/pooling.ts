@@ -23,7 +23,7 @@ import { setting } from "../settings/table.js";
 import { type Task, type TaskScores, taskOf } from "../tasks/index.js";
 import { expectTask } from "../tasks/task.js";
 import type { Evaluation } from "./evaluate.js";
-import { type Classifier, expectWhole, type Prediction, predictionOf } from "./predict.js";
+import { type Classifier, type Prediction, predictionOf } from "./predict.js";
 
 /** How probabilities of several images become one. */
 export type PoolingRule = "mean" | "max";
@@ -257,7 +257,7 @@ export function poolPredictions(
   how: PoolingRule,
 ): PooledPrediction[] {
   const operation = "poolPredictions";
-  expectWhole(operation, classifier);
+  const task = taskOf(classifier);
   if (!Array.isArray(predictions))
     throw new ArgumentError(
       `${operation}: predictions have to be an array, but are ${inWords(predictions)}.`,
@@ -265,7 +265,6 @@ export function poolPredictions(
   expectUnits(operation, units, predictions.length);
   expectRule(operation, how);
   const { classes } = classifier;
-  const task = taskOf(classifier);
   const rows = predictions.flatMap((prediction, i) => {
     const { probabilities } = expectNamed(operation, `prediction ${i}`, prediction);
     const own = expectNamed(operation, `prediction ${i}'s probabilities`, probabilities);

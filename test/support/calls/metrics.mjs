@@ -241,7 +241,7 @@ export const calls = {
     ],
     {
       open: /^[01]/,
-      unused: /^1\.\d\.(label|labels|labels\.0|probability)$/,
+      unused: /^0\.(model|preprocessing)|^1\.\d\.(label|labels|labels\.0|probability)$/,
       takes: preprocessingOrNull("0"),
     },
   ],

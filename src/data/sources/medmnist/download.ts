@@ -74,7 +74,11 @@ export async function download(name: string, options: DownloadOptions = {}): Pro
     ...given
   } = optionsOf("download", options, optionNames);
   const { onProgress, signal } = given;
-  const directory = pathOf("download", given.directory === undefined ? "." : given.directory, "the directory");
+  const directory = pathOf(
+    "download",
+    given.directory === undefined ? "." : given.directory,
+    "the directory",
+  );
   expectSet(name, size);
   expectFlags("download", { overwrite });
   expectText("download", "from", from);

@@ -55,6 +55,8 @@ export interface Evaluation<Metrics extends TaskScores = ClassificationMetrics> 
   readonly probabilities: Float32Array;
   /** The truth, as the data set has it. */
   readonly labels: Int32Array;
+  /** Whom each image is of, where the data set knows that. */
+  readonly patients?: readonly (string | undefined)[] | undefined;
 }
 
 /** Options of `evaluate` where images may have several labels. */
@@ -92,7 +94,7 @@ export async function evaluate(
 ): Promise<Evaluation<TaskScores>> {
   expectKnown("evaluate", options, {}, evaluateOptions);
   expectPrediction("evaluate", model, dataset, options);
-  const { classes, labels } = dataset;
+  const { classes, labels, patients } = dataset;
   const { numClasses } = model.config;
   if (classes.length !== numClasses) {
     throw new EvaluationError(
@@ -101,7 +103,8 @@ export async function evaluate(
   }
   const { task = taskOf(dataset), thresholds } = options;
   const probabilities = await predictDataset(model, dataset, { ...options, task });
-  return { metrics: task.metrics(labels, probabilities, classes, thresholds), probabilities, labels };
+  const metrics = task.metrics(labels, probabilities, classes, thresholds);
+  return { metrics, probabilities, labels, ...(patients && { patients }) };
 }
 
 /**

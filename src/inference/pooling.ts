@@ -190,7 +190,8 @@ export interface PooledEvaluation<Metrics extends TaskScores> extends Evaluation
  * of grades the highest, where one of its images has it. Of other classes all its images have to be of one.
  *
  * @param thresholds  as for the evaluation of images
- * @throws ArgumentError if the data set does not say whom images are of, or has no such column; EvaluationError if no unit is left to judge
+ * @throws ArgumentError if the data set does not say whom images are of, or has no such column; EvaluationError if no unit is
+ *   left to judge
  */
 export function poolEvaluation<Metrics extends TaskScores>(
   evaluation: Evaluation<Metrics>,
@@ -200,9 +201,10 @@ export function poolEvaluation<Metrics extends TaskScores>(
   thresholds?: readonly number[],
 ): PooledEvaluation<Metrics> {
   const operation = "poolEvaluation";
-  const { labels, probabilities } = expectNamed(operation, "the evaluation", evaluation);
+  const { labels, probabilities, patients } = expectNamed(operation, "the evaluation", evaluation);
   expectTypedArray(operation, "the evaluation's labels", labels);
   expectTypedArray(operation, "the evaluation's probabilities", probabilities);
+  if (patients !== undefined) expectList(operation, "the evaluation's patients", patients);
   expectDataset(operation, "the data set", dataset);
   if (
     labels.length !== dataset.labels.length ||
@@ -236,7 +238,25 @@ export function poolEvaluation<Metrics extends TaskScores>(
     probabilities: pooled.filter(isJudged(classes.length)),
   };
   const metrics = task.metrics(own.labels, own.probabilities, classes, thresholds) as Metrics;
-  return { ...own, metrics, pooling, units: units.count - torn.size, leftOut: torn.size };
+  const whose = patients && patientsOf(units, patients).filter((_, unit) => !torn.has(unit));
+  return {
+    ...own,
+    metrics,
+    ...(whose && { patients: whose }),
+    pooling,
+    units: units.count - torn.size,
+    leftOut: torn.size,
+  };
+}
+
+/** Whom each unit is of: the first patient of its images. */
+function patientsOf(
+  { of, count }: Units,
+  patients: readonly (string | undefined)[],
+): readonly (string | undefined)[] {
+  const found = Array.from({ length: count }, (): string | undefined => undefined);
+  for (const [image, unit] of of.entries()) found[unit] ??= patients[image];
+  return found;
 }
 
 /** What a model makes of a unit. */

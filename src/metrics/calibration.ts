@@ -75,7 +75,7 @@ export function binSamples(samples: Samples, bins = defaultBins): ReliabilityBin
   const hits = new Float64Array(bins);
   const { index, probability } = topClasses(samples);
   for (let sample = 0; sample < samples.count; sample++) {
-    const bin = Math.min(Math.floor(probability[sample]! * bins + edgeTolerance), bins - 1);
+    const bin = binOf(probability[sample]!, bins);
     counts[bin]! += 1;
     confidences[bin]! += probability[sample]!;
     hits[bin]! += index[sample] === samples.labels[sample] ? 1 : 0;
@@ -88,6 +88,10 @@ export function binSamples(samples: Samples, bins = defaultBins): ReliabilityBin
     accuracy: hits[bin]! / count,
   }));
 }
+
+/** @internal The bin of equal width that a probability belongs to. */
+export const binOf = (probability: number, bins = defaultBins): number =>
+  Math.min(Math.floor(probability * bins + edgeTolerance), bins - 1);
 
 /**
  * Expected calibration error: mean of |accuracy - confidence| over samples, bin by bin. 0 is perfect, NaN of no samples.

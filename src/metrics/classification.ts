@@ -108,13 +108,16 @@ export function classificationMetrics(
   };
 }
 
-interface ClassJudgement {
-  readonly auc: number;
-  readonly averagePrecision: number;
+interface ClassRates {
   readonly precision: number;
   readonly sensitivity: number;
   readonly specificity: number;
   readonly f1: number;
+}
+
+interface ClassJudgement extends ClassRates {
+  readonly auc: number;
+  readonly averagePrecision: number;
 }
 
 const undefinedJudgement: ClassJudgement = {
@@ -136,16 +139,29 @@ function confusion(samples: Samples): number[][] {
 }
 
 function judgeClass(samples: Samples, matrix: number[][], index: number): ClassJudgement {
-  const positives = sum(matrix[index]!);
-  if (positives === 0) return undefinedJudgement;
-  const negatives = samples.count - positives;
-  const hits = matrix[index]![index]!;
-  const predicted = sum(matrix.map((row) => row[index]!));
+  const rates = ratesOf(matrix, index, samples.count);
+  if (rates === undefined) return undefinedJudgement;
   const positive = oneVersusRest(samples, index);
   const scores = column(samples, index);
   return {
     auc: areaUnderRoc(positive, scores),
     averagePrecision: averagePrecision(positive, scores),
+    ...rates,
+  };
+}
+
+/** @internal What a confusion matrix says of one class; undefined if no label names it. */
+export function ratesOf(
+  matrix: readonly (readonly number[])[],
+  index: number,
+  count: number,
+): ClassRates | undefined {
+  const positives = sum(matrix[index]!);
+  if (positives === 0) return undefined;
+  const negatives = count - positives;
+  const hits = matrix[index]![index]!;
+  const predicted = sum(matrix.map((row) => row[index]!));
+  return {
     precision: predicted === 0 ? 0 : hits / predicted,
     sensitivity: hits / positives,
     specificity: (negatives - (predicted - hits)) / negatives,
@@ -153,8 +169,8 @@ function judgeClass(samples: Samples, matrix: number[][], index: number): ClassJ
   };
 }
 
-/** Agreement of labels and predictions corrected for chance, from the sums of rows and columns. */
-function agreement(matrix: number[][]): { mcc: number; cohenKappa: number } {
+/** @internal Agreement of labels and predictions corrected for chance, from the sums of rows and columns. */
+export function agreement(matrix: readonly (readonly number[])[]): { mcc: number; cohenKappa: number } {
   const truths = matrix.map(sum);
   const predictions = matrix.map((_, index) => sum(matrix.map((row) => row[index]!)));
   const count = sum(truths);

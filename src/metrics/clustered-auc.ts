@@ -7,7 +7,9 @@
  *
  * @see Obuchowski, "Nonparametric analysis of clustered ROC curve data", Biometrics 53 (1997) 567
  */
-import { type ConfidenceLevel, type Interval, logitInterval } from "./intervals.js";
+import { clustersOf } from "./clusters.js";
+import type { ConfidenceLevel, Interval } from "./confidence-level.js";
+import { logitInterval, varianceOfSum } from "./delong.js";
 import { areaUnderRoc, placements } from "./ranking.js";
 
 /** The mean of several areas over the same images, and where it may well lie. */
@@ -35,17 +37,17 @@ export function clusteredAuc(
   const judged = areas.flatMap((area, at) => (Number.isNaN(area) ? [] : [at]));
   if (judged.length === 0) return { auc: Number.NaN, interval: [Number.NaN, Number.NaN], areas };
   const auc = judged.reduce((sum, at) => sum + areas[at]!, 0) / judged.length;
-  const influence = new Map<number, number>();
+  const influence = new Float64Array(clusters.length);
   for (const at of judged) {
     const positive = positives[at]!;
     const count = positive.reduce((sum, value) => sum + value, 0);
     for (const [image, placement] of placements(positive, scores[at]!).entries()) {
       const own = (placement - areas[at]!) / (positive[image] ? count : positive.length - count);
-      const cluster = clusters[image]!;
-      influence.set(cluster, (influence.get(cluster) ?? 0) + own / judged.length);
+      influence[image]! += own / judged.length;
     }
   }
-  const count = influence.size;
-  const squares = [...influence.values()].reduce((sum, value) => sum + value ** 2, 0);
-  return { auc, interval: logitInterval(auc, (squares * count) / (count - 1), level), areas };
+  // All of one kind: which images are positive is drawn with the patients, so that a class of one patient has a variance.
+  const together = clustersOf("clusteredAuc", clusters.length, { patients: clusters });
+  const variance = varianceOfSum(influence, new Uint8Array(clusters.length), together);
+  return { auc, interval: logitInterval(auc, variance, level), areas };
 }

@@ -161,7 +161,8 @@ function judgeLabel(
   };
 }
 
-function checkRows(
+/** @internal */
+export function checkRows(
   labels: ArrayLike<number>,
   probabilities: ArrayLike<number>,
   classes: readonly string[],
@@ -193,7 +194,8 @@ function checkRows(
   return labels.length / classes.length;
 }
 
-function columnOf(rows: ArrayLike<number>, column: number, width: number): Float64Array {
+/** @internal One column of row-major values. */
+export function columnOf(rows: ArrayLike<number>, column: number, width: number): Float64Array {
   return Float64Array.from({ length: rows.length / width }, (_, row) => rows[row * width + column]!);
 }
 

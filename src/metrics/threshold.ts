@@ -3,7 +3,7 @@
  * A sample is called positive when the probability of the positive class is at least the threshold.
  */
 import { EvaluationError } from "../errors.js";
-import { expectList, expectNamed, inWords } from "../settings/given.js";
+import { expectList, expectNamed, expectNumbers, inWords } from "../settings/given.js";
 import { tieGroups } from "./ranking.js";
 import { evaluatedLabels, isProbability, type Labels, numbersOf } from "./samples.js";
 
@@ -20,6 +20,24 @@ export type ThresholdCriterion =
       readonly criterion: "sensitivity";
       /** The sensitivity to reach, 0 to 1. */
       readonly atLeast: number;
+    }
+  /** The greatest sensitivity among thresholds of at least this specificity, as for confirming. */
+  | {
+      /** Name of this criterion. */
+      readonly criterion: "specificity";
+      /** The specificity to reach, 0 to 1. */
+      readonly atLeast: number;
+    }
+  /** The least cost of errors a sample. */
+  | {
+      /** Name of this criterion. */
+      readonly criterion: "cost";
+      /** Of a negative called positive, in any unit; not below 0. */
+      readonly falsePositive: number;
+      /** Of a positive missed, in the same unit; above 0. */
+      readonly falseNegative: number;
+      /** Share of positives where the threshold will be used; default: that of the samples. */
+      readonly prevalence?: number;
     };
 
 /** What a two-class model does at one threshold. */
@@ -66,10 +84,6 @@ export function chooseThreshold(
 ): number {
   const { positive, scores } = checkBinary("chooseThreshold", labels, positiveProbabilities);
   expectNamed("chooseThreshold", "the criterion", options);
-  if (options.criterion !== "youden" && options.criterion !== "sensitivity")
-    throw new EvaluationError(
-      `chooseThreshold: ${inWords((options as { criterion: unknown }).criterion)} is no criterion.`,
-    );
   const positives = positive.reduce((total, value) => total + value, 0);
   const negatives = positive.length - positives;
   if (positives === 0 || negatives === 0) {
@@ -77,24 +91,85 @@ export function chooseThreshold(
       "chooseThreshold: needs samples of both classes; choose on a larger validation split.",
     );
   }
-  const required = options.criterion === "sensitivity" ? options.atLeast : 0;
-  if (typeof required !== "number" || !(required >= 0 && required <= 1)) {
-    throw new EvaluationError(
-      `chooseThreshold: a sensitivity of at least ${inWords(required)} cannot be asked for; use 0 to 1.`,
-    );
-  }
+  const { reaches, worth } = rulesOf(options, positives, negatives);
   let best = { value: Number.NEGATIVE_INFINITY, threshold: Number.NaN };
   for (const { score, positivesSoFar, negativesSoFar } of tieGroups(positive, scores)) {
-    if (positivesSoFar / positives < required) continue;
-    // Both criteria in whole numbers, so that equally good thresholds compare equal: Youden's index times positives
-    // times negatives; and the false positives first, then the true ones.
-    const value =
-      options.criterion === "youden"
-        ? positivesSoFar * negatives - negativesSoFar * positives
-        : positivesSoFar - negativesSoFar * (positives + 1);
+    if (!reaches(positivesSoFar, negativesSoFar)) continue;
+    const value = worth(positivesSoFar, negativesSoFar);
     if (value > best.value) best = { value, threshold: score };
   }
+  if (Number.isNaN(best.threshold)) {
+    throw new EvaluationError(
+      "chooseThreshold: no threshold reaches that specificity, since a negative has the highest probability of all.",
+    );
+  }
   return best.threshold;
+}
+
+/** Counts of those called so far, true and false ones: whether they will do, and how good they are. */
+interface Rules {
+  reaches(hits: number, alarms: number): boolean;
+  worth(hits: number, alarms: number): number;
+}
+
+/** In whole numbers where that is possible, so that equally good thresholds compare equal. */
+function rulesOf(options: ThresholdCriterion, positives: number, negatives: number): Rules {
+  switch (options.criterion) {
+    case "youden":
+      // Youden's index times positives times negatives.
+      return {
+        reaches: () => true,
+        worth: (hits, alarms) => hits * negatives - alarms * positives,
+      };
+    case "sensitivity": {
+      const required = shareOf("sensitivity of at least", options.atLeast);
+      return {
+        reaches: (hits) => hits / positives >= required,
+        // The false positives first, then the true ones.
+        worth: (hits, alarms) => hits - alarms * (positives + 1),
+      };
+    }
+    case "specificity": {
+      const required = shareOf("specificity of at least", options.atLeast);
+      return {
+        reaches: (_, alarms) => (negatives - alarms) / negatives >= required,
+        worth: (hits, alarms) => hits * (negatives + 1) - alarms,
+      };
+    }
+    case "cost":
+      return costRules(options, positives, negatives);
+    default:
+      throw new EvaluationError(
+        `chooseThreshold: ${inWords((options as { criterion: unknown }).criterion)} is no criterion; use youden, sensitivity, specificity or cost.`,
+      );
+  }
+}
+
+function costRules(
+  { falsePositive, falseNegative, prevalence }: Extract<ThresholdCriterion, { criterion: "cost" }>,
+  positives: number,
+  negatives: number,
+): Rules {
+  expectNumbers("chooseThreshold", { falsePositive, falseNegative });
+  if (
+    !(falsePositive >= 0 && falseNegative > 0 && falsePositive + falseNegative < Number.POSITIVE_INFINITY)
+  ) {
+    throw new EvaluationError(
+      `chooseThreshold: ${falsePositive} and ${falseNegative} are not costs of a false positive and a false negative.`,
+    );
+  }
+  const common = shareOf(
+    "prevalence of",
+    prevalence === undefined ? positives / (positives + negatives) : prevalence,
+  );
+  const ofHit = (common / positives) * falseNegative;
+  const ofAlarm = ((1 - common) / negatives) * falsePositive;
+  return { reaches: () => true, worth: (hits, alarms) => hits * ofHit - alarms * ofAlarm };
+}
+
+function shareOf(what: string, share: number): number {
+  if (typeof share === "number" && share >= 0 && share <= 1) return share;
+  throw new EvaluationError(`chooseThreshold: a ${what} ${inWords(share)} cannot be asked for; use 0 to 1.`);
 }
 
 /**
@@ -110,8 +185,7 @@ export function atThreshold(
   threshold: number,
 ): ThresholdMetrics {
   const { positive, scores } = checkBinary("atThreshold", labels, positiveProbabilities);
-  if (typeof threshold !== "number" || Number.isNaN(threshold))
-    throw new EvaluationError("atThreshold: the threshold is not a number.");
+  expectThreshold("atThreshold", threshold);
   const counts = [
     [0, 0],
     [0, 0],
@@ -141,7 +215,14 @@ export function atThreshold(
   };
 }
 
-function checkBinary(operation: string, labels: Labels, probabilities: ArrayLike<number>) {
+/** @internal */
+export function expectThreshold(operation: string, threshold: number): void {
+  if (typeof threshold !== "number" || Number.isNaN(threshold))
+    throw new EvaluationError(`${operation}: the threshold is not a number.`);
+}
+
+/** @internal Labels of 0 or 1 and as many probabilities. */
+export function checkBinary(operation: string, labels: Labels, probabilities: ArrayLike<number>) {
   const positive = Uint8Array.from(evaluatedLabels(operation, labels, 2));
   expectList(operation, "probabilities", probabilities);
   if (probabilities.length !== labels.length) {

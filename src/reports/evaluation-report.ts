@@ -2,18 +2,18 @@
 import { join } from "node:path";
 import type { Evaluation } from "../inference/evaluate.js";
 import { reliabilityBins } from "../metrics/calibration.js";
-import { confidenceIntervals } from "../metrics/intervals.js";
 import type { MultiLabelMetrics } from "../metrics/multi-label.js";
 import { expectNamed, expectNumbers, type NamesOf } from "../settings/given.js";
 import { type Path, pathOf } from "../settings/paths.js";
 import type { EpochRecord } from "../training/history.js";
 import { replaceText } from "../weights/atomic-file.js";
 import { makeFolder } from "../weights/file-errors.js";
+import { estimatesOf } from "./evidence.js";
 import { confusionMatrixFigure } from "./figures/confusion-matrix.js";
 import { reliabilityDiagram } from "./figures/reliability-diagram.js";
 import { rocCurves, rocSeries } from "./figures/roc-curves.js";
 import { trainingCurves } from "./figures/training-curves.js";
-import { expectEvaluation } from "./given.js";
+import { expectAnyEvaluation } from "./given.js";
 import { type ReportFigure, reportHtml } from "./page.js";
 import { operatingPoint } from "./scores.js";
 import { type AnyEvaluation, isOfSeveralLabels, labelCurves } from "./several-labels.js";
@@ -64,7 +64,7 @@ const reportNames: NamesOf<EvaluationReport> = {
 
 function expectReport(contents: EvaluationReport): void {
   const { evaluation, threshold, history } = expectNamed("writeReport", "contents", contents, reportNames);
-  if (!isOfSeveralLabels(evaluation)) expectEvaluation("writeReport", evaluation);
+  expectAnyEvaluation("writeReport", evaluation);
   if (threshold !== undefined) expectNumbers("writeReport", { threshold });
   if (history !== undefined) expectNamed("writeReport", "history", history, { epochs: true, best: true });
 }
@@ -78,7 +78,6 @@ export async function writeReport(location: Path, contents: EvaluationReport): P
   const directory = pathOf("writeReport", location, "the folder");
   expectReport(contents);
   const { title, description, facts, evaluation, threshold, history } = contents;
-  const { metrics, labels, probabilities } = evaluation;
   const figures: FigureFile[] = [];
   if (history && history.epochs.length > 0) {
     const caption = "Loss, and validation scores, over the epochs; the best epoch is marked.";
@@ -91,14 +90,12 @@ export async function writeReport(location: Path, contents: EvaluationReport): P
   figures.push(
     ...(isOfSeveralLabels(evaluation) ? labelFigures(evaluation) : classFigures(evaluation, threshold)),
   );
-  const intervals = isOfSeveralLabels(evaluation)
-    ? undefined
-    : confidenceIntervals(labels, probabilities, metrics.classes);
+  const estimates = estimatesOf(evaluation);
   await makeFolder(directory);
   for (const { file, svg } of figures) await replaceText(join(directory, file), svg);
   await replaceText(
     join(directory, reportFiles.report),
-    reportHtml({ title, description, facts, metrics, figures, ...(intervals && { intervals }) }),
+    reportHtml({ title, description, facts, metrics: evaluation.metrics, estimates, figures }),
   );
   return [...figures.map(({ file }) => file), reportFiles.report];
 }

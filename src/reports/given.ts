@@ -3,6 +3,7 @@ import { ArgumentError } from "../errors.js";
 import type { Evaluation } from "../inference/evaluate.js";
 import type { ClassificationMetrics } from "../metrics/classification.js";
 import { expectList, expectNamed, expectTexts, expectTypedArray, inWords } from "../settings/given.js";
+import { type AnyEvaluation, isOfSeveralLabels } from "./several-labels.js";
 
 const perClass = [
   "aucPerClass",
@@ -44,6 +45,18 @@ function* rowsOf(matrix: readonly (readonly number[])[]): Generator<[string, rea
 export function expectEvaluation(operation: string, evaluation: Evaluation): void {
   const { metrics, labels, probabilities } = expectNamed(operation, "the evaluation", evaluation);
   expectMetrics(operation, metrics);
+  expectTypedArray(operation, "the evaluation's labels", labels);
+  expectTypedArray(operation, "the evaluation's probabilities", probabilities);
+}
+
+/** @throws ArgumentError unless it is what `evaluate` gave, of one class or of several labels an image */
+export function expectAnyEvaluation(operation: string, evaluation: AnyEvaluation): void {
+  if (!isOfSeveralLabels(evaluation)) {
+    expectEvaluation(operation, evaluation);
+    return;
+  }
+  const { metrics, labels, probabilities } = evaluation;
+  expectTexts(operation, "metrics.classes", metrics.classes);
   expectTypedArray(operation, "the evaluation's labels", labels);
   expectTypedArray(operation, "the evaluation's probabilities", probabilities);
 }

@@ -6,6 +6,21 @@
 export { type AuditPage, auditHtml, type PicturedPair } from "./audit-page.js";
 export { type AuditContents, auditFiles, writeAudit } from "./audit-report.js";
 export { type EvaluationReport, reportFiles, writeReport } from "./evaluation-report.js";
+export {
+  type AnyIntervals,
+  type CalibrationEvidence,
+  calibrationOf,
+  comparisonOf,
+  estimatesOf,
+  type IntervalOrReason,
+  type LabelIntervals,
+  type OperatingEvidence,
+  operatingEvidence,
+  type ScoreIntervals,
+  type SubgroupEvidence,
+  scoreIntervals,
+  subgroupsOf,
+} from "./evidence.js";
 export { confusionMatrixFigure } from "./figures/confusion-matrix.js";
 export { reliabilityDiagram } from "./figures/reliability-diagram.js";
 export { type OperatingPoint, type RocSeries, rocCurves, rocSeries } from "./figures/roc-curves.js";

@@ -4,9 +4,12 @@
  */
 
 import type { ClassificationMetrics } from "../metrics/classification.js";
-import type { ConfidenceIntervals, Interval } from "../metrics/intervals.js";
+import type { ClassificationIntervals } from "../metrics/classification-intervals.js";
+import { type Estimate, expectEstimate } from "../metrics/estimate.js";
+import type { ConfidenceIntervals } from "../metrics/intervals.js";
 import type { MultiLabelMetrics } from "../metrics/multi-label.js";
 import { expectList, expectNamed, expectText } from "../settings/given.js";
+import type { AnyIntervals } from "./evidence.js";
 import { escapeMarkup } from "./figures/svg.js";
 import { expectMetrics } from "./given.js";
 import { haveSeveralLabels, labelColumns, labelScores } from "./several-labels.js";
@@ -31,24 +34,26 @@ export interface PageContents {
   readonly metrics: ClassificationMetrics | MultiLabelMetrics;
   /** Confidence intervals beside accuracy and AUC. */
   readonly intervals?: ConfidenceIntervals;
+  /** 95 % intervals beside all scores, in the place of `intervals`. */
+  readonly estimates?: AnyIntervals;
   /** In their order; none unless given. */
   readonly figures?: readonly ReportFigure[];
 }
 
-type Row = readonly [name: string, value: number, meaning: string, interval?: Interval | undefined];
+type Row = readonly [name: string, value: number, meaning: string, score: keyof ClassificationIntervals];
 
 /** The page. All text is escaped; figures are not, since they are markup already. */
 export function reportHtml(contents: PageContents): string {
   expectContents(contents);
-  const { title, description, facts = {}, metrics, intervals, figures = [] } = contents;
+  const { title, description, facts = {}, metrics, intervals, estimates, figures = [] } = contents;
   return pageHtml(
     title,
     `${description === undefined ? "" : `<p class="lead">${escapeMarkup(description)}</p>`}
 ${factList({ ...facts, Samples: String(metrics.samples), Classes: String(metrics.classes.length) })}
 <h2>Metrics</h2>
-${summaryTable(metrics, intervals)}
+${summaryTable(metrics, intervals, estimates)}
 <h2>By class</h2>
-${classTable(metrics)}
+${classTable(metrics, estimates)}
 ${figures.length === 0 ? "" : "<h2>Figures</h2>"}
 ${figures.map(({ svg, caption }) => `<figure>${svg}<figcaption>${escapeMarkup(caption)}</figcaption></figure>`).join("\n")}`,
   );
@@ -81,6 +86,7 @@ function expectContents(contents: PageContents): void {
     description,
     facts = {},
     metrics,
+    estimates = {},
     figures = [],
   } = expectNamed("reportHtml", "contents", contents, {
     title: true,
@@ -88,6 +94,7 @@ function expectContents(contents: PageContents): void {
     facts: true,
     metrics: true,
     intervals: true,
+    estimates: true,
     figures: true,
   });
   expectText("reportHtml", "title", title);
@@ -95,6 +102,9 @@ function expectContents(contents: PageContents): void {
   for (const [name, fact] of Object.entries(expectNamed("reportHtml", "facts", facts)))
     expectText("reportHtml", `the fact ${name}`, fact);
   if (!haveSeveralLabels(metrics)) expectMetrics("reportHtml", metrics);
+  for (const [name, found] of Object.entries(expectNamed("reportHtml", "estimates", estimates)))
+    for (const one of Array.isArray(found) ? found : [found])
+      expectEstimate("reportHtml", `estimates.${name}`, one);
   expectList("reportHtml", "figures", figures);
   for (const figure of figures) {
     const { svg, caption } = expectNamed("reportHtml", "a figure", figure);
@@ -114,47 +124,56 @@ export function factList(facts: Readonly<Record<string, string>>): string {
 function summaryTable(
   metrics: ClassificationMetrics | MultiLabelMetrics,
   intervals: ConfidenceIntervals | undefined,
+  estimates: AnyIntervals | undefined,
 ): string {
-  return scoreTable(
-    haveSeveralLabels(metrics) ? labelScores(metrics) : classScores(metrics, intervals),
-    intervals,
-  );
-}
-
-function classScores(metrics: ClassificationMetrics, intervals: ConfidenceIntervals | undefined): Row[] {
-  const binary = metrics.classes.length === 2;
-  return [
-    ["Accuracy", metrics.accuracy, "fraction predicted rightly", intervals?.accuracy],
-    [
-      "AUC",
-      metrics.auc,
-      binary ? `of ${metrics.classes[1]}` : "mean of each class against the rest",
-      intervals?.auc,
-    ],
-    ["Balanced accuracy", metrics.balancedAccuracy, "mean sensitivity of the classes"],
-    ["Macro F1", metrics.macroF1, "mean over the classes"],
-    ["Macro precision", metrics.macroPrecision, "mean over the classes"],
-    ["Macro specificity", metrics.macroSpecificity, "mean over the classes"],
-    ["Matthews correlation", metrics.mcc, "−1 to 1, 0 is chance"],
-    ["Cohen’s kappa", metrics.cohenKappa, "agreement beyond chance, at most 1"],
-    ["Cross-entropy", metrics.crossEntropy, "nats, lower is better"],
-    ["Brier score", metrics.brier, "0 to 2, lower is better"],
-    ["Calibration error", metrics.ece, "expected, in 15 bins, lower is better"],
-  ];
-}
-
-function scoreTable(rows: readonly Row[], intervals: ConfidenceIntervals | undefined): string {
-  const heading =
-    intervals === undefined ? "" : `<th class="number">${Math.round(intervals.level * 100)}% interval</th>`;
-  const body = rows.map(([name, value, meaning, interval]) => {
-    const range = interval === undefined ? "" : `${decimal(interval[0])} – ${decimal(interval[1])}`;
-    const cell = intervals === undefined ? "" : `<td class="number">${range}</td>`;
-    return `<tr><th scope="row">${name}</th><td class="number">${decimal(value)}</td>${cell}<td class="note">${escapeMarkup(meaning)}</td></tr>`;
+  const level = estimates === undefined ? intervals?.level : 0.95;
+  const heading = level === undefined ? "" : `<th class="number">${Math.round(level * 100)}% interval</th>`;
+  const rows = haveSeveralLabels(metrics) ? labelScores(metrics) : classScores(metrics);
+  const body = rows.map(([name, value, meaning, score]) => {
+    const estimate = estimateOf(estimates, score);
+    const interval = score === "accuracy" || score === "auc" ? intervals?.[score] : undefined;
+    const range = estimate ? rangeOf(estimate) : interval ? rangeBetween(...interval) : "";
+    const cell = level === undefined ? "" : `<td class="number">${range}</td>`;
+    const note =
+      estimate?.reason === undefined ? meaning : `${meaning}; no interval, because ${estimate.reason}`;
+    return `<tr><th scope="row">${name}</th><td class="number">${decimal(value)}</td>${cell}<td class="note">${escapeMarkup(note)}</td></tr>`;
   });
   return table(`<th>Metric</th><th class="number">Value</th>${heading}<th></th>`, body);
 }
 
-function classTable(metrics: ClassificationMetrics | MultiLabelMetrics): string {
+function classScores(metrics: ClassificationMetrics): Row[] {
+  const binary = metrics.classes.length === 2;
+  return [
+    ["Accuracy", metrics.accuracy, "fraction predicted rightly", "accuracy"],
+    ["AUC", metrics.auc, binary ? `of ${metrics.classes[1]}` : "mean of each class against the rest", "auc"],
+    ["Balanced accuracy", metrics.balancedAccuracy, "mean sensitivity of the classes", "balancedAccuracy"],
+    ["Macro F1", metrics.macroF1, "mean over the classes", "macroF1"],
+    ["Macro precision", metrics.macroPrecision, "mean over the classes", "macroPrecision"],
+    ["Macro specificity", metrics.macroSpecificity, "mean over the classes", "macroSpecificity"],
+    ["Matthews correlation", metrics.mcc, "−1 to 1, 0 is chance", "mcc"],
+    ["Cohen’s kappa", metrics.cohenKappa, "agreement beyond chance, at most 1", "cohenKappa"],
+    ["Cross-entropy", metrics.crossEntropy, "nats, lower is better", "crossEntropy"],
+    ["Brier score", metrics.brier, "0 to 2, lower is better", "brier"],
+    ["Calibration error", metrics.ece, "expected, in 15 bins, lower is better", "ece"],
+  ];
+}
+
+const rangeBetween = (lower: number, upper: number): string => `${decimal(lower)} – ${decimal(upper)}`;
+const rangeOf = ({ lower, upper, reason }: Estimate): string =>
+  reason === undefined ? rangeBetween(lower, upper) : "–";
+
+/** That of a score by its name, or of a class's. */
+function estimateOf(estimates: AnyIntervals | undefined, name: string, index?: number): Estimate | undefined {
+  const found = (estimates as Readonly<Record<string, Estimate | readonly Estimate[]>> | undefined)?.[name];
+  return isList(found) ? found[index ?? 0] : found;
+}
+
+const isList = (value: unknown): value is readonly Estimate[] => Array.isArray(value);
+
+function classTable(
+  metrics: ClassificationMetrics | MultiLabelMetrics,
+  estimates: AnyIntervals | undefined,
+): string {
   const [samples, columns] = haveSeveralLabels(metrics)
     ? [metrics.positives, labelColumns(metrics)]
     : [samplesPerClass(metrics), classColumns(metrics)];
@@ -162,7 +181,13 @@ function classTable(metrics: ClassificationMetrics | MultiLabelMetrics): string 
     .map((name) => `<th class="number">${name}</th>`)
     .join("");
   const body = metrics.classes.map((name, index) => {
-    const values = columns.map(([, list]) => `<td class="number">${decimal(list[index]!)}</td>`).join("");
+    const values = columns
+      .map(([, list, score]) => {
+        const estimate = score && estimateOf(estimates, score, index);
+        const under = estimate ? `<br><span class="note">${rangeOf(estimate)}</span>` : "";
+        return `<td class="number">${decimal(list[index]!)}${under}</td>`;
+      })
+      .join("");
     return `<tr><th scope="row">${escapeMarkup(name)}</th><td class="number">${samples[index]}</td>${values}</tr>`;
   });
   return table(`<th>Class</th>${headings}`, body);
@@ -171,14 +196,16 @@ function classTable(metrics: ClassificationMetrics | MultiLabelMetrics): string 
 const samplesPerClass = ({ confusionMatrix }: ClassificationMetrics): number[] =>
   confusionMatrix.map((row) => row.reduce((total, count) => total + count, 0));
 
-function classColumns(metrics: ClassificationMetrics): (readonly [string, readonly number[]])[] {
+function classColumns(
+  metrics: ClassificationMetrics,
+): (readonly [string, readonly number[], keyof ClassificationIntervals])[] {
   return [
-    ["Sensitivity", metrics.sensitivity],
-    ["Specificity", metrics.specificity],
-    ["Precision", metrics.precision],
-    ["F1", metrics.f1],
-    ["AUC", metrics.aucPerClass],
-    ["Average precision", metrics.averagePrecisionPerClass],
+    ["Sensitivity", metrics.sensitivity, "sensitivity"],
+    ["Specificity", metrics.specificity, "specificity"],
+    ["Precision", metrics.precision, "precision"],
+    ["F1", metrics.f1, "f1"],
+    ["AUC", metrics.aucPerClass, "aucPerClass"],
+    ["Average precision", metrics.averagePrecisionPerClass, "averagePrecisionPerClass"],
   ];
 }
 

@@ -1,33 +1,44 @@
 /** The figures of merit of an evaluation as plain JSON. */
 import type { Evaluation } from "../inference/evaluate.js";
 import type { ClassificationMetrics } from "../metrics/classification.js";
-import { type ConfidenceIntervals, confidenceIntervals } from "../metrics/intervals.js";
 import { atThreshold, type ThresholdMetrics } from "../metrics/threshold.js";
 import { expectNumbers } from "../settings/given.js";
-import { expectEvaluation } from "./given.js";
+import {
+  type CalibrationEvidence,
+  calibrationOf,
+  type LabelIntervals,
+  type OperatingEvidence,
+  ofSecondClass,
+  operatingEvidence,
+  type ScoreIntervals,
+  scoreIntervals,
+} from "./evidence.js";
+import { expectAnyEvaluation, expectEvaluation } from "./given.js";
 import { type AnyEvaluation, isOfSeveralLabels } from "./several-labels.js";
 
 /** What `scoresOf` gives. */
 export interface Scores extends Pick<ClassificationMetrics, "accuracy" | "auc" | "classes" | "samples"> {
-  /** Of accuracy and AUC; not of several labels an image. */
-  readonly intervals?: ConfidenceIntervals;
+  /** Of every score, by its name: both ends, or why there are none. */
+  readonly intervals: ScoreIntervals | LabelIntervals;
+  /** Whether probabilities come true; not of several labels an image. */
+  readonly calibration?: CalibrationEvidence;
+  /** Of a two-class checkpoint with a threshold. */
+  readonly operatingPoint?: OperatingEvidence;
   readonly [name: string]: unknown;
 }
 
 /** What the threshold of a two-class checkpoint does to these images. */
 export function operatingPoint(evaluation: Evaluation, threshold: number): ThresholdMetrics {
   expectEvaluation("operatingPoint", evaluation);
-  const { labels, probabilities } = evaluation;
-  const positive = probabilities.filter((_, i) => i % 2 === 1);
-  return atThreshold(labels, positive, threshold);
+  return atThreshold(evaluation.labels, ofSecondClass(evaluation), threshold);
 }
 
 /** All scores as plain JSON: the keys that every reader can count on first, then what is useful beside them. */
 export function scoresOf(evaluation: AnyEvaluation, threshold: number | undefined): Scores {
-  if (isOfSeveralLabels(evaluation)) return { ...evaluation.metrics };
-  expectEvaluation("scoresOf", evaluation);
+  expectAnyEvaluation("scoresOf", evaluation);
+  if (isOfSeveralLabels(evaluation)) return { ...evaluation.metrics, intervals: scoreIntervals(evaluation) };
   if (threshold !== undefined) expectNumbers("scoresOf", { threshold });
-  const { metrics, labels, probabilities } = evaluation;
+  const { metrics } = evaluation;
   return {
     accuracy: metrics.accuracy,
     balancedAccuracy: metrics.balancedAccuracy,
@@ -45,7 +56,12 @@ export function scoresOf(evaluation: AnyEvaluation, threshold: number | undefine
     confusionMatrix: metrics.confusionMatrix,
     classes: metrics.classes,
     samples: metrics.samples,
-    intervals: confidenceIntervals(labels, probabilities, metrics.classes),
-    ...(threshold !== undefined && { threshold, atThreshold: operatingPoint(evaluation, threshold) }),
+    intervals: scoreIntervals(evaluation),
+    calibration: calibrationOf(evaluation),
+    ...(threshold !== undefined && {
+      threshold,
+      atThreshold: operatingPoint(evaluation, threshold),
+      operatingPoint: operatingEvidence(evaluation, threshold),
+    }),
   };
 }

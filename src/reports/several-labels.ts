@@ -2,6 +2,7 @@
 import type { Evaluation } from "../inference/evaluate.js";
 import type { ClassificationMetrics } from "../metrics/classification.js";
 import type { MultiLabelMetrics } from "../metrics/multi-label.js";
+import type { MultiLabelIntervals } from "../metrics/multi-label-intervals.js";
 import { areaUnderRoc, rocCurve } from "../metrics/ranking.js";
 import type { RocSeries } from "./figures/roc-curves.js";
 
@@ -17,41 +18,58 @@ export const haveSeveralLabels = (
 export const isOfSeveralLabels = (evaluation: AnyEvaluation): evaluation is Evaluation<MultiLabelMetrics> =>
   haveSeveralLabels(Object(evaluation).metrics);
 
-/** A curve a label, of those who have it against the others. */
-export function labelCurves({ labels, probabilities, metrics }: Evaluation<MultiLabelMetrics>): RocSeries[] {
+/** Each label by itself: which images have it, and how probable it is of each. */
+export function labelsApart({ labels, probabilities, metrics }: Evaluation<MultiLabelMetrics>) {
   const { classes } = metrics;
-  return classes.map((name, at) => {
-    const own = (_: unknown, image: number) => image * classes.length + at;
-    const samples = { length: labels.length / classes.length };
-    const positive = Uint8Array.from(samples, (_, image) => labels[own(_, image)] ?? 0);
-    const scores = Float64Array.from(samples, (_, image) => probabilities[own(_, image)] ?? 0);
-    return { name, auc: areaUnderRoc(positive, scores), curve: rocCurve(positive, scores) };
-  });
+  const samples = { length: labels.length / classes.length };
+  return classes.map((name, at) => ({
+    name,
+    positive: Uint8Array.from(samples, (_, image) => labels[image * classes.length + at] ?? 0),
+    scores: Float64Array.from(samples, (_, image) => probabilities[image * classes.length + at] ?? 0),
+  }));
 }
 
-/** Scores of all labels together: what it is called, its value, what it means. */
-export function labelScores(metrics: MultiLabelMetrics): (readonly [string, number, string])[] {
+/** A curve a label, of those who have it against the others. */
+export function labelCurves(evaluation: Evaluation<MultiLabelMetrics>): RocSeries[] {
+  return labelsApart(evaluation).map(({ name, positive, scores }) => ({
+    name,
+    auc: areaUnderRoc(positive, scores),
+    curve: rocCurve(positive, scores),
+  }));
+}
+
+/** Scores of all labels together: what it is called, its value, what it means, its name among the metrics. */
+export function labelScores(
+  metrics: MultiLabelMetrics,
+): (readonly [string, number, string, keyof MultiLabelIntervals])[] {
   return [
-    ["AUC", metrics.auc, "mean of the labels"],
-    ["Mean average precision", metrics.meanAveragePrecision, "mean of the labels"],
-    ["Accuracy", metrics.accuracy, "fraction of all labels of all images called rightly"],
-    ["Subset accuracy", metrics.subsetAccuracy, "fraction of images with all labels called rightly"],
-    ["Balanced accuracy", metrics.balancedAccuracy, "mean of the labels"],
-    ["Macro F1", metrics.macroF1, "mean of the labels"],
-    ["Micro F1", metrics.microF1, "of all decisions together"],
-    ["Cross-entropy", metrics.crossEntropy, "nats, lower is better"],
-    ["Brier score", metrics.brier, "0 to 1, lower is better"],
+    ["AUC", metrics.auc, "mean of the labels", "auc"],
+    ["Mean average precision", metrics.meanAveragePrecision, "mean of the labels", "meanAveragePrecision"],
+    ["Accuracy", metrics.accuracy, "fraction of all labels of all images called rightly", "accuracy"],
+    [
+      "Subset accuracy",
+      metrics.subsetAccuracy,
+      "fraction of images with all labels called rightly",
+      "subsetAccuracy",
+    ],
+    ["Balanced accuracy", metrics.balancedAccuracy, "mean of the labels", "balancedAccuracy"],
+    ["Macro F1", metrics.macroF1, "mean of the labels", "macroF1"],
+    ["Micro F1", metrics.microF1, "of all decisions together", "microF1"],
+    ["Cross-entropy", metrics.crossEntropy, "nats, lower is better", "crossEntropy"],
+    ["Brier score", metrics.brier, "0 to 1, lower is better", "brier"],
   ];
 }
 
-/** Columns of a table with a row a label. */
-export function labelColumns(metrics: MultiLabelMetrics): (readonly [string, readonly number[]])[] {
+/** Columns of a table with a row a label: what it is called, its values, their name among the metrics if they are estimates. */
+export function labelColumns(
+  metrics: MultiLabelMetrics,
+): (readonly [string, readonly number[], (keyof MultiLabelIntervals)?])[] {
   return [
     ["Threshold", metrics.thresholds],
-    ["Sensitivity", metrics.sensitivity],
-    ["Specificity", metrics.specificity],
-    ["Precision", metrics.precision],
-    ["F1", metrics.f1],
-    ["AUC", metrics.aucPerClass],
+    ["Sensitivity", metrics.sensitivity, "sensitivity"],
+    ["Specificity", metrics.specificity, "specificity"],
+    ["Precision", metrics.precision, "precision"],
+    ["F1", metrics.f1, "f1"],
+    ["AUC", metrics.aucPerClass, "aucPerClass"],
   ];
 }

@@ -112,6 +112,14 @@ describe("several labels an image", () => {
       classes: findings,
     });
     expect(readFileSync(join(root, "report/report.html"), "utf8")).toContain("Subset accuracy");
+    expect(scores.intervals).toMatchObject({ level: 0.95, patients: patients + Number(canRead) });
+    const { subgroups } = json(...judge, "--split", "all", "--subgroups", "age");
+    expect(new Set((subgroups as unknown as { label: string }[]).map(({ label }) => label))).toEqual(
+      new Set(findings),
+    );
+    expect(medmamba(...judge, "--against", "run/best.safetensors").stderr).toMatch(
+      /is for images of one class/,
+    );
     const lines = medmamba(...judge, "--pool", "age:mean").stdout;
     expect(lines).toMatch(/Subset accuracy +\d\.\d{3}/);
     expect(lines).toMatch(/By age, mean of the images of each: \d+\n/);

@@ -16,23 +16,36 @@ import {
   unitsOfDataset,
 } from "../../inference/pooling.js";
 import { writeReport } from "../../reports/evaluation-report.js";
+import { subgroupsOf } from "../../reports/evidence.js";
 import { scoresOf } from "../../reports/scores.js";
-import type { AnyEvaluation } from "../../reports/several-labels.js";
+import { type AnyEvaluation, isOfSeveralLabels } from "../../reports/several-labels.js";
+import { fraction, texts } from "../../settings/kind.js";
 import { runFiles } from "../../study/run-directory.js";
 import { writableFolder } from "../../study/writable-folder.js";
 import { taskOf } from "../../tasks/index.js";
+import {
+  chosenLines,
+  chosenPoint,
+  comparedWith,
+  comparisonLines,
+  type Evaluating,
+  expectOneClassAnImage,
+  optionsOf,
+} from "../console/evidence.js";
 import { CommandError } from "../console/failure.js";
 import { openCheckpoint, openJudged } from "../console/for-checkpoint.js";
 import {
   type CommonOptions,
   count,
   openDeviceOf,
+  parserOf,
   precisionOption,
   withCommonOptions,
   withSettings,
 } from "../console/options.js";
 import { expectCheckpoint, expectPath } from "../console/paths.js";
 import { scoreLines } from "../console/score-lines.js";
+import { groupsBy, subgroupLines } from "../console/subgroups.js";
 import { interruptible, Terminal } from "../console/terminal.js";
 import { lastNames, shortPath } from "../console/wording.js";
 
@@ -42,12 +55,17 @@ interface EvaluateCommandOptions extends CommonOptions {
   readonly split?: SplitName | "all";
   readonly batchSize: number;
   readonly report?: string;
+  readonly sensitivity?: number;
+  readonly against?: string;
+  readonly subgroups?: readonly string[];
   readonly groups?: string;
   readonly frames?: FrameChoice;
   readonly cache?: string;
   readonly pool?: string;
   readonly maxPixels?: number;
 }
+
+const share = parserOf(fraction);
 
 const examples = `
 The checkpoint says how images are prepared; nothing of the training needs
@@ -59,7 +77,13 @@ Examples:
   $ medmamba evaluate --checkpoint best.safetensors --data path.npz --json
   $ medmamba evaluate --checkpoint best.safetensors --data scans --report report
   $ medmamba evaluate --checkpoint best.safetensors --data study.csv \\
-      --pool patient:mean`;
+      --pool patient:mean
+  $ medmamba evaluate --checkpoint best.safetensors --data study.csv \\
+      --subgroups age,sex
+  $ medmamba evaluate --checkpoint best.safetensors --data scans \\
+      --sensitivity 0.95
+  $ medmamba evaluate --checkpoint new.safetensors --data scans \\
+      --against old.safetensors`;
 
 export function define(command: Command): void {
   command
@@ -73,6 +97,19 @@ export function define(command: Command): void {
       ).choices([...splitNames, "all"]),
     )
     .option("--report <folder>", "also write figures and report.html there")
+    .addOption(
+      new Option(
+        "--sensitivity <share>",
+        "a threshold for this share of the second class, chosen on the val images",
+      ).argParser(share),
+    )
+    .option("--against <file>", "another checkpoint on the same images: the difference of their AUCs")
+    .addOption(
+      new Option(
+        "--subgroups <columns>",
+        "scores of the groups of a table's columns, such as age,sex, each beside all others",
+      ).argParser(parserOf(texts)),
+    )
     .option("--batch-size <count>", "images computed at once", count, 32)
     .addOption(precisionOption("float32"));
   const { groups, frames } = openingRows;
@@ -82,36 +119,52 @@ export function define(command: Command): void {
 
 async function run(options: EvaluateCommandOptions): Promise<void> {
   const { checkpoint: path, data, split, batchSize, report, groups, frames, cache, maxPixels } = options;
+  const { sensitivity, against } = options;
   const pooling = options.pool === undefined ? undefined : poolingOf(options.pool);
   const terminal = new Terminal(options);
   expectCheckpoint(path);
+  if (against !== undefined) expectCheckpoint(against);
   expectPath(data, "data set");
   if (report !== undefined) expectNoRun(report);
   await interruptible(terminal, "Stopping.", async (signal) => {
-    const checkpoint = await openCheckpoint(path, openDeviceOf(options), terminal);
+    const device = openDeviceOf(options);
+    const checkpoint = await openCheckpoint(path, device, terminal);
     const folder = report === undefined ? undefined : await writableFolder(report, "--report");
     try {
-      const judged = await openJudged(data, split, checkpoint, {
-        terminal,
-        signal,
-        asked: { groups, frames, cache, maxPixels },
-      });
+      const asked = { groups, frames, cache, maxPixels };
+      const evaluating: Evaluating = { data, batchSize, terminal, signal, asked };
+      const judged = await openJudged(data, split, checkpoint, evaluating);
       const { dataset, part, because } = judged;
       const { threshold, thresholds = threshold === undefined ? undefined : [threshold] } = checkpoint;
       const task = taskOf(checkpoint);
-      if (pooling) unitsOfDataset(dataset, pooling.by); // Before anything is computed: there may be none.
-      const evaluation = (await evaluate(checkpoint.model, dataset, {
-        batchSize,
-        task,
-        thresholds,
-        signal,
-        onProgress: ({ done, total }) => terminal.progress(`evaluating ${done}/${total}`),
-      })) as AnyEvaluation;
+      // Before anything is computed: what is asked for may not be there.
+      if (pooling) unitsOfDataset(dataset, pooling.by);
+      const attributes = options.subgroups && groupsBy(options.subgroups, dataset);
+      if (sensitivity !== undefined) expectOneClassAnImage("--sensitivity", checkpoint);
+      if (against !== undefined) expectOneClassAnImage("--against", checkpoint);
+      const evaluation = (await evaluate(
+        checkpoint.model,
+        dataset,
+        optionsOf(evaluating, checkpoint),
+      )) as AnyEvaluation;
       const pooled = pooling && poolEvaluation<AnyMetrics>(evaluation, dataset, pooling, task, thresholds);
+      const found = attributes && subgroupsOf(evaluation, attributes);
+      const chosen =
+        sensitivity === undefined || isOfSeveralLabels(evaluation)
+          ? undefined
+          : await chosenPoint(checkpoint, judged, evaluation, sensitivity, evaluating);
+      const comparison =
+        against === undefined || isOfSeveralLabels(evaluation)
+          ? undefined
+          : await comparedWith(against, device, checkpoint, judged, evaluation, evaluating);
       const which = part === "all" ? "all" : `the ${part}`;
       const images = `${which} ${evaluation.metrics.samples} images of`;
       terminal.print(`${shortPath(path)} on ${images} ${shortPath(data)}${because ? `: ${because}` : ""}\n`);
       for (const line of scoreLines(evaluation, threshold)) terminal.print(line);
+      if (chosen) for (const line of chosenLines(chosen, evaluation.metrics.classes)) terminal.print(line);
+      if (comparison)
+        for (const line of comparisonLines(comparison, shortPath(against ?? ""))) terminal.print(line);
+      if (found && attributes) for (const line of subgroupLines(found, attributes)) terminal.print(line);
       if (pooled) for (const line of pooledLines(pooled, threshold)) terminal.print(line);
       if (report !== undefined) {
         // A report is passed on: where things are on this machine is nobody else's business.
@@ -130,6 +183,9 @@ async function run(options: EvaluateCommandOptions): Promise<void> {
       terminal.result({
         ...scoresOf(evaluation, threshold),
         split: part,
+        ...(chosen && { operatingPoint: chosen }),
+        ...(comparison && { against: comparison }),
+        ...(found && { subgroups: found }),
         ...(pooled && { pooled: pooledScores(pooled, threshold) }),
       });
     } finally {

@@ -2,6 +2,7 @@
 import { join } from "node:path";
 import { type Command, Option } from "commander";
 import { cacheRows } from "../../data/cache-choice.js";
+import { isInterval, scoreIntervals } from "../../reports/evidence.js";
 import { scoresOf } from "../../reports/scores.js";
 import { flagsOf } from "../../settings/flags.js";
 import { carryOut, type StudyOutcome, type StudyProgress } from "../../study/carry-out.js";
@@ -133,9 +134,9 @@ export function summary(directory: string, { result, checkpoint, verdict, files 
     );
   }
   if (verdict) {
-    const { intervals, accuracy, auc, samples } = scoresOf(verdict.evaluation, undefined);
-    const [low, high] = intervals?.accuracy ?? [];
-    const range = intervals ? ` (${decimals(low, 2)} to ${decimals(high, 2)})` : "";
+    const { accuracy, auc, samples } = verdict.evaluation.metrics;
+    const found = scoreIntervals(verdict.evaluation).accuracy;
+    const range = isInterval(found) ? ` (${decimals(found[0], 2)} to ${decimals(found[1], 2)})` : "";
     const name = verdict.split === "test" ? "test" : "validation";
     lines.push(`On ${samples} ${name} images: accuracy ${decimals(accuracy)}${range}, AUC ${decimals(auc)}.`);
   }

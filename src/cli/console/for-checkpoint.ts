@@ -26,7 +26,7 @@ export interface Judged {
 }
 
 /** Where what goes on is told, and what ends it. */
-interface Judging {
+export interface Judging {
   readonly terminal: Terminal;
   readonly signal: AbortSignal;
   /** Which images there are, where that is to be otherwise than in training, and how they are read and kept. */

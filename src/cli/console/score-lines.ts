@@ -1,9 +1,10 @@
 /** The figures of merit of an evaluation as tables for people. */
 import type { Evaluation } from "../../inference/evaluate.js";
 import type { ClassificationMetrics } from "../../metrics/classification.js";
-import { type ConfidenceIntervals, confidenceIntervals, type Interval } from "../../metrics/intervals.js";
+import type { ClassificationIntervals } from "../../metrics/classification-intervals.js";
+import type { Estimate } from "../../metrics/estimate.js";
 import type { MultiLabelMetrics } from "../../metrics/multi-label.js";
-import { operatingPoint } from "../../reports/scores.js";
+import { estimatesOf, operatingEvidence } from "../../reports/evidence.js";
 import {
   type AnyEvaluation,
   isOfSeveralLabels,
@@ -12,24 +13,38 @@ import {
 } from "../../reports/several-labels.js";
 import { columns, decimals } from "./wording.js";
 
-/** Tables of 80 columns. */
+/** Tables of 80 columns; under them, why a score has no interval. */
 export function scoreLines(evaluation: AnyEvaluation, threshold: number | undefined): string[] {
-  if (isOfSeveralLabels(evaluation)) return labelLines(evaluation.metrics);
-  const { metrics, labels, probabilities } = evaluation;
-  const intervals = confidenceIntervals(labels, probabilities, metrics.classes);
+  if (isOfSeveralLabels(evaluation)) return labelLines(evaluation);
+  const { metrics } = evaluation;
+  const estimates = estimatesOf(evaluation);
   return [
-    ...indented(columns(summaryRows(metrics, intervals))),
+    ...indented(columns(summaryRows(metrics, estimates))),
+    ...reasonLines(scores.map((score) => [names[score], estimates[score]])),
     ...(threshold === undefined ? [] : ["", ...thresholdLines(evaluation, threshold)]),
     "",
-    ...indented(columns(classRows(metrics))),
+    ...indented(columns(classRows(metrics, estimates))),
     ...confusionLines(metrics),
   ];
 }
 
-function labelLines(metrics: MultiLabelMetrics): string[] {
+function labelLines(evaluation: Evaluation<MultiLabelMetrics>): string[] {
+  const { metrics } = evaluation;
+  const estimates = estimatesOf(evaluation);
   const rows = labelColumns(metrics);
+  const whole = labelScores(metrics).map(
+    ([name, value, , score]) => [name, decimals(value), estimates[score] as Estimate] as const,
+  );
+  const own = (score: keyof typeof estimates | undefined, label: number): string =>
+    score === undefined ? "" : under((estimates[score] as readonly Estimate[])[label]!);
   return [
-    ...indented(columns(labelScores(metrics).map(([name, value]) => [name, decimals(value)]))),
+    ...indented(
+      columns([
+        ["", "value", "95 % interval"],
+        ...whole.map(([name, value, estimate]) => [name, value, range(estimate)]),
+      ]),
+    ),
+    ...reasonLines(whole.map(([name, , estimate]) => [name, estimate])),
     "",
     ...indented(
       columns([
@@ -38,10 +53,9 @@ function labelLines(metrics: MultiLabelMetrics): string[] {
           "images",
           ...rows.map(([name]) => name.toLowerCase().replace(/^(f1|auc)$/, (word) => word.toUpperCase())),
         ],
-        ...metrics.classes.map((name, i) => [
-          name,
-          String(metrics.positives[i]),
-          ...rows.map(([, list]) => decimals(list[i])),
+        ...metrics.classes.flatMap((name, i) => [
+          [name, String(metrics.positives[i]), ...rows.map(([, list]) => decimals(list[i]))],
+          ["", "", ...rows.map(([, , score]) => own(score, i))],
         ]),
       ]),
     ),
@@ -50,39 +64,74 @@ function labelLines(metrics: MultiLabelMetrics): string[] {
 
 const indented = (lines: readonly string[]): string[] => lines.map((line) => `  ${line}`.trimEnd());
 
-function summaryRows(metrics: ClassificationMetrics, intervals: ConfidenceIntervals): string[][] {
-  const range = ([low, high]: Interval) => `${decimals(low)} to ${decimals(high)}`;
+const range = ({ lower, upper, reason }: Estimate): string =>
+  reason === undefined ? `${decimals(lower)} to ${decimals(upper)}` : "-";
+
+const names = {
+  accuracy: "accuracy",
+  auc: "AUC",
+  balancedAccuracy: "balanced accuracy",
+  macroF1: "macro F1",
+  mcc: "Matthews correlation",
+  cohenKappa: "Cohen's kappa",
+  crossEntropy: "cross-entropy",
+  brier: "Brier score",
+  ece: "calibration error",
+} as const;
+const scores = Object.keys(names) as (keyof typeof names)[];
+
+function summaryRows(metrics: ClassificationMetrics, estimates: ClassificationIntervals): string[][] {
   return [
     ["", "value", "95 % interval"],
-    ["accuracy", decimals(metrics.accuracy), range(intervals.accuracy)],
-    ["AUC", decimals(metrics.auc), range(intervals.auc)],
-    ["balanced accuracy", decimals(metrics.balancedAccuracy)],
-    ["macro F1", decimals(metrics.macroF1)],
-    ["Matthews correlation", decimals(metrics.mcc)],
-    ["Cohen's kappa", decimals(metrics.cohenKappa)],
-    ["cross-entropy", decimals(metrics.crossEntropy)],
-    ["Brier score", decimals(metrics.brier)],
-    ["calibration error", decimals(metrics.ece)],
+    ...scores.map((score) => [names[score], decimals(metrics[score]), range(estimates[score])]),
   ];
+}
+
+/** Why there are no intervals, of which there are none; each reason once. */
+export function reasonLines(estimates: readonly (readonly [string, Estimate])[]): string[] {
+  const without = new Map<string, string[]>();
+  for (const [name, { reason }] of estimates) {
+    if (reason !== undefined) without.set(reason, [...(without.get(reason) ?? []), name]);
+  }
+  return [...without].flatMap(([reason, missing]) => [
+    `  no interval of ${missing.slice(0, 2).join(", ")}${missing.length > 2 ? " and others" : ""}, because`,
+    `    ${reason}`,
+  ]);
 }
 
 function thresholdLines(evaluation: Evaluation, threshold: number): string[] {
-  const { sensitivity, specificity, accuracy } = operatingPoint(evaluation, threshold);
+  const found = operatingEvidence(evaluation, threshold);
   const positive = evaluation.metrics.classes[1];
+  const rows: [string, Estimate][] = [
+    ["sensitivity", found.sensitivity],
+    ["specificity", found.specificity],
+    ["accuracy", found.accuracy],
+    ["predictive value of a call", found.positivePredictiveValue],
+    ["predictive value of no call", found.negativePredictiveValue],
+  ];
   return [
     `  Called ${positive} from a probability of ${decimals(threshold)} on (chosen in training):`,
-    `  sensitivity ${decimals(sensitivity)}, specificity ${decimals(specificity)}, accuracy ${decimals(accuracy)}`,
+    ...indented(columns(rows.map(([name, estimate]) => [name, decimals(estimate.value), range(estimate)]))),
   ];
 }
 
-function classRows(metrics: ClassificationMetrics): string[][] {
-  const { classes, confusionMatrix, sensitivity, specificity, precision, f1, aucPerClass } = metrics;
+const short = (end: number): string => decimals(end, 2).replace(/^0/, "");
+const under = ({ lower, upper, reason }: Estimate): string =>
+  reason === undefined ? `${short(lower)}-${short(upper)}` : "";
+
+/** Two rows a class: the values, and their intervals under them. */
+function classRows(metrics: ClassificationMetrics, estimates: ClassificationIntervals): string[][] {
+  const { classes, confusionMatrix } = metrics;
+  const lists = ["sensitivity", "specificity", "precision", "f1", "aucPerClass"] as const;
   return [
     ["class", "images", "sensitivity", "specificity", "precision", "F1", "AUC"],
-    ...classes.map((name, i) => [
-      name,
-      String((confusionMatrix[i] ?? []).reduce((sum, count) => sum + count, 0)),
-      ...[sensitivity, specificity, precision, f1, aucPerClass].map((list) => decimals(list[i])),
+    ...classes.flatMap((name, i) => [
+      [
+        name,
+        String((confusionMatrix[i] ?? []).reduce((sum, count) => sum + count, 0)),
+        ...lists.map((list) => decimals(metrics[list][i])),
+      ],
+      ["", "", ...lists.map((list) => under(estimates[list][i]!))],
     ]),
   ];
 }

@@ -12,6 +12,7 @@ export {
   calibrationOf,
   comparisonOf,
   estimatesOf,
+  type IntervalFacts,
   type IntervalOrReason,
   type LabelIntervals,
   type OperatingEvidence,

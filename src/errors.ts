@@ -122,6 +122,8 @@ export interface DataProblem {
   readonly label?: string | undefined;
   /** Title of a column that was asked for and is not there. */
   readonly column?: string | undefined;
+  /** A part of a data set, such as "val", that was asked for and has no images. */
+  readonly split?: string | undefined;
   /** All lines of a list that are wrong, where several are. */
   readonly problems?: readonly LineProblem[] | undefined;
   /** What is wrong alone, without the file's name before it and the advice after it. */
@@ -134,6 +136,7 @@ export class DataError extends MedMambaError implements DataProblem {
   readonly line: number | undefined;
   readonly label: string | undefined;
   readonly column: string | undefined;
+  readonly split: string | undefined;
   readonly problems: DataProblem["problems"];
   readonly reason: string;
 
@@ -143,6 +146,7 @@ export class DataError extends MedMambaError implements DataProblem {
     this.line = problem.line;
     this.label = problem.label;
     this.column = problem.column;
+    this.split = problem.split;
     this.problems = problem.problems;
     this.reason = problem.reason ?? message.replace(/\.$/, "");
   }

@@ -23,7 +23,7 @@ export function warningsOf(findings: Findings): string[] {
 function* leaks({ patients, crossSplit, duplicates, nearDuplicates }: Findings): Generator<string> {
   const { acrossSplits, groupsAcrossSplits } = patients;
   if (acrossSplits > 0) {
-    yield `${plural(acrossSplits, "patient")} ${acrossSplits === 1 ? "has" : "have"} images in more than one split: what is measured is too good. Divide anew with medmamba split.`;
+    yield `${plural(acrossSplits, "patient")} ${acrossSplits === 1 ? "has" : "have"} images in more than one split: what is measured is too good. Divide anew with \`medmamba split --again\`.`;
   }
   if (groupsAcrossSplits > 0) {
     yield `${plural(groupsAcrossSplits, "group")} that should stay together ${groupsAcrossSplits === 1 ? "has" : "have"} images in more than one split.`;
@@ -31,10 +31,15 @@ function* leaks({ patients, crossSplit, duplicates, nearDuplicates }: Findings):
   if (crossSplit.count > 0) {
     yield `${are(crossSplit.copiesOfTrain, "validation or test image")} in train as well, to the pixel or nearly (${plural(crossSplit.count, "pair")} across splits, ${crossSplit.identical} identical): keep one of each, or both in one split.`;
   }
-  const within = duplicates.count + nearDuplicates.count;
-  if (within > 0) {
-    yield `${are(duplicates.count, "image")} there more than once, and ${plural(nearDuplicates.count, "pair")} of images ${nearDuplicates.count === 1 ? "is" : "are"} nearly the same: intervals take them for independent.`;
-  }
+  const within = [
+    ...(duplicates.count > 0 ? [`${are(duplicates.count, "image")} there more than once`] : []),
+    ...(nearDuplicates.count > 0
+      ? [
+          `${plural(nearDuplicates.count, "pair")} of images ${nearDuplicates.count === 1 ? "is" : "are"} nearly the same`,
+        ]
+      : []),
+  ];
+  if (within.length > 0) yield `${within.join(", and ")}: intervals take them for independent.`;
 }
 
 function* conflicts({ labelConflicts }: Findings): Generator<string> {

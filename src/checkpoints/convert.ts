@@ -137,7 +137,9 @@ async function expectFree(input: string, output: string, overwrite: boolean): Pr
   if (source?.ino === there.ino && source.dev === there.dev)
     throw new WeightsError(`${output}: is the file to convert: name another one for the checkpoint.`);
   if (!overwrite)
-    throw new WeightsError(`${output}: is there already; name another file, or ask for it to be replaced.`);
+    throw new WeightsError(
+      `${output}: is there already: name another file, or replace it by --force (in a program, overwrite: true).`,
+    );
 }
 
 async function readWeights(

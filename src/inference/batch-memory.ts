@@ -23,7 +23,7 @@ export function withBatchAdvice(
   const needed = peakBytes - staying + (error.requestedBytes ?? 0);
   let fitting = Math.floor(batchSize / 2);
   while (fitting >= 1 && (needed * fitting) / batchSize > available) fitting = Math.floor(fitting / 2);
-  const otherwise = recompute ? ", or activation checkpointing" : "";
+  const otherwise = recompute ? ", or recompute (--recompute)" : "";
   const advice =
     fitting >= 1
       ? `A batch of ${batchSize} images does not fit on ${device}: try a batch size of ${fitting}${otherwise}.`

@@ -98,7 +98,7 @@ export async function evaluate(
   const { numClasses } = model.config;
   if (classes.length !== numClasses) {
     throw new EvaluationError(
-      `evaluate: the model has ${numClasses} classes, the data set ${classes.length} (${classes.join(", ")}).`,
+      `evaluate: the model has ${numClasses} classes, the data set ${classes.length} (${classes.join(", ")}): open it with the model's classes.`,
     );
   }
   const { task = taskOf(dataset), thresholds } = options;

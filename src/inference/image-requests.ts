@@ -55,7 +55,7 @@ export function requestsOf<S extends ImageSource>(
     const first = () =>
       decodeImage(source, preprocessing, {
         maxPixels,
-        onSeveral: (count) => onWarning?.(severalIn(name, count)),
+        onSeveral: (count) => onWarning?.(`${severalIn(name, count)} --frames takes others.`),
       });
     if (frames === "first") return { source, read: first };
     const middle = () =>

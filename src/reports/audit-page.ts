@@ -66,7 +66,8 @@ export function auditHtml(page: AuditPage): string {
 
 /** The outcome in a sentence. */
 export function verdictOf({ ok, shortcuts }: Pick<AuditReport, "ok" | "shortcuts">): string {
-  if (!ok) return "Not fit for a score yet: scores on these data would be wrong.";
+  if (!ok)
+    return "Not fit for a score yet: scores on these data would be wrong. Mend what was found, and audit again.";
   const told = shortcuts.features.some(({ suspicious }) => suspicious);
   const but = told ? ", but the label follows from what is no finding: see the shortcuts" : "";
   return `No leak, contradiction or unreadable image was found${but}.`;

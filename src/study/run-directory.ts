@@ -179,7 +179,10 @@ async function extend(
 ): Promise<{ plan: RunPlan; extension?: Extension | undefined }> {
   const path = join(directory, runFiles.last);
   const progress = (await readProgress(path)) as Progress | undefined;
-  if (!progress) throw new StudyError(`${path} holds no training state: it cannot be resumed.`);
+  if (!progress)
+    throw new StudyError(
+      `${path} holds no training state: it cannot be resumed. Train further from its weights with --init and another --out.`,
+    );
   const { epochs, patience } = plan.settings;
   const { epoch, bestEpoch } = progress;
   const best = join(directory, runFiles.best);

@@ -104,7 +104,7 @@ export function resolveOptions(model: ImageClassifier, options: FitOptions): Res
     throw new ArgumentError("fit: this network has no `recompute`: train it without.");
   if (train.classes.length !== model.config.numClasses) {
     throw new TrainingError(
-      `fit: the model has ${model.config.numClasses} classes, the data set ${train.classes.length}.`,
+      `fit: the model has ${model.config.numClasses} classes, the data set ${train.classes.length}: make it with as many, by numClasses.`,
     );
   }
   expectSeveralValues({

@@ -104,7 +104,10 @@ export async function saveRun(
 export async function restoreRun(path: string, run: RunParts, { extend = false } = {}): Promise<void> {
   await removeAbandoned(path);
   const state = await loadWeights(path, run.model);
-  if (!state) throw new TrainingError(`${path} holds no training state: it cannot be resumed.`);
+  if (!state)
+    throw new TrainingError(
+      `${path} holds no training state: it cannot be resumed. Train further from its weights with initialWeights.`,
+    );
   const { progress, tensors } = state as { progress: Progress; tensors: Readonly<Record<string, Tensor>> };
   try {
     expectSame(path, progress, run.progress, extend);

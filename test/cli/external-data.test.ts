@@ -72,7 +72,7 @@ describe("evaluate", () => {
     expect(stderr).toContain("test has no images of malignant");
     expect(firstLine("outside.npz", "--split", "test")).toContain("on the test 5 images of outside.npz");
     expect(evaluate("outside.npz", "--split", "val").stderr).toBe(
-      "medmamba: outside.npz has no val images.\n",
+      "medmamba: outside.npz has no val images: choose another split.\n",
     );
   });
 

@@ -123,7 +123,7 @@ describe("info", () => {
         divided: true,
       },
     });
-    const refused = { dataSet: "no: `medmamba train` says why" };
+    const refused = { dataSet: "no, or not without options: `medmamba audit` says why" };
     expect(info("other.csv")).toMatchObject({ columns: ["name", "age"], lines: 1, ...refused });
     expect(info("set")).toMatchObject({ kind: "folder", classes: ["a", "b"], images: 6, divided: false });
     expect(info("run")).toMatchObject({

@@ -52,7 +52,9 @@ describe("predict", () => {
     for (const file of files) await write(file, pages);
     const { stderr, status } = medmamba("predict", ...files, ...checkpoint, "--json");
     expect(status).toBe(0);
-    expect(stderr).toContain("warning: pages/a.tif has 3 pages or pictures; the first is taken.\n");
+    expect(stderr).toContain(
+      "warning: pages/a.tif has 3 pages or pictures; the first is taken. --frames takes others.\n",
+    );
     expect(stderr).toContain("warning: the same of 2 more of the images.\n");
   });
 });

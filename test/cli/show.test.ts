@@ -124,7 +124,11 @@ describe("show", () => {
       /from the checkpoint: leave them out/,
     ],
     [2, ["grey.png", "--out", "x.png", "--window", "wide"], /It has to be auto, percentile, lung/],
-    [1, ["grey.png", "--out", "none/x.png"], /^medmamba: none\/x\.png: no such file or directory\.\n$/],
+    [
+      1,
+      ["grey.png", "--out", "none/x.png"],
+      /^medmamba: --out none\/x\.png: there is no folder none; make it first\.\n$/,
+    ],
     [1, ["gray.png", "--out", "x.png"], /there is no such image; did you mean grey\.png\?/],
     [1, ["volume.nii", "--out", "x.png", "--frame", "10"], /there is no frame 10, frames are 0 to 9/],
     [1, ["signed.tif", "--out", "x.png"], /signed integers of 16 bits, and nothing says/],

@@ -168,7 +168,7 @@ describe("several labels an image", () => {
   it("need a table that has them", () => {
     const train = (...args: string[]) =>
       medmamba("train", "--out", "other", ...args, ...smallArguments).stderr;
-    expect(train("--data", "study.csv")).toMatch(/say which task they are: multi-label/);
+    expect(train("--data", "study.csv")).toMatch(/say which task they are \(--task\): multi-label/);
     expect(train("--data", "classes.csv", "--task", "multi-label")).toMatch(/this table has a column label/);
     expect(train("--data", "scans", "--task", "multi-label")).toMatch(/for several labels, write a table/);
     expect(train("--data", "study.csv", "--task", "multi-label", "--labels", "effusion,ascites")).toMatch(

@@ -83,7 +83,7 @@ describe("folders", () => {
     const { test } = await openDataset(path, { preprocessing, split: "test", classes: ["c", "a", "b"] });
     expect([...test.labels]).toEqual([2, 2, 0]);
     expect(await message(openDataset(path, { preprocessing }))).toBe(
-      "/alone has a test folder but no train folder.",
+      "/alone has a test folder but no train folder: put what is to be learned into one beside.",
     );
     expect(await message(openDataset(path, { split: "test", classes: ["a", "b"] }))).toBe(
       '/alone/test/c: "c" is not one of a, b.',

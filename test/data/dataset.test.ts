@@ -198,7 +198,7 @@ describe("a manifest", () => {
       });
     }
     expect(await message(open("path,lable"))).toBe(
-      "/study/list.csv line 1: found the columns path, lable; path and label are needed, split, patient, weight and frame may be there. If the labels are columns of 0 and 1, say which task they are: multi-label, or multi-class where each image has one of them.",
+      "/study/list.csv line 1: found the columns path, lable; path and label are needed, split, patient, weight and frame may be there. If the labels are columns of 0 and 1, say which task they are (--task): multi-label, or multi-class where each image has one of them.",
     );
   });
 });

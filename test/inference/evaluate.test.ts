@@ -74,7 +74,7 @@ describe("evaluate", () => {
       labels: [0, 1, 2],
     });
     expect(await failure(EvaluationError, evaluate(model, three))).toBe(
-      "evaluate: the model has 2 classes, the data set 3 (0, 1, 2).",
+      "evaluate: the model has 2 classes, the data set 3 (0, 1, 2): open it with the model's classes.",
     );
   });
 });

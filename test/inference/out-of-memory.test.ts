@@ -73,7 +73,7 @@ describe.skipIf(!hasEmulatedCuda())("a device of little memory", () => {
     const error = await shortage(attempt(64));
     expect(error.message).toMatch(/^allocate: \d+ bytes .* the device has \d+\.\d MiB of 28\.0 MiB free/);
     expect(error.message).toMatch(
-      /\n {2}A batch of 64 images does not fit on cuda-emulated:0: try a batch size of \d+, or activation checkpointing\.$/,
+      /\n {2}A batch of 64 images does not fit on cuda-emulated:0: try a batch size of \d+, or recompute \(--recompute\)\.$/,
     );
     expect(error.code).toBe("MEDMAMBA_OUT_OF_MEMORY");
     expect(error.requestedBytes).toBeGreaterThan(0);

@@ -150,7 +150,7 @@ describe("labels", () => {
       labels: Array(8).fill(0),
     });
     expect(await failure(TrainingError, learn({ train: alone }))).toBe(
-      "fit: the model has 2 classes, the data set 1.",
+      "fit: the model has 2 classes, the data set 1: make it with as many, by numClasses.",
     );
     const left = data.subset(train, [0, 2, 4, 6, 8, 10, 12, 14]);
     const { history } = await learn({ train: left, validation: left, batchSize: 4, monitor: "auc" });

@@ -249,7 +249,7 @@ describe("resuming is refused", () => {
     await mkdir(join(root, "weights"));
     await copyFile(join(root, "whole/best.safetensors"), join(root, "weights/last.safetensors"));
     expect(await failure(TrainingError, run("weights", { resume: true }))).toBe(
-      "/weights/last.safetensors holds no training state: it cannot be resumed.",
+      "/weights/last.safetensors holds no training state: it cannot be resumed. Train further from its weights with initialWeights.",
     );
     expect(await failure(TrainingError, run("", { resume: true, directory: undefined }))).toBe(
       "fit: resume needs the directory of the run to go on with.",

@@ -270,7 +270,7 @@ describe("settings", () => {
   it("and data must have as many classes as the model", async () => {
     const three = data.fromArrays({ images: sidePixels(3, 1), shape: [3, side, side], labels: [0, 1, 2] });
     expect(await failure(TrainingError, learn({ train: three }))).toBe(
-      "fit: the model has 2 classes, the data set 3.",
+      "fit: the model has 2 classes, the data set 3: make it with as many, by numClasses.",
     );
   });
 });

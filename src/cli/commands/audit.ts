@@ -12,7 +12,7 @@ import { writableFolder } from "../../study/writable-folder.js";
 import { type CommonOptions, countOrZero, settingOption, withCommonOptions } from "../console/options.js";
 import { expectPath } from "../console/paths.js";
 import { interruptible, Terminal } from "../console/terminal.js";
-import { columns, decimals, lastNames, plural, shortPath } from "../console/wording.js";
+import { columns, decimals, lastNames, lineWidth, plural, shortPath, wrapped } from "../console/wording.js";
 
 interface AuditCommandOptions extends CommonOptions, Opening {
   readonly report?: string;
@@ -20,10 +20,11 @@ interface AuditCommandOptions extends CommonOptions, Opening {
 }
 
 const examples = `
-Looks for what makes scores too good (a patient in two parts, identical and nearly
-identical images across them, turned and mirrored too), for the same image under
-two labels, for images that cannot be read or seen, and for shortcuts: how well
-the label follows from file size, borders, brightness or a column such as site.
+Looks for what makes scores too good (a patient in two parts, identical and
+nearly identical images across them, turned and mirrored too), for the same
+image under two labels, for images that cannot be read or seen, and for
+shortcuts: how well the label follows from file size, borders, brightness or a
+column such as site.
 \`train\` does the quick part of it each time.
 
 Examples:
@@ -85,7 +86,7 @@ function summaryLines(
     const classes = Object.entries(part.classes).map(([label, count]) => `${label} ${count}`);
     lines.push(`  ${name.padEnd(6)}${part.images}: ${classes.join(", ")}`);
   }
-  lines.push("", ...warnings.map((sentence) => `- ${sentence}`));
+  lines.push("", ...warnings.flatMap(listItem));
   if (warnings.length === 0) lines.push("Nothing was found that is to be looked at.");
   const { all, features, chance } = shortcuts;
   if (all && chance) {
@@ -98,6 +99,10 @@ function summaryLines(
     lines.push("", `How well the label follows (AUC; ${decimals(chance.auc, 2)} by chance):`);
     lines.push(...columns(rows, { longest: 44 }).map((line) => `  ${line}`));
   }
-  lines.push("", verdictOf({ ok, shortcuts }));
+  lines.push("", ...wrapped(verdictOf({ ok, shortcuts }), lineWidth));
   return lines;
 }
+
+/** "- " before a sentence, which goes on below where it is long. */
+const listItem = (sentence: string): string[] =>
+  wrapped(sentence, lineWidth - 2).map((line, i) => (i === 0 ? "- " : "  ") + line);

@@ -40,7 +40,7 @@ original's train.py, 224 pixels, stretched, mean and standard deviation 0.5.
 
 Examples:
   $ medmamba convert medmamba.pth medmamba.safetensors
-  $ medmamba convert last.pt best.safetensors --key ema --classes cyst,mass,normal
+  $ medmamba convert last.pt best.safetensors --key ema --classes cyst,mass
   $ medmamba convert grey.pth grey.safetensors --mean 0.449 --std 0.226
   $ medmamba predict --checkpoint medmamba.safetensors scan.png`;
 
@@ -97,7 +97,7 @@ function summary(input: string, conversion: Conversion, named: boolean): string[
   const where = found.length > 0 ? ` (in ${found.join(" ")})` : "";
   const { imageSize, mean, std } = preprocessing;
   const lines = [
-    `${shortPath(input)}${where}: MedMamba ${size}, ${(parameters / 1e6).toFixed(1)} million parameters.`,
+    `${shortPath(input)}${where}: MedMamba ${size}, ${(parameters / 1e6).toFixed(2)} million parameters.`,
     `Classes: ${classes.join(", ")}. Images: ${imageSize} pixels, mean ${mean.join(",")}, std ${std.join(",")}.`,
   ];
   if (!named) lines.push("The file has no names of its outputs: --classes gives them.");

@@ -23,7 +23,7 @@ const sets = columns(
 );
 
 const examples = `
-The sets of MedMNIST (https://medmnist.com), each divided into train, val and test:
+The sets of MedMNIST (https://medmnist.com), each in parts train, val and test:
 ${sets.map((line) => `  ${line}`).join("\n")}
 
 What was interrupted goes on where it stopped; a file is there only when its

@@ -27,8 +27,9 @@ import {
   withSettings,
 } from "../console/options.js";
 import { expectCheckpoint } from "../console/paths.js";
+import { thresholdLines } from "../console/prediction-lines.js";
 import { interruptible, Terminal } from "../console/terminal.js";
-import { columns, decimals, plural, shortPath } from "../console/wording.js";
+import { columns, decimals, endOf, plural, shortPath } from "../console/wording.js";
 
 interface ExplainOptions extends CommonOptions {
   readonly checkpoint: string;
@@ -120,6 +121,7 @@ async function run(images: string[], options: ExplainOptions): Promise<void> {
             window,
             frame,
             maxPixels,
+            onWarning: (message) => terminal.warn(message),
             signal,
           });
           const measured = options.fidelity
@@ -132,7 +134,7 @@ async function run(images: string[], options: ExplainOptions): Promise<void> {
         }
       }
       terminal.clearProgress();
-      for (const line of explanationLines(done)) terminal.print(line);
+      for (const line of [...explanationLines(done), ...thresholdLines(checkpoint)]) terminal.print(line);
       terminal.result({ explanations: done });
       const failed = done.filter((one) => "error" in one).length;
       if (failed > 0)
@@ -175,7 +177,7 @@ async function write(
 /** A line an image: what it is called, what was looked for, and where. */
 function explanationLines(explanations: readonly FileExplanation[]): string[] {
   const rows = explanations.map((one): string[] => {
-    const file = shortPath(one.file);
+    const file = endOf(shortPath(one.file));
     if ("error" in one) return [file];
     const { label, probability, explained, peak } = one;
     const called = Number.isNaN(probability) ? label : `${label} ${decimals(100 * probability, 1)} %`;
@@ -186,7 +188,7 @@ function explanationLines(explanations: readonly FileExplanation[]): string[] {
       ...fidelityWords(one.fidelity),
     ];
   });
-  return columns(rows, { left: true, longest: 44 }).map((line, i) => {
+  return columns(rows, { left: true, longest: Infinity }).map((line, i) => {
     const one = explanations[i];
     return one && "error" in one ? one.error : line;
   });

@@ -18,9 +18,14 @@ import {
 } from "../console/options.js";
 import { expectCheckpoint } from "../console/paths.js";
 import { expectUnits, unitLines, unitPredictions } from "../console/pooled-predictions.js";
-import { type AskedSource, filePrediction, predictionLines } from "../console/prediction-lines.js";
+import {
+  type AskedSource,
+  filePrediction,
+  predictionLines,
+  thresholdLines,
+} from "../console/prediction-lines.js";
 import { interruptible, Terminal } from "../console/terminal.js";
-import { decimals, plural } from "../console/wording.js";
+import { plural } from "../console/wording.js";
 
 interface PredictOptions extends CommonOptions {
   readonly checkpoint: string;
@@ -82,15 +87,11 @@ async function run(images: string[], options: PredictOptions): Promise<void> {
       for (const warning of warnings.slice(0, warningsShown)) terminal.warn(warning);
       if (warnings.length > warningsShown)
         terminal.warn(`the same of ${warnings.length - warningsShown} more of the images.`);
-      const { threshold, classes } = checkpoint;
+      const { threshold } = checkpoint;
       const units = pooling && unitPredictions(checkpoint, predictions, asked, pooling);
       for (const line of predictionLines(predictions)) terminal.print(line);
       if (units) for (const line of unitLines(units, pooling)) terminal.print(line);
-      if (threshold !== undefined) {
-        terminal.print(
-          `\nCalled ${classes[1]} from a probability of ${decimals(threshold)} on, the threshold chosen in training.`,
-        );
-      }
+      for (const line of thresholdLines(checkpoint)) terminal.print(line);
       terminal.result({
         predictions: predictions.map(filePrediction),
         ...(units && { pooled: { ...pooling, units } }),

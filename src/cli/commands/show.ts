@@ -1,5 +1,6 @@
 /** `medmamba show`: a picture as it is decoded, or as a network gets it. */
 import { existsSync, realpathSync } from "node:fs";
+import { dirname } from "node:path";
 import type { Command } from "commander";
 import { readCheckpoint } from "../../checkpoints/checkpoint.js";
 import type { Sample } from "../../data/dataset.js";
@@ -35,15 +36,15 @@ const { window, bitDepth, slices } = preprocessingRows;
 const readingRows = { window, bitDepth, slices };
 
 const examples = `
-The picture is written as it lies in the file, a pixel for a pixel: the window is
-applied, DICOM's and EXIF's orientation, and no more. With --as-input it is what
-the network of --checkpoint gets of it, in that network's size, channels and
-window, before its normalization.
+The picture is written as it lies in the file, a pixel for a pixel: the window
+is applied, DICOM's and EXIF's orientation, and no more. With --as-input it is
+what the network of --checkpoint gets of it, in that network's size, channels
+and window, before its normalization.
 
 Examples:
   $ medmamba show scan.dcm --out scan.png
-  $ medmamba show ct.nii.gz --out lung.png --slices coronal --frame 80 --window lung
-  $ medmamba show scan.tif --out seen.png --as-input --checkpoint run/best.safetensors`;
+  $ medmamba show ct.nii.gz --out a.png --slices coronal --frame 80
+  $ medmamba show a.tif --out b.png --as-input --checkpoint run/best.safetensors`;
 
 export function define(command: Command): void {
   command
@@ -96,6 +97,9 @@ function expectOptions({ asInput, checkpoint, out, ...options }: ShowOptions): v
 
 /** Nothing that is there is destroyed unless that is asked for, and the image itself never. */
 function expectFree(image: string, { out, overwrite }: ShowOptions): void {
+  const folder = dirname(out);
+  if (!existsSync(folder))
+    throw new CommandError(`--out ${out}: there is no folder ${folder}; make it first.`);
   if (!existsSync(out)) return;
   if (realpathSync(out) === realpathSync(image))
     throw new UsageError(`--out ${out} is the image itself: write to another file.`);

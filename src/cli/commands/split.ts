@@ -70,8 +70,8 @@ async function run(data: string, options: SplitCommandOptions): Promise<void> {
     }),
   );
   const { images, patients, splits, notes } = division;
-  const of =
-    patients === null ? "" : ` of ${plural(patients, options.groups === undefined ? "patient" : "group")}`;
+  const unit = [undefined, "patient"].includes(options.groups?.toLowerCase()) ? "patient" : "group";
+  const of = patients === null ? "" : ` of ${plural(patients, unit)}`;
   terminal.print(`${plural(images, "image")}${of} divided in ${shortPath(out)}\n`);
   const parts = [
     ...Object.entries(splits),

@@ -1,8 +1,6 @@
 /** Facts of a file as people read them. */
 import type { Fact, Facts } from "../../data/facts.js";
-import { byteSize } from "./wording.js";
-
-const width = 80;
+import { byteSize, lineWidth, wrapped } from "./wording.js";
 
 /** What facts are counted in, where a number alone does not tell. */
 const written: Readonly<Record<string, (fact: Fact) => string>> = {
@@ -18,7 +16,7 @@ export function factLines(facts: Facts): string[] {
   return rows.flatMap(([name, fact]) => {
     // A file may hold any letters, those that terminals obey among them.
     const text = (written[name] ?? inWords)(fact).replace(/\p{Cc}/gu, "\ufffd");
-    return wrapped(text, width - column).map(
+    return wrapped(text, lineWidth - column).map(
       (line, i) => (i === 0 ? nameInWords(name) : "").padEnd(column) + line,
     );
   });
@@ -42,16 +40,3 @@ function inWords(fact: Fact): string {
 /** Sizes and scores to a few digits; whole numbers as they are. */
 const numberInWords = (value: number): string =>
   Number.isInteger(value) ? String(value) : String(Number(value.toPrecision(4)));
-
-/** Lines of words, none longer than `most` unless a word is. */
-function wrapped(text: string, most: number): string[] {
-  const result: string[] = [];
-  let line = "";
-  for (const word of text.split(" ")) {
-    if (line !== "" && line.length + 1 + word.length > most) {
-      result.push(line);
-      line = word;
-    } else line = line === "" ? word : `${line} ${word}`;
-  }
-  return [...result, line];
-}

@@ -84,7 +84,7 @@ async function openAll(data: string, checkpoint: Checkpoint, judging: Judging): 
 /** A split, or undefined where the data set has no images of it. */
 function ifThere(name: SplitName, opened: Promise<LabelledImages>): Promise<LabelledImages | undefined> {
   return opened.catch((error: unknown) => {
-    if (error instanceof DataError && error.message.endsWith(` has no ${name} images.`)) return undefined;
+    if (error instanceof DataError && error.split === name) return undefined;
     throw error;
   });
 }

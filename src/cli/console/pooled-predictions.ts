@@ -5,7 +5,7 @@ import type { PredictedImage, Prediction, StreamedPrediction } from "../../infer
 import { type AskedImage, fileOf } from "./asked-images.js";
 import { CommandError } from "./failure.js";
 import { type AskedSource, calledCells } from "./prediction-lines.js";
-import { columns, plural, shortPath } from "./wording.js";
+import { columns, endOf, plural, shortPath } from "./wording.js";
 
 /** A unit, as `--json` has it: patients are numbered, and known by their files. */
 export interface UnitPrediction extends Prediction {
@@ -53,8 +53,13 @@ export function unitLines(units: readonly UnitPrediction[], { by, how }: Pooling
   const rows = units.map((unit) => {
     const [first = ""] = unit.files;
     const more = unit.files.length > 1 ? ` and ${unit.files.length - 1} more` : "";
-    const place = by === "image" ? shortPath(first) : `${unit.unit}: ${shortPath(first)}${more}`;
+    const place =
+      by === "image" ? endOf(shortPath(first)) : `${unit.unit}: ${endOf(shortPath(first), 26)}${more}`;
     return [place, plural(unit.images, "image"), ...calledCells(unit)];
   });
-  return ["", `By ${by}, ${rule} of the images of each:`, ...columns(rows, { left: true, longest: 44 })];
+  return [
+    "",
+    `By ${by}, ${rule} of the images of each:`,
+    ...columns(rows, { left: true, longest: Infinity }),
+  ];
 }

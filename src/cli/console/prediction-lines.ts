@@ -1,7 +1,7 @@
 /** What is predicted of files: a line each for people, an object each for programs. */
-import type { FramedImage, Prediction, StreamedPrediction } from "../../inference/predict.js";
+import type { Classifier, FramedImage, Prediction, StreamedPrediction } from "../../inference/predict.js";
 import { fileOf } from "./asked-images.js";
-import { columns, decimals, shortPath } from "./wording.js";
+import { columns, decimals, endOf, shortPath } from "./wording.js";
 
 /** What was asked about. */
 export type AskedSource = string | FramedImage;
@@ -25,13 +25,19 @@ export function filePrediction({
 export function predictionLines(predictions: readonly StreamedPrediction<AskedSource>[]): string[] {
   const rows = predictions.map((prediction): string[] => {
     const { source, frame } = prediction;
-    const place = shortPath(fileOf(source)) + (frame === undefined ? "" : ` frame ${frame}`);
+    const place = endOf(shortPath(fileOf(source))) + (frame === undefined ? "" : ` frame ${frame}`);
     return prediction.error ? [place] : [place, ...calledCells(prediction)];
   });
-  return columns(rows, { left: true, longest: 44 }).map((line, i) => {
+  return columns(rows, { left: true, longest: Infinity }).map((line, i) => {
     const error = predictions[i]?.error;
     return error ? `${line}  could not be read: ${error.reason}.` : line;
   });
+}
+
+/** From which probability on the second of two classes is called, where training chose one; below all predictions. */
+export function thresholdLines({ threshold, classes }: Pick<Classifier, "threshold" | "classes">): string[] {
+  if (threshold === undefined) return [];
+  return ["", `Called ${classes[1]} from a probability of ${decimals(threshold)} on, as chosen in training.`];
 }
 
 /** What an image is called, how probably, and what comes next. */

@@ -62,3 +62,23 @@ export function columns(rows: readonly (readonly string[])[], { left = false, lo
       .trimEnd(),
   );
 }
+
+/** Columns of a terminal. */
+export const lineWidth = 80;
+
+/** Lines of words, none longer than `most` unless a word is. */
+export function wrapped(text: string, most: number): string[] {
+  const result: string[] = [];
+  let line = "";
+  for (const word of text.split(" ")) {
+    if (line !== "" && line.length + 1 + word.length > most) {
+      result.push(line);
+      line = word;
+    } else line = line === "" ? word : `${line} ${word}`;
+  }
+  return [...result, line];
+}
+
+/** The end of a path where the whole is too long, for images differ in their names and not in where they are. */
+export const endOf = (path: string, longest = 44): string =>
+  path.length > longest ? `...${path.slice(3 - longest)}` : path;

@@ -277,7 +277,9 @@ async function inWords<T>(work: () => Promise<T>): Promise<T> {
       throw new DataError(`${reason}: save it as grey or RGB with 8 or 16 bits`, { cause });
     }
     if (/^timeout/.test(message))
-      throw new DataError(`decoding it took more than ${longestDecode} seconds`, { cause });
+      throw new DataError(`decoding it took more than ${longestDecode} seconds: save it smaller, or as PNG`, {
+        cause,
+      });
     throw new DataError("the image is damaged or cut off", { cause });
   }
 }

@@ -1,11 +1,12 @@
 /** What an archive, a table or a folder holds, before anything of it is decoded. */
-import { extname } from "node:path";
+import { basename, extname } from "node:path";
 import type { Entry, ZipFile } from "yauzl";
 import { DataError } from "../../errors.js";
 import { openZipFile } from "../../files/zip-reader.js";
 import type { Facts } from "../facts.js";
 import { type SplitName, splitNames } from "../splitting/split-names.js";
 import { listFolder } from "./folder.js";
+import { tableIn } from "./folder-table.js";
 import { listManifest } from "./manifest.js";
 import { type NpyHeader, npyElementSize, parseNpyHeader, readNpyNumbers } from "./npy.js";
 import type { Listing, SourceOptions } from "./source.js";
@@ -22,7 +23,7 @@ const mostLabels = 1000;
 const mostDeflated = 1032;
 
 /** Why something is no data set may name files and folders, and those may be called after patients. */
-const refused = "no: `medmamba train` says why";
+const refused = "no, or not without options: `medmamba audit` says why";
 
 /** Nobody is told of what is odd: it is said when the data set is opened. */
 const quietly: SourceOptions = {
@@ -128,13 +129,15 @@ export async function describeTable(path: string): Promise<Facts> {
 }
 
 /**
- * A folder: its images, and where it is a data set, its classes and splits.
+ * A folder: its images, and where it is a data set, its classes and splits, and the table in it that says so.
  *
  * @throws what the file system says of it
  */
 export async function describeFolder(path: string): Promise<Facts> {
   try {
-    return listed(await listFolder(path, quietly));
+    const table = await tableIn(path);
+    if (table === undefined) return listed(await listFolder(path, quietly));
+    return { table: basename(table), ...listed(await listManifest(table, quietly)) };
   } catch (error) {
     if (!(error instanceof DataError)) throw error;
     const { images, others } = await searchFolder(path);

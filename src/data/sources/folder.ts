@@ -49,7 +49,7 @@ export async function listFolder(path: string, options: SourceOptions): Promise<
   // All splits are listed even if one is wanted: whether val and test are there decides what train is.
   if (!splitFolders.has("train") && options.split === undefined) {
     throw new DataError(
-      `${path} has a ${[...splitFolders.values()].join(" and a ")} folder but no train folder.`,
+      `${path} has a ${[...splitFolders.values()].join(" and a ")} folder but no train folder: put what is to be learned into one beside.`,
     );
   }
   const classFolders = new Map<SplitName, string[]>();
@@ -91,7 +91,7 @@ async function withoutFolders(path: string): Promise<DataError> {
     tables.length > 0
       ? `If ${tables[0]} says which class each image has, give ${join(path, tables[0] ?? "")}.`
       : count > 0
-        ? "If it is one of several classes, give the folder above it; otherwise a .csv file can say which class each image has."
+        ? "If it is one of several classes, give the folder above it; otherwise a .csv file with the columns path and label says which class each image has."
         : "";
   const instead = count > 0 ? `, but ${count} images` : "";
   return new DataError(`${path} has no folders in it${instead}; ${layouts}. ${table}`.trimEnd());

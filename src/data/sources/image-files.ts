@@ -117,9 +117,12 @@ function warnOfSeveral(
 ): void {
   const [first] = several;
   if (!first) return;
-  const which = frames === "middle" ? "the one in the middle" : "the first";
+  const which =
+    frames === "middle"
+      ? "the one in the middle of each is taken"
+      : "the first of each is taken (in a volume the one at its edge): --frames middle, all or every:K takes others";
   onWarning(
-    `${path}: ${several.size} of the images have several pages or pictures (such as ${first[0]}, with ${first[1]}); ${which} of each is taken.`,
+    `${path}: ${several.size} of the images have several pages or pictures (such as ${first[0]}, with ${first[1]}); ${which}.`,
   );
 }
 

@@ -151,7 +151,7 @@ function expectNeeded(
     "and",
   );
   const instead = positions.has("path")
-    ? ". If the labels are columns of 0 and 1, say which task they are: multi-label, or multi-class where each image has one of them"
+    ? ". If the labels are columns of 0 and 1, say which task they are (--task): multi-label, or multi-class where each image has one of them"
     : "";
   throw lineError(
     file,

@@ -35,7 +35,8 @@ export async function listManifest(path: string, options: SourceOptions): Promis
     ? labelsOfColumns(path, rows, { columns, named, options, problems })
     : labelsOfNames(path, rows, { columns, options, problems });
   problems.expectNone(labelling.advice);
-  if (rows.length === 0) throw new DataError(`${path} lists no images.`);
+  if (rows.length === 0)
+    throw new DataError(`${path} lists no images: write a line for each below the names of the columns.`);
   if (options.task !== "multi-label") expectSeveralClasses(path, labelling.classes);
   warnOfCompanions(path, rows, options.onWarning);
   return listingOf(path, { columns, rows, labelling, named: named ?? [] }, options);
@@ -86,7 +87,9 @@ function listingOf(
   const task = options.task;
   if (undivided.length > 0) return { classes, task, attributes, splits: {}, undivided };
   if (!splits.train && options.split === undefined) {
-    throw new DataError(`${path} has no line whose split is train.`);
+    throw new DataError(
+      `${path} has no line whose split is train: nothing would be learned. Leave the column out to have it drawn.`,
+    );
   }
   return { classes, task, attributes, splits };
 }
@@ -139,7 +142,8 @@ async function readRows(
     if (typeof row === "string") problems.add(line, row);
     else rows.push(row);
   }
-  if (columns === undefined) throw new DataError(`${path} lists no images.`);
+  if (columns === undefined)
+    throw new DataError(`${path} lists no images: write a line for each below the names of the columns.`);
   return { columns, rows };
 }
 

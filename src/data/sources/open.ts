@@ -411,7 +411,8 @@ function divide<Entry extends Listed>(
   for (const name of wanted) {
     const entries = parts[name] ?? [];
     if (entries.length > 0) result[name] = entries;
-    else if (name === "train" || name === split) throw new DataError(`${path} has no ${name} images.`);
+    else if (name === "train" || name === split)
+      throw new DataError(`${path} has no ${name} images: choose another split.`, { split: name });
   }
   return result;
 }

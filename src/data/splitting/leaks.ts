@@ -170,6 +170,8 @@ export function withoutLeaks(
   );
   const left = Array.from({ length: train.length }, (_, index) => index).filter((index) => !out.has(index));
   if (left.length === 0)
-    throw new DataError(`${path}: all train images are identical to images of val or test.`);
+    throw new DataError(
+      `${path}: all train images are identical to images of val or test, so none is left to learn from: divide the data anew with \`medmamba split --again\`.`,
+    );
   return { ...splits, train: subset(train, left) };
 }

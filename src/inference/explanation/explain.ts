@@ -4,12 +4,13 @@ import { augmentations } from "../../data/augmentation.js";
 import { drawBatch, expectSample, stackSamples } from "../../data/batch.js";
 import type { Pixels } from "../../data/decoding/decoder.js";
 import { checkedMaxPixels } from "../../data/decoding/limits.js";
-import { type DecodeOptions, decodeImage, decodePixels } from "../../data/decoding/sample.js";
+import { type DecodeOptions, decodeImage, decodePixels, severalIn } from "../../data/decoding/sample.js";
 import type { Preprocessing } from "../../data/preprocessing.js";
 import { ArgumentError } from "../../errors.js";
 import { toInput } from "../../models/input.js";
 import {
   expectCounts,
+  expectFunction,
   expectNamed,
   expectSignal,
   inWords,
@@ -47,6 +48,8 @@ export interface ExplainOptions {
   readonly frame?: number | undefined;
   /** Pixels that a picture may have; 2^26 or MEDMAMBA_MAX_PIXELS unless told. */
   readonly maxPixels?: number | undefined;
+  /** Gets one sentence where the file has several pictures, none was chosen, and the first is taken. */
+  readonly onWarning?: ((message: string) => void) | undefined;
   /** Ends the work with its reason when aborted. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -59,6 +62,7 @@ const optionNames: NamesOf<ExplainOptions> = {
   batchSize: true,
   frame: true,
   maxPixels: true,
+  onWarning: true,
   signal: true,
 };
 
@@ -111,6 +115,7 @@ export async function explain(
   }
   expectWhole("explain", classifier);
   expectPicture("explain", source, options);
+  if (options.onWarning !== undefined) expectFunction("explain", options.onWarning, "onWarning");
   const { model, classes, preprocessing } = classifier;
   const task = taskOf(classifier);
   const chosen = options.label === undefined ? undefined : labelNamed(options.label, classes);
@@ -162,11 +167,13 @@ export async function explain(
 export async function networkInput(
   { model, preprocessing }: Classifier,
   source: ImageSource,
-  options: Pick<ExplainOptions, "frame" | "maxPixels"> = {},
+  { onWarning, ...options }: Pick<ExplainOptions, "frame" | "maxPixels" | "onWarning"> = {},
 ): Promise<Float32Array> {
-  const asked = pictureAsked(source, preprocessing, options);
-  const sample = await decodeImage(...asked);
-  expectSample(sample, isBytes(asked[0]) ? "the image" : String(asked[0]), preprocessing);
+  const [file, , reading] = pictureAsked(source, preprocessing, options);
+  const name = isBytes(file) ? "the image" : String(file);
+  const onSeveral = (count: number) => onWarning?.(`${severalIn(name, count)} --frame takes another.`);
+  const sample = await decodeImage(file, preprocessing, { ...reading, onSeveral });
+  expectSample(sample, name, preprocessing);
   const input = toInput(
     {
       ...(await stackSamples([sample], preprocessing)),

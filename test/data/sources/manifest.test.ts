@@ -61,7 +61,9 @@ describe("labels", () => {
     expect(await message(open({ task: "binary" }, ...lines, "2.png,train,1,1", "3.png,train,0,0"))).toMatch(
       /2 lines are wrong:\n {2}line 4: more than one of MEL, NV is 1.*\n {2}line 5: none of MEL, NV is 1/,
     );
-    expect(await message(open({}, ...lines))).toMatch(/say which task they are: multi-label, or multi-class/);
+    expect(await message(open({}, ...lines))).toMatch(
+      /say which task they are \(--task\): multi-label, or multi-class/,
+    );
     expect(await message(open({ task: "multi-label" }, "path,label", "0.png,a"))).toMatch(
       /this table has a column label/,
     );

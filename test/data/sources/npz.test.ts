@@ -85,7 +85,9 @@ describe("MedMNIST archives", () => {
     expect(await message(open(testAlone))).toMatch(
       /found the arrays test_images, test_labels; expected train/,
     );
-    expect(await message(open(testAlone, { split: "val" }))).toBe("/set.npz has no val images.");
+    expect(await message(open(testAlone, { split: "val" }))).toBe(
+      "/set.npz has no val images: choose another split.",
+    );
     const named = await open(testAlone, { split: "test", classes: ["a", "b", "c", "d"] });
     expect(named.classes).toEqual(["a", "b", "c", "d"]);
   });

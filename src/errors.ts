@@ -104,6 +104,14 @@ export class OperationError extends MedMambaError {
   }
 }
 
+/** A line of a list that is wrong. */
+export interface LineProblem {
+  /** From 1. */
+  readonly line: number;
+  /** What is wrong with it. */
+  readonly reason: string;
+}
+
 /** What a `DataError` knows beside its sentence, where it has it. */
 export interface DataProblem {
   /** The image, folder or list that is wrong. */
@@ -117,7 +125,7 @@ export interface DataProblem {
   /** A part of a data set, such as "val", that was asked for and has no images. */
   readonly split?: string | undefined;
   /** All lines of a list that are wrong, where several are. */
-  readonly problems?: readonly { readonly line: number; readonly reason: string }[] | undefined;
+  readonly problems?: readonly LineProblem[] | undefined;
   /** What is wrong alone, without the file's name before it and the advice after it. */
   readonly reason?: string | undefined;
 }

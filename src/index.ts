@@ -7,14 +7,21 @@ import "./ops/methods.js";
 
 export {
   type Audited,
-  type AuditedImage,
   type AuditOptions,
-  type AuditReport,
   audit,
-  type Shortcut,
-  type Shortcuts,
-  type SimilarPair,
 } from "./audit/audit.js";
+export type { Chance } from "./audit/probe.js";
+export type {
+  AuditedImage,
+  AuditedSplit,
+  AuditReport,
+  Counts,
+  IdenticalImages,
+  SimilarPair,
+  Some,
+  UnreadableEntry,
+} from "./audit/report.js";
+export type { Shortcut, Shortcuts } from "./audit/shortcuts.js";
 export {
   type Checkpoint,
   type CheckpointDescription,
@@ -40,6 +47,7 @@ export {
   DisposedError,
   DTypeError,
   EvaluationError,
+  type LineProblem,
   MedMambaError,
   type MemoryShortage,
   OperationError,
@@ -64,6 +72,7 @@ export {
   type ExplainOptions,
   type Explanation,
   explain,
+  explainMethods,
 } from "./inference/explanation/explain.js";
 export {
   type Curves,
@@ -105,6 +114,7 @@ export { MedMamba } from "./models/medmamba.js";
 export * as nn from "./nn/index.js";
 export * from "./ops/index.js";
 export * as reports from "./reports/index.js";
+export type { Path } from "./settings/paths.js";
 export * as tasks from "./tasks/index.js";
 export { full, type NestedNumbers, ones, rand, randn, tensor, zeros } from "./tensor/creation.js";
 export type { Device, DeviceDescription, MemoryUse, Precision } from "./tensor/device.js";

@@ -2,14 +2,22 @@
  * Auditing a data set before anything is learned from it: what leaks from train to test, what contradicts itself, what cannot be
  * read, and what else than the finding gives the label away.
  */
-import type { LabelledImages } from "../data/dataset.js";
+import { expectDataset, type LabelledImages } from "../data/dataset.js";
 import { type SplitName, splitNames } from "../data/splitting/split-names.js";
+import { DataError } from "../errors.js";
+import {
+  expectCounts,
+  expectFlags,
+  expectFunction,
+  expectNamed,
+  expectSignal,
+  expectText,
+  type NamesOf,
+  optionsOf,
+} from "../settings/given.js";
 import { nameWithin } from "./names.js";
 import { findAlike, identical, identicalPairs, labelText, type Pair } from "./pairs.js";
 import type { AuditedImage, AuditReport, Counts, SimilarPair, Some } from "./report.js";
-
-export type { AuditedImage, AuditReport, SimilarPair, Some } from "./report.js";
-export type { Shortcut, Shortcuts } from "./shortcuts.js";
 
 import { findShortcuts } from "./shortcuts.js";
 import { type Surveyed, type SurveyOptions, survey } from "./survey.js";
@@ -28,6 +36,14 @@ export interface AuditOptions extends SurveyOptions {
   readonly listed?: number;
 }
 
+const optionNames: NamesOf<AuditOptions> = {
+  shortcuts: true,
+  seed: true,
+  listed: true,
+  onProgress: true,
+  signal: true,
+};
+
 /** Shorter sides than this leave nothing to a network. */
 const tinySide = 32;
 
@@ -40,15 +56,29 @@ const tinySide = 32;
  *
  * @param dataset  what `openDataset` gives, or any data set; with `openDataset(path, { check: false })` images that cannot be
  *   read are found here, and none is decoded twice
- * @throws DataError if there are no images
+ * @throws ArgumentError for what is no data set; DataError if there are no images
  */
 export async function audit(dataset: Audited, options: AuditOptions = {}): Promise<AuditReport> {
-  const { seed = 0, listed = 200, shortcuts = true, signal } = options;
+  const {
+    seed = 0,
+    listed = 200,
+    shortcuts = true,
+    onProgress,
+    signal,
+  } = optionsOf("audit", options, optionNames);
+  expectCounts("audit", { seed, listed }, 0);
+  expectFlags("audit", { shortcuts });
+  if (onProgress !== undefined) expectFunction("audit", onProgress, "onProgress");
+  expectSignal("audit", signal);
+  expectAudited("audit", dataset);
   const parts = partsOf(dataset);
   const images = await survey(parts, options);
+  if (images.length === 0) throw new DataError("audit: the data set has no images.");
   const alike = await findAlike(images, signal);
   const { classes, task } = parts[0]![1];
-  const nameOf = nameWithin(images.map(({ dataset: own, index }) => own.name(index)));
+  const names = images.map(({ dataset: own, index }) => own.name(index));
+  for (const name of names) expectText("audit", "the name of an image", name);
+  const nameOf = nameWithin(names);
   const refer = (at: number): AuditedImage => ({
     split: images[at]!.split ?? null,
     index: images[at]!.index,
@@ -126,6 +156,12 @@ export async function audit(dataset: Audited, options: AuditOptions = {}): Promi
     report.images.unreadable.count + patients.acrossSplits + patients.groupsAcrossSplits === 0 &&
     crossSplit.count + labelConflicts.count === 0;
   return { ...report, warnings: warningsOf(report), ok };
+}
+
+/** @throws ArgumentError unless it is a data set, or one for each split */
+export function expectAudited(operation: string, dataset: Audited): void {
+  for (const [split, part] of partsOf(expectNamed(operation, "the data set", dataset)))
+    expectDataset(operation, split ?? "the data set", part);
 }
 
 function partsOf(dataset: Audited): (readonly [SplitName | undefined, LabelledImages])[] {

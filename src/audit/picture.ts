@@ -4,6 +4,9 @@ import type { Sample } from "../data/dataset.js";
 import type { Pixels } from "../data/decoding/decoder.js";
 import { type Look, lookOf } from "../data/splitting/near-duplicates.js";
 import { thumbnailOf } from "../data/splitting/perceptual-hash.js";
+import { DataError } from "../errors.js";
+import { inWords } from "../settings/given.js";
+import { typedArrayKind } from "../settings/realms.js";
 
 /** What is known of a picture once it has been decoded. */
 export interface Picture {
@@ -81,10 +84,28 @@ export function measurePicture(pixels: Pixels): Picture {
   };
 }
 
+/** @throws DataError unless a data set's picture is one: of that size, and of values that fit its depth */
+export function expectPixels(pixels: Pixels, name: string): void {
+  const { width, height, channels, bitDepth, data } = Object(pixels) as Partial<Pixels>;
+  const refuse = (reason: string): never => {
+    throw new DataError(`${name}: ${reason}.`, { file: name, reason });
+  };
+  for (const [what, side] of Object.entries({ width, height }))
+    if (!Number.isSafeInteger(side) || (side as number) < 1) refuse(`its ${what} is ${inWords(side)}`);
+  if (channels !== 1 && channels !== 3)
+    refuse(`it has ${inWords(channels)} channels, where 1 or 3 are expected`);
+  if (!Number.isInteger(bitDepth) || (bitDepth as number) < 8 || (bitDepth as number) > 16)
+    refuse(`its depth is ${inWords(bitDepth)}, where 8 to 16 bits are expected`);
+  const kind = bitDepth === 8 ? "Uint8Array" : "Uint16Array";
+  if (typedArrayKind(data) !== kind) refuse(`its values are ${inWords(data)}, where a ${kind} is expected`);
+  const size = (width as number) * (height as number) * (channels as number);
+  if (data?.length !== size) refuse(`it has ${data?.length} values where ${size} are expected`);
+}
+
 /** A sample's pixels, for data sets that have nothing else. */
 export function pixelsOfSample({ channels, height, width, data }: Sample): Pixels {
   const area = height * width;
-  const deep = data instanceof Float32Array;
+  const deep = typedArrayKind(data) === "Float32Array";
   const interleaved = deep ? new Uint16Array(data.length) : new Uint8Array(data.length);
   for (let channel = 0; channel < channels; ++channel) {
     for (let i = 0; i < area; ++i) {

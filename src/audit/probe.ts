@@ -85,8 +85,11 @@ export function probe(rows: Rows, { positives, clusters, folds, foldCount }: Que
 
 /** What the probe gives by chance: the mean of its AUC, and what 19 of 20 stay below. */
 export interface Chance {
+  /** The mean. */
   readonly auc: number;
+  /** What 19 of 20 stay below. */
   readonly upper: number;
+  /** How often labels were dealt out. */
   readonly permutations: number;
 }
 

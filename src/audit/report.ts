@@ -14,9 +14,11 @@ export interface AuditedImage {
   readonly labels: readonly string[];
 }
 
-/** Images that one thing is said of: how many, and the first of them. */
+/** What one thing is said of. */
 export interface Some<T> {
+  /** How many there are. */
   readonly count: number;
+  /** The first of them; all unless there are more than were to be listed. */
   readonly first: readonly T[];
 }
 
@@ -25,6 +27,7 @@ export type Counts = Readonly<Record<string, number>>;
 
 /** Two images that are the same, or nearly. */
 export interface SimilarPair {
+  /** Both, in the order of the data set. */
   readonly images: readonly [AuditedImage, AuditedImage];
   /** Correlation of their textures; 1 of identical pixels. */
   readonly similarity: number;
@@ -32,11 +35,36 @@ export interface SimilarPair {
   readonly how: string;
 }
 
+/** An image that cannot be decoded. */
+export interface UnreadableEntry extends AuditedImage {
+  /** Why not. */
+  readonly reason: string;
+}
+
+/** Images whose pixels are identical. */
+export interface IdenticalImages {
+  /** Two or more, in the order of the data set. */
+  readonly images: readonly AuditedImage[];
+}
+
+/** What is in a split. */
+export interface AuditedSplit {
+  /** How many. */
+  readonly images: number;
+  /** Null where none is known. */
+  readonly patients: number | null;
+  /** Images of each class. */
+  readonly classes: Counts;
+}
+
 /** A report of an audit. */
 export interface AuditReport {
+  /** What images are by themselves. */
   readonly images: {
+    /** All of them. */
     readonly count: number;
-    readonly unreadable: Some<AuditedImage & { readonly reason: string }>;
+    /** Those that cannot be decoded. */
+    readonly unreadable: Some<UnreadableEntry>;
     /** Every pixel of one value. */
     readonly constant: Some<AuditedImage>;
     /** All but a few pixels of one value. */
@@ -45,8 +73,11 @@ export interface AuditReport {
     readonly tiny: Some<AuditedImage>;
     /** A tenth of the pixels at white, or a third at black without being a border: values that were cut off. */
     readonly clipped: Some<AuditedImage>;
+    /** Width and height in pixels, such as "512 x 512". */
     readonly sizes: Counts;
+    /** Of a value as it is stored, such as "16". */
     readonly bitDepths: Counts;
+    /** "grey" or "color". */
     readonly channels: Counts;
     /** As DICOM files have it, such as "MONOCHROME1". */
     readonly photometrics: Counts;
@@ -55,6 +86,7 @@ export interface AuditReport {
     /** In millimeters, where files say. */
     readonly spacings: Counts;
   };
+  /** Whom images are of, by numbers alone. */
   readonly patients: {
     /** Null where no patient of any image is known. */
     readonly count: number | null;
@@ -65,11 +97,10 @@ export interface AuditReport {
     /** The same of groups that are to stay together, where the data have them beside patients. */
     readonly groupsAcrossSplits: number;
   };
-  readonly splits: Readonly<
-    Record<string, { readonly images: number; readonly patients: number | null; readonly classes: Counts }>
-  >;
+  /** By the name of the split; "all" of a data set that is not divided. */
+  readonly splits: Readonly<Record<string, AuditedSplit>>;
   /** Sets of images whose pixels are identical. */
-  readonly duplicates: Some<{ readonly images: readonly AuditedImage[] }>;
+  readonly duplicates: Some<IdenticalImages>;
   /** Pairs that are nearly the same, most similar first. */
   readonly nearDuplicates: Some<SimilarPair>;
   /** Pairs of both kinds whose images are in two splits. */
@@ -81,6 +112,7 @@ export interface AuditReport {
   };
   /** Pairs of both kinds whose images have different labels. */
   readonly labelConflicts: Some<SimilarPair>;
+  /** How well labels follow from what is no finding. */
   readonly shortcuts: Shortcuts;
   /** A sentence for everything that is to be looked at. */
   readonly warnings: readonly string[];

@@ -8,6 +8,7 @@ import type { Surveyed } from "./survey.js";
 export interface Shortcut extends ProbeResult {
   /** In words, such as "file size" or `column "site"`. */
   readonly feature: string;
+  /** What it was taken from: the pixels, the file around them, a column of the table, or all of these. */
   readonly from: "picture" | "file" | "column" | "all";
   /** Whether the label follows so well that a network may learn this in place of the finding. */
   readonly suspicious: boolean;

@@ -1,10 +1,13 @@
 /** Going through all images of a data set once, and keeping of each what an audit asks. */
+import { expectSample } from "../data/batch.js";
 import type { LabelledImages } from "../data/dataset.js";
 import type { Pixels } from "../data/decoding/decoder.js";
 import type { SplitName } from "../data/splitting/split-names.js";
 import { DataError } from "../errors.js";
+import { inWords } from "../settings/given.js";
+import { isBytes } from "../settings/realms.js";
 import { type DicomFacts, dicomFacts } from "./dicom-facts.js";
-import { measurePicture, type Picture, pixelsOfSample } from "./picture.js";
+import { expectPixels, measurePicture, type Picture, pixelsOfSample } from "./picture.js";
 
 /** One image of a data set that is audited. */
 export interface Surveyed {
@@ -29,8 +32,11 @@ export interface Surveyed {
 /** Pictures that are in memory at a time. */
 const atOnce = 6;
 
+/** How images are gone through. */
 export interface SurveyOptions {
+  /** Called after each image, with the images done and in all. */
   readonly onProgress?: ((progress: { done: number; total: number }) => void) | undefined;
+  /** Stops with its reason when aborted. */
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -67,7 +73,9 @@ async function look(place: Pick<Surveyed, "split" | "dataset" | "index">): Promi
   try {
     const pixels = await pictureOf(dataset, index);
     const content = (await dataset.content?.(index)) ?? pixels.data;
-    const dicom = content instanceof Uint8Array ? await dicomFacts(content) : undefined;
+    if (!ArrayBuffer.isView(content))
+      throw new DataError(`${dataset.name(index)}: its content is ${inWords(content)}, which is no bytes.`);
+    const dicom = isBytes(content) ? await dicomFacts(content) : undefined;
     return {
       ...about,
       patient: patient ?? dicom?.patient,
@@ -84,7 +92,15 @@ async function look(place: Pick<Surveyed, "split" | "dataset" | "index">): Promi
 
 /** An image at its own size where the data set has that, at its working size otherwise. */
 export async function pictureOf(dataset: LabelledImages, index: number): Promise<Pixels> {
-  return dataset.picture ? dataset.picture(index) : pixelsOfSample(await dataset.sample(index));
+  if (dataset.picture) {
+    const pixels = await dataset.picture(index);
+    expectPixels(pixels, dataset.name(index));
+    return pixels;
+  }
+  const { channels, imageSize: side } = dataset.preprocessing;
+  const sample = await dataset.sample(index);
+  expectSample(sample, dataset.name(index), dataset.preprocessing);
+  return pixelsOfSample({ channels, height: side, width: side, data: sample.data });
 }
 
 function labelsOf({ task, classes, labels }: LabelledImages, index: number): readonly number[] {

@@ -149,7 +149,7 @@ export async function readProgress(path: string): Promise<unknown> {
 /**
  * Loads a model from a checkpoint, in evaluation mode.
  *
- * @param device  default "cpu", with precision "float32"; an opened device keeps its own
+ * @param options.device  default "cpu", with precision "float32"; an opened device keeps its own
  * @throws WeightsError naming the file: not a checkpoint, of another architecture than it says, or damaged weights
  */
 export async function loadCheckpoint(

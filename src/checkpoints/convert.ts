@@ -8,7 +8,15 @@ import { ArgumentError, WeightsError } from "../errors.js";
 import { architectureOf, firstWeight, variantOf } from "../models/architecture.js";
 import type { MedMambaConfig, Variant } from "../models/config.js";
 import { MedMamba } from "../models/medmamba.js";
-import { expectKnown } from "../settings/table.js";
+import {
+  expectFlags,
+  expectNamed,
+  expectText,
+  expectTexts,
+  type NamesOf,
+  optionsOf,
+} from "../settings/given.js";
+import { type Path, pathOf } from "../settings/paths.js";
 import { type TaskName, taskOf } from "../tasks/index.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { readFully } from "../weights/atomic-file.js";
@@ -32,13 +40,13 @@ export interface ConvertOptions {
   readonly overwrite?: boolean | undefined;
 }
 
-const optionNames = Object.keys({
+const optionNames: NamesOf<ConvertOptions> = {
   classes: true,
   preprocessing: true,
   task: true,
   key: true,
   overwrite: true,
-} satisfies Record<keyof ConvertOptions, true>);
+};
 
 /** What came of a conversion. */
 export interface Conversion {
@@ -66,8 +74,8 @@ export interface Conversion {
  * Makes a checkpoint of weights that PyTorch saved: a state dict, alone or within what a training keeps. Nothing in the file
  * is executed. The architecture is told from the shapes; float16, bfloat16 and float64 become float32.
  *
- * @param input   a file of torch.save (.pth, .pt) or bare weights as safetensors
- * @param output  the checkpoint, a .safetensors file; it appears only when it is complete
+ * @param source  a file of torch.save (.pth, .pt) or bare weights as safetensors
+ * @param target  the checkpoint, a .safetensors file; it appears only when it is complete
  * @throws WeightsError naming the file: what it is instead, what in it is refused, whose weights it holds instead of a
  *   MedMamba's, a value that is not finite, or an output that is there already
  * @throws ArgumentError if there are not as many classes as outputs, or for preprocessing that cannot be
@@ -75,14 +83,16 @@ export interface Conversion {
  * @example
  * const { variant } = await convert("medmamba.pth", "medmamba.safetensors", { classes: ["cyst", "mass", "normal"] });
  */
-export async function convert(
-  input: string,
-  output: string,
-  options: ConvertOptions = {},
-): Promise<Conversion> {
-  expectKnown("convert", options, {}, optionNames);
-  await expectFree(input, output, options.overwrite ?? false);
-  const { tensors, path: keys, alternatives } = await readWeights(input, options.key);
+export async function convert(source: Path, target: Path, options: ConvertOptions = {}): Promise<Conversion> {
+  const { classes, key, overwrite = false } = optionsOf("convert", options, optionNames);
+  const input = pathOf("convert", source, "the input");
+  const output = pathOf("convert", target, "the output");
+  if (classes !== undefined) expectTexts("convert", "classes", classes);
+  if (options.preprocessing != null) expectNamed("convert", "preprocessing", options.preprocessing);
+  if (key !== undefined) expectText("convert", "key", key);
+  expectFlags("convert", { overwrite });
+  await expectFree(input, output, overwrite);
+  const { tensors, path: keys, alternatives } = await readWeights(input, key);
   const { weights, prefix, leftOut } = ofNetwork(input, tensors);
   const config = architectureOf(input, new Map([...weights].map(([name, { shape }]) => [name, shape])));
   if (config.inChannels !== 1 && config.inChannels !== 3) {
@@ -101,8 +111,8 @@ export async function convert(
       await expectFinite(input, name, tensor);
     }
     takeWeights(input, loaded, model);
-    const source = { file: basename(input), sha256: await hashOf(input) };
-    await saveCheckpoint(output, model.stateDict(), { ...description, provenance: { source } });
+    const provenance = { source: { file: basename(input), sha256: await hashOf(input) } };
+    await saveCheckpoint(output, model.stateDict(), { ...description, provenance });
     return {
       path: output,
       config,

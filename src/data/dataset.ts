@@ -218,7 +218,8 @@ export function expectDataset(operation: string, what: string, dataset: Labelled
     );
   expectFunction(operation, dataset.sample, `${what}.sample`);
   expectFunction(operation, dataset.name, `${what}.name`);
-  if (dataset.content !== undefined) expectFunction(operation, dataset.content, `${what}.content`);
+  for (const name of ["content", "contentHash", "fingerprint", "picture"] as const)
+    if (dataset[name] !== undefined) expectFunction(operation, dataset[name], `${what}.${name}`);
   if (typedArrayKind(labels) !== "Int32Array")
     throw new ArgumentError(
       `${operation}: ${what}.labels has to be an Int32Array, but is ${inWords(labels)}.`,

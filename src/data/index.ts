@@ -17,13 +17,13 @@ export {
   type Sample,
   subset,
 } from "./dataset.js";
-export { imageExtensions } from "./decoding/decoder.js";
+export { imageExtensions, type Pixels, type Spacing } from "./decoding/decoder.js";
 export type { FrameChoice } from "./decoding/frame-choice.js";
 export { loadImage, type ReadImageOptions, type WarningOptions } from "./decoding/sample.js";
 export { type DemoOptions, demoClasses, writeDemoDataset } from "./demo/demo.js";
 export type { TaskName } from "./labels.js";
 export { Loader, type LoaderOptions } from "./loader.js";
-export { definePreprocessing, type Preprocessing, type Resize } from "./preprocessing.js";
+export { definePreprocessing, type Preprocessing, type Resize, type Slices } from "./preprocessing.js";
 export { fromArrays, type ImageArrays } from "./sources/arrays.js";
 export { type Download, type DownloadOptions, download } from "./sources/medmnist/download.js";
 export {

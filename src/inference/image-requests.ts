@@ -34,7 +34,7 @@ type RequestOptions = ReadImageOptions & WarningOptions;
 const openAhead = 3;
 
 const isFramed = (source: ImageSource): source is FramedImage =>
-  typeof source === "object" && !isBytes(source) && !isUrl(source);
+  typeof source === "object" && source !== null && !isBytes(source) && !isUrl(source);
 
 /** The pictures of sources, in their order. */
 export function requestsOf<S extends ImageSource>(

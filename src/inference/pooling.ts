@@ -6,11 +6,22 @@
  * finding of two classes, and of each label of several; of more classes that exclude each other, the largest of each class,
  * divided by their sum.
  */
+import { expectDataset } from "../data/dataset.js";
 import type { LabelledImages } from "../data/index.js";
 import { ArgumentError } from "../errors.js";
+import {
+  expectCounts,
+  expectList,
+  expectNamed,
+  expectNumbers,
+  expectText,
+  expectTypedArray,
+  inWords,
+} from "../settings/given.js";
 import { type Kind, optional } from "../settings/kind.js";
 import { setting } from "../settings/table.js";
 import { type Task, type TaskScores, taskOf } from "../tasks/index.js";
+import { expectTask } from "../tasks/task.js";
 import type { Evaluation } from "./evaluate.js";
 import { type Classifier, type Prediction, predictionOf } from "./predict.js";
 
@@ -21,6 +32,7 @@ export type PoolingRule = "mean" | "max";
 export interface Pooling {
   /** "patient", "image" (the pictures of a file), or the title of a table's column. */
   readonly by: string;
+  /** How their probabilities become one. */
   readonly how: PoolingRule;
 }
 
@@ -47,6 +59,7 @@ export const poolingRows = {
 
 /** "patient:mean" @throws ArgumentError */
 export function poolingOf(text: string): Pooling {
+  expectText("poolingOf", "the pooling", text);
   const [, by = "", how] = pattern.exec(text) ?? [];
   if (how === undefined) throw new ArgumentError(`pool "${text}" is not ${poolings.range}.`);
   return { by, how: how as PoolingRule };
@@ -54,12 +67,19 @@ export function poolingOf(text: string): Pooling {
 
 /** Images that are taken together: for each, the number of its unit, from 0 in the order in which they come. */
 export interface Units {
+  /** The unit of each image. */
   readonly of: Int32Array;
+  /** Of units. */
   readonly count: number;
 }
 
-/** Numbers units by their names. What has no name is a unit by itself. */
+/** Numbers units by their names. What has no name is a unit by itself. @throws ArgumentError for a name that is no text */
 export function unitsOf(names: readonly (string | undefined)[]): Units {
+  if (!Array.isArray(names))
+    throw new ArgumentError(`unitsOf: names have to be an array of text, but are ${inWords(names)}.`);
+  if (names.length >= 2 ** 31)
+    throw new ArgumentError(`unitsOf: ${names.length} names are more than can be numbered.`);
+  for (const [i, name] of names.entries()) if (name !== undefined) expectText("unitsOf", `name ${i}`, name);
   const numbers = new Map<string, number>();
   let count = 0;
   const of = Int32Array.from(names, (name) => {
@@ -69,6 +89,33 @@ export function unitsOf(names: readonly (string | undefined)[]): Units {
     return count++;
   });
   return { of, count };
+}
+
+/** @throws ArgumentError unless there is a unit for each of `images`, and an image for each unit */
+function expectUnits(operation: string, units: Units, images: number): void {
+  const { of, count } = expectNamed(operation, "the units", units, { of: true, count: true });
+  expectTypedArray(operation, "units.of", of);
+  expectCounts(operation, { "units.count": count }, 0);
+  if (of.length !== images)
+    throw new ArgumentError(
+      `${operation}: there are ${images} images, but units.of has ${of.length} entries.`,
+    );
+  const stray = of.findIndex((unit) => !Number.isInteger(unit) || unit < 0 || unit >= count);
+  if (stray >= 0)
+    throw new ArgumentError(
+      `${operation}: units.of has ${of[stray]} for image ${stray}, but there are ${count} units.`,
+    );
+  const found = new Set(of).size;
+  if (found !== count)
+    throw new ArgumentError(`${operation}: ${found} units have images, but units.count is ${count}.`);
+}
+
+/** @throws ArgumentError unless it is "mean" or "max" */
+function expectRule(operation: string, how: PoolingRule): void {
+  if (how !== "mean" && how !== "max")
+    throw new ArgumentError(
+      `${operation}: ${inWords(how)} is no way to take images together: choose mean or max.`,
+    );
 }
 
 /**
@@ -130,6 +177,7 @@ export function poolProbabilities(
 
 /** What a model makes of units. */
 export interface PooledEvaluation<Metrics extends TaskScores> extends Evaluation<Metrics> {
+  /** Which images were taken together, and how. */
   readonly pooling: Pooling;
   /** Units that were judged. */
   readonly units: number;
@@ -142,15 +190,34 @@ export interface PooledEvaluation<Metrics extends TaskScores> extends Evaluation
  * of grades the highest, where one of its images has it. Of other classes all its images have to be of one.
  *
  * @param thresholds  as for the evaluation of images
- * @throws ArgumentError as `unitsOfDataset`; EvaluationError if no unit is left to judge
+ * @throws ArgumentError if the data set does not say whom images are of, or has no such column; EvaluationError if no unit is
+ *   left to judge
  */
 export function poolEvaluation<Metrics extends TaskScores>(
-  { labels, probabilities, patients }: Evaluation<Metrics>,
+  evaluation: Evaluation<Metrics>,
   dataset: LabelledImages,
   pooling: Pooling,
   task: Task,
   thresholds?: readonly number[],
 ): PooledEvaluation<Metrics> {
+  const operation = "poolEvaluation";
+  const { labels, probabilities, patients } = expectNamed(operation, "the evaluation", evaluation);
+  expectTypedArray(operation, "the evaluation's labels", labels);
+  expectTypedArray(operation, "the evaluation's probabilities", probabilities);
+  if (patients !== undefined) expectList(operation, "the evaluation's patients", patients);
+  expectDataset(operation, "the data set", dataset);
+  if (
+    labels.length !== dataset.labels.length ||
+    probabilities.length !== dataset.length * dataset.classes.length
+  )
+    throw new ArgumentError(
+      `${operation}: the evaluation is of another data set than that of ${dataset.length} images.`,
+    );
+  const { by, how } = expectNamed(operation, "the pooling", pooling, { by: true, how: true });
+  expectText(operation, "pooling.by", by);
+  expectRule(operation, how);
+  expectTask(operation, expectNamed(operation, "the task", task));
+  if (thresholds !== undefined) expectList(operation, "thresholds", thresholds);
   const units = unitsOfDataset(dataset, pooling.by);
   const pooled = poolProbabilities(probabilities, units, pooling.how, task);
   const { classes } = dataset;
@@ -198,16 +265,34 @@ export interface PooledPrediction extends Prediction {
   readonly members: readonly number[];
 }
 
-/** Predictions of units, from those of their images. */
+/**
+ * Predictions of units, from those of their images.
+ *
+ * @throws ArgumentError for predictions of other classes, and for units of other images
+ */
 export function poolPredictions(
   classifier: Classifier,
   predictions: readonly Prediction[],
   units: Units,
   how: PoolingRule,
 ): PooledPrediction[] {
-  const { classes } = classifier;
+  const operation = "poolPredictions";
   const task = taskOf(classifier);
-  const rows = predictions.flatMap(({ probabilities }) => classes.map((name) => probabilities[name] ?? 0));
+  if (!Array.isArray(predictions))
+    throw new ArgumentError(
+      `${operation}: predictions have to be an array, but are ${inWords(predictions)}.`,
+    );
+  expectUnits(operation, units, predictions.length);
+  expectRule(operation, how);
+  const { classes } = classifier;
+  const rows = predictions.flatMap((prediction, i) => {
+    const { probabilities } = expectNamed(operation, `prediction ${i}`, prediction);
+    const own = expectNamed(operation, `prediction ${i}'s probabilities`, probabilities);
+    return classes.map((name) => {
+      expectNumbers(operation, { [`the probability of ${name} in prediction ${i}`]: own[name] });
+      return own[name] as number;
+    });
+  });
   const pooled = poolProbabilities(Float32Array.from(rows), units, how, task);
   const members = Array.from({ length: units.count }, (): number[] => []);
   for (const [at, unit] of units.of.entries()) members[unit]?.push(at);

@@ -54,6 +54,7 @@ export interface Prediction {
 
 /** A picture of a file that has several. */
 export interface FramedImage {
+  /** Its path. */
   readonly file: string;
   /** From 0. */
   readonly frame: number;

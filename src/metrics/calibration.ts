@@ -50,7 +50,7 @@ const edgeTolerance = 1e-9;
  *
  * @param labels         (n) class indices
  * @param probabilities  (n, classes)
- * @param bins           number of bins of equal width; default 15
+ * @param options.bins   number of bins of equal width; default 15
  * @throws EvaluationError if the samples are malformed or `bins` is not a positive integer
  */
 export function reliabilityBins(

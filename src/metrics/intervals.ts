@@ -48,7 +48,7 @@ export interface ConfidenceIntervals {
  *
  * @param labels         (n) class indices
  * @param probabilities  (n, classes)
- * @param level          0.9, 0.95 (default) or 0.99
+ * @param options.level  0.9, 0.95 (default) or 0.99
  * @throws EvaluationError if the samples are malformed or the level is another
  */
 export function confidenceIntervals(

@@ -143,9 +143,9 @@ export class MedMamba extends Module implements ImageClassifier {
    *     sum(slice(model.logits(features, { from: 1 }), 1, label, label + 1)).backward();
    *     features.grad; // of the label's logits
    *
-   * @param images  as for `forward`
-   * @param stage   from 0; default the last
-   * @returns       (batch, height', width', dims[stage]), with height' = height / (patchSize * 2^stage)
+   * @param images         as for `forward`
+   * @param options.stage  from 0; default the last
+   * @returns              (batch, height', width', dims[stage]), with height' = height / (patchSize * 2^stage)
    * @throws ShapeError as `forward`, ArgumentError if there is no such stage
    */
   features(images: Tensor, options: { stage?: number } = {}): Tensor {
@@ -159,9 +159,9 @@ export class MedMamba extends Module implements ImageClassifier {
    * From the features of a stage on to the end: `logits(features(images, { stage }), { from: stage })` is `forward(images)`,
    * with the same bits.
    *
-   * @param features  of `features`; they stay the caller's
-   * @param from      their stage, from 0; default the last
-   * @returns         (batch, numClasses)
+   * @param features      of `features`; they stay the caller's
+   * @param options.from  their stage, from 0; default the last
+   * @returns             (batch, numClasses)
    * @throws ArgumentError if there is no such stage, ShapeError if the features are not of its channels
    */
   logits(features: Tensor, options: { from?: number } = {}): Tensor {
@@ -197,16 +197,15 @@ export class MedMamba extends Module implements ImageClassifier {
   /**
    * Class probabilities in evaluation mode, without gradient.
    *
-   * @param images      as for `forward`
-   * @param activation  logits -> probabilities; default softmax
-   * @returns           (batch, numClasses), with softmax each row's sum is 1
+   * @param images  as for `forward`
+   * @returns       (batch, numClasses), with softmax each row's sum is 1
    * @throws ArgumentError in training mode
    * @throws ShapeError as `forward`
    */
   predict(
     images: Tensor,
     options: PredictOptions & {
-      /** Logits -> probabilities. */
+      /** Logits -> probabilities; default softmax. */
       activation?: Activation | undefined;
     } = {},
   ): Tensor {

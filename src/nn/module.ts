@@ -93,8 +93,8 @@ export abstract class Module {
   /**
    * Copies the tensors of a state dict into parameters and buffers, converting dtypes.
    *
-   * @param strict  default true: throw, having changed nothing, unless names and shapes agree exactly; otherwise take
-   *                what fits and report the rest
+   * @param options.strict  default true: throw, having changed nothing, unless names and shapes agree exactly; otherwise
+   *                        take what fits and report the rest
    * @throws StateDictError
    */
   loadStateDict(state: Readonly<StateDict>, options: { strict?: boolean } = {}): StateDictReport {

@@ -1,16 +1,22 @@
 /** The page of an audit: what was found first, then the pictures it is about, then the tables behind it. */
-import type { AuditedImage, AuditReport, Shortcuts, SimilarPair } from "../audit/audit.js";
+import type { AuditedImage, AuditReport, SimilarPair } from "../audit/report.js";
+import type { Shortcuts } from "../audit/shortcuts.js";
+import { expectNamed, expectText, type NamesOf } from "../settings/given.js";
 import { element, escapeMarkup, figure, ink, line, type Markup, palette, text } from "./figures/svg.js";
+import { expectAuditReport, expectPicturedPairs } from "./given-audit.js";
 import { factList, pageHtml, table } from "./page.js";
 
 /** A pair with its pictures, as data URIs. */
 export interface PicturedPair extends SimilarPair {
+  /** Of both images, in their order. */
   readonly pictures: readonly [string, string];
 }
 
 /** What the page shows. */
 export interface AuditPage {
+  /** Its heading. */
   readonly title: string;
+  /** What the audit found. */
   readonly report: AuditReport;
   /** The first pairs of the same image under different labels. */
   readonly conflicts: readonly PicturedPair[];
@@ -20,8 +26,21 @@ export interface AuditPage {
   readonly near: readonly PicturedPair[];
 }
 
-/** The page, standing alone. */
-export function auditHtml({ title, report, conflicts, across, near }: AuditPage): string {
+const pageNames: NamesOf<AuditPage> = {
+  title: true,
+  report: true,
+  conflicts: true,
+  across: true,
+  near: true,
+};
+
+/** The page, standing alone. @throws ArgumentError for a report that `audit` has not made */
+export function auditHtml(page: AuditPage): string {
+  const { title, report, conflicts, across, near } = expectNamed("auditHtml", "the page", page, pageNames);
+  expectText("auditHtml", "title", title);
+  expectAuditReport("auditHtml", report);
+  for (const [name, pairs] of Object.entries({ conflicts, across, near }))
+    expectPicturedPairs("auditHtml", name, pairs);
   const { warnings, labelConflicts, crossSplit, nearDuplicates, shortcuts } = report;
   const verdict = `<p class="lead ${report.ok ? "good" : "bad"}">${escapeMarkup(verdictOf(report))}</p>`;
   const findings = warnings.map((sentence) => `<li>${escapeMarkup(sentence)}</li>`).join("\n");
@@ -73,7 +92,7 @@ function pairSection(heading: string, pairs: readonly PicturedPair[], count: num
 function pairFigure({ images, similarity, how, pictures }: PicturedPair): string {
   const shown = pictures.map((uri, at) => {
     const alternative = `${images[at]!.name}, ${images[at]!.labels.join(", ")}`;
-    return `<img src="${uri}" alt="${escapeMarkup(alternative)}">`;
+    return `<img src="${escapeMarkup(uri)}" alt="${escapeMarkup(alternative)}">`;
   });
   const said = how === "identical" ? "identical pixels" : `similarity ${similarity.toFixed(3)}, ${how}`;
   return `<div class="pair"><div class="pictures">${shown.join("")}</div>${images.map(imageLine).join("")}<p class="note">${escapeMarkup(said)}</p></div>`;
@@ -88,8 +107,8 @@ function shortcutSection({ chance, all, features, classes, clusters, images, lef
   if (!chance || !all) return "";
   const rows = [all, ...features].map(({ feature, from, auc, interval: [low, high], areas, suspicious }) => {
     const best = areas.reduce((most, area, at) => (area > (areas[most] ?? 0) ? at : most), 0);
-    const most = classes.length > 1 ? `${classes[best]} ${(areas[best] ?? Number.NaN).toFixed(2)}` : "";
-    const cells = [auc.toFixed(2), `${low.toFixed(2)} to ${high.toFixed(2)}`];
+    const most = classes.length > 1 ? `${classes[best]} ${hundredths(areas[best])}` : "";
+    const cells = [hundredths(auc), `${hundredths(low)} to ${hundredths(high)}`];
     const numbers = cells.map((cell) => `<td class="number">${cell}</td>`).join("");
     const name = from === "file" ? `${feature} (of the file)` : feature;
     return `<tr><th scope="row">${escapeMarkup(name)}</th>${numbers}<td>${escapeMarkup(most)}</td><td class="bad number">${suspicious ? "look at this" : ""}</td></tr>`;
@@ -99,7 +118,7 @@ function shortcutSection({ chance, all, features, classes, clusters, images, lef
     leftOut.length > 0
       ? ` Left out, because nearly every image has another text there: ${leftOut.join(", ")}.`
       : "";
-  const explanation = `A logistic regression is asked for the label of ${asked} by what is no finding, each image by a model that has not seen it. 0.5 is chance; with labels dealt out at random it gave ${chance.auc.toFixed(2)}, and ${chance.upper.toFixed(2)} at most in 19 of 20.${without}`;
+  const explanation = `A logistic regression is asked for the label of ${asked} by what is no finding, each image by a model that has not seen it. 0.5 is chance; with labels dealt out at random it gave ${hundredths(chance.auc)}, and ${hundredths(chance.upper)} at most in 19 of 20.${without}`;
   const most = classes.length > 1 ? "<th>Best told class</th>" : "<th></th>";
   return `<h2>Shortcuts</h2>
 <p>${escapeMarkup(explanation)}</p>
@@ -107,11 +126,18 @@ function shortcutSection({ chance, all, features, classes, clusters, images, lef
 ${table(`<th>Known of an image</th><th class="number">AUC</th><th class="number">95 %</th>${most}<th></th>`, rows)}`;
 }
 
+/** A score; a dash for one that could not be computed, which is null in a file. */
+const hundredths = (score: number | null | undefined): string =>
+  typeof score === "number" && !Number.isNaN(score) ? score.toFixed(2) : "–";
+
 const width = 460;
 const rowHeight = 22;
 const labelWidth = 205;
 
-/** A row for each feature: its interval as a line, its AUC as a dot. */
+const isDrawn = ({ auc, interval }: NonNullable<Shortcuts["all"]>): boolean =>
+  [auc, ...interval].every(Number.isFinite);
+
+/** A row for each feature whose score could be computed: its interval as a line, its AUC as a dot. */
 function shortcutFigure(rows: readonly NonNullable<Shortcuts["all"]>[], chance: { upper: number }): string {
   const height = rows.length * rowHeight + 34;
   const x = (auc: number) =>
@@ -128,16 +154,18 @@ function shortcutFigure(rows: readonly NonNullable<Shortcuts["all"]>[], chance: 
     line(x(tick), 6, x(tick), bottom, { stroke: tick === 0.5 ? ink.axis : ink.grid }),
     text(x(tick), bottom + 16, tick.toFixed(1), { "text-anchor": "middle", fill: ink.muted }),
   ]);
-  const marks = rows.flatMap(({ feature, auc, interval: [low, high], suspicious }, at): Markup[] => {
-    const y = 6 + (at + 0.5) * rowHeight;
-    const color = suspicious ? palette[1].line : palette[0].line;
-    const name = feature.length > 31 ? `${feature.slice(0, 29)}…` : feature;
-    return [
-      text(labelWidth - 12, y + 4, name, { "text-anchor": "end" }),
-      line(x(low), y, x(high), y, { stroke: color, "stroke-width": 2 }),
-      element("circle", { cx: x(auc), cy: y, r: 4, fill: color }),
-    ];
-  });
+  const marks = rows
+    .filter(isDrawn)
+    .flatMap(({ feature, auc, interval: [low, high], suspicious }, at): Markup[] => {
+      const y = 6 + (at + 0.5) * rowHeight;
+      const color = suspicious ? palette[1].line : palette[0].line;
+      const name = feature.length > 31 ? `${feature.slice(0, 29)}…` : feature;
+      return [
+        text(labelWidth - 12, y + 4, name, { "text-anchor": "end" }),
+        line(x(low), y, x(high), y, { stroke: color, "stroke-width": 2 }),
+        element("circle", { cx: x(auc), cy: y, r: 4, fill: color }),
+      ];
+    });
   return figure(
     width,
     height,

@@ -40,7 +40,7 @@ export const isInterval = (found: IntervalOrReason): found is Interval => !("rea
 export type AnyIntervals = ClassificationIntervals | MultiLabelIntervals;
 
 /** What stands beside intervals. */
-interface IntervalFacts {
+export interface IntervalFacts {
   /** The share of such intervals that hold the truth. */
   readonly level: 0.95;
   /** Patients that were counted; null where images are taken as patients. */

@@ -4,7 +4,7 @@
  * @module
  */
 export { type AuditPage, auditHtml, type PicturedPair } from "./audit-page.js";
-export { auditFiles, writeAudit } from "./audit-report.js";
+export { type AuditContents, auditFiles, writeAudit } from "./audit-report.js";
 export { type EvaluationReport, reportFiles, writeReport } from "./evaluation-report.js";
 export {
   type AnyIntervals,
@@ -12,6 +12,7 @@ export {
   calibrationOf,
   comparisonOf,
   estimatesOf,
+  type IntervalFacts,
   type IntervalOrReason,
   type LabelIntervals,
   type OperatingEvidence,

@@ -86,6 +86,7 @@ export abstract class Optimizer<Settings extends OptimizerSettings> {
    * @param stateNames  names of the flat buffers that `update` uses
    * @throws ArgumentError if there are no parameters, one is given twice or is not a trainable float32 leaf, or for a setting
    *   that cannot be or is none
+   * @hidden
    */
   protected constructor(
     operation: string,

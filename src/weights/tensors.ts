@@ -18,9 +18,9 @@ export { type HeaderLimit, readHeader, type SafetensorsHeader, type TensorEntry 
  * Loads all tensors of a file. float32, bfloat16, int32, int64 and uint8 keep their dtype; float16 and float64 become
  * float32, bool and int8 ... become int32.
  *
- * @param path    a .safetensors file, by a path or a `file:` URL
- * @param device  default "cpu"
- * @returns       tensors by name, on an object without prototype
+ * @param path            a .safetensors file, by a path or a `file:` URL
+ * @param options.device  default "cpu"
+ * @returns               tensors by name, on an object without prototype
  * @throws WeightsError naming the file, if it is missing, truncated, malformed or holds a dtype without counterpart
  */
 export async function load(

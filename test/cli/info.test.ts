@@ -8,6 +8,7 @@ import { beforeAll, describe, expect, it } from "vitest";
 import { medmamba } from "../support/command.js";
 import { given } from "../support/given-files.js";
 import { dicomFile } from "../support/identifying-dicom-file.js";
+import { npy } from "../support/npy.js";
 import { fixture } from "../support/repository.js";
 import { png, root, write } from "../support/temporary-folder.js";
 
@@ -26,14 +27,6 @@ function lines(file: string): string[] {
   const found = stdout.trimEnd().split("\n");
   for (const line of found) expect(line.length, line).toBeLessThanOrEqual(80);
   return found;
-}
-
-function npy(dtype: string, shape: readonly number[], elements: Uint8Array): Uint8Array {
-  const literal = `{'descr': '${dtype}', 'fortran_order': False, 'shape': (${shape.join(", ")},), }`;
-  const text = `${literal.padEnd(Math.ceil((literal.length + 11) / 64) * 64 - 11)}\n`;
-  const head = Buffer.from(`\x93NUMPY\x01\x00\x00\x00${text}`, "latin1");
-  head.writeUInt16LE(text.length, 8);
-  return Buffer.concat([head, elements]);
 }
 
 const patient = "Vogelsang";

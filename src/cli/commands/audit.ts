@@ -1,6 +1,7 @@
 /** `medmamba audit`: what is wrong with a data set, before anything is learned from it. */
 import type { Command } from "commander";
-import { type AuditReport, audit } from "../../audit/audit.js";
+import { audit } from "../../audit/audit.js";
+import type { AuditReport } from "../../audit/report.js";
 import { openDataset } from "../../data/index.js";
 import { type Opening, openingRows } from "../../data/sources/opening.js";
 import { verdictOf } from "../../reports/audit-page.js";

@@ -11,6 +11,14 @@ import type { Preprocessing, Reading } from "../preprocessing.js";
 import { dicomEndings, isDicom } from "./dicom/signature.js";
 import { isNifti } from "./nifti/recognition.js";
 
+/** How far pixels are apart, in millimetres. */
+export interface Spacing {
+  /** From one row to the next. */
+  readonly rows: number;
+  /** From one column to the next. */
+  readonly columns: number;
+}
+
 /** One picture as it lies in its file, at its own size and depth. */
 export interface Pixels {
   /** In pixels. */
@@ -24,7 +32,7 @@ export interface Pixels {
   /** What the values mean; 0 is black in both. A decoder makes one of the two of whatever else its files hold. */
   readonly photometric: "grey" | "rgb";
   /** Millimetres from one pixel's centre to the next, downwards and to the right, where the file says. */
-  readonly spacing?: { readonly rows: number; readonly columns: number };
+  readonly spacing?: Spacing;
   /** (height, width, channels) */
   readonly data: Uint8Array | Uint16Array;
 }

@@ -1,13 +1,10 @@
 /** What is wrong with the lines of a table: all of it, so that a table is mended in one go and not line by line. */
-import { DataError } from "../../errors.js";
+import { DataError, type LineProblem } from "../../errors.js";
 
 const named = 20;
 
-/** One line that is wrong. */
-export interface LineProblem {
-  readonly line: number;
-  /** The end of a sentence. */
-  readonly reason: string;
+/** One line that is wrong; its reason is the end of a sentence. */
+interface Found extends LineProblem {
   /** A class that is not one of those expected. */
   readonly label?: string;
 }
@@ -19,7 +16,7 @@ export function lineError(file: string, line: number, reason: string): DataError
 /** Gathers what is wrong with a table. */
 export class LineProblems {
   readonly #file: string;
-  readonly #found: LineProblem[] = [];
+  readonly #found: Found[] = [];
 
   constructor(file: string) {
     this.#file = file;

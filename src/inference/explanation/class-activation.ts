@@ -24,7 +24,11 @@ export interface HeatMap {
 
 /** @throws ArgumentError unless there are values for all places */
 export function expectMap(operation: string, map: HeatMap): void {
-  const { height, width, data } = expectNamed(operation, "the map", map);
+  const { height, width, data } = expectNamed(operation, "the map", map, {
+    height: true,
+    width: true,
+    data: true,
+  });
   expectCounts(operation, { height, width }, 1);
   expectTypedArray(operation, "the values of the map", data);
   if (data.length !== height * width)

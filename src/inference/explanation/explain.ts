@@ -27,8 +27,9 @@ import { atRest, defaultStage, expectStages, featuresAndGradient, probabilitiesO
 import { hide, occlusionMap, windowsOver } from "./occlusion.js";
 import { type Placement, pixelAt, placementOf } from "./placement.js";
 
-/** How a map is found. */
+/** All ways in which a map is found. */
 export const explainMethods = ["grad-cam", "hirescam", "occlusion"] as const;
+/** How a map is found. */
 export type ExplainMethod = (typeof explainMethods)[number];
 
 /** What is to be explained, and how. */
@@ -69,6 +70,7 @@ const optionNames: NamesOf<ExplainOptions> = {
 export interface Explanation extends Prediction {
   /** The class that the map is about. */
   readonly explained: string;
+  /** How the map was found. */
   readonly method: ExplainMethod;
   /** Whose features were weighed; undefined for "occlusion". */
   readonly stage: number | undefined;
@@ -77,8 +79,15 @@ export interface Explanation extends Prediction {
    * the probability for "occlusion".
    */
   readonly map: HeatMap;
-  /** Where the map is largest: the pixel of the picture, and the value. */
-  readonly peak: { readonly row: number; readonly column: number; readonly value: number };
+  /** Where the map is largest. */
+  readonly peak: {
+    /** Of the picture's pixel, from 0 at the top. */
+    readonly row: number;
+    /** Of the picture's pixel, from 0 at the left. */
+    readonly column: number;
+    /** Of the map. */
+    readonly value: number;
+  };
   /** The picture at its own size. */
   readonly picture: Pixels;
   /** Where the picture lies in the square that the network saw. */
@@ -212,11 +221,11 @@ async function occlude(
 ): Promise<HeatMap> {
   const { model, classes, preprocessing } = classifier;
   const { imageSize: size, channels } = preprocessing;
-  const side = window ?? Math.max(1, Math.floor(size / 8));
+  const side = window === undefined ? Math.max(1, Math.floor(size / 8)) : window;
   if (!Number.isInteger(side) || side < 1 || side > size)
-    throw new ArgumentError(`explain: window ${side} is not an integer from 1 to ${size} pixels.`);
+    throw new ArgumentError(`explain: window ${inWords(side)} is not an integer from 1 to ${size} pixels.`);
   if (!Number.isInteger(batchSize) || batchSize < 1)
-    throw new ArgumentError(`explain: batchSize ${batchSize} is not an integer of 1 or more.`);
+    throw new ArgumentError(`explain: batchSize ${inWords(batchSize)} is not an integer of 1 or more.`);
   const windows = windowsOver(size, side);
   const losses: number[] = [];
   for (let start = 0; start < windows.length; start += batchSize) {

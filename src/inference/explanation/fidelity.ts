@@ -20,7 +20,9 @@ import { mapAtPicture } from "./placement.js";
 
 /** Means of the explained class's probability over the way, 0 to 1. */
 export interface Curves {
+  /** While pixels are taken away; smaller is better. */
   readonly deletion: number;
+  /** While pixels come back; larger is better. */
   readonly insertion: number;
 }
 

@@ -5,10 +5,13 @@ import type { HeatMap } from "./class-activation.js";
 
 /** Where the whole picture lies in the square that the network sees, whose sides run from 0 to 1. */
 export interface Placement {
+  /** Below 0 where "cover" cuts something off. */
   readonly top: number;
+  /** As `top`. */
   readonly left: number;
   /** More than 1 where "cover" cuts something off. */
   readonly height: number;
+  /** As `height`. */
   readonly width: number;
 }
 

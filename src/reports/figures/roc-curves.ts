@@ -87,8 +87,8 @@ const dashes = [undefined, "6 3", "2 2.5"];
 /**
  * An SVG of the curves.
  *
- * @param series          up to 21 stay distinct: 7 colours in 3 kinds of line
- * @param operatingPoint  a threshold to mark, as `atThreshold` describes it
+ * @param series                  up to 21 stay distinct: 7 colours in 3 kinds of line
+ * @param options.operatingPoint  a threshold to mark, as `atThreshold` describes it
  * @throws EvaluationError if there is no series
  */
 export function rocCurves(

@@ -67,8 +67,8 @@ const panel = { width: 300, height: 220, left: 56, top: 30, labels: 82, bottom: 
 /**
  * An SVG of the training curves.
  *
- * @param history    epochs in any order
- * @param bestEpoch  the epoch to mark; default the one of highest validation AUC, else accuracy, else of lowest
+ * @param history            epochs in any order
+ * @param options.bestEpoch  the epoch to mark; default the one of highest validation AUC, else accuracy, else of lowest
  *   validation loss
  * @throws EvaluationError if the history is empty, or holds nothing to draw
  */

@@ -35,6 +35,9 @@ const description = () => ({
 });
 await mm.saveCheckpoint("model.safetensors", model().stateDict(), description());
 await data.writeDemoDataset("demo", { size: 16, perClass: { train: 1, val: 1, test: 1 } });
+await safetensors.save("weights.safetensors", model().stateDict());
+/** Nothing is downloaded: it is stopped before. */
+const stopped = new mm.DataError("stopped");
 const png = await sharp(Buffer.alloc(64), { raw: { width: 8, height: 8, channels: 1 } })
   .png()
   .toBuffer();
@@ -111,6 +114,38 @@ export const calls = {
   "safetensors.readHeader": [safetensors.readHeader, () => ["model.safetensors"]],
   readCheckpoint: [mm.readCheckpoint, () => ["model.safetensors"]],
   loadCheckpoint: [mm.loadCheckpoint, () => ["model.safetensors", { device: "cpu", precision: "float32" }]],
+  convert: [
+    mm.convert,
+    () => [
+      "weights.safetensors",
+      "converted.safetensors",
+      { classes: ["a", "b"], preprocessing: { imageSize: 16, mean: [0.5] }, task: "binary", overwrite: true },
+    ],
+    {
+      takes: {
+        "2.preprocessing": ["null"],
+        "2.preprocessing.imageSize": ["null"],
+        "2.preprocessing.mean": ["null"],
+      },
+    },
+  ],
+  "data.download": [
+    (...a) =>
+      data.download(...a).catch((error) => {
+        if (error !== stopped) throw error;
+      }),
+    () => [
+      "breastmnist",
+      {
+        size: 28,
+        directory: "downloads",
+        overwrite: false,
+        from: "http://127.0.0.1:1/",
+        onProgress: () => {},
+        signal: AbortSignal.abort(stopped),
+      },
+    ],
+  ],
   loadWeights: [mm.loadWeights, () => ["model.safetensors", model()]],
   initialWeights: [mm.initialWeights, () => ["model.safetensors", model()]],
   saveCheckpoint: [

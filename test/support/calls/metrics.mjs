@@ -24,6 +24,92 @@ const evaluation = () => ({
 const point = () => ({ ...metrics.atThreshold(labels(), positive(), 0.5) });
 const bins = () => metrics.reliabilityBins(labels(), flat(), 2, { bins: 2 });
 
+const dataset = () =>
+  mm.data.fromArrays({
+    images: new Uint8Array(64),
+    shape: [4, 4, 4],
+    labels: labels(),
+    patients: ["p", "p", "q", "r"],
+    classes: names(),
+    preprocessing: { channels: 1, imageSize: 4 },
+  });
+const classifier = () => {
+  const { classes, preprocessing } = dataset();
+  const model = new mm.MedMamba({
+    ...{ dims: [4], depths: [1], dState: 1, inChannels: 1, numClasses: 2, patchSize: 2 },
+  });
+  return { model, classes, preprocessing };
+};
+const preprocessingOrNull = (place) =>
+  Object.fromEntries(
+    ["imageSize", "channels", "mean", "std", "resize", "window", "bitDepth", "slices"].map((name) => [
+      `${place}.preprocessing.${name}`,
+      ["null"],
+    ]),
+  );
+const about = (index) => ({ split: null, index, name: String(index), labels: ["a"] });
+const pair = () => ({ images: [about(0), about(1)], similarity: 0.9, how: "mirrored" });
+const some = (first) => ({ count: first.length, first });
+const shortcut = () => ({
+  feature: "brightness",
+  from: "picture",
+  auc: 0.6,
+  interval: [0.5, 0.7],
+  areas: [0.6, 0.5],
+  suspicious: true,
+});
+const auditReport = () => ({
+  images: {
+    count: 4,
+    unreadable: some([{ ...about(2), reason: "torn" }]),
+    constant: some([about(3)]),
+    ...Object.fromEntries(["blank", "tiny", "clipped", "burnedIn"].map((name) => [name, some([])])),
+    sizes: { "4 x 4": 4 },
+    ...{ bitDepths: { 8: 4 }, channels: { grey: 4 }, photometrics: {}, spacings: {} },
+  },
+  patients: { count: 3, images: 4, acrossSplits: 0, groupsAcrossSplits: 0 },
+  splits: { all: { images: 4, patients: 3, classes: { a: 2, b: 2 } } },
+  duplicates: some([{ images: [about(0), about(1)] }]),
+  nearDuplicates: some([pair()]),
+  crossSplit: { ...some([]), identical: 0, copiesOfTrain: 0 },
+  labelConflicts: some([]),
+  shortcuts: {
+    images: 4,
+    clusters: 3,
+    classes: names(),
+    chance: { auc: 0.5, upper: 0.6, permutations: 20 },
+    all: shortcut(),
+    features: [shortcut()],
+    leftOut: ["c"],
+  },
+  warnings: ["look"],
+  ok: false,
+});
+/** An audit's scores are null or NaN where they could not be computed; some counts and what was not asked are null. */
+const auditTakes = (place) =>
+  Object.fromEntries([
+    ...["all", "features.0"].flatMap((own) =>
+      ["auc", "interval.0", "interval.1", "areas.0", "areas.1"].map((score) => [
+        `${place}.shortcuts.${own}.${score}`,
+        ["null", "NaN"],
+      ]),
+    ),
+    ...["chance.auc", "chance.upper"].map((score) => [`${place}.shortcuts.${score}`, ["null", "NaN"]]),
+    ...["shortcuts.chance", "shortcuts.all", "patients.count", "splits.all.patients"].map((name) => [
+      `${place}.${name}`,
+      ["null"],
+    ]),
+    ...["images.sizes", "images.bitDepths", "images.channels", "splits", "splits.all.classes"].map((name) => [
+      `${place}.${name}`,
+      ["object"],
+    ]),
+    ...[
+      "images.unreadable.first.0",
+      "images.constant.first.0",
+      ...["duplicates", "nearDuplicates"].flatMap((set) => [0, 1].map((at) => `${set}.first.0.images.${at}`)),
+    ].map((name) => [`${place}.${name}.split`, ["null"]]),
+  ]);
+
 /** Scores from JSON have null for NaN. */
 const scores = { "*": ["null", "NaN"] };
 
@@ -96,11 +182,68 @@ export const calls = {
       takes: { ...scores, "1.threshold": [], 0: [], 1: [], "1.title": [], "1.description": [] },
     },
   ],
+  "reports.auditHtml": [
+    reports.auditHtml,
+    () => [
+      {
+        title: "t",
+        report: auditReport(),
+        conflicts: [],
+        across: [],
+        near: [{ ...pair(), pictures: ["data:,", "data:,"] }],
+      },
+    ],
+    {
+      open: /report|near/,
+      takes: {
+        ...auditTakes("0.report"),
+        "0.near.0.images.0.split": ["null"],
+        "0.near.0.images.1.split": ["null"],
+      },
+    },
+  ],
+  "reports.writeAudit": [
+    reports.writeAudit,
+    () => ["audit", { title: "t", report: auditReport(), dataset: dataset() }],
+    {
+      open: /report|dataset/,
+      takes: { ...auditTakes("1.report"), ...preprocessingOrNull("1.dataset") },
+    },
+  ],
   "reports.operatingPoint": [
     reports.operatingPoint,
     () => [evaluation(), 0.5],
     { open: /^0/, takes: scores },
   ],
   "reports.scoresOf": [reports.scoresOf, () => [evaluation(), 0.5], { open: /^0/, takes: scores }],
+  audit: [
+    mm.audit,
+    () => [dataset(), { shortcuts: true, seed: 0, listed: 10, onProgress: () => {} }],
+    { open: /^0$/, takes: preprocessingOrNull("0") },
+  ],
+  poolingOf: [mm.poolingOf, () => ["patient:mean"]],
+  unitsOf: [mm.unitsOf, () => [["p", "p", "q"]]],
+  poolEvaluation: [
+    mm.poolEvaluation,
+    () => [evaluation(), dataset(), { by: "patient", how: "mean" }, tasks.binary],
+    { open: /^[013]/, unused: /^0\.metrics/, takes: preprocessingOrNull("1") },
+  ],
+  poolPredictions: [
+    mm.poolPredictions,
+    () => [
+      classifier(),
+      [
+        { label: "a", labels: ["a"], probability: 0.9, probabilities: { a: 0.9, b: 0.1 } },
+        { label: "b", labels: ["b"], probability: 0.8, probabilities: { a: 0.2, b: 0.8 } },
+      ],
+      { of: Int32Array.of(0, 0), count: 1 },
+      "mean",
+    ],
+    {
+      open: /^[01]/,
+      unused: /^0\.(model|preprocessing)|^1\.\d\.(label|labels|labels\.0|probability)$/,
+      takes: preprocessingOrNull("0"),
+    },
+  ],
   "tasks.taskOf": [tasks.taskOf, () => [{ task: "binary", classes: names() }], { open: /0/ }],
 };

@@ -154,7 +154,7 @@ export const calls = {
   ],
   explain: [
     mm.explain,
-    () => [classifier(), pixels, { label: "a", method: "occlusion", window: 8, batchSize: 4, frame: 0 }],
+    () => [classifier(), pixels, { label: "0", method: "occlusion", window: 8, batchSize: 4, frame: 0 }],
     { open: /^0$/, takes: orNullAt("0") },
   ],
   fidelity: [
@@ -162,7 +162,7 @@ export const calls = {
     () => [
       classifier(),
       pixels,
-      { map: { height: 1, width: 2, data: Float32Array.of(0, 1) }, explained: "a" },
+      { map: { height: 1, width: 2, data: Float32Array.of(0, 1) }, explained: "0" },
       { steps: 2, orders: 1, seed: 0, frame: 0 },
     ],
     { open: /^(0|2)$/, takes: orNullAt("0") },

@@ -3,8 +3,17 @@ import { mkdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { ArgumentError, DataError } from "../../../errors.js";
 import { fetchFile, md5OfFile, RemoteFileError } from "../../../files/remote-file.js";
+import {
+  expectFlags,
+  expectFunction,
+  expectSignal,
+  expectText,
+  inWords,
+  type NamesOf,
+  optionsOf,
+} from "../../../settings/given.js";
 import { nearest } from "../../../settings/nearest.js";
-import { expectKnown } from "../../../settings/table.js";
+import { type Path, pathOf } from "../../../settings/paths.js";
 import { medMnistFile, published } from "./files.js";
 import { type MedMnistName, type MedMnistSize, medMnist, medMnistNames, medMnistSizes } from "./table.js";
 
@@ -13,7 +22,7 @@ export interface DownloadOptions {
   /** Side of the images in pixels: 28 (default), 64, 128 or 224. */
   readonly size?: MedMnistSize | undefined;
   /** Folder for the file; made if it is missing; default the current one. */
-  readonly directory?: string | undefined;
+  readonly directory?: Path | undefined;
   /** Replace a file that is there and is not as published; default false. */
   readonly overwrite?: boolean | undefined;
   /** Address of a folder with the files, such as a mirror in a hospital's network; where they are published unless given. */
@@ -24,14 +33,14 @@ export interface DownloadOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-const optionNames = Object.keys({
+const optionNames: NamesOf<DownloadOptions> = {
   size: true,
   directory: true,
   overwrite: true,
   from: true,
   onProgress: true,
   signal: true,
-} satisfies Record<keyof DownloadOptions, true>);
+};
 
 /** A file that is there as published. */
 export interface Download {
@@ -58,9 +67,23 @@ export interface Download {
  *   as published, or something else is in its place
  */
 export async function download(name: string, options: DownloadOptions = {}): Promise<Download> {
-  expectKnown("download", options, {}, optionNames);
-  const { size = 28, directory = ".", overwrite = false, from = published, onProgress, signal } = options;
+  const {
+    size = 28,
+    overwrite = false,
+    from = published,
+    ...given
+  } = optionsOf("download", options, optionNames);
+  const { onProgress, signal } = given;
+  const directory = pathOf(
+    "download",
+    given.directory === undefined ? "." : given.directory,
+    "the directory",
+  );
   expectSet(name, size);
+  expectFlags("download", { overwrite });
+  expectText("download", "from", from);
+  if (onProgress !== undefined) expectFunction("download", onProgress, "onProgress");
+  expectSignal("download", signal);
   const file = medMnistFile(name, size);
   const url = addressOf(file, from);
   const path = join(directory, file);
@@ -91,13 +114,14 @@ export async function download(name: string, options: DownloadOptions = {}): Pro
 }
 
 function expectSet(name: string, size: number): asserts name is MedMnistName {
+  expectText("download", "the name of the set", name);
   if (!Object.hasOwn(medMnist, name)) {
     const similar = nearest(name, medMnistNames);
     const advice = similar ? `did you mean ${similar}?` : `choose from ${medMnistNames.join(", ")}.`;
     throw new ArgumentError(`download: there is no set "${name}" in MedMNIST; ${advice}`);
   }
   if (!medMnistSizes.some((known) => known === size))
-    throw new ArgumentError(`download: size ${size} is not one of ${medMnistSizes.join(", ")}.`);
+    throw new ArgumentError(`download: size ${inWords(size)} is not one of ${medMnistSizes.join(", ")}.`);
 }
 
 function addressOf(file: string, from: string): string {

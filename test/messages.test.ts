@@ -38,6 +38,10 @@ const internal: readonly { readonly why: string; is(message: Message): boolean }
     is: ({ kind, file }) => kind === "EvaluationError" && /^src\/(metrics|reports)\//.test(file),
   },
   {
+    why: "arguments of audit and of the functions that pool, which the command line makes itself",
+    is: ({ file }) => /^src\/(audit\/(picture|survey|audit)|inference\/pooling)\.ts$/.test(file),
+  },
+  {
     why: "names of settings, whose pattern is in the page",
     is: ({ text }) => /is no setting; (settings are|there are none)/.test(text),
   },

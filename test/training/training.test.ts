@@ -203,7 +203,12 @@ describe("the loss of the first step", () => {
   }
 
   it.each<[string, Partial<TrainingSettings>, readonly number[], number]>([
-    ["weighs classes by their frequency where they are unequal", { labelSmoothing: 0.05 }, [32 / 48, 2], 0.05],
+    [
+      "weighs classes by their frequency where they are unequal",
+      { labelSmoothing: 0.05 },
+      [32 / 48, 2],
+      0.05,
+    ],
     ["weighs no classes if told so", { classWeights: "none", labelSmoothing: 0 }, [1, 1], 0],
     ["takes weights as they are given", { classWeights: [0.3, 4], labelSmoothing: 0.2 }, [0.3, 4], 0.2],
   ])("%s", async (_, settings, weights, smoothing) => {

@@ -52,7 +52,7 @@ describe("convert", () => {
     });
     const again = medmamba("convert", fixture("pth/plain.pth"), "j.safetensors");
     expect(again).toMatchObject({ status: 1, stdout: "" });
-    expect(again.stderr).toMatch(/^medmamba: j\.safetensors: is there already; .*\n$/);
+    expect(again.stderr).toMatch(/^medmamba: j\.safetensors: is there already: .*\n$/);
     expect(medmamba("convert", fixture("pth/plain.pth"), "j.safetensors", "--force").status).toBe(0);
   });
 

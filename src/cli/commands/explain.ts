@@ -35,7 +35,7 @@ interface ExplainOptions extends CommonOptions {
   readonly checkpoint: string;
   readonly out: string;
   readonly label?: string;
-  readonly method: ExplainMethod;
+  readonly method?: ExplainMethod;
   readonly stage?: number;
   readonly window?: number;
   readonly frame?: number;
@@ -62,7 +62,7 @@ class; it does not say that the evidence is right.
 Examples:
   $ medmamba explain --checkpoint run/best.safetensors --out maps scan.png
   $ medmamba explain --checkpoint best.safetensors --out maps \\
-      --label mass --method occlusion --fidelity scans`;
+      --label mass --method grad-cam --fidelity scans`;
 
 export function define(command: Command): void {
   command
@@ -72,9 +72,10 @@ export function define(command: Command): void {
     .requiredOption("--out <folder>", "where the files go; earlier ones of the same names are replaced")
     .option("--label <class>", "the class to look for (default: the one that the image is called)")
     .addOption(
-      new Option("--method <name>", "by gradients, or by hiding parts of the image")
-        .choices(explainMethods)
-        .default("grad-cam"),
+      new Option(
+        "--method <name>",
+        "by gradients, or by hiding parts of the image (default: occlusion, or with --stage grad-cam)",
+      ).choices(explainMethods),
     )
     .addOption(
       new Option(

@@ -36,7 +36,10 @@ export type ExplainMethod = (typeof explainMethods)[number];
 export interface ExplainOptions {
   /** The class whose evidence is shown, by name; default: the one that the image is called. */
   readonly label?: string | undefined;
-  /** Default "grad-cam"; only "occlusion" explains networks of one's own. */
+  /**
+   * Default "occlusion", which points best (docs/explaining.md) and is the only one for networks of one's own; "grad-cam" where a
+   * stage is given.
+   */
   readonly method?: ExplainMethod | undefined;
   /** Whose features are weighed, from 0; default: the last with at least 7 places a side. Not of "occlusion". */
   readonly stage?: number | undefined;
@@ -109,10 +112,12 @@ export async function explain(
   given: ExplainOptions = {},
 ): Promise<Explanation> {
   const options = optionsOf("explain", given, optionNames);
-  const { method = "grad-cam", signal } = options;
+  const { method = options.stage === undefined ? "occlusion" : "grad-cam", signal } = options;
   if (!explainMethods.includes(method)) {
     throw new ArgumentError(`explain: method ${inWords(method)} is not one of ${explainMethods.join(", ")}.`);
   }
+  if (method === "occlusion" && options.stage !== undefined)
+    throw new ArgumentError(`explain: occlusion has no stage: leave it out, or choose grad-cam or hirescam.`);
   expectWhole("explain", classifier);
   expectPicture("explain", source, options);
   if (options.onWarning !== undefined) expectFunction("explain", options.onWarning, "onWarning");

@@ -84,6 +84,7 @@ async function run(images: string[], options: PredictOptions): Promise<void> {
             `predicting ${predictions.length}/${Math.max(sources.length, predictions.length)}`,
           );
       }
+      warnings.sort(); // Images are decoded side by side, in no order.
       for (const warning of warnings.slice(0, warningsShown)) terminal.warn(warning);
       if (warnings.length > warningsShown)
         terminal.warn(`the same of ${warnings.length - warningsShown} more of the images.`);

@@ -72,7 +72,7 @@ export async function* predictBatches<T extends BatchImages>(
 }
 
 /** (batch, classes), without gradient. */
-function probabilitiesOf(
+export function probabilitiesOf(
   model: ImageClassifier,
   images: Tensor,
   { activation }: Task,

@@ -23,7 +23,7 @@ import { isBytes } from "../../settings/realms.js";
 import { taskOf } from "../../tasks/index.js";
 import { type Classifier, expectWhole, type ImageSource, type Prediction, predictionOf } from "../predict.js";
 import { gradCam, type HeatMap, hiResCam, peakOf } from "./class-activation.js";
-import { atRest, defaultStage, expectStages, featuresAndGradient, probabilitiesOf } from "./network.js";
+import { atRest, defaultStage, expectStages, featuresAndGradient, hostProbabilities } from "./network.js";
 import { hide, occlusionMap, windowsOver } from "./occlusion.js";
 import { type Placement, pixelAt, placementOf } from "./placement.js";
 
@@ -132,7 +132,7 @@ export async function explain(
   const size = preprocessing.imageSize;
   const shape = [preprocessing.channels, size] as const;
   return atRest(model, async () => {
-    const probabilities = await probabilitiesOf(model, image, shape, task);
+    const probabilities = await hostProbabilities(model, image, shape, task);
     const prediction = predictionOf(classifier, task, probabilities, 0);
     const label = chosen ?? labelNamed(prediction.labels[0] ?? likeliest(probabilities, classes), classes);
     let stage: number | undefined;
@@ -239,7 +239,7 @@ async function occlude(
     const hidden = new Float32Array(group.length * image.length);
     for (const [i, place] of group.entries())
       hidden.set(hide(image, { size, side }, place), i * image.length);
-    const without = await probabilitiesOf(model, hidden, [channels, size], taskOf(classifier));
+    const without = await hostProbabilities(model, hidden, [channels, size], taskOf(classifier));
     for (const i of group.keys()) losses.push(probability - (without[i * classes.length + label] as number));
   }
   return occlusionMap({ size, side }, windows, losses);

@@ -15,7 +15,7 @@ import { RandomStream } from "../../tensor/random.js";
 import { type Classifier, expectWhole, type ImageSource } from "../predict.js";
 import { expectMap } from "./class-activation.js";
 import { type ExplainOptions, type Explanation, expectPicture, networkInput } from "./explain.js";
-import { atRest, probabilitiesOf } from "./network.js";
+import { atRest, hostProbabilities } from "./network.js";
 import { mapAtPicture } from "./placement.js";
 
 /** Means of the explained class's probability over the way, 0 to 1. */
@@ -85,7 +85,7 @@ export async function fidelity(
     signal?.throwIfAborted();
     const images = degraded(image, order, steps);
     const shape = [preprocessing.channels, size] as const;
-    const probabilities = await probabilitiesOf(model, images, shape, taskOf(classifier));
+    const probabilities = await hostProbabilities(model, images, shape, taskOf(classifier));
     const own = (i: number): number => probabilities[i * classes.length + label] as number;
     return { deletion: mean(steps + 1, own), insertion: mean(steps + 1, (i) => own(steps + 1 + i)) };
   };

@@ -9,6 +9,7 @@ import { tensor } from "../../tensor/creation.js";
 import { tidy } from "../../tensor/scope.js";
 import { noGrad } from "../../tensor/tape.js";
 import type { Tensor } from "../../tensor/tensor.js";
+import { probabilitiesOf } from "../probabilities.js";
 import type { StageFeatures } from "./class-activation.js";
 
 /** The side of features, in places, below which a map is too coarse to point at anything: `defaultStage`. */
@@ -54,15 +55,15 @@ export async function atRest<T>(model: ImageClassifier, body: () => Promise<T>):
  * @param images  (n, channels, size, size)
  * @returns       (n, classes)
  */
-export async function probabilitiesOf(
+export async function hostProbabilities(
   model: ImageClassifier,
   images: Float32Array,
   [channels, size]: readonly [number, number],
   task: Task,
 ): Promise<Float32Array> {
   const shape = [images.length / (channels * size * size), channels, size, size];
-  const output = noGrad(() =>
-    tidy(() => task.activation(model.forward(tensor(images, shape, { device: model.device })))),
+  const output = tidy(() =>
+    probabilitiesOf(model, tensor(images, shape, { device: model.device }), task, false),
   );
   return output.data().finally(() => output.dispose());
 }

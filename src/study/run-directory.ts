@@ -233,7 +233,10 @@ function asBegun(plan: RunPlan): RunPlan {
   return { ...plan, split: { ...plan.split, keepTogether }, allowLeaks: plan.allowLeaks ?? true };
 }
 
-async function readPlan(directory: string): Promise<{ plan: RunPlan; contents: DataIdentity | undefined }> {
+/** @throws StudyError if there is none, or it is damaged */
+export async function readPlan(
+  directory: string,
+): Promise<{ plan: RunPlan; contents: DataIdentity | undefined }> {
   const path = join(directory, runFiles.plan);
   let text: string;
   try {

@@ -244,11 +244,28 @@ export function poorInput({ uncertainty, software }: RunFacts): Answer | undefin
   return `${refused} One unlike the training images (${uncertainty.outliers}) is answered "not sure: refer" with that reason; a missing image has no answer.`;
 }
 
-/** The method of heat maps, where there are some. */
+/** The method of heat maps, where there are some; whole with how they were checked. */
 export function explanation({ explanation }: RunFacts): Answer | undefined {
   if (!explanation || explanation.images === 0) return undefined;
+  const { method, images, check } = explanation;
+  const maps = `Heat maps by ${method} of ${counted(images, "image")} stand in the report.`;
+  return check === undefined ? { partly: maps } : `${maps} ${check}`;
+}
+
+/** What labels there are; not how they came about. */
+export function outcome({ task, classes }: RunFacts): Answer | undefined {
+  if (!classes) return undefined;
+  const kind =
+    task === "multi-label" ? "any number of these labels an image" : "one of these categories an image";
+  return { partly: `Labels are as the data have them: ${kind}, ${listed(classes)}.` };
+}
+
+/** What users do; not what they have to know. */
+export function interaction({ software }: RunFacts): Answer | undefined {
+  if (!software) return undefined;
   return {
-    partly: `${explanation.method} of ${counted(explanation.images, "image")} stand in the report.`,
+    partly:
+      "Users name image files; nothing in an image is marked, cropped or chosen by them, and the answer is theirs to judge.",
   };
 }
 

@@ -47,7 +47,12 @@ export const claim: Checklist = {
     { number: "11", subject: "De-identification", answer: data.deidentification, asks: ["deidentification"] },
     { number: "12", subject: "Missing data", answer: data.missingData },
     { number: "13", subject: "Image acquisition", asks: ["acquisition"] },
-    { number: "14", subject: "Reference standard: how it was obtained", asks: ["referenceStandard"] },
+    {
+      number: "14",
+      subject: "Reference standard: how it was obtained",
+      answer: results.outcome,
+      asks: ["referenceStandard"],
+    },
     { number: "15", subject: "Why this reference standard", asks: ["referenceRationale"] },
     { number: "16", subject: "Who set the reference labels", asks: ["annotators"] },
     { number: "17", subject: "Annotation of the test set", asks: ["annotation"] },

@@ -178,5 +178,10 @@ export interface RunFacts {
   readonly seal?: SealFacts;
   readonly uncertainty?: UncertaintyFacts;
   /** Method of the heat maps in the report, where there are any. */
-  readonly explanation?: { readonly method: string; readonly images: number };
+  readonly explanation?: {
+    readonly method: string;
+    readonly images: number;
+    /** How it was checked that the maps are about the network, as a sentence. */
+    readonly check?: string;
+  };
 }

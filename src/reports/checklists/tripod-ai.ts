@@ -57,6 +57,7 @@ export const tripodAi: Checklist = {
     {
       number: "8a",
       subject: "Outcome: definition, time, assessment, why this one",
+      answer: results.outcome,
       asks: ["referenceStandard", "outcomeRationale"],
     },
     { number: "8b", subject: "Who assessed the outcome, where that is a judgment", asks: ["annotators"] },
@@ -190,7 +191,12 @@ export const tripodAi: Checklist = {
       answer: results.poorInput,
       asks: ["poorInput"],
     },
-    { number: "27b", subject: "What users have to do and to know", asks: ["expertise"] },
+    {
+      number: "27b",
+      subject: "What users have to do and to know",
+      answer: results.interaction,
+      asks: ["expertise"],
+    },
     { number: "27c", subject: "Next steps of research", asks: ["nextSteps"] },
   ],
 };

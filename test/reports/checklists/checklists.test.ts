@@ -1,4 +1,6 @@
 /** The checklists: that they are whole, and that what counts as answered is answered with the run's own numbers. */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { statementRows } from "../../../src/reports/card/statements.js";
 import { checklists } from "../../../src/reports/checklists/all.js";
@@ -9,6 +11,7 @@ import {
   checklistSection,
   shareInWords,
 } from "../../../src/reports/sections/checklists.js";
+import { repository } from "../../support/repository.js";
 import { wholeFacts } from "../../support/run-facts.js";
 
 /** Numbers of items as the published tables have them; a letter after a slash is a part. */
@@ -146,6 +149,22 @@ describe("answers", () => {
     const unknown = { ...wholeFacts, evaluation: { ...evaluation!, patients: null } };
     expect(answer(claim, "29", unknown)).toContain("images count as patients");
   });
+});
+
+it("docs/evidence.md tells the shares that there are, and which statements make them 60 %", () => {
+  const text = readFileSync(join(repository, "docs/evidence.md"), "utf8");
+  const { seal: _, uncertainty: __, ...facts } = wholeFacts; // What a run knows of itself today.
+  for (const { name, items, counts, share } of answeredChecklists(facts)) {
+    const percent = Math.round(100 * share);
+    const row = `| ${name} | ${counts.run} of ${items.length} (${percent} %) | ${counts.partly} | ${counts.open} |`;
+    expect(text).toContain(row);
+  }
+  const names =
+    "acquisition referenceStandard funding objectives dataSource eligibility exclusions sampleSize limitations registration dataAvailability blinding ethics background";
+  const stated = Object.fromEntries(names.split(" ").map((name) => [name, "Stated."]));
+  expect(Object.keys(stated).length).toBe(14);
+  for (const { name, shareWithStatements } of answeredChecklists(facts, stated))
+    expect(shareWithStatements, name).toBeGreaterThanOrEqual(0.6);
 });
 
 describe("the section", () => {

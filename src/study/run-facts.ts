@@ -9,7 +9,7 @@ import { countLabels, type LabelledImages } from "../data/dataset.js";
 import { type SplitName, splitNames } from "../data/index.js";
 import type { Opening } from "../data/sources/opening.js";
 import { packageVersion } from "../native/package-version.js";
-import { evaluationFacts } from "../reports/checklists/evaluation-facts.js";
+import { evaluationFacts, sealFacts, uncertaintyFacts } from "../reports/checklists/evaluation-facts.js";
 import type {
   AuditFacts,
   ColumnFact,
@@ -42,8 +42,6 @@ export interface RunRemains {
   readonly scores?: unknown;
   readonly audit?: AuditReport | undefined;
   readonly computing?: RunFacts["computing"] | undefined;
-  readonly seal?: RunFacts["seal"] | undefined;
-  readonly uncertainty?: RunFacts["uncertainty"] | undefined;
   readonly explanation?: RunFacts["explanation"] | undefined;
 }
 
@@ -54,7 +52,7 @@ export interface RunRemains {
  */
 export async function runFacts(remains: RunRemains): Promise<RunFacts> {
   const { checkpoint, path, plan, history, dataName, parts, external, columns = [] } = remains;
-  const { scores, audit, computing, seal, uncertainty, explanation } = remains;
+  const { scores, audit, computing, explanation } = remains;
   const { config, classes, preprocessing, threshold, thresholds, provenance } = checkpoint;
   const { numbers } = path === undefined ? {} : await describeWeights(path);
   const file = path === undefined ? undefined : { file: basename(path), sha256: await sha256Of(path) };
@@ -84,8 +82,8 @@ export async function runFacts(remains: RunRemains): Promise<RunFacts> {
     thresholds: thresholds ?? (threshold === undefined ? undefined : [threshold]),
     evaluation: evaluationFacts(scores, isExternal === undefined ? {} : { external: isExternal }),
     audit: audit && auditFacts(audit),
-    seal,
-    uncertainty,
+    seal: sealFacts(scores),
+    uncertainty: uncertaintyFacts(scores),
     explanation,
   });
 }

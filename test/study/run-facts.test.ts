@@ -6,7 +6,11 @@ import { beforeAll, describe, expect, it } from "vitest";
 import { readCheckpoint } from "../../src/checkpoints/checkpoint.js";
 import { openDataset } from "../../src/data/index.js";
 import { StudyError } from "../../src/errors.js";
-import { evaluationFacts } from "../../src/reports/checklists/evaluation-facts.js";
+import {
+  evaluationFacts,
+  sealFacts,
+  uncertaintyFacts,
+} from "../../src/reports/checklists/evaluation-facts.js";
 import { answeredChecklists, checklistSection } from "../../src/reports/sections/checklists.js";
 import { partFacts, runFacts } from "../../src/study/run-facts.js";
 import { readRun } from "../../src/study/run-remains.js";
@@ -102,23 +106,23 @@ describe("runFacts", () => {
   });
 });
 
-describe("evaluationFacts", () => {
-  const scores = {
-    samples: 4,
-    classes: ["a", "b"],
-    split: "test",
-    auc: 0.75,
-    accuracy: Number.NaN,
-    confusionMatrix: [
-      [1, 1],
-      [0, 2],
-    ],
-    intervals: { patients: 3, auc: [0.4, 0.9], accuracy: { reason: "none" } },
-    calibration: {
-      line: { slope: { value: 1.5, reason: "few" }, intercept: { value: 0, lower: -1, upper: 1 } },
-    },
-  };
+const scores = {
+  samples: 4,
+  classes: ["a", "b"],
+  split: "test",
+  auc: 0.75,
+  accuracy: Number.NaN,
+  confusionMatrix: [
+    [1, 1],
+    [0, 2],
+  ],
+  intervals: { patients: 3, auc: [0.4, 0.9], accuracy: { reason: "none" } },
+  calibration: {
+    line: { slope: { value: 1.5, reason: "few" }, intercept: { value: 0, lower: -1, upper: 1 } },
+  },
+};
 
+describe("evaluationFacts", () => {
   it("are what a file says, and no more", () => {
     const facts = evaluationFacts(scores, { external: true });
     expect(facts).toEqual({
@@ -159,6 +163,48 @@ describe("evaluationFacts", () => {
     expect(text).not.toMatch(/undefined|toString/);
     const facts = { evaluation: evaluationFacts(given)!, classes: ["a", "b"] };
     expect(checklistSection(facts).body).toContain("</details>");
+  });
+});
+
+describe("sealFacts and uncertaintyFacts", () => {
+  const seal = {
+    test: "internal",
+    looks: { total: 3, earlier: 0 },
+    findings: [
+      { code: "split", state: "ok" },
+      { code: "ledger", state: "broken" },
+    ],
+  };
+  const uncertainty = {
+    risk: 0.1,
+    calibration: { temperature: 1.2 },
+    sets: { reason: "validation has 7 images" },
+    outliers: { limit: 3, promised: 0.05, called: { value: 0.04 } },
+    referred: { value: 0.2, lower: 0.1, upper: 0.3 },
+    rightOfAnswered: { value: 0.9, reason: "few" },
+  };
+
+  it("are what an evaluation says of both", () => {
+    expect(sealFacts({ seal })).toEqual({ looks: 3, intact: false, sameImages: true });
+    expect(uncertaintyFacts({ uncertainty })).toEqual({
+      temperature: 1.2,
+      falseAlarms: 0.05,
+      referred: { value: 0.2, interval: [0.1, 0.3] },
+      rightOfAnswered: { value: 0.9, reason: "few" },
+    });
+    expect(uncertaintyFacts({ uncertainty: { ...uncertainty, sets: { coverage: 0.9 } } })?.risk).toBe(0.1);
+    expect(evaluationFacts({ ...scores, test: "external" })?.external).toBe(true);
+    expect(evaluationFacts({ ...scores, test: "internal" })?.external).toBe(false);
+    expect(evaluationFacts(scores)).not.toHaveProperty("external");
+  });
+
+  it.each([
+    undefined,
+    {},
+    { seal: 1, uncertainty: [] },
+    { seal: { looks: null }, uncertainty: { risk: "x" } },
+  ])("are nothing where it says nothing: %j", (given) => {
+    expect([sealFacts(given), uncertaintyFacts(given)]).toEqual([undefined, undefined]);
   });
 });
 

@@ -90,5 +90,5 @@ export const wholeFacts: RunFacts = {
     sizes: { "512 x 512": 1001 },
   },
   seal: { looks: 1, intact: true, sameImages: true },
-  uncertainty: { temperature: 1.31, risk: 0.1, outliers: "distance of features from those of the training" },
+  uncertainty: { temperature: 1.31, risk: 0.1, falseAlarms: 0.05, referred: score(0.11, 0.07, 0.17) },
 };

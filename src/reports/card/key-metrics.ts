@@ -102,11 +102,14 @@ export function fairnessMetric(facts: RunFacts): KeyMetric {
 export function reliability(facts: RunFacts): KeyMetric {
   const { evaluation, uncertainty } = facts;
   const { calibration, scores = {} } = evaluation ?? {};
+  const { risk, falseAlarms, referred, rightOfAnswered } = uncertainty ?? {};
   const error = scores["Calibration error"];
   const found = [
     ...(calibration ? result("Calibration slope (1 is right)", calibration.slope) : []),
     ...(calibration ? result("Calibration intercept (0 is right)", calibration.intercept) : []),
     ...(error ? result("Calibration error", error) : []),
+    ...(referred ? result("Share of images referred to a human", referred) : []),
+    ...(rightOfAnswered ? result("Share of the others called rightly", rightOfAnswered) : []),
   ];
   return {
     MetricGoal: "Whether probabilities come true, and whether the model says when it does not know",
@@ -115,11 +118,11 @@ export function reliability(facts: RunFacts): KeyMetric {
     },
     Interpretation: sentences(
       calibration && `Calibration slope ${estimate(calibration.slope)}.`,
-      uncertainty?.outliers === undefined
-        ? "The checkpoint has nothing by which images unlike those of the training are refused."
-        : `Images unlike those of the training are found by ${uncertainty.outliers} and referred.`,
-      uncertainty?.risk !== undefined &&
-        `Prediction sets miss the truth of at most ${(100 * uncertainty.risk).toFixed(0)} of 100 images like the validation images.`,
+      falseAlarms === undefined
+        ? "Nothing is known by which images unlike those of the training are refused."
+        : `Images unlike those of the training are referred, at no more than ${(100 * falseAlarms).toFixed(0)} % false alarms as promised.`,
+      risk !== undefined &&
+        `Prediction sets miss the truth of at most ${(100 * risk).toFixed(0)} of 100 images like the validation images, as promised.`,
     ),
     ...testing(facts),
   };

@@ -173,11 +173,17 @@ export function errorsAndFairness(facts: RunFacts): Answer | undefined {
 export function indeterminate(facts: RunFacts): string | undefined {
   const { evaluation, uncertainty } = facts;
   if (!evaluation) return undefined;
+  const { risk, falseAlarms, referred, rightOfAnswered } = uncertainty ?? {};
   const refer =
-    uncertainty?.risk === undefined && uncertainty?.outliers === undefined
+    risk === undefined && falseAlarms === undefined
       ? "Each image has an answer: the model has no indeterminate results."
       : '`predict` may answer "not sure: refer"; the scores here take each image\'s most probable answer, so that none is left out.';
-  return `${refer} An image whose label is empty or none of the classes is refused when the data are opened, so that no reference is indeterminate in the run.`;
+  return sentences(
+    refer,
+    referred && `Referred would be ${estimate(referred)} of the images.`,
+    rightOfAnswered && `Of the others ${estimate(rightOfAnswered)} are called rightly.`,
+    "An image whose label is empty or none of the classes is refused when the data are opened, so that no reference is indeterminate in the run.",
+  );
 }
 
 /** The network sees pixels alone. */
@@ -240,8 +246,9 @@ export function outputStorage({ seal, evaluation }: RunFacts): Answer | undefine
 export function poorInput({ uncertainty, software }: RunFacts): Answer | undefined {
   if (!software) return undefined;
   const refused = "An image that cannot be decoded is not answered: `predict` says why in its place.";
-  if (uncertainty?.outliers === undefined) return { partly: refused };
-  return `${refused} One unlike the training images (${uncertainty.outliers}) is answered "not sure: refer" with that reason; a missing image has no answer.`;
+  if (uncertainty?.falseAlarms === undefined) return { partly: refused };
+  const share = (100 * uncertainty.falseAlarms).toFixed(0);
+  return `${refused} One unlike the training images is answered "not sure: refer" with that reason, at no more than ${share} % false alarms as promised; a missing image has no answer.`;
 }
 
 /** The method of heat maps, where there are some; whole with how they were checked. */

@@ -2,9 +2,9 @@
  * What an evaluation says, from the JSON that `evaluate --json` prints, or the same before it is printed. A file may hold anything:
  * what is no number there is not taken for one, and what is missing stays unknown.
  */
-import type { EvaluationFacts, ScoreFact, SubgroupFact } from "./facts.js";
+import type { EvaluationFacts, ScoreFact, SealFacts, SubgroupFact, UncertaintyFacts } from "./facts.js";
 
-/** What an evaluation does not say of itself: which images they were. */
+/** What an evaluation may not say of itself: which images they were. */
 export type Judged = Pick<EvaluationFacts, "external">;
 
 /** Scores of any task by the names that they have in words. */
@@ -46,7 +46,10 @@ const isText = (value: unknown): value is string => typeof value === "string";
  * @param scores  what `evaluate --json` prints
  * @returns       undefined where it is not that: without a number of samples, classes and the part that was judged
  */
-export function evaluationFacts(scores: unknown, { external }: Judged = {}): EvaluationFacts | undefined {
+export function evaluationFacts(
+  scores: unknown,
+  { external = isExternal(objectIn(scores).test) }: Judged = {},
+): EvaluationFacts | undefined {
   const {
     samples,
     classes,
@@ -80,6 +83,43 @@ export function evaluationFacts(scores: unknown, { external }: Judged = {}): Eva
     ...optional("operating", operatingOf(objectIn(operatingPoint))),
     ...optional("calibration", lineOf(objectIn(objectIn(calibration).line))),
     ...optional("subgroups", Array.isArray(subgroups) ? listIn(subgroups).flatMap(groupsOf) : undefined),
+  };
+}
+
+/** By what `test` calls the images that were judged. */
+const isExternal = (test: unknown): boolean | undefined =>
+  test === "external" ? true : test === "internal" ? false : undefined;
+
+/** How the test images were kept apart, where the evaluation says so under `seal`. */
+export function sealFacts(scores: unknown): SealFacts | undefined {
+  const { looks, findings } = objectIn(objectIn(scores).seal);
+  const { total } = objectIn(looks);
+  if (!isNumber(total)) return undefined;
+  const states = new Map(
+    listIn(findings).map((finding) => [objectIn(finding).code, objectIn(finding).state]),
+  );
+  return {
+    looks: total,
+    intact: states.get("ledger") === "ok",
+    sameImages: states.get("split") === "ok",
+  };
+}
+
+/** What the checkpoint does about images that it should not answer, where the evaluation says so under `uncertainty`. */
+export function uncertaintyFacts(scores: unknown): UncertaintyFacts | undefined {
+  const { calibration, risk, sets, labels, outliers, referred, rightOfAnswered } = objectIn(
+    objectIn(scores).uncertainty,
+  );
+  if (!isNumber(risk)) return undefined;
+  const { temperature } = objectIn(calibration);
+  const { promised } = objectIn(outliers);
+  const hasSets = Array.isArray(labels) ? labels.length > 0 : !isText(objectIn(sets).reason);
+  return {
+    ...(isNumber(temperature) && { temperature }),
+    ...(hasSets && { risk }),
+    ...(isNumber(promised) && { falseAlarms: promised }),
+    ...(referred !== undefined && { referred: estimateOf(referred) }),
+    ...(rightOfAnswered !== undefined && { rightOfAnswered: estimateOf(rightOfAnswered) }),
   };
 }
 

@@ -145,8 +145,12 @@ export interface UncertaintyFacts {
   readonly temperature?: number;
   /** Of prediction sets: the share of new images whose truth may be missing from them. */
   readonly risk?: number;
-  /** How images unlike those of the training are found. */
-  readonly outliers?: string;
+  /** Share of images of the right kind that are called unlike those of the training at most. */
+  readonly falseAlarms?: number;
+  /** Share of the judged images that is referred to a human. */
+  readonly referred?: ScoreFact;
+  /** Share of the others that is called rightly. */
+  readonly rightOfAnswered?: ScoreFact;
 }
 
 /** All of it. */

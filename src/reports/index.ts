@@ -5,6 +5,32 @@
  */
 export { type AuditPage, auditHtml, type PicturedPair } from "./audit-page.js";
 export { type AuditContents, auditFiles, writeAudit } from "./audit-report.js";
+export type { CardStatements, StatementName } from "./card/statements.js";
+export { cardFiles, writeModelCard } from "./card-files.js";
+export type { AnsweredChecklist, AnsweredItem, ChecklistOrigin, ItemState } from "./checklists/checklist.js";
+export type {
+  AuditFacts,
+  BestEpochFacts,
+  CalibrationFacts,
+  CheckpointFacts,
+  ColumnFact,
+  ComputingFacts,
+  CountedColumn,
+  DivisionFacts,
+  EvaluationFacts,
+  ExplanationFacts,
+  MeasuredColumn,
+  NetworkFacts,
+  OperatingFacts,
+  PartFacts,
+  RunFacts,
+  ScoreFact,
+  SealFacts,
+  SoftwareFacts,
+  SubgroupFact,
+  TrainingFacts,
+  UncertaintyFacts,
+} from "./checklists/facts.js";
 export { type EvaluationReport, reportFiles, writeReport } from "./evaluation-report.js";
 export {
   type AnyIntervals,
@@ -28,4 +54,6 @@ export { type OperatingPoint, type RocSeries, rocCurves, rocSeries } from "./fig
 export { type CurveEpoch, type CurveScores, trainingCurves } from "./figures/training-curves.js";
 export { type PageContents, type ReportFigure, reportHtml } from "./page.js";
 export { operatingPoint, type Scores, scoresOf } from "./scores.js";
+export { answeredChecklists, checklistSection } from "./sections/checklists.js";
+export { type ReportSection, type SectionId, sectionOrder } from "./sections/section.js";
 export type { AnyEvaluation } from "./several-labels.js";

@@ -139,7 +139,7 @@ async function run(given: string | undefined, options: ReportCommandOptions): Pr
       const lists = answeredChecklists(facts, statements);
       for (const list of lists) for (const line of listLines(list)) terminal.print(line);
       terminal.print(`\n${Object.values(cardFiles).join(", ")} in ${shortPath(out)}`);
-      terminal.result({ files, checklists: lists.map(summaryOf) });
+      terminal.result({ files, checklists: lists.map(summaryOf), facts });
     } finally {
       await folder.removeEmpty();
     }

@@ -1,6 +1,7 @@
 /** Statements as callers and files bring them. */
 import { ArgumentError } from "../../errors.js";
 import { expectNamed, inWords } from "../../settings/given.js";
+import { isShortList } from "../../settings/kind.js";
 import { type CardStatements, type StatementName, statementRows } from "./statements.js";
 
 /** More is no statement but a file of something else. */
@@ -15,7 +16,7 @@ const mostLetters = 20_000;
 export function givenStatements(where: string, given: unknown): CardStatements {
   const named = expectNamed(where, "a card", given as Partial<Record<StatementName, unknown>>, statementRows);
   const found = Object.entries(named).flatMap(([name, value]) => {
-    const text = (Array.isArray(value) ? value.map((item) => textOf(where, name, item)) : [value ?? ""])
+    const text = (isShortList(value) ? value : [value ?? ""])
       .map((item) => textOf(where, name, item).trim())
       .filter((item) => item !== "")
       .join(", ");

@@ -21,12 +21,18 @@ export interface ChecklistItem {
   readonly asks?: readonly StatementName[];
 }
 
-/** A list. */
-export interface Checklist {
+/** Where a list is from. */
+export interface ChecklistOrigin {
+  /** By which it is known. */
   readonly name: string;
   /** Authors, journal and year. */
   readonly publication: string;
+  /** Of the publication. */
   readonly doi: string;
+}
+
+/** A list. */
+export interface Checklist extends ChecklistOrigin {
   readonly items: readonly ChecklistItem[];
 }
 
@@ -38,20 +44,30 @@ export type ItemState = "run" | "stated" | "partly" | "open";
 
 /** An item with its answer. */
 export interface AnsweredItem {
+  /** As the list has it, such as "12c". */
   readonly number: string;
+  /** What it is about, in our words. */
   readonly subject: string;
+  /** Who answers it. */
   readonly state: ItemState;
   /** What the run says, if anything. */
   readonly text?: string;
   /** What people said, if they were asked and have. */
   readonly stated?: readonly string[];
   /** What is still to be written, each with the name that it has in a card file. */
-  readonly write?: readonly { readonly name: StatementName; readonly words: string }[];
+  readonly write?: readonly {
+    /** By which a card file has it. */
+    readonly name: StatementName;
+    /** What to write. */
+    readonly words: string;
+  }[];
 }
 
 /** A list with its answers. */
-export interface AnsweredChecklist extends Omit<Checklist, "items"> {
+export interface AnsweredChecklist extends ChecklistOrigin {
+  /** In their order. */
   readonly items: readonly AnsweredItem[];
+  /** Items in each state. */
   readonly counts: Readonly<Record<ItemState, number>>;
   /** Of all items, those that the run answers: `counts.run / items.length`. */
   readonly share: number;

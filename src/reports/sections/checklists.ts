@@ -1,4 +1,5 @@
 /** Reporting checklists with what the run answers, what people have stated, and what is to be written. */
+import { givenStatements } from "../card/given-statements.js";
 import type { CardStatements } from "../card/statements.js";
 import { checklists } from "../checklists/all.js";
 import {
@@ -8,6 +9,7 @@ import {
   type ItemState,
 } from "../checklists/checklist.js";
 import type { RunFacts } from "../checklists/facts.js";
+import { expectFacts } from "../checklists/given-facts.js";
 import { escapeMarkup } from "../figures/svg.js";
 import { textTable } from "../text-table.js";
 import type { ReportSection } from "./section.js";
@@ -20,16 +22,27 @@ const states: Readonly<Record<ItemState, string>> = {
   open: "☐ to be written",
 };
 
-/** Every list with its answers. */
-export const answeredChecklists = (facts: RunFacts, statements?: CardStatements): AnsweredChecklist[] =>
-  checklists.map((list) => answerChecklist(list, facts, statements));
+/**
+ * Every list with its answers.
+ *
+ * @param facts       what the run knows
+ * @param statements  what people have stated, as a card file has it
+ * @throws ArgumentError for what is no fact of a run, and for a statement that there is not
+ */
+export function answeredChecklists(facts: RunFacts, statements: CardStatements = {}): AnsweredChecklist[] {
+  expectFacts("answeredChecklists", facts);
+  const stated = givenStatements("answeredChecklists", statements);
+  return checklists.map((list) => answerChecklist(list, facts, stated));
+}
 
 /**
- * The section. Lists are open, so that print has them; readers may close them.
+ * The section of a report. Lists are open, so that print has them; readers may close them.
  *
+ * @param facts       what the run knows
  * @param statements  what people have stated, as a card file has it
+ * @throws ArgumentError for what is no fact of a run, and for a statement that there is not
  */
-export function checklistSection(facts: RunFacts, statements?: CardStatements): ReportSection {
+export function checklistSection(facts: RunFacts, statements: CardStatements = {}): ReportSection {
   const intro =
     "An item counts as answered by the run only if the run says all that the item asks. What is marked ◐ has a part that people must write, ☐ is theirs altogether; names in brackets are those that a card file has for it (medmamba report --statements). The wording of items is ours: the published lists are what counts.";
   return {

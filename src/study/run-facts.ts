@@ -34,6 +34,8 @@ export interface RunRemains {
   readonly dataName?: string | undefined;
   /** The data of the training, divided as there. */
   readonly parts?: Readonly<Partial<Record<SplitName, LabelledImages>>> | undefined;
+  /** Whether those came divided, as `cameDivided` tells. */
+  readonly divided?: boolean | undefined;
   /** Other data that were judged. */
   readonly external?: LabelledImages | undefined;
   /** Columns to be told of, by their titles: no others are. */
@@ -77,7 +79,7 @@ export async function runFacts(remains: RunRemains): Promise<RunFacts> {
     dataName,
     parts: parts && partsOf(parts, columns),
     externalPart: external && partFacts(external, columns),
-    division: divisionOf(checkpoint, plan),
+    division: divisionOf(checkpoint, plan, remains.divided),
     training: trainingOf(checkpoint, plan, history),
     thresholds: thresholds ?? (threshold === undefined ? undefined : [threshold]),
     evaluation: evaluationFacts(scores, isExternal === undefined ? {} : { external: isExternal }),
@@ -155,12 +157,14 @@ function columnFact(values: readonly (string | undefined)[]): ColumnFact {
 function divisionOf(
   { provenance }: CheckpointDescription,
   plan: RunPlan | undefined,
+  given: boolean | undefined,
 ): DivisionFacts | undefined {
   const split = (plan?.split ?? provenance?.split) as RunPlan["split"] | undefined;
   if (!split) return undefined;
   const { validationFraction, testFraction, seed, keepTogether } = split;
   const { groups } = (plan?.opening ?? provenance?.opening ?? {}) as Opening;
   return {
+    ...(given !== undefined && { given }),
     ...(validationFraction !== undefined && { validationFraction }),
     ...(testFraction !== undefined && { testFraction }),
     ...(seed !== undefined && { seed }),

@@ -65,6 +65,7 @@ describe("report", () => {
       expect(text, file).not.toContain(root);
     }
     const page = readFileSync(join(root, "report/checklists.html"), "utf8");
+    expect(page).toContain("The data were divided at random by patient");
     expect(page).toMatch(/sex F \d+, M \d+/);
     const { stdout } = report("run", "--out", "report");
     expect(stdout).toMatch(

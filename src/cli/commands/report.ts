@@ -4,12 +4,13 @@ import { readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { type Command, Option } from "commander";
 import type { AuditReport } from "../../audit/report.js";
+import type { Checkpoint } from "../../checkpoints/checkpoint.js";
 import { cacheRows } from "../../data/cache-choice.js";
 import { isDataIdentity } from "../../data/contents.js";
 import type { FrameChoice } from "../../data/decoding/frame-choice.js";
 import { limitRows } from "../../data/decoding/limits.js";
 import { type LabelledImages, type SplitName, splitNames } from "../../data/index.js";
-import { openingRows } from "../../data/sources/opening.js";
+import { type Opening, openingRows } from "../../data/sources/opening.js";
 import { evaluate } from "../../inference/evaluate.js";
 import { cardFiles, writeModelCard } from "../../reports/card-files.js";
 import type { AnsweredChecklist } from "../../reports/checklists/checklist.js";
@@ -20,7 +21,7 @@ import { answeredChecklists, shareInWords } from "../../reports/sections/checkli
 import type { AnyEvaluation } from "../../reports/several-labels.js";
 import { texts } from "../../settings/kind.js";
 import { runFacts } from "../../study/run-facts.js";
-import { type FinishedRun, readRun } from "../../study/run-remains.js";
+import { cameDivided, type FinishedRun, readRun } from "../../study/run-remains.js";
 import { writableFolder } from "../../study/writable-folder.js";
 import { devices } from "../../tensor/devices.js";
 import { emptyCardFile, readCardFile } from "../console/card-file.js";
@@ -185,6 +186,7 @@ async function judge(judging: JudgingRun) {
       columns,
       dataName: lastNames(data, 1),
       ...(isExternal ? { external: judged.dataset } : { parts }),
+      divided: own && (await cameDivided(data, { ...openingOf(checkpoint), signal })),
       scores: judging.scores ?? (await scoresAnew(judged)),
       computing: { device: model ?? name, precision },
     };
@@ -199,6 +201,12 @@ async function judge(judging: JudgingRun) {
   } finally {
     checkpoint.model.dispose();
   }
+}
+
+/** What the labels of its data are, as they were understood in training. */
+function openingOf({ classes, task, provenance }: Checkpoint) {
+  const { labels, groups } = (provenance?.opening ?? {}) as Opening;
+  return { classes, task, labels, groups };
 }
 
 /** The columns that were named, or those of the usual names that the data have. */

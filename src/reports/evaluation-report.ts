@@ -16,6 +16,7 @@ import { trainingCurves } from "./figures/training-curves.js";
 import { expectAnyEvaluation } from "./given.js";
 import { type ReportFigure, reportHtml } from "./page.js";
 import { operatingPoint } from "./scores.js";
+import { expectSections, type ReportSection } from "./sections/section.js";
 import { type AnyEvaluation, isOfSeveralLabels, labelCurves } from "./several-labels.js";
 
 /** Names of the files that `writeReport` writes. */
@@ -51,6 +52,8 @@ export interface EvaluationReport {
     /** Number of the best epoch. */
     readonly best: number | undefined;
   };
+  /** Further parts of the page, as `reportHtml` takes them. */
+  readonly sections?: readonly ReportSection[];
 }
 
 const reportNames: NamesOf<EvaluationReport> = {
@@ -60,13 +63,20 @@ const reportNames: NamesOf<EvaluationReport> = {
   evaluation: true,
   threshold: true,
   history: true,
+  sections: true,
 };
 
 function expectReport(contents: EvaluationReport): void {
-  const { evaluation, threshold, history } = expectNamed("writeReport", "contents", contents, reportNames);
+  const {
+    evaluation,
+    threshold,
+    history,
+    sections = [],
+  } = expectNamed("writeReport", "contents", contents, reportNames);
   expectAnyEvaluation("writeReport", evaluation);
   if (threshold !== undefined) expectNumbers("writeReport", { threshold });
   if (history !== undefined) expectNamed("writeReport", "history", history, { epochs: true, best: true });
+  expectSections("writeReport", sections);
 }
 
 /**
@@ -77,7 +87,7 @@ function expectReport(contents: EvaluationReport): void {
 export async function writeReport(location: Path, contents: EvaluationReport): Promise<string[]> {
   const directory = pathOf("writeReport", location, "the folder");
   expectReport(contents);
-  const { title, description, facts, evaluation, threshold, history } = contents;
+  const { title, description, facts, evaluation, threshold, history, sections = [] } = contents;
   const figures: FigureFile[] = [];
   if (history && history.epochs.length > 0) {
     const caption = "Loss, and validation scores, over the epochs; the best epoch is marked.";
@@ -95,7 +105,7 @@ export async function writeReport(location: Path, contents: EvaluationReport): P
   for (const { file, svg } of figures) await replaceText(join(directory, file), svg);
   await replaceText(
     join(directory, reportFiles.report),
-    reportHtml({ title, description, facts, metrics: evaluation.metrics, estimates, figures }),
+    reportHtml({ title, description, facts, metrics: evaluation.metrics, estimates, figures, sections }),
   );
   return [...figures.map(({ file }) => file), reportFiles.report];
 }

@@ -28,4 +28,5 @@ export { type OperatingPoint, type RocSeries, rocCurves, rocSeries } from "./fig
 export { type CurveEpoch, type CurveScores, trainingCurves } from "./figures/training-curves.js";
 export { type PageContents, type ReportFigure, reportHtml } from "./page.js";
 export { operatingPoint, type Scores, scoresOf } from "./scores.js";
+export { type ReportSection, type SectionId, sectionOrder } from "./sections/section.js";
 export type { AnyEvaluation } from "./several-labels.js";

@@ -12,6 +12,7 @@ import { expectList, expectNamed, expectText } from "../settings/given.js";
 import type { AnyIntervals } from "./evidence.js";
 import { escapeMarkup } from "./figures/svg.js";
 import { expectMetrics } from "./given.js";
+import { expectSections, type ReportSection, sectionOrder } from "./sections/section.js";
 import { haveSeveralLabels, labelColumns, labelScores } from "./several-labels.js";
 
 /** A figure of a report. */
@@ -38,26 +39,44 @@ export interface PageContents {
   readonly estimates?: AnyIntervals;
   /** In their order; none unless given. */
   readonly figures?: readonly ReportFigure[];
+  /** Further parts of the page, in any order; one of the same id as a part that the page makes takes its place. */
+  readonly sections?: readonly ReportSection[];
 }
 
 type Row = readonly [name: string, value: number, meaning: string, score: keyof ClassificationIntervals];
 
-/** The page. All text is escaped; figures are not, since they are markup already. */
+/** The page. All text is escaped; figures and the bodies of sections are not, since they are markup already. */
 export function reportHtml(contents: PageContents): string {
   expectContents(contents);
-  const { title, description, facts = {}, metrics, intervals, estimates, figures = [] } = contents;
+  const { title, description, facts = {}, metrics, sections = [] } = contents;
+  const parts = new Map([...ownSections(contents), ...sections].map((section) => [section.id, section]));
   return pageHtml(
     title,
     `${description === undefined ? "" : `<p class="lead">${escapeMarkup(description)}</p>`}
 ${factList({ ...facts, Samples: String(metrics.samples), Classes: String(metrics.classes.length) })}
-<h2>Metrics</h2>
-${summaryTable(metrics, intervals, estimates)}
-<h2>By class</h2>
-${classTable(metrics, estimates)}
-${figures.length === 0 ? "" : "<h2>Figures</h2>"}
-${figures.map(({ svg, caption }) => `<figure>${svg}<figcaption>${escapeMarkup(caption)}</figcaption></figure>`).join("\n")}`,
+${sectionOrder
+  .flatMap((id) => parts.get(id) ?? [])
+  .map(sectionHtml)
+  .join("\n")}`,
   );
 }
+
+/** What follows from the scores and the figures alone. */
+function ownSections({ metrics, intervals, estimates, figures = [] }: PageContents): ReportSection[] {
+  const pictures = figures.map(
+    ({ svg, caption }) => `<figure>${svg}<figcaption>${escapeMarkup(caption)}</figcaption></figure>`,
+  );
+  return [
+    { id: "scores", heading: "Metrics", body: summaryTable(metrics, intervals, estimates) },
+    { id: "classes", heading: "By class", body: classTable(metrics, estimates) },
+    ...(figures.length === 0
+      ? []
+      : [{ id: "curves", heading: "Figures", body: pictures.join("\n") } as const]),
+  ];
+}
+
+const sectionHtml = ({ id, heading, body }: ReportSection): string =>
+  `<section id="${id}" aria-labelledby="${id}-heading"><h2 id="${id}-heading">${escapeMarkup(heading)}</h2>\n${body}</section>`;
 
 /** A page that stands alone, with its title as a heading. @param body  markup, in which all text is escaped */
 export function pageHtml(title: string, body: string): string {
@@ -88,6 +107,7 @@ function expectContents(contents: PageContents): void {
     metrics,
     estimates = {},
     figures = [],
+    sections = [],
   } = expectNamed("reportHtml", "contents", contents, {
     title: true,
     description: true,
@@ -96,6 +116,7 @@ function expectContents(contents: PageContents): void {
     intervals: true,
     estimates: true,
     figures: true,
+    sections: true,
   });
   expectText("reportHtml", "title", title);
   if (description !== undefined) expectText("reportHtml", "description", description);
@@ -111,6 +132,7 @@ function expectContents(contents: PageContents): void {
     expectText("reportHtml", "the svg of a figure", svg);
     expectText("reportHtml", "the caption of a figure", caption);
   }
+  expectSections("reportHtml", sections);
 }
 
 /** Facts under each other. */

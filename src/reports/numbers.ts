@@ -3,7 +3,12 @@ import type { Estimate } from "../metrics/estimate.js";
 
 /** Digits with a true minus sign; a dash for what is undefined. */
 export const decimal = (value: number | null | undefined, digits = 3): string =>
-  typeof value === "number" && Number.isFinite(value) ? value.toFixed(digits).replace("-", "−") : "–";
+  typeof value === "number" && Number.isFinite(value)
+    ? value
+        .toFixed(digits)
+        .replace(/^-(?=[0.]*$)/, "")
+        .replace("-", "−")
+    : "–";
 
 /** "0.912 – 0.956" */
 export const rangeBetween = (lower: number, upper: number, digits = 3): string =>
@@ -12,6 +17,10 @@ export const rangeBetween = (lower: number, upper: number, digits = 3): string =
 /** Both ends, or a dash. */
 export const rangeOf = ({ lower, upper, reason }: Estimate, digits = 3): string =>
   reason === undefined ? rangeBetween(lower, upper, digits) : "–";
+
+/** "0.912 to 0.956", for sentences; a dash where there is no interval. */
+export const rangeWords = ({ lower, upper, reason }: Estimate, digits = 3): string =>
+  reason === undefined ? `${decimal(lower, digits)} to ${decimal(upper, digits)}` : "–";
 
 /** "AUC 0.912 (0.89 – 0.93)", for figures; a dash where there is no number, the number alone where it has no interval. */
 export const scored = (name: string, estimate: Estimate): string =>

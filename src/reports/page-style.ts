@@ -8,19 +8,19 @@ main { padding-bottom: 64px; }
 nav ul { display: flex; flex-wrap: wrap; gap: 4px 16px; margin: 20px 0 0; padding: 10px 0; list-style: none; border-top: 1px solid #e4e7eb; border-bottom: 1px solid #e4e7eb; font-size: 14px; }
 a { color: #005f94; }
 :focus-visible { outline: 2px solid #005f94; outline-offset: 2px; }
-code { font-size: 0.92em; }
+code { font-size: 0.92em; white-space: nowrap; }
 h1 { font-size: 26px; line-height: 1.25; margin: 0 0 8px; overflow-wrap: anywhere; }
 h2 { font-size: 20px; margin: 44px 0 12px; break-after: avoid; }
 h3 { font-size: 16px; margin: 28px 0 8px; break-after: avoid; }
 p { margin: 0 0 10px; max-width: 72ch; overflow-wrap: anywhere; }
 header .lead { color: #59636e; }
 main .lead { font-size: 18px; line-height: 1.45; }
-dl { display: grid; grid-template-columns: max-content 1fr; gap: 2px 16px; margin: 0; font-size: 14px; }
+dl { display: grid; grid-template-columns: max-content 1fr; gap: 2px 16px; margin: 0 0 16px; font-size: 14px; }
 dt { color: #59636e; }
 dd { margin: 0; overflow-wrap: anywhere; }
 .scroll { overflow-x: auto; margin: 0 0 20px; position: relative; }
 caption { text-align: left; padding: 0 0 6px; font-weight: 600; font-size: 14px; }
-table { border-collapse: collapse; font-size: 14px; }
+table { border-collapse: collapse; min-width: min(100%, 420px); font-size: 14px; }
 th, td { padding: 5px 14px 5px 0; text-align: left; vertical-align: baseline; border-bottom: 1px solid #e4e7eb; }
 thead th, thead td { border-bottom: 1px solid #8c959f; color: #59636e; font-weight: 500; vertical-align: bottom; }
 tr { break-inside: avoid; }
@@ -36,7 +36,7 @@ figure .scroll { margin: 0; }
 figure .scroll svg { max-width: none; }
 .figures { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 360px), 1fr)); gap: 8px 32px; }
 figcaption { margin-top: 6px; color: #59636e; font-size: 14px; max-width: 72ch; overflow-wrap: anywhere; }
-.pairs { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 270px), 1fr)); gap: 20px; }
+.pairs { margin: 0 0 24px; display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 270px), 1fr)); gap: 20px; }
 .pair { border: 1px solid #e4e7eb; border-radius: 6px; padding: 10px; break-inside: avoid; }
 .pair .pictures { display: grid; grid-template-columns: 1fr 1fr; gap: 6px; }
 .pair img { display: block; width: 100%; aspect-ratio: 1; object-fit: contain; background: #1f2328; image-rendering: auto; }
@@ -50,10 +50,13 @@ figcaption { margin-top: 6px; color: #59636e; font-size: 14px; max-width: 72ch; 
 @media print {
   header, nav, main { max-width: none; padding: 0; }
   body { font-size: 12px; }
-  .scroll { overflow: visible; }
-  table, dl, .note, figcaption, .pair p { font-size: 10.5px; }
+  .scroll { overflow: visible; break-inside: avoid; }
+  .figures { grid-template-columns: 1fr 1fr; }
+  dl, .note, figcaption, .pair p { font-size: 10.5px; }
+  caption { font-size: 11px; }
+  table { font-size: 9.5px; }
   th, td { padding: 3px 8px 3px 0; }
   figure .scroll svg, figure svg { max-width: 100%; max-height: 235mm; }
-  .number { white-space: normal; }
+  .wide .number { white-space: normal; }
 }
 `;

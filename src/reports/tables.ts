@@ -19,6 +19,9 @@ export interface TableContents {
   readonly reasons?: Reasons;
 }
 
+/** Columns that fit on paper; in tables of more, numbers are broken into lines when printed. */
+const mostOnPaper = 9;
+
 export function tableHtml({ caption, headings, rows, texts = [], reasons }: TableContents): string {
   const kind = (column: number) => (column === 0 || texts.includes(column) ? "" : ' class="number"');
   const head = headings.map((name, column) =>
@@ -30,7 +33,7 @@ export function tableHtml({ caption, headings, rows, texts = [], reasons }: Tabl
     );
     return `<tr>${cells.join("")}</tr>`;
   });
-  return `<div class="scroll" role="region" aria-label="${escapeMarkup(caption)}" tabindex="0"><table><caption>${escapeMarkup(caption)}</caption><thead><tr>${head.join("")}</tr></thead><tbody>${body.join("")}</tbody></table></div>${reasons?.list() ?? ""}`;
+  return `<div class="scroll${headings.length > mostOnPaper ? " wide" : ""}" role="region" aria-label="${escapeMarkup(caption)}" tabindex="0"><table><caption>${escapeMarkup(caption)}</caption><thead><tr>${head.join("")}</tr></thead><tbody>${body.join("")}</tbody></table></div>${reasons?.list() ?? ""}`;
 }
 
 const markupOf = (cell: Cell): string => (typeof cell === "string" ? escapeMarkup(cell) : cell.markup);
@@ -39,14 +42,14 @@ const markupOf = (cell: Cell): string => (typeof cell === "string" ? escapeMarku
 export class Reasons {
   readonly #reasons: string[] = [];
 
-  /** The number of a reason, as markup. */
+  /** The letter of a reason, as markup. */
   mark(reason: string): string {
     const found = this.#reasons.indexOf(reason);
     const number = found >= 0 ? found + 1 : this.#reasons.push(reason);
-    return `<sup>${number}</sup>`;
+    return `<sup>${letters(number)}</sup>`;
   }
 
-  /** A number with its interval under it, or with the number of the reason why there is none. */
+  /** A number with its interval under it, or with the letter of the reason why there is none. */
   cell(estimate: Estimate, digits = 3): Cell {
     const value = decimal(estimate.value, digits);
     if (estimate.reason !== undefined) return { markup: `${value}${this.mark(estimate.reason)}` };
@@ -61,8 +64,12 @@ export class Reasons {
   list(): string {
     if (this.#reasons.length === 0) return "";
     const items = this.#reasons.map(
-      (reason, at) => `<sup>${at + 1}</sup> No interval, because ${escapeMarkup(reason)}.`,
+      (reason, at) => `<sup>${letters(at + 1)}</sup> No interval, because ${escapeMarkup(reason)}.`,
     );
     return `<p class="note reasons">${items.join("<br>")}</p>`;
   }
 }
+
+/** a, b, … z, aa, …: a raised number beside a number would be a power. */
+const letters = (number: number): string =>
+  number <= 0 ? "" : letters(Math.floor((number - 1) / 26)) + String.fromCharCode(97 + ((number - 1) % 26));

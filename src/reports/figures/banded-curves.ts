@@ -170,13 +170,17 @@ export function decisionCurveFigure(series: readonly DecisionSeries[]): string {
 
 /** Thresholds at which the classifier does more good than acting on everyone and on no one. */
 export function usefulWords({ thresholds, netBenefit, treatAll }: DecisionCurve): string {
-  const useful = thresholds.filter((_, at) => netBenefit[at]! > Math.max(0, treatAll[at]!) + 1e-12);
-  const [first, last] = [useful[0], useful.at(-1)];
-  if (first === undefined || last === undefined)
-    return "at no threshold above both acting on everyone and acting on no one";
-  const all = thresholds.filter((threshold) => threshold >= first && threshold <= last);
-  const mostly = all.length === useful.length ? "" : ", not throughout";
-  return `above both acting on everyone and acting on no one at thresholds from ${decimal(first, 2)} to ${decimal(last, 2)}${mostly}`;
+  const useful = thresholds.map((_, at) => netBenefit[at]! > Math.max(0, treatAll[at]!) + 1e-12);
+  const starts = [...useful.keys()].filter((at) => useful[at] && !useful[at - 1]);
+  const ranges = starts.map((start) => {
+    const after = useful.indexOf(false, start);
+    const end = after < 0 ? useful.length - 1 : after - 1;
+    const [from, to] = [decimal(thresholds[start], 2), decimal(thresholds[end], 2)];
+    return from === to ? from : `${from} to ${to}`;
+  });
+  if (ranges.length === 0) return "at no threshold above both acting on everyone and acting on no one";
+  const shown = ranges.slice(0, 4).join(", ");
+  return `above both acting on everyone and acting on no one at thresholds ${shown}${ranges.length > 4 ? " and others" : ""}`;
 }
 
 /** Share of wrong answers among those that the classifier is surest of, by how many these are. */

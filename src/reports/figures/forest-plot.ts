@@ -2,7 +2,7 @@
 import type { Estimate } from "../../metrics/estimate.js";
 import { decimal, rangeOf } from "../numbers.js";
 import { axis, horizontal } from "./axes.js";
-import { fitText } from "./lettering.js";
+import { fitText, grouped } from "./lettering.js";
 import { element, escapeMarkup, figure, ink, line, type Markup, palette, text } from "./svg.js";
 
 /** A row of the plot. */
@@ -14,8 +14,9 @@ export interface ForestRow {
   readonly few: boolean;
 }
 
-const left = 150;
-const plotWidth = 196;
+const left = 184;
+const plotWidth = 160;
+const countWidth = 36;
 const rowHeight = 24;
 const top = 24;
 
@@ -45,6 +46,7 @@ export function forestPlot(rows: readonly ForestRow[], measure: string): string 
       description: `${rows.map(({ name, samples, difference }) => `${name}, ${samples} images: ${decimal(difference.value)}${difference.reason === undefined ? ` (${rangeOf(difference)})` : `, no interval, because ${difference.reason}`}`).join("; ")}.`,
     },
     ...ticks,
+    text(left - 10, 14, "images", { "font-size": 11, fill: ink.muted, "text-anchor": "end" }),
     text(area.left, 14, "worse", { "font-size": 11, fill: ink.muted }),
     text(area.left + plotWidth, 14, "better", { "font-size": 11, fill: ink.muted, "text-anchor": "end" }),
     ...marks,
@@ -57,14 +59,15 @@ function drawRow(
   y: number,
   x: (value: number) => number,
 ): Markup {
-  const shown = fitText(`${name} (${samples})`, 11.5, left - 12);
+  const shown = fitText(name, 11.5, left - countWidth - 16);
   const { value, lower, upper, reason } = difference;
   const stroke = { stroke: palette[0].line, "stroke-width": 2, "stroke-dasharray": few ? "3 2" : undefined };
   const label = element(
     "g",
     {},
     element("title", {}, escapeMarkup(`${name}, ${samples} images`)),
-    text(left - 10, y + 4, shown, { "text-anchor": "end", "font-size": 11.5 }),
+    text(4, y + 4, shown, { "font-size": 11.5 }),
+    text(left - 10, y + 4, grouped(samples), { "text-anchor": "end", "font-size": 11, fill: ink.muted }),
   );
   if (value === undefined)
     return element(

@@ -40,9 +40,9 @@ export interface PanelAxes {
 export type LegendEntry = readonly [mark: Markup, words: string];
 
 /** Pixels. */
-const margin = { left: 50, right: 12, top: 14, bottom: 46 };
-const alone = 290;
-const several = 124;
+const margin = { left: 54, right: 12, top: 14, bottom: 46 };
+const alone = 286;
+const several = 120;
 const between = 20;
 export const legendRow = 18;
 export const swatch = 26;

@@ -19,7 +19,7 @@ export interface ScoreHistogram {
 }
 
 const bins = 20;
-const plot = { left: 50, top: 30, width: 290, height: 240 };
+const plot = { left: 54, top: 30, width: 286, height: 240 };
 
 /** Counts of each class in 20 bins of equal width; the last holds 1 too. */
 export function scoreCounts({
@@ -39,7 +39,7 @@ export function scoreHistogram(contents: ScoreHistogram): string {
   const counts = scoreCounts(contents);
   const totals = counts.map((list) => list.reduce((sum, count) => sum + count, 0)) as [number, number];
   const shares = counts.map((list, kind) => list.map((count) => count / Math.max(totals[kind]!, 1)));
-  const highest = Math.max(0.05, ...shares.flat()) * 1.08;
+  const highest = Math.max(0.05, ...shares.flat()) * 1.3;
   const x = axis(horizontal(plot, [0, 1]), `Probability of ${fitText(classes[1], 12, 170)}`, 5);
   const scale = vertical(plot, [-highest, highest]);
   const percent = (value: number) => `${+(Math.abs(value) * 100).toFixed(1)}%`;
@@ -61,12 +61,14 @@ export function scoreHistogram(contents: ScoreHistogram): string {
       ];
     }),
   );
+  // On the side that the line of the threshold leaves free.
+  const right = threshold === undefined || threshold < 0.5;
   const names = ([1, 0] as const).map((kind) =>
     text(
-      plot.left + plot.width / 2,
+      right ? plot.left + plot.width - 4 : plot.left + 6,
       kind === 1 ? plot.top + 14 : plot.top + plot.height - 8,
-      `${kind === 1 ? "above: " : "below: "}${fitText(classes[kind], 11, 150)}, ${grouped(totals[kind])} images`,
-      { "text-anchor": "middle", "font-size": 11, ...halo },
+      `${kind === 1 ? "above: " : "below: "}${fitText(classes[kind], 11, 110)}, ${grouped(totals[kind])} images`,
+      { "text-anchor": right ? "end" : "start", "font-size": 11, ...halo },
     ),
   );
   const at = threshold === undefined ? undefined : x.scale(Math.min(Math.max(threshold, 0), 1));

@@ -156,5 +156,6 @@ export const confusionFigure = (
   classes: readonly string[],
 ): ReportFigure => ({
   svg: confusionMatrixFigure(matrix, classes),
-  caption: "Confusion matrix: a row is a true class, a column a called one.",
+  caption:
+    "Confusion matrix, where the most probable class is called: a row is a true class, a column a called one.",
 });

@@ -124,7 +124,7 @@ function decisionOf(shown: readonly Finding[], evaluation: AnyEvaluation): Repor
     }),
   );
   const [only] = series;
-  const words = series.length === 1 && only ? ` Here it is ${usefulWords(only.curve)}.` : "";
+  const words = series.length === 1 && only ? ` Here the line is ${usefulWords(only.curve)}.` : "";
   return {
     svg: decisionCurveFigure(series),
     caption: `Decision curve: the good done by acting on the classifier, for those who would act from that probability on. It is of use where its line is above both others.${words}`,

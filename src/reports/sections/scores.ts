@@ -26,8 +26,14 @@ type Row = readonly [name: string, value: number, meaning: string, score: string
 export const scoresSection = (evidence: ScoresEvidence): ReportSection => ({
   id: "scores",
   heading: "Scores",
-  body: scoreTable(evidence, "All scores"),
+  body: scoreTable(evidence, `All scores, ${calledIn(evidence)}`),
 });
+
+/** How decisions are made that scores are of. */
+const calledIn = ({ metrics }: ScoresEvidence): string =>
+  haveSeveralLabels(metrics)
+    ? "each label called from its threshold on"
+    : "where the most probable class is called";
 
 /** @param caption  no other table of the page has it */
 export function scoreTable({ metrics, intervals, estimates }: ScoresEvidence, caption: string): string {
@@ -83,7 +89,12 @@ function classScores(metrics: ClassificationMetrics & Partial<OrdinalAgreement>)
     ["Cohen’s kappa", metrics.cohenKappa, "agreement beyond chance, at most 1", "cohenKappa"],
     ["Cross-entropy", metrics.crossEntropy, "nats, lower is better", "crossEntropy"],
     ["Brier score", metrics.brier, "0 to 2, lower is better", "brier"],
-    ["Calibration error", metrics.ece, "expected, in 15 bins, lower is better", "ece"],
+    [
+      "Calibration error",
+      metrics.ece,
+      "expected, of the called class, in 15 bins of equal width, lower is better",
+      "ece",
+    ],
   ];
 }
 
@@ -116,10 +127,10 @@ export function classTable({ metrics, estimates }: ScoresEvidence): string {
     "Images",
     ...columns.map(([name]) => name),
   ];
-  const called = haveSeveralLabels(metrics)
-    ? "called from its threshold on"
-    : "where the most probable class is called";
-  return tableHtml({ caption: `Scores of each class, ${called}`, headings, rows, reasons });
+  const caption = haveSeveralLabels(metrics)
+    ? "Scores of each label, called from its threshold on"
+    : "Scores of each class, where the most probable class is called";
+  return tableHtml({ caption, headings, rows, reasons });
 }
 
 const samplesPerClass = ({ confusionMatrix }: ClassificationMetrics): number[] =>

@@ -91,7 +91,7 @@ ${tableHtml({
     "Images",
     ...metrics.flatMap((metric) => {
       const name = names[metric] ?? metric;
-      return [name, `${name} of all others`, "Difference"];
+      return [name, "All others", "Difference"];
     }),
   ],
   rows,

@@ -6,7 +6,7 @@ import { calibrationLine } from "../../metrics/calibration-line.js";
 import { type Estimate, transformed } from "../../metrics/estimate.js";
 import { escapeMarkup } from "../figures/svg.js";
 import { type Finding, findingsOf, kindOf, peopleOf, type TaskKind, whose } from "../findings.js";
-import { counted, decimal, ofHundred, ofHundredWithin, rangeOf } from "../numbers.js";
+import { counted, decimal, ofHundred, ofHundredWithin, rangeWords } from "../numbers.js";
 import type { AnyEvaluation } from "../several-labels.js";
 import type { ReportSection } from "./section.js";
 
@@ -171,7 +171,7 @@ function aboutFinding(
   }
   if (area.reason === undefined && area.lower <= 0.5)
     said.push(
-      `It has not been shown that it tells ${name} from the rest better than a coin: the interval of its AUC, ${rangeOf(area)}, ${area.upper < 0.5 ? "lies below" : "includes"} 0.5.`,
+      `It has not been shown that it tells ${name} from the rest better than a coin: the interval of its AUC, ${rangeWords(area)}, ${area.upper < 0.5 ? "lies below" : "includes"} 0.5.`,
     );
   return said;
 }
@@ -183,11 +183,11 @@ function aboutProbabilities({ positive, scores, name }: Finding, evaluation: Any
     estimate.reason === undefined && (estimate.upper < right || estimate.lower > right);
   if (away(slope, 1))
     said.push(
-      `Do not take its probabilities at their word: they are too ${slope.value! < 1 ? "extreme" : "timid"} (calibration slope ${decimal(slope.value, 2)}, ${rangeOf(slope, 2)}; 1 is right).`,
+      `Do not take its probabilities at their word: they are too ${slope.value! < 1 ? "extreme" : "timid"} (calibration slope ${decimal(slope.value, 2)}, ${rangeWords(slope, 2)}; 1 is right).`,
     );
   if (away(inTheLarge, 0))
     said.push(
-      `On the whole it gives ${name} too ${inTheLarge.value! < 0 ? "high" : "low"} probabilities for these images (calibration in the large ${decimal(inTheLarge.value, 2)}, ${rangeOf(inTheLarge, 2)}; 0 is right).`,
+      `On the whole it gives ${name} too ${inTheLarge.value! < 0 ? "high" : "low"} probabilities for these images (calibration in the large ${decimal(inTheLarge.value, 2)}, ${rangeWords(inTheLarge, 2)}; 0 is right).`,
     );
   return said;
 }

@@ -23,6 +23,8 @@ caption { text-align: left; padding: 0 0 6px; font-weight: 600; font-size: 14px;
 table { border-collapse: collapse; min-width: min(100%, 420px); font-size: 14px; }
 th, td { padding: 5px 14px 5px 0; text-align: left; vertical-align: baseline; border-bottom: 1px solid #e4e7eb; }
 thead th, thead td { border-bottom: 1px solid #8c959f; color: #59636e; font-weight: 500; vertical-align: bottom; }
+thead .number { white-space: normal; }
+td .note { font-size: inherit; }
 tr { break-inside: avoid; }
 tbody th { font-weight: 500; }
 .number { text-align: right; white-space: nowrap; }
@@ -52,7 +54,7 @@ figcaption { margin-top: 6px; color: #59636e; font-size: 14px; max-width: 72ch; 
   body { font-size: 12px; }
   .scroll { overflow: visible; break-inside: avoid; }
   .figures { grid-template-columns: 1fr 1fr; }
-  dl, .note, figcaption, .pair p { font-size: 10.5px; }
+  dl, p.note, figcaption, .pair p { font-size: 10.5px; }
   caption { font-size: 11px; }
   table { font-size: 9.5px; }
   th, td { padding: 3px 8px 3px 0; }

@@ -125,7 +125,7 @@ function calibrationTable({ error, line, bins }: CalibrationEvidence): string {
         "0 is right; above, probabilities are too low on the whole, below too high",
       ],
     );
-  return estimateTable("Calibration", rows);
+  return estimateTable("How far off probabilities are", rows);
 }
 
 function brierTable({ brier, reliability, resolution, uncertainty, withinBins }: BrierParts): string {

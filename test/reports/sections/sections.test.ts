@@ -101,7 +101,10 @@ describe("the section of scores", () => {
 describe("the section of calibration", () => {
   it("has statsmodels' line, by patient", () => {
     const calibration = calibrationOf(evaluationOfEvidence("two classes", { scores: evidence.fine }));
-    const table = tableOf(calibrationSection({ kind: "two classes", calibration }).body, /^Calibration$/);
+    const table = tableOf(
+      calibrationSection({ kind: "two classes", calibration }).body,
+      /^How far off probabilities are$/,
+    );
     for (const [row, name] of [
       ["Slope", "slope"],
       ["Intercept", "intercept"],

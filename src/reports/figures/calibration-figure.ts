@@ -5,7 +5,7 @@
 import type { BinnedCalibration, CalibrationBin } from "../../metrics/calibration-bins.js";
 import { decimal, scored } from "../numbers.js";
 import type { Scale } from "./axes.js";
-import { legendLine, type Panel, panelFigure, plainCurve, strokes, swatch } from "./panels.js";
+import { legendLine, middle, type Panel, panelFigure, plainCurve, strokes, swatch } from "./panels.js";
 import { element, ink, line, type Markup, palette } from "./svg.js";
 
 /** Calibration of a class, or of the called class. */
@@ -74,7 +74,7 @@ const legendBin = (): Markup =>
   element(
     "g",
     {},
-    line(4, 0, swatch - 4, 0, width),
-    line(swatch / 2, -7, swatch / 2, 7, whisker),
-    dot(swatch / 2, 0, 3.5),
+    line(4, middle, swatch - 4, middle, width),
+    line(swatch / 2, middle - 7, swatch / 2, middle + 7, whisker),
+    dot(swatch / 2, middle, 3.5),
   );

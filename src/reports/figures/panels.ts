@@ -46,6 +46,8 @@ const several = 120;
 const between = 20;
 export const legendRow = 18;
 export const swatch = 26;
+/** Of a row of the legend, from its top: marks are drawn about it. */
+export const middle = 8;
 
 /** Colors of what is drawn: the curve dark, its band light, everything that it is compared with grey. */
 export const strokes = {
@@ -83,9 +85,9 @@ export function panelFigure(
   const entries = legend.map(([mark, content], at) =>
     element(
       "g",
-      { transform: `translate(${margin.left} ${legendTop + at * legendRow})` },
+      { transform: `translate(${margin.left} ${legendTop + at * legendRow - middle})` },
       mark,
-      text(swatch + 8, 4, content, { "font-size": 11, fill: ink.muted }),
+      text(swatch + 8, middle + 4, content, { "font-size": 11, fill: ink.muted }),
     ),
   );
   const widest = Math.max(0, ...legend.map(([, content]) => textWidth(content, 11)));
@@ -137,7 +139,7 @@ export function bandedCurve(
     .y0((place) => y(Math.max(lower[place]!, floor)))
     .y1((place) => y(upper[place]!))
     .digits(1)(at);
-  const middle = curve<number>()
+  const path = curve<number>()
     .curve(how)
     .defined((place) => inside(values[place]!))
     .x((place) => x(places[place]!))
@@ -145,7 +147,7 @@ export function bandedCurve(
     .digits(1)(at);
   return [
     element("path", { d: band ?? "", ...bandFill }),
-    element("path", { d: middle ?? "", fill: "none", ...strokes.curve }),
+    element("path", { d: path ?? "", fill: "none", ...strokes.curve }),
   ];
 }
 
@@ -167,13 +169,13 @@ export function plainCurve(
 
 /** Marks for the legend. */
 export const legendLine = (stroke: Readonly<Record<string, string | number>>): Markup =>
-  line(0, 0, swatch, 0, stroke);
+  line(0, middle, swatch, middle, stroke);
 export const legendBand: LegendEntry = [
   element(
     "g",
     {},
-    element("rect", { x: 0, y: -6, width: swatch, height: 12, ...bandFill }),
-    line(0, 0, swatch, 0, strokes.curve),
+    element("rect", { x: 0, y: middle - 6, width: swatch, height: 12, ...bandFill }),
+    line(0, middle, swatch, middle, strokes.curve),
   ),
   "with its 95 % band, at each place by itself",
 ];

@@ -7,9 +7,9 @@ import { type Evaluation, evaluate } from "../inference/evaluate.js";
 import type { AreaComparison } from "../metrics/delong.js";
 import { comparisonOf } from "../reports/evidence.js";
 import { expectOneClassAnImage } from "./chosen-point.js";
-import { evaluateOptions } from "./evaluating.js";
+import { evaluateOptions, thresholdsOf } from "./evaluating.js";
 import { acquaintance, type Judged, type Judging, openJudged } from "./judged-images.js";
-import { lookAt, thresholdsOf } from "./seal.js";
+import { lookAt } from "./seal.js";
 
 /** A second checkpoint beside the first. */
 export interface Against extends AreaComparison {

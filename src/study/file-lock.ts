@@ -57,22 +57,29 @@ async function create(path: string, text: string): Promise<boolean> {
   }
 }
 
-/** @returns who has the lock, if that process is there, or may be */
+/**
+ * @returns who has the lock, if that process is there, or may be
+ * @throws what the file system says, if a lock of nobody cannot be removed
+ */
 async function removeStale(path: string): Promise<Occupied | undefined> {
-  const [found, written] = await Promise.all([
-    readFile(path, "utf8").catch(() => undefined),
-    stat(path).catch(() => undefined),
-  ]);
-  if (found === undefined || !written) return undefined; // It was released in the meantime.
+  const written = await stat(path).catch(unlessMissing);
+  if (!written) return undefined; // It was released in the meantime.
+  if (!written.isFile()) return { owner: undefined };
+  const found = await readFile(path, "utf8").catch(unlessMissing);
+  if (found === undefined) return undefined;
   const owner = ownerIn(found);
   if (!isGone(owner, written)) return { owner };
   // Another process may have taken it over between the look and now: what was moved has to be what was seen.
   const aside = `${path}.${randomBytes(6).toString("hex")}`;
-  await rename(path, aside).catch(() => undefined);
+  await rename(path, aside).catch(unlessMissing);
   const moved = await readFile(aside, "utf8").catch(() => found);
   if (moved !== found) await link(aside, path).catch(() => undefined);
   await rm(aside, { force: true });
   return undefined;
+}
+
+function unlessMissing(error: NodeJS.ErrnoException): undefined {
+  if (error.code !== "ENOENT") throw error;
 }
 
 function ownerIn(text: string): Owner | undefined {

@@ -21,7 +21,7 @@ import {
 import type { Opening } from "../data/sources/opening.js";
 import { DataError, StudyError } from "../errors.js";
 import type { TestKind } from "../reports/sections/seal.js";
-import { countKnown, readRunImages } from "./run-images.js";
+import { countKnown, labelledHash, readRunImages } from "./run-images.js";
 
 /** A checkpoint that is judged: what it says, and its file. */
 export type JudgedCheckpoint = CheckpointDescription & { readonly path: string };
@@ -190,8 +190,13 @@ export async function acquaintance(
   const known = await readRunImages(dirname(path));
   if (known?.run !== undefined && known.run === provenance?.run) {
     const of = await countKnown(known, dataset, signal);
-    const strange = of.train + of.val + of.test === 0;
-    return { kind: strange ? "external" : "mixed", images, of, relabelled };
+    const { train, val, test } = of;
+    if (train + val + test === 0) return { kind: "external", images, of, relabelled };
+    if (train + val > 0 || test < images.images || test !== trained.test.images)
+      return { kind: "mixed", images, of, relabelled };
+    // The same images, in another order at least.
+    const alike = (await labelledHash(known.run, dataset, signal)) === known.labelled;
+    return { kind: alike ? "internal" : "mixed", images, of, relabelled: !alike };
   }
   return relabelled
     ? { kind: "mixed", images, of: { ...none, test: images.images }, relabelled }

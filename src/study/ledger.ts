@@ -120,7 +120,8 @@ function verified(found: Lines): Ledger {
       broken.push(`${String(earlier)}, as was found when line ${at + 1} was written`);
   }
   if (entries.length > 0 && entries[0]?.event !== "begun") broken.push("its beginning is gone");
-  const { ended, doubts } = comparedWithHead(found);
+  const ended = comparedWithHead(found);
+  const doubts: string[] = [];
   if (rest !== "" && ended.length === 0)
     doubts.push(
       "its last line is cut off, as by a crash or a full disk: what it was about to say is not known",
@@ -132,15 +133,22 @@ function verified(found: Lines): Ledger {
   return { entries, head: headOf(lines), broken: [...broken, ...ended], doubts };
 }
 
+/** What a new head would make forgotten, so that the line that brings it has to say it. */
+function tracesIn(before: Lines | undefined): readonly string[] {
+  if (before === undefined) return ["the ledger was removed"];
+  if (before.anchor === null)
+    return [`${ledgerFiles.ledgerHead} was removed or damaged, and perhaps lines at its end`];
+  return comparedWithHead(before);
+}
+
 /** What the head tells of the end. It may lag behind by lines after which a process died. */
-function comparedWithHead({ lines, anchor }: Lines): { ended: string[]; doubts: string[] } {
-  if (anchor === null) return { ended: [], doubts: [] };
+function comparedWithHead({ lines, anchor }: Lines): string[] {
+  if (anchor === null) return [];
   const missing = anchor.entries - lines.length;
-  if (missing > 0)
-    return { ended: [`${missing} line${missing === 1 ? "" : "s"} at its end were removed`], doubts: [] };
+  if (missing > 0) return [`${missing} ${missing === 1 ? "line was" : "lines were"} removed at its end`];
   if (anchor.entries > 0 && hashOf(lines[anchor.entries - 1]!) !== anchor.hash)
-    return { ended: [`line ${anchor.entries} is not the one that was written there`], doubts: [] };
-  return { ended: [], doubts: [] };
+    return [`line ${anchor.entries} is not the one that was written there`];
+  return [];
 }
 
 /**
@@ -148,20 +156,20 @@ function comparedWithHead({ lines, anchor }: Lines): { ended: string[]; doubts: 
  * whole, or the ledger is as it was. What was done to the end of the ledger before is kept in the new line, for the head
  * would forget it.
  *
- * @param event  "begun" begins a ledger, in the place of an earlier one
+ * @param event     "begun" begins a ledger, in the place of an earlier one
+ * @param patience  milliseconds to wait for others, who need a few each
  * @throws StudyError if another process does not finish writing; WeightsError naming the file that cannot be written
  */
-export async function writeEntry(directory: string, event: LedgerEvent): Promise<LedgerHead> {
-  const lock = await patientLock(directory);
+export async function writeEntry(
+  directory: string,
+  event: LedgerEvent,
+  { patience = 10_000 }: { readonly patience?: number } = {},
+): Promise<LedgerHead> {
+  const lock = await patientLock(directory, patience);
   try {
     const before = event.event === "begun" ? undefined : await readLines(directory);
     const lines = before?.lines ?? [];
-    const found =
-      before === undefined
-        ? event.event === "begun"
-          ? []
-          : ["the ledger was removed"]
-        : comparedWithHead(before).ended;
+    const found = event.event === "begun" ? [] : tracesIn(before);
     const entry: LedgerEntry = {
       sequence: lines.length + 1,
       previous: lines.length === 0 ? "" : headOf(lines).hash,
@@ -180,9 +188,7 @@ export async function writeEntry(directory: string, event: LedgerEvent): Promise
   }
 }
 
-const patience = 10_000; // Milliseconds; writing takes a few.
-
-async function patientLock(directory: string) {
+async function patientLock(directory: string, patience: number) {
   const path = join(directory, lockFile);
   const begun = performance.now();
   for (;;) {

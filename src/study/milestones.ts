@@ -6,13 +6,13 @@ import type { DataIdentity, SplitIdentity } from "../data/contents.js";
 import type { LabelledImages, OpenedDataset, SplitName } from "../data/index.js";
 import { findLeaks } from "../data/splitting/leaks.js";
 import type { FitResult } from "../training/fit-options.js";
+import { thresholdsOf } from "./evaluating.js";
 import { readLedger, writeEntry } from "./ledger.js";
 import { type BegunEvent, begunIn, looksIn, type TrainedEvent } from "./ledger-entries.js";
 import { beginRun, type RunStart, runFiles } from "./run-directory.js";
 import { fileHash, settingsHash } from "./run-identity.js";
 import { writeRunImages } from "./run-images.js";
 import type { RunPlan } from "./run-plan.js";
-import { thresholdsOf } from "./seal.js";
 
 /** A run whose images are known. */
 export interface KnownStart extends RunStart {
@@ -67,7 +67,8 @@ function earlierLooks(
   const begun = before && begunIn(before.entries);
   if (!before || begun?.images?.test?.contents !== contents.test.contents) return {};
   const { total, atLeast } = looksIn(before.entries);
-  return total > 0 || atLeast ? { earlier: { looks: total, head: before.head.hash } } : {};
+  const looks = atLeast || before.broken.length > 0 ? null : total;
+  return total > 0 || looks === null ? { earlier: { looks, head: before.head.hash } } : {};
 }
 
 const imagesOf = ({ train, val, test }: DataIdentity): Record<SplitName, SplitIdentity> => ({

@@ -5,19 +5,24 @@
  * Of each image two hashes: of the bytes that it is read from, and of the picture that was decoded, which finds it in another
  * format, too. Nothing can be had from them but one thing: who has an image can find out whether the run had it. The run's
  * identity goes into each, so that lists of two runs cannot be compared with each other; they are sorted, so that they tell no
- * order.
+ * order. One more hash is of all test images with their labels: it tells whether labels were changed, and of no image which it has.
  */
 import { createHash } from "node:crypto";
 import { readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { contentsOf, fingerprintsOf } from "../data/contents.js";
 import { type LabelledImages, type SplitName, splitNames } from "../data/index.js";
+import { labelsAt } from "../data/splitting/leaks.js";
 import { replaceText } from "../weights/atomic-file.js";
 
 export const runImagesFile = "images.json";
 
 /** Hashes of the images of each part, and of which run. */
-export type RunImages = Readonly<Record<SplitName, ReadonlySet<string>>> & { readonly run: string };
+export type RunImages = Readonly<Record<SplitName, ReadonlySet<string>>> & {
+  readonly run: string;
+  /** Of the test images with their labels. */
+  readonly labelled: string;
+};
 
 const digits = 12; // 48 bits: among a million images and ten thousand others no two are alike by chance.
 const mostBytes = 2 ** 29;
@@ -40,7 +45,21 @@ export async function writeRunImages(
   const lists: Record<string, readonly string[]> = {};
   for (const name of splitNames)
     lists[name] = [...new Set((await hashesOf(run, dataset[name], signal)).flat())].sort();
-  await replaceText(join(directory, runImagesFile), `${JSON.stringify({ run, ...lists })}\n`);
+  const labelled = await labelledHash(run, dataset.test, signal);
+  await replaceText(join(directory, runImagesFile), `${JSON.stringify({ run, labelled, ...lists })}\n`);
+}
+
+/** The same for the same images with the same labels, in whatever order they are. */
+export async function labelledHash(
+  run: string,
+  dataset: LabelledImages,
+  signal?: AbortSignal,
+): Promise<string> {
+  const contents = await contentsOf(dataset, signal);
+  const pairs = contents.map((content, at) => `${content} ${labelsAt(dataset, at)}`).sort();
+  return createHash("sha256")
+    .update(JSON.stringify([run, pairs]))
+    .digest("hex");
 }
 
 /** What a folder holds; undefined if there is nothing of the kind, or it is damaged. */
@@ -48,10 +67,10 @@ export async function readRunImages(directory: string): Promise<RunImages | unde
   const path = join(directory, runImagesFile);
   try {
     if ((await stat(path)).size > mostBytes) return undefined;
-    const { run, ...lists } = JSON.parse(await readFile(path, "utf8")) as Record<string, unknown>;
+    const { run, labelled, ...lists } = JSON.parse(await readFile(path, "utf8")) as Record<string, unknown>;
     if (typeof run !== "string" || !splitNames.every((name) => Array.isArray(lists[name]))) return undefined;
     const sets = splitNames.map((name) => [name, new Set(lists[name] as string[])]);
-    return { run, ...Object.fromEntries(sets) } as RunImages;
+    return { run, labelled, ...Object.fromEntries(sets) } as RunImages;
   } catch {
     return undefined; // Without it, it is not known which images these were: which is said.
   }

@@ -13,9 +13,9 @@ import { type AnyEvaluation, isOfSeveralLabels } from "../reports/several-labels
 import { taskOf } from "../tasks/index.js";
 import { type ChosenPoint, chosenPoint } from "./chosen-point.js";
 import { type Against, comparedWith, keyScores } from "./comparison.js";
-import { evaluateOptions } from "./evaluating.js";
+import { evaluateOptions, thresholdsOf } from "./evaluating.js";
 import { acquaintance, type Judged, type Judging } from "./judged-images.js";
-import { lookAt, thresholdsOf } from "./seal.js";
+import { lookAt } from "./seal.js";
 
 type AnyMetrics = AnyEvaluation["metrics"];
 

@@ -66,12 +66,13 @@ export function pooledLines(
   return ["", heading, "", ...scoreLines(pooled as AnyEvaluation, threshold)];
 }
 
-/** What kind of a test it was, and how often its images were looked at. */
+/** What kind of a test it was, and how often its images were looked at, or why that is not known. */
 export function sealLines({ seal }: Pick<Verdict, "seal">): string[] {
-  const { test, of } = seal;
-  const looked = test !== "unknown" && (test !== "external" || of !== null) ? [lookWords(seal)] : [];
-  const sentences = test === "external" ? [testWords(seal)] : [testWords(seal), ...looked];
-  return ["", ...sentences.flatMap((words) => wrapped(words, lineWidth - 2).map((line) => `  ${line}`))];
+  const beside = seal.test === "external" ? "apart" : "looks";
+  const found = seal.findings.find(({ code }) => code === beside);
+  const words = beside === "looks" && seal.looks ? lookWords(seal) : found?.words;
+  const sentences = words === undefined ? [testWords(seal)] : [testWords(seal), words];
+  return ["", ...sentences.flatMap((text) => wrapped(text, lineWidth - 2).map((line) => `  ${line}`))];
 }
 
 /** What speaks against the test beside what kind it is, which `sealLines` says. */

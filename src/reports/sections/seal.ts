@@ -86,7 +86,7 @@ export function lookWords({ looks }: Pick<SealEvidence, "looks">): string {
     own < 2
       ? ""
       : decisions === 1
-        ? ", each time with the same checkpoint and threshold"
+        ? ", each time with the same checkpoint"
         : `, with ${decisions} different ${checkpoints === decisions ? "checkpoints" : checkpoints === 1 ? "thresholds" : "pairs of checkpoint and threshold"}`;
   const before =
     earlier === 0
@@ -105,7 +105,7 @@ const order = ["broken", "unknown", "ok"] as const;
 
 /** The part of a report about the sealed test set. */
 export function sealSection(evidence: SealEvidence): ReportSection {
-  const { findings, ledger, of } = evidence;
+  const { findings, ledger, test } = evidence;
   const broken = findings.filter(({ state }) => state === "broken").length;
   const sum =
     broken === 0
@@ -116,8 +116,8 @@ export function sealSection(evidence: SealEvidence): ReportSection {
     const [word, style] = states[state];
     return `<li data-seal="${code} ${state}"><strong class="${style}">${word}:</strong> ${escapeMarkup(words)}</li>`;
   });
-  const known = of !== null || evidence.looks !== null;
-  const looked = known && evidence.test !== "unknown" ? `<p>${escapeMarkup(lookWords(evidence))}</p>` : "";
+  const isOwn = test !== "external" && test !== "unknown";
+  const looked = isOwn ? `<p>${escapeMarkup(lookWords(evidence))}</p>` : "";
   const anchor =
     ledger === null
       ? ""

@@ -27,9 +27,8 @@ import { resolveClassWeights } from "../training/settings.js";
 import { replaceText } from "../weights/atomic-file.js";
 import type { Judging, JudgingProgress } from "./judged-images.js";
 import { writeEntry } from "./ledger.js";
-import { begin, trained } from "./milestones.js";
+import { begin, knownStart, trained } from "./milestones.js";
 import { type RunStart, runFiles } from "./run-directory.js";
-import { runIdentity } from "./run-identity.js";
 import { lockRun } from "./run-lock.js";
 import type { RunPlan } from "./run-plan.js";
 import { judge, type Verdict, verdictSections } from "./verdict.js";
@@ -101,8 +100,7 @@ async function carryOutAlone(start: RunStart, options: StudyOptions): Promise<St
   const dataset = await openForTraining(plan, start.contents?.classes, options);
   const contents = await dataIdentity(dataset, signal);
   if (start.contents) expectSameImages(plan.data, start.contents, contents);
-  const identity = start.identity ?? (await runIdentity(plan, contents));
-  const known = { ...start, plan, contents, identity, keepsLedger: start.identity !== undefined };
+  const known = await knownStart(start, plan, dataset, contents, signal);
   const { preprocessing, settings, saveEvery, recompute, graphs } = plan;
   resolveClassWeights(settings.classWeights, dataset.train); // Before anything is done: they may be of other classes.
   manualSeed(settings.seed);
@@ -128,11 +126,11 @@ async function carryOutAlone(start: RunStart, options: StudyOptions): Promise<St
       saveEvery,
       recompute,
       graphs,
-      provenance: { split: plan.split, opening: plan.opening, data: contents, run: identity },
+      provenance: { split: plan.split, opening: plan.opening, data: contents, run: known.identity },
       signal,
       onProgress,
       // Only then is anything replaced: what cannot be trained leaves an earlier run as it was.
-      observers: [{ begin: () => begin(known, dataset, options) }],
+      observers: [{ begin: () => begin(known) }],
     });
     const best = join(directory, runFiles.best);
     const checkpoint = result.best && existsSync(best) ? best : join(directory, runFiles.last);

@@ -4,14 +4,14 @@ import { join } from "node:path";
 import { readCheckpoint } from "../checkpoints/checkpoint.js";
 import type { DataIdentity, SplitIdentity } from "../data/contents.js";
 import type { LabelledImages, OpenedDataset, SplitName } from "../data/index.js";
-import { findLeaks } from "../data/splitting/leaks.js";
+import { findLeaks, type Leaks } from "../data/splitting/leaks.js";
 import type { FitResult } from "../training/fit-options.js";
 import { thresholdsOf } from "./evaluating.js";
 import { readLedger, writeEntry } from "./ledger.js";
 import { type BegunEvent, begunIn, looksIn, type TrainedEvent } from "./ledger-entries.js";
 import { beginRun, type RunStart, runFiles } from "./run-directory.js";
-import { fileHash, settingsHash } from "./run-identity.js";
-import { writeRunImages } from "./run-images.js";
+import { fileHash, runIdentity, settingsHash } from "./run-identity.js";
+import { listRunImages, type RunImagesText, writeRunImages } from "./run-images.js";
 import type { RunPlan } from "./run-plan.js";
 
 /** A run whose images are known. */
@@ -20,6 +20,28 @@ export interface KnownStart extends RunStart {
   readonly identity: string;
   /** Whether it kept a ledger before, where it is resumed. */
   readonly keepsLedger: boolean;
+  readonly images: RunImagesText;
+  readonly leaks: Leaks;
+}
+
+/** What is known of a run when its images are, and written down when it begins. Nothing that fits has a part in it. */
+export async function knownStart(
+  start: RunStart,
+  plan: RunPlan,
+  dataset: OpenedDataset<LabelledImages>,
+  contents: DataIdentity,
+  signal: AbortSignal,
+): Promise<KnownStart> {
+  const identity = start.identity ?? (await runIdentity(plan, contents));
+  return {
+    ...start,
+    plan,
+    contents,
+    identity,
+    keepsLedger: start.identity !== undefined,
+    images: await listRunImages(identity, dataset, signal),
+    leaks: await findLeaks(dataset, signal),
+  };
 }
 
 /**
@@ -28,12 +50,8 @@ export interface KnownStart extends RunStart {
  *
  * @throws WeightsError naming the file that cannot be written, StudyError if another process does not let go of the ledger
  */
-export async function begin(
-  start: KnownStart,
-  dataset: OpenedDataset<LabelledImages>,
-  { signal }: { readonly signal: AbortSignal },
-): Promise<void> {
-  const { directory, resume, plan, contents, identity, extension, keepsLedger } = start;
+export async function begin(start: KnownStart): Promise<void> {
+  const { directory, resume, plan, contents, identity, extension, keepsLedger, leaks } = start;
   const before = await readLedger(directory).catch(() => undefined);
   await beginRun(start);
   if (resume && keepsLedger) {
@@ -41,8 +59,7 @@ export async function begin(
     await writeEntry(directory, { event, settings: settingsHash(plan), epochs: plan.settings.epochs });
     return;
   }
-  await writeRunImages(directory, identity, dataset, signal);
-  const leaks = await findLeaks(dataset, signal);
+  await writeRunImages(directory, start.images);
   const event: BegunEvent = {
     event: "begun",
     run: identity,

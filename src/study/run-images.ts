@@ -35,18 +35,27 @@ async function hashesOf(run: string, dataset: LabelledImages, signal?: AbortSign
   return contents.map((content, at) => [salted(content), salted(prints[at]!)]);
 }
 
-/** @throws WeightsError naming the file, if it cannot be written */
-export async function writeRunImages(
-  directory: string,
+/** What `images.json` holds. */
+export interface RunImagesText extends Readonly<Record<SplitName, readonly string[]>> {
+  readonly run: string;
+  readonly labelled: string;
+}
+
+/** The lists of a run's images. */
+export async function listRunImages(
   run: string,
   dataset: Readonly<Record<SplitName, LabelledImages>>,
   signal?: AbortSignal,
-): Promise<void> {
-  const lists: Record<string, readonly string[]> = {};
-  for (const name of splitNames)
-    lists[name] = [...new Set((await hashesOf(run, dataset[name], signal)).flat())].sort();
-  const labelled = await labelledHash(run, dataset.test, signal);
-  await replaceText(join(directory, runImagesFile), `${JSON.stringify({ run, labelled, ...lists })}\n`);
+): Promise<RunImagesText> {
+  const list = async (name: SplitName) =>
+    [...new Set((await hashesOf(run, dataset[name], signal)).flat())].sort();
+  const [train, val, test] = [await list("train"), await list("val"), await list("test")];
+  return { run, labelled: await labelledHash(run, dataset.test, signal), train, val, test };
+}
+
+/** @throws WeightsError naming the file, if it cannot be written */
+export async function writeRunImages(directory: string, images: RunImagesText): Promise<void> {
+  await replaceText(join(directory, runImagesFile), `${JSON.stringify(images)}\n`);
 }
 
 /** The same for the same images with the same labels, in whatever order they are. */

@@ -34,7 +34,7 @@ export async function comparedWith(
   evaluation: Evaluation,
   judging: Judging,
 ): Promise<Against> {
-  const warn = (message: string) => judging.onProgress({ type: "warning", message });
+  const onWarning = (message: string) => judging.onProgress({ type: "warning", message });
   // The same images, so divided as the first says; prepared as the second needs them.
   const again = await openJudged(part, { ...other, provenance: checkpoint.provenance }, judging);
   const trained = other.provenance?.data;
@@ -43,7 +43,7 @@ export async function comparedWith(
     part !== "all" &&
     !isSameSplit(await splitIdentity(dataset, judging.signal), trained[part])
   ) {
-    warn(
+    onWarning(
       `${other.path} was trained on other data, or on these divided otherwise: it may have seen some of these images.`,
     );
   }
@@ -56,7 +56,7 @@ export async function comparedWith(
     scores: keyScores(second),
   });
   for (const { code, state, words } of findings)
-    if (code === "recorded" && state === "broken") warn(`${other.path}: ${words}`);
+    if (code === "recorded" && state === "broken") onWarning(`${other.path}: ${words}`);
   const path = resolve(other.path);
   return {
     checkpoint: `${basename(dirname(path))}/${basename(path)}`,

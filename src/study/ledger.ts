@@ -10,7 +10,7 @@ import { createHash } from "node:crypto";
 import { readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
-import { StudyError } from "../errors.js";
+import { StudyError, WeightsError } from "../errors.js";
 import { packageVersion } from "../native/package-version.js";
 import { replaceText } from "../weights/atomic-file.js";
 import { weightsError } from "../weights/file-errors.js";
@@ -71,7 +71,8 @@ async function readLines(directory: string): Promise<Lines | undefined> {
 async function readBounded(path: string): Promise<string | undefined> {
   try {
     const { size } = await stat(path);
-    if (size > mostBytes) throw new Error(`has ${size} bytes, which no ledger has`);
+    if (size > mostBytes)
+      throw new WeightsError(`${path} has ${size} bytes, which no ledger has: put back what was there.`);
     return await readFile(path, "utf8");
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;

@@ -205,7 +205,7 @@ describe("writing", () => {
   it("refuses what is no ledger by its size, before it is read", async () => {
     truncateSync(path(), 2 ** 33);
     expect(await failure(WeightsError, readLedger(directory) as Promise<unknown>)).toMatch(
-      /ledger.jsonl: has 8589934592 bytes, which no ledger has/,
+      /ledger.jsonl has 8589934592 bytes, which no ledger has: put back what was there/,
     );
   });
 });

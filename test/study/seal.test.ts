@@ -2,6 +2,9 @@
 import { cpSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
+import { loadCheckpoint } from "../../src/checkpoints/checkpoint.js";
+import { openJudged } from "../../src/study/judged-images.js";
+import { judge } from "../../src/study/verdict.js";
 import { readHeader, readTensors, writeTensors } from "../../src/weights/safetensors.js";
 import { copyOf, evaluated, expectBroken, trainOnce } from "../support/sealed-study.js";
 import { smallRecipe, study, writeScans } from "../support/small-study.js";
@@ -164,6 +167,24 @@ describe("a run", () => {
     expect(since.unknown.looks).toMatch(/before the run kept a ledger is not known/);
     expect(since.broken).toEqual({});
   });
+});
+
+it("a second checkpoint's ledger counts the look, too", async () => {
+  const [run, second] = [copyOf("run"), copyOf("other")];
+  const checkpoint = await loadCheckpoint(join(root, run, "best.safetensors"));
+  const against = await loadCheckpoint(join(root, second, "best.safetensors"));
+  const judging = judgingOf("scans");
+  const judged = await openJudged(undefined, checkpoint, judging);
+  await judge(checkpoint, judged, judging, { by: "evaluate", against });
+  for (const { model } of [checkpoint, against]) model.dispose();
+  const last = (name: string) => JSON.parse(linesOf(name).at(-1)!);
+  expect(last(run)).toMatchObject({ event: "looked", by: "evaluate" });
+  expect(last(second)).toMatchObject({
+    event: "looked",
+    by: "evaluate --against",
+    of: { test: judged.dataset.length },
+  });
+  expect((await evaluated(second)).json.testLooks).toBe(3);
 });
 
 it("an entry is kept of each of several that evaluate at once", async () => {

@@ -64,6 +64,8 @@ const examples = `
 The checkpoint says how images are prepared; nothing of the training needs
 repeating. Of the data that the checkpoint was trained on, the test images are
 judged, those that the training left aside; of any other data all images are.
+Each look at test images is counted in the ledger beside the checkpoint, and
+told: who chooses by test scores has no test any more.
 
 Examples:
   $ medmamba evaluate --checkpoint run/best.safetensors --data scans

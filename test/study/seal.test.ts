@@ -6,7 +6,7 @@ import { loadCheckpoint } from "../../src/checkpoints/checkpoint.js";
 import { openJudged } from "../../src/study/judged-images.js";
 import { judge } from "../../src/study/verdict.js";
 import { readHeader, readTensors, writeTensors } from "../../src/weights/safetensors.js";
-import { copyOf, evaluated, expectBroken, trainOnce } from "../support/sealed-study.js";
+import { copyOf, evaluated, expectBroken, judgingOf, linesOf, trainOnce } from "../support/sealed-study.js";
 import { smallRecipe, study, writeScans } from "../support/small-study.js";
 import { root, write } from "../support/temporary-folder.js";
 

@@ -99,6 +99,11 @@ const only = <Name extends LedgerEvent["event"]>(entries: readonly LedgerEntry[]
 export const begunIn = (entries: readonly LedgerEntry[]) => only(entries, "begun").at(0);
 export const trainedIn = (entries: readonly LedgerEntry[]) => only(entries, "trained");
 
+/** Whether a run went on after what it wrote last, and has not come to its end since. */
+export const isGoingOn = (entries: readonly LedgerEntry[]): boolean =>
+  entries.findLastIndex(({ event }) => event === "resumed" || event === "extended") >
+  entries.findLastIndex(({ event }) => event === "trained");
+
 /** How often the run's test images were among those that were judged. */
 export function looksIn(entries: readonly LedgerEntry[]): Looks {
   const looks = only(entries, "looked").filter(({ of }) => (of?.test ?? 1) > 0);

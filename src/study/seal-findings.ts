@@ -4,7 +4,7 @@ import type { SealEvidence, SealFinding, TestKind } from "../reports/sections/se
 import { thresholdsOf } from "./evaluating.js";
 import type { Acquaintance, JudgedCheckpoint } from "./judged-images.js";
 import { type Ledger, ledgerFiles } from "./ledger.js";
-import { begunIn, type LookedEvent, trainedIn } from "./ledger-entries.js";
+import { begunIn, isGoingOn, type LookedEvent, trainedIn } from "./ledger-entries.js";
 
 /** A look at images: at which, with what decision, and what was seen. */
 export interface Look extends Pick<LookedEvent, "by" | "thresholds" | "chosenBy" | "scores"> {
@@ -132,58 +132,62 @@ export function leaksFinding({ own, ledger }: Past): SealFinding {
   );
 }
 
-export function checkpointFinding({ checkpoint, hash, own, ledger, folder }: Past): SealFinding {
-  const trained = own ? trainedIn(ledger?.entries ?? []) : [];
+/** What trainings of the run wrote, and whether the checkpoint is among it. */
+function writtenIn({ own, ledger, hash }: Past) {
+  const entries = own ? (ledger?.entries ?? []) : [];
+  const trained = trainedIn(entries);
   const isOneOf = ({ files }: (typeof trained)[number]) => Object.values(Object(files)).includes(hash);
   const last = trained.at(-1);
-  if (last && isOneOf(last))
-    return finding("checkpoint", "ok", "The checkpoint is the file that the training wrote.");
-  if (trained.some(isOneOf))
-    return finding("checkpoint", "ok", "The checkpoint is a file that the training wrote before it went on.");
+  return {
+    trained,
+    isLast: last !== undefined && isOneOf(last),
+    isEarlier: trained.some(isOneOf),
+    isOpen: trained.length === 0 || isGoingOn(entries),
+  };
+}
+
+export function checkpointFinding(past: Past): SealFinding {
+  const { checkpoint, own, folder } = past;
+  const answer = (state: SealFinding["state"], words: string) => finding("checkpoint", state, words);
+  const { isLast, isEarlier, isOpen } = writtenIn(past);
+  if (isLast) return answer("ok", "The checkpoint is the file that the training wrote.");
+  if (isEarlier) return answer("ok", "The checkpoint is a file that the training wrote before it went on.");
   const run = checkpoint.provenance?.run;
-  if (folder !== undefined && run !== folder)
-    return finding("checkpoint", "broken", "The checkpoint is not of the run whose folder it is in.");
-  if (last)
-    return finding(
-      "checkpoint",
-      "broken",
-      "The checkpoint is not the file that the training wrote: it was changed or replaced.",
-    );
-  return finding(
-    "checkpoint",
-    "unknown",
-    own
-      ? "Whether the checkpoint is as the training wrote it is not known: the training has not come to its end."
-      : "Whether the checkpoint is as the training wrote it is not known: the ledger of its run is not beside it.",
+  if (folder !== undefined && run !== undefined && run !== folder)
+    return answer("broken", "The checkpoint is not of the run whose folder it is in.");
+  const open = "Whether the checkpoint is as the training wrote it is not known";
+  if (!own) return answer("unknown", `${open}: the ledger of its run is not beside it.`);
+  if (isOpen) return answer("unknown", `${open}: the training has not come to its end.`);
+  return answer(
+    "broken",
+    "The checkpoint is not the file that the training wrote: it was changed or replaced.",
   );
 }
 
-export function thresholdFinding({ checkpoint, own, ledger }: Past, look: Look): SealFinding | undefined {
-  if (look.chosenAmong !== undefined && look.chosenAmong > 0) {
-    const words = `The threshold for ${look.chosenBy} was chosen by ${look.chosenAmong} of these very images.`;
-    return finding("threshold", "broken", words);
-  }
-  const now = thresholdsOf(checkpoint);
-  const trained = own ? trainedIn(ledger?.entries ?? []) : [];
-  if (now === null && trained.length === 0) return undefined;
-  if (trained.length === 0)
-    return finding(
-      "threshold",
+export function thresholdFinding(past: Past, look: Look): SealFinding | undefined {
+  const answer = (state: SealFinding["state"], words: string) => finding("threshold", state, words);
+  if (look.chosenAmong !== undefined && look.chosenAmong > 0)
+    return answer(
+      "broken",
+      `The threshold for ${look.chosenBy} was chosen by ${look.chosenAmong} of these very images.`,
+    );
+  const now = thresholdsOf(past.checkpoint);
+  const { trained, isEarlier, isOpen } = writtenIn(past);
+  const isKnown = trained.some(({ thresholds }) => JSON.stringify(thresholds) === JSON.stringify(now));
+  if (now === null && (isEarlier || isKnown || isOpen)) return undefined;
+  if (isEarlier || isKnown)
+    return answer(
+      "ok",
+      `The threshold, ${inWords(now)}, is the one that the training chose on validation images.`,
+    );
+  if (isOpen)
+    return answer(
       "unknown",
       "Who chose the threshold, and by which images, is not known: the ledger does not say.",
     );
-  const texts = trained.map(({ thresholds }) => JSON.stringify(thresholds));
-  if (!texts.includes(JSON.stringify(now)))
-    return finding(
-      "threshold",
-      "broken",
-      `The threshold is not the one that the training chose: ${inWords(now)} now, ${inWords(trained.at(-1)!.thresholds)} then.`,
-    );
-  if (now === null) return undefined;
-  return finding(
-    "threshold",
-    "ok",
-    `The threshold, ${inWords(now)}, is the one that the training chose on validation images.`,
+  return answer(
+    "broken",
+    `The threshold is not the one that the training chose: ${inWords(now)} now, ${inWords(trained.at(-1)!.thresholds)} then.`,
   );
 }
 

@@ -5,6 +5,7 @@
  */
 import { readFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import { isDataIdentity } from "../data/contents.js";
 import type { SealEvidence, SealFinding } from "../reports/sections/seal.js";
 import { messageOf } from "../settings/realms.js";
 import { thresholdsOf } from "./evaluating.js";
@@ -33,15 +34,15 @@ import {
  * @throws WeightsError if the checkpoint cannot be read
  */
 export async function lookAt(checkpoint: JudgedCheckpoint, look: Look): Promise<SealEvidence> {
-  const before = await pastOf(checkpoint);
+  const hash = await fileHash(checkpoint.path);
+  const before = await pastOf(checkpoint, hash);
   const recorded = await record(before, look);
-  const past = recorded.written ? await pastOf(checkpoint) : before;
+  const past = recorded.written ? await pastOf(checkpoint, hash) : before;
   return sealOf(past, look, recorded.finding);
 }
 
-async function pastOf(checkpoint: JudgedCheckpoint): Promise<Past> {
+async function pastOf(checkpoint: JudgedCheckpoint, hash: string): Promise<Past> {
   const directory = dirname(checkpoint.path);
-  const hash = await fileHash(checkpoint.path);
   const folder = await runOfFolder(directory);
   let unreadable: string | undefined;
   const ledger = await readLedger(directory).catch((error: unknown) => {
@@ -102,8 +103,10 @@ const whoChose = (checkpoint: JudgedCheckpoint, chosenBy: string): string =>
 function sealOf(past: Past, look: Look, recorded: SealFinding | undefined): SealEvidence {
   const { ledger, own } = past;
   const { kind, images, of } = look.acquaintance;
-  const isOwn = kind !== "external" && kind !== "unknown";
-  const looks = own && isOwn ? looksIn(ledger?.entries ?? []) : null;
+  const trained = past.checkpoint.provenance?.data;
+  const hasTest = isDataIdentity(trained) && trained.test.images > 0;
+  const isAsked = hasTest && kind !== "external";
+  const looks = own && isAsked ? looksIn(ledger?.entries ?? []) : null;
   const missed = recorded?.state === "broken" && looks ? { ...looks, total: looks.total + 1 } : looks;
   const findings = [
     splitFinding(look.acquaintance),
@@ -113,7 +116,7 @@ function sealOf(past: Past, look: Look, recorded: SealFinding | undefined): Seal
     checkpointFinding(past),
     thresholdFinding(past, look),
     ledgerFinding(past),
-    isOwn ? looksFinding(past, missed) : undefined,
+    isAsked ? looksFinding(past, missed) : undefined,
     recorded,
   ].filter((found) => found !== undefined);
   return {

@@ -169,6 +169,46 @@ describe("a run", () => {
   });
 });
 
+describe("a run that goes on", () => {
+  it("knows its last weights, too, and those of before", async () => {
+    const run = copyOf("run");
+    const last = await evaluated(run, "scans", { file: "last.safetensors" });
+    expect([last.ok.checkpoint, last.broken]).toEqual([
+      "The checkpoint is the file that the training wrote.",
+      {},
+    ]);
+    cpSync(join(root, run, "best.safetensors"), join(root, run, "before.safetensors"));
+    await study(join(root, run), { epochs: 5 }, { resume: true });
+    const before = await evaluated(run, "scans", { file: "before.safetensors" });
+    expect(before.ok.checkpoint).toMatch(/^The checkpoint is (the|a) file that the training wrote/);
+    expect(before.broken).toEqual({});
+  });
+
+  it("and has not come to its end is not taken for one that was changed", async () => {
+    const run = copyOf("run");
+    await study(join(root, run), { epochs: 9 }, { resume: true, steps: 10 });
+    const path = join(root, run, "best.safetensors");
+    const { metadata } = await readHeader(path);
+    // As if the epochs since had brought a better one.
+    await writeTensors(path, await readTensors(path), { ...metadata, threshold: "0.25" });
+    const { unknown, broken } = await evaluated(run);
+    expect(broken).toEqual({});
+    expect(unknown.checkpoint).toMatch(/the training has not come to its end/);
+    expect(unknown.threshold).toMatch(/the ledger does not say/);
+  });
+
+  it("without test images is asked for no looks", async () => {
+    for (const part of ["train", "val"])
+      await writeScans(join(root, "untested", part), { seed: part.length });
+    const options = { ...smallRecipe, data: join(root, "untested"), split: [70, 30, 0] };
+    const { verdict } = await study(join(root, "untested-run"), options);
+    expect(verdict).toMatchObject({ split: "val", seal: { test: "validation", looks: null } });
+    const page = readFileSync(join(root, "untested-run/report.html"), "utf8");
+    expect(page).toContain("No test: these are the validation images");
+    expect(page).not.toContain("looked at");
+  });
+});
+
 it("a second checkpoint's ledger counts the look, too", async () => {
   const [run, second] = [copyOf("run"), copyOf("other")];
   const checkpoint = await loadCheckpoint(join(root, run, "best.safetensors"));

@@ -15,6 +15,8 @@ import { root } from "./temporary-folder.js";
 export interface Asked {
   readonly split?: data.SplitName | "all";
   readonly sensitivity?: number;
+  /** The checkpoint of the run; its best unless told. */
+  readonly file?: string;
 }
 
 /** A run in `run` and one of another seed in `other`, on the images in `scans`; others of the kind are in `elsewhere`. */
@@ -35,9 +37,10 @@ export const judgingOf = (images: string): Judging => ({
 });
 
 /** The page and the JSON, as somebody else would get them, and the findings of each state by their codes. */
-export async function evaluated(run: string, images = "scans", { split, sensitivity }: Asked = {}) {
+export async function evaluated(run: string, images = "scans", asked: Asked = {}) {
+  const { split, sensitivity, file = "best.safetensors" } = asked;
   const judging = judgingOf(images);
-  const checkpoint = await loadCheckpoint(join(root, run, "best.safetensors"));
+  const checkpoint = await loadCheckpoint(join(root, run, file));
   try {
     const judged = await openJudged(split, checkpoint, judging);
     if (sensitivity !== undefined) expectChoosable(checkpoint, judged);

@@ -76,8 +76,8 @@ export const testWords = ({ test }: Pick<SealEvidence, "test">): string => kinds
 
 const times = (count: number): string => (count === 1 ? "once" : count === 2 ? "twice" : `${count} times`);
 
-/** How often the test images were looked at, as a sentence. */
-export function lookWords({ looks }: Pick<SealEvidence, "looks">): string {
+/** How often the test images were looked at, as a sentence or two. */
+export function lookWords({ looks, test }: Pick<SealEvidence, "looks" | "test">): string {
   if (looks === null) return "How often the test images were looked at is not known.";
   const { total, earlier, atLeast, checkpoints, decisions } = looks;
   const how = total === 0 ? "not looked at yet" : `looked at ${atLeast ? "at least " : ""}${times(total)}`;
@@ -92,7 +92,8 @@ export function lookWords({ looks }: Pick<SealEvidence, "looks">): string {
     earlier === 0
       ? ""
       : ` ${own === 0 ? "All" : `${earlier}`} of these looks ${earlier === 1 ? "was" : "were"} at earlier runs in the same folder.`;
-  return `These test images were ${how}${different}.${before}`;
+  const images = test === "internal" ? "These test images" : "The test images of the training";
+  return `${images} were ${how}${different}.${before}`;
 }
 
 const states: Readonly<Record<SealFinding["state"], readonly [word: string, style: string]>> = {
@@ -105,7 +106,7 @@ const order = ["broken", "unknown", "ok"] as const;
 
 /** The part of a report about the sealed test set. */
 export function sealSection(evidence: SealEvidence): ReportSection {
-  const { findings, ledger, test } = evidence;
+  const { findings, ledger } = evidence;
   const broken = findings.filter(({ state }) => state === "broken").length;
   const sum =
     broken === 0
@@ -116,8 +117,8 @@ export function sealSection(evidence: SealEvidence): ReportSection {
     const [word, style] = states[state];
     return `<li data-seal="${code} ${state}"><strong class="${style}">${word}:</strong> ${escapeMarkup(words)}</li>`;
   });
-  const isOwn = test !== "external" && test !== "unknown";
-  const looked = isOwn ? `<p>${escapeMarkup(lookWords(evidence))}</p>` : "";
+  const isAsked = findings.some(({ code }) => code === "looks");
+  const looked = isAsked ? `<p>${escapeMarkup(lookWords(evidence))}</p>` : "";
   const anchor =
     ledger === null
       ? ""

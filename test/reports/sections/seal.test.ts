@@ -14,13 +14,14 @@ const finding = (state: SealFinding["state"], words = `It is ${state}.`): SealFi
   words,
 });
 const looks = { total: 1, earlier: 0, atLeast: false, checkpoints: 1, decisions: 1 };
+const asked: SealFinding = { code: "looks", state: "ok", words: "It is counted." };
 const evidence: SealEvidence = {
   test: "internal",
   images: 4,
   of: { train: 0, val: 0, test: 4 },
   looks,
   ledger: { entries: 3, hash: "ab12" },
-  findings: [finding("ok"), finding("unknown"), finding("broken")],
+  findings: [finding("ok"), finding("unknown"), finding("broken"), asked],
 };
 
 describe("how often test images were looked at", () => {
@@ -47,7 +48,7 @@ describe("how often test images were looked at", () => {
     ],
     [null, "How often the test images were looked at is not known."],
   ])("%j", (change, words) => {
-    expect(lookWords({ looks: change && { ...looks, ...change } })).toBe(words);
+    expect(lookWords({ test: "internal", looks: change && { ...looks, ...change } })).toBe(words);
   });
 });
 

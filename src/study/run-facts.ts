@@ -82,13 +82,20 @@ export async function runFacts(remains: RunRemains): Promise<RunFacts> {
     division: divisionOf(checkpoint, plan, remains.divided),
     training: trainingOf(checkpoint, plan, history),
     thresholds: thresholds ?? (threshold === undefined ? undefined : [threshold]),
-    evaluation: evaluationFacts(scores, isExternal === undefined ? {} : { external: isExternal }),
+    evaluation: evaluationFacts(scores, isExternal),
     audit: audit && auditFacts(audit),
     seal: sealFacts(scores),
     uncertainty: uncertaintyFacts(scores),
     explanation,
   });
 }
+
+/** Columns that a reader asks for: told of and compared unless others are named. */
+const usualColumns = /^(age|sex|gender|ethnicity|race|site|center|centre|hospital|scanner|manufacturer)$/i;
+
+/** Those of a data set, by their titles. */
+export const usualColumnsOf = ({ attributes = {} }: LabelledImages): string[] =>
+  Object.keys(attributes).filter((title) => usualColumns.test(title));
 
 type Possibly<T> = { readonly [name in keyof T]: T[name] | undefined };
 

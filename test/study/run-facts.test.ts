@@ -124,7 +124,7 @@ const scores = {
 
 describe("evaluationFacts", () => {
   it("are what a file says, and no more", () => {
-    const facts = evaluationFacts(scores, { external: true });
+    const facts = evaluationFacts(scores, true);
     expect(facts).toEqual({
       part: "test",
       external: true,
@@ -138,7 +138,7 @@ describe("evaluationFacts", () => {
         intercept: { value: 0, interval: [-1, 1] },
       },
     });
-    expect(evaluationFacts(JSON.parse(JSON.stringify(scores)), { external: true })).toEqual(facts);
+    expect(evaluationFacts(JSON.parse(JSON.stringify(scores)), true)).toEqual(facts);
   });
 
   it.each([
@@ -196,6 +196,7 @@ describe("sealFacts and uncertaintyFacts", () => {
     expect(evaluationFacts({ ...scores, test: "external" })?.external).toBe(true);
     expect(evaluationFacts({ ...scores, test: "internal" })?.external).toBe(false);
     expect(evaluationFacts(scores)).not.toHaveProperty("external");
+    expect(evaluationFacts({ ...scores, test: "mixed" }, false)).not.toHaveProperty("external");
   });
 
   it.each([

@@ -11,23 +11,21 @@ import type { FrameChoice } from "../../data/decoding/frame-choice.js";
 import { limitRows } from "../../data/decoding/limits.js";
 import { type LabelledImages, type SplitName, splitNames } from "../../data/index.js";
 import { type Opening, openingRows } from "../../data/sources/opening.js";
-import { evaluate } from "../../inference/evaluate.js";
 import { cardFiles, writeModelCard } from "../../reports/card-files.js";
 import type { AnsweredChecklist } from "../../reports/checklists/checklist.js";
-import { subgroupsOf } from "../../reports/evidence.js";
 import { expectAuditReport } from "../../reports/given-audit.js";
-import { scoresOf } from "../../reports/scores.js";
 import { answeredChecklists, shareInWords } from "../../reports/sections/checklists.js";
-import type { AnyEvaluation } from "../../reports/several-labels.js";
 import { texts } from "../../settings/kind.js";
-import { runFacts } from "../../study/run-facts.js";
+import { type Judging, openJudged, openSplit } from "../../study/judged-images.js";
+import { runFacts, usualColumnsOf } from "../../study/run-facts.js";
 import { cameDivided, type FinishedRun, readRun } from "../../study/run-remains.js";
+import { judge as judgeCheckpoint, verdictJson } from "../../study/verdict.js";
 import { writableFolder } from "../../study/writable-folder.js";
 import { devices } from "../../tensor/devices.js";
 import { emptyCardFile, readCardFile } from "../console/card-file.js";
-import { type Evaluating, optionsOf } from "../console/evidence.js";
+import { sealWarnings } from "../console/evidence.js";
 import { CommandError } from "../console/failure.js";
-import { type Judged, openCheckpoint, openJudged } from "../console/for-checkpoint.js";
+import { openCheckpoint } from "../console/for-checkpoint.js";
 import {
   type CommonOptions,
   count,
@@ -38,6 +36,7 @@ import {
   withSettings,
 } from "../console/options.js";
 import { expectCheckpoint, expectPath } from "../console/paths.js";
+import { tellProgress } from "../console/study-progress.js";
 import { groupsBy } from "../console/subgroups.js";
 import { interruptible, Terminal } from "../console/terminal.js";
 import { lastNames, shortPath } from "../console/wording.js";
@@ -58,14 +57,12 @@ interface ReportCommandOptions extends CommonOptions {
   readonly maxPixels?: number;
 }
 
-/** Columns that a reader asks for: told of and compared unless others are named. */
-const usualColumns = /^(age|sex|gender|ethnicity|race|site|center|centre|hospital|scanner|manufacturer)$/i;
-
 const examples = `
 Fills the checklists TRIPOD+AI, CLAIM 2024 and STARD-AI as far as the run can, and
 says of each other item what you must write; and a model card. What only you
 can say goes into a card file, which --statements writes to be filled in.
-The images are judged anew unless --scores has what evaluate printed.
+The images are judged anew, which counts as a look at them, unless --scores has
+what evaluate printed.
 
 Examples:
   $ medmamba report run
@@ -165,19 +162,18 @@ async function judge(judging: JudgingRun) {
   const checkpoint = await openCheckpoint(path, device, terminal);
   try {
     const asked = { groups, frames, cache, maxPixels };
-    const evaluating: Evaluating = { data, batchSize, terminal, signal, asked };
-    const judged = await openJudged(data, split, checkpoint, evaluating);
+    const onProgress = tellProgress(terminal, { chosen: false });
+    const reading: Judging = { data, asked, batchSize, signal, onProgress };
+    const judged = await openJudged(split, checkpoint, reading);
     const isExternal = judged.part === "all" && judged.because !== undefined;
     const trained = checkpoint.provenance?.data;
-    const parts: Partial<Record<SplitName, LabelledImages>> = {};
     const own = isExternal || !isDataIdentity(trained) ? undefined : trained;
+    const parts: Partial<Record<SplitName, LabelledImages>> = {};
     for (const name of splitNames) {
       if (!own || own[name].images === 0) continue;
-      const opened = name === judged.part ? judged : await openJudged(data, name, checkpoint, evaluating);
-      parts[name] = opened.dataset;
+      parts[name] = name === judged.part ? judged.dataset : await openSplit(name, checkpoint, reading);
     }
     const columns = columnsOf(judged.dataset, options.subgroups);
-    const { threshold } = checkpoint;
     const { name, precision } = device;
     const { model } = devices().find((other) => other.name === name) ?? {};
     return {
@@ -187,16 +183,15 @@ async function judge(judging: JudgingRun) {
       dataName: lastNames(data, 1),
       ...(isExternal ? { external: judged.dataset } : { parts }),
       divided: own && (await cameDivided(data, { ...openingOf(checkpoint), signal })),
-      scores: judging.scores ?? (await scoresAnew(judged)),
+      scores: judging.scores ?? (await scoresAnew()),
       computing: { device: model ?? name, precision },
     };
 
-    async function scoresAnew({ dataset, part }: Judged): Promise<unknown> {
-      const settings = optionsOf(evaluating, checkpoint);
-      const evaluation = (await evaluate(checkpoint.model, dataset, settings)) as AnyEvaluation;
-      terminal.clearProgress();
-      const found = columns.length > 0 && subgroupsOf(evaluation, groupsBy(columns, dataset));
-      return { ...scoresOf(evaluation, threshold), split: part, ...(found && { subgroups: found }) };
+    async function scoresAnew(): Promise<unknown> {
+      const attributes = columns.length > 0 ? groupsBy(columns, judged.dataset) : undefined;
+      const verdict = await judgeCheckpoint(checkpoint, judged, reading, { by: "evaluate", attributes });
+      for (const warning of sealWarnings(verdict)) terminal.warn(warning);
+      return verdictJson(verdict);
     }
   } finally {
     checkpoint.model.dispose();
@@ -211,8 +206,7 @@ function openingOf({ classes, task, provenance }: Checkpoint) {
 
 /** The columns that were named, or those of the usual names that the data have. */
 function columnsOf(dataset: LabelledImages, named: readonly string[] | undefined): readonly string[] {
-  if (named) return Object.keys(groupsBy(named, dataset));
-  return Object.keys(dataset.attributes ?? {}).filter((title) => usualColumns.test(title));
+  return named ? Object.keys(groupsBy(named, dataset)) : usualColumnsOf(dataset);
 }
 
 const mostBytes = 2 ** 26;

@@ -49,6 +49,7 @@ export const concepts = {
   called: own("called", "Called"),
   notCalled: own("not-called", "Not called"),
   inSet: own("in-set", "Whether the label is in the prediction set"),
+  risk: own("set-risk", "Share of images whose class is outside of their set, at most"),
   yes: { code: "373066001", scheme: "SCT", meaning: "Yes" },
   no: { code: "373067005", scheme: "SCT", meaning: "No" },
 

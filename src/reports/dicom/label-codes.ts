@@ -34,7 +34,11 @@ export async function readLabelCodes(location: Path, classes: readonly string[])
     const reason =
       whatIsWrong(values, classes) ?? (label in codes ? `label "${label}" comes twice` : undefined);
     if (reason !== undefined)
-      throw new DataError(`${path}${place}: ${reason}.`, { file: path, reason, label });
+      throw new DataError(`${path}${place}: ${reason}${reason.endsWith("?") ? "" : "."}`, {
+        file: path,
+        reason,
+        label,
+      });
     codes[label] = { code, scheme, meaning, ...(version && { version }) };
   }
   return codes;
@@ -53,7 +57,7 @@ function whatIsWrong(values: CodeRow["values"], classes: readonly string[]): str
   if (!classes.includes(label)) {
     const meant = nearest(label, classes);
     const advice = meant === undefined ? `labels are ${classes.join(", ")}` : `did you mean "${meant}"?`;
-    return `the model has no label "${label}"; ${advice}`.replace(/\?$/, "?");
+    return `the model has no label "${label}"; ${advice}`;
   }
   for (const [title, most] of Object.entries(longest)) {
     const text = values[title] ?? "";

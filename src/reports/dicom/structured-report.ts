@@ -4,7 +4,7 @@
  */
 import { ArgumentError, DataError } from "../../errors.js";
 import type { Prediction } from "../../inference/predict.js";
-import { expectList, expectNamed, expectNumbers, expectTexts } from "../../settings/given.js";
+import { expectList, expectNamed, expectNumbers, expectText, expectTexts } from "../../settings/given.js";
 import { concepts, modalityCode, ownLabelCode, ownScheme } from "./concepts.js";
 import {
   type Code,
@@ -36,11 +36,17 @@ export interface ReportedImage {
 export interface ReportedDoubt {
   /** "refer" where a human has to decide. */
   readonly decision?: string | undefined;
-  /** Why. */
-  readonly reasons?: readonly string[] | undefined;
+  /** Why, in sentences or clauses. */
+  readonly reasons?: readonly (string | { readonly sentence: string })[] | undefined;
   /** Names of the classes that are not ruled out. */
   readonly set?: readonly string[] | undefined;
+  /** The share of images whose true class is not in the set, at most. */
+  readonly risk?: number | undefined;
 }
+
+/** Reasons in words. */
+export const sentencesOf = ({ reasons = [] }: ReportedDoubt): string[] =>
+  reasons.map((reason) => (typeof reason === "string" ? reason : reason.sentence));
 
 /** How a report is made. */
 export interface StructuredReportOptions {
@@ -124,13 +130,21 @@ export function structuredReport(
 
 /** @throws ArgumentError unless there is a probability for each class */
 function expectPrediction(prediction: Prediction & ReportedDoubt, classes: readonly string[]): void {
-  const { probabilities, labels, reasons, set } = expectNamed(
+  const { probabilities, labels, reasons, set, risk } = expectNamed(
     "structuredReport",
     "the prediction",
     prediction,
   );
   expectTexts("structuredReport", "the prediction's labels", labels);
-  if (reasons !== undefined) expectTexts("structuredReport", "the prediction's reasons", reasons);
+  if (reasons !== undefined) {
+    expectList("structuredReport", "the prediction's reasons", reasons);
+    for (const [i, reason] of reasons.entries()) {
+      const what = `reason ${i} of the prediction`;
+      if (typeof reason !== "string")
+        expectText("structuredReport", what, expectNamed("structuredReport", what, reason).sentence);
+    }
+  }
+  if (risk !== undefined) expectNumbers("structuredReport", { "the prediction's risk": risk });
   if (set !== undefined) expectTexts("structuredReport", "the prediction's set", set);
   const own = expectNamed("structuredReport", "the prediction's probabilities", probabilities);
   for (const name of classes)
@@ -253,7 +267,7 @@ interface LabelContent {
 
 /** What is said of one label (TID 1501). */
 function labelItems({ label, at, references, prediction, model, pooling }: LabelContent): Dataset[] {
-  const { labels, probabilities, set } = prediction;
+  const { labels, probabilities, set, risk } = prediction;
   const images = references.map(({ reference }) => reference);
   const threshold = thresholdOf(model, at);
   const names = images.map(({ sopInstance, frames = [] }) => [sopInstance, ...frames].join(" "));
@@ -269,6 +283,9 @@ function labelItems({ label, at, references, prediction, model, pooling }: Label
       : [measured("CONTAINS", concepts.threshold, eightDigits(threshold), concepts.noUnits)]),
     coded("CONTAINS", concepts.decision, labels.includes(label) ? concepts.called : concepts.notCalled),
     ...(set ? [coded("CONTAINS", concepts.inSet, set.includes(label) ? concepts.yes : concepts.no)] : []),
+    ...(set && risk !== undefined
+      ? [measured("CONTAINS", concepts.risk, eightDigits(risk), concepts.noUnits)]
+      : []),
   ];
 }
 
@@ -287,10 +304,9 @@ function algorithm(model: ReportingModel, pooling: string | undefined): Dataset[
 }
 
 /** What is said of the images as a whole. */
-function evaluations(
-  { labels, decision, reasons = [], set }: Prediction & ReportedDoubt,
-  model: ReportingModel,
-): Dataset[] {
+function evaluations(prediction: Prediction & ReportedDoubt, model: ReportingModel): Dataset[] {
+  const { labels, decision, set } = prediction;
+  const reasons = sentencesOf(prediction);
   const called = labels.length > 0 ? labels.map((label) => codeOf(label, model)) : [concepts.none];
   const answer = decision === "refer" ? concepts.refer : concepts.answered;
   const isDoubtful = decision !== undefined || reasons.length > 0 || set !== undefined;

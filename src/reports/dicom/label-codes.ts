@@ -1,6 +1,7 @@
 /** Codes that a hospital gives the labels of a checkpoint, such as those of SNOMED CT or RadLex: a table, or JSON. */
 import { readFile, stat } from "node:fs/promises";
 import { extname } from "node:path";
+import { unreadable } from "../../data/decoding/sample.js";
 import { DataError } from "../../errors.js";
 import { expectTexts } from "../../settings/given.js";
 import { nearest } from "../../settings/nearest.js";
@@ -27,7 +28,10 @@ const longest: Readonly<Record<string, number>> = { code: 64, scheme: 16, meanin
 export async function readLabelCodes(location: Path, classes: readonly string[]): Promise<LabelCodes> {
   const path = pathOf("readLabelCodes", location);
   expectTexts("readLabelCodes", "classes", classes);
-  const rows = extname(path).toLowerCase() === ".json" ? await jsonRows(path) : await tableRows(path);
+  const rowsOf = extname(path).toLowerCase() === ".json" ? jsonRows : tableRows;
+  const rows = await rowsOf(path).catch((error: unknown) => {
+    throw error instanceof DataError ? error : unreadable(path, error);
+  });
   const codes: Record<string, Code> = Object.create(null);
   for (const { place, values } of rows) {
     const { label = "", code = "", scheme = "", meaning = "", version } = values;

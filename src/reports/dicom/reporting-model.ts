@@ -4,8 +4,16 @@ import { createReadStream } from "node:fs";
 import type { CheckpointDescription } from "../../checkpoints/checkpoint.js";
 import { ArgumentError } from "../../errors.js";
 import { packageVersion } from "../../native/package-version.js";
-import { expectNamed, expectText, expectTexts, inWords } from "../../settings/given.js";
+import {
+  expectList,
+  expectNamed,
+  expectNumbers,
+  expectText,
+  expectTexts,
+  inWords,
+} from "../../settings/given.js";
 import { type Path, pathOf } from "../../settings/paths.js";
+import { taskOf } from "../../tasks/index.js";
 import { weightsError } from "../../weights/file-errors.js";
 import type { LabelCodes } from "./label-codes.js";
 import type { DicomSource } from "./source.js";
@@ -43,14 +51,15 @@ export async function checkpointHash(location: Path): Promise<string> {
 
 /** @throws ArgumentError unless it names a model */
 export function expectModel(operation: string, model: ReportingModel): void {
-  const {
-    classes,
-    checkpointHash: hash,
-    parameters,
-    codes,
-    date,
-  } = expectNamed(operation, "the model", model);
+  const named = expectNamed(operation, "the model", model);
+  const { classes, checkpointHash: hash, parameters, codes, date, threshold, thresholds } = named;
   expectTexts(operation, "the model's classes", classes);
+  taskOf(model);
+  if (threshold !== undefined) expectNumbers(operation, { threshold });
+  if (thresholds !== undefined) {
+    expectList(operation, "thresholds", thresholds);
+    for (const [i, each] of thresholds.entries()) expectNumbers(operation, { [`threshold ${i}`]: each });
+  }
   if (parameters !== undefined) expectTexts(operation, "the model's parameters", parameters);
   for (const [label, code] of Object.entries(
     codes === undefined ? {} : expectNamed(operation, "the model's codes", codes),
@@ -58,6 +67,7 @@ export function expectModel(operation: string, model: ReportingModel): void {
     const given = expectNamed(operation, `the code of ${label}`, code);
     for (const field of ["code", "scheme", "meaning"] as const)
       expectText(operation, `${field} of ${label}`, given[field]);
+    if (given.version !== undefined) expectText(operation, `version of ${label}`, given.version);
   }
   if (typeof hash !== "string" || !/^[0-9a-f]{64}$/.test(hash))
     throw new ArgumentError(

@@ -3,15 +3,22 @@
  * and that it is for research alone burned into its pixels, where no viewer can leave it out.
  */
 
-import { DataError } from "../../errors.js";
+import { ArgumentError, DataError } from "../../errors.js";
 import type { Explanation } from "../../inference/explanation/explain.js";
-import { expectCounts, expectNamed, expectText } from "../../settings/given.js";
+import {
+  expectCounts,
+  expectNamed,
+  expectNumbers,
+  expectText,
+  expectTypedArray,
+  inWords,
+} from "../../settings/given.js";
 import { type Drawing, drawOverlay, tableOfColours } from "../heat-map.js";
 import { drawText, letterSize, lettersOf } from "./bitmap-font.js";
 import { concepts } from "./concepts.js";
 import { codeItem, referenceItem } from "./content.js";
 import { deviceOf, expectModel, momentOf, type ReportingModel, seriesOf } from "./reporting-model.js";
-import type { ReportedImage } from "./structured-report.js";
+import { expectReported, type ReportedImage } from "./structured-report.js";
 import { ownUid } from "./uids.js";
 import { type Dataset, dicomFile, encodeDataset, plainText, type WrittenObject } from "./writing.js";
 
@@ -37,9 +44,8 @@ export function secondaryCapture(
   explanation: Explanation,
   model: ReportingModel,
 ): WrittenObject {
-  const { source, frame = 0 } = expectNamed("secondaryCapture", "the image", reported);
-  expectNamed("secondaryCapture", "the image's source", source);
-  expectCounts("secondaryCapture", { frame }, 0);
+  expectReported("secondaryCapture", reported);
+  const { source, frame = 0 } = reported;
   expectExplanation(explanation);
   expectModel("secondaryCapture", model);
   const { width, height, data } = draw(explanation, model);
@@ -94,16 +100,36 @@ export function secondaryCapture(
 /** @throws ArgumentError unless it is what `explain` gave */
 function expectExplanation(explanation: Explanation): void {
   const operation = "secondaryCapture";
-  const { map, picture, peak, placement, explained, label, method } = expectNamed(
-    operation,
-    "the explanation",
-    explanation,
-  );
-  for (const [name, part] of Object.entries({ map, picture, peak, placement }))
-    expectNamed(operation, `the explanation's ${name}`, part);
+  const { map, picture, peak, placement, explained, label, method, stage, probability, probabilities } =
+    expectNamed(operation, "the explanation", explanation);
   for (const [name, part] of Object.entries({ explained, label, method }))
     expectText(operation, `the explanation's ${name}`, part);
-  expectCounts(operation, { "the picture's width": picture.width, "the picture's height": picture.height });
+  if (stage !== undefined) expectCounts(operation, { stage }, 0);
+  const own = expectNamed(operation, "the explanation's probabilities", probabilities);
+  if (typeof probability !== "number" || typeof own[explained] !== "number")
+    throw new ArgumentError(`${operation}: the explanation has no probability of ${inWords(explained)}.`);
+  expectGrid(operation, "map", expectNamed(operation, "the explanation's map", map), 1);
+  const { channels, bitDepth } = expectNamed(operation, "the explanation's picture", picture);
+  expectCounts(operation, { "the picture's channels": channels, "the picture's bitDepth": bitDepth });
+  expectGrid(operation, "picture", picture, channels);
+  const { value } = expectNamed(operation, "the explanation's peak", peak);
+  const { top, left, width, height } = expectNamed(operation, "the explanation's placement", placement);
+  expectNumbers(operation, { "the peak's value": value, top, left, width, height });
+}
+
+/** @throws ArgumentError unless there is a value for each place */
+function expectGrid(
+  operation: string,
+  what: string,
+  { width, height, data }: { width: number; height: number; data: ArrayLike<number> },
+  channels: number,
+): void {
+  expectCounts(operation, { [`the ${what}'s width`]: width, [`the ${what}'s height`]: height });
+  expectTypedArray(operation, `the ${what}'s data`, data);
+  if (data.length === width * height * channels) return;
+  throw new ArgumentError(
+    `${operation}: the ${what} has ${data.length} values, where ${width} x ${height} x ${channels} are needed.`,
+  );
 }
 
 /** What the drawing says of itself, a sentence each. */

@@ -6,7 +6,14 @@ import { isDicom } from "../../data/decoding/dicom/signature.js";
 import { checkedMaxPixels, defaultMaxPixels, largestFile } from "../../data/decoding/limits.js";
 import { readWhole, unreadable } from "../../data/decoding/sample.js";
 import { ArgumentError, DataError } from "../../errors.js";
-import { inWords, optionsOf } from "../../settings/given.js";
+import {
+  expectCounts,
+  expectNamed,
+  expectText,
+  inWords,
+  type NamesOf,
+  optionsOf,
+} from "../../settings/given.js";
 import { isUrl, type Path, pathOf } from "../../settings/paths.js";
 import { arrayHere, isBytes } from "../../settings/realms.js";
 import { dictionary, type Keyword } from "./dictionary.js";
@@ -104,6 +111,45 @@ export async function dicomSource(
     throw unreadable(file, cause);
   }
 }
+
+/** @throws ArgumentError unless it is what `dicomSource` gave */
+export function expectSource(operation: string, source: DicomSource): void {
+  const what = "the image's source";
+  const { patientAndStudy, picture, frames, modality, rows, columns, ...texts } = expectNamed(
+    operation,
+    what,
+    source,
+    sourceNames,
+  );
+  for (const [name, value] of Object.entries(texts)) expectText(operation, `${what}, ${name},`, value);
+  if (modality !== undefined) expectText(operation, `${what}, modality,`, modality);
+  expectCounts(operation, {
+    frames,
+    ...(rows !== undefined && { rows }),
+    ...(columns !== undefined && { columns }),
+  });
+  for (const [name, dataset] of Object.entries({ patientAndStudy, picture })) {
+    for (const [keyword, value] of Object.entries(expectNamed(operation, `${what}, ${name},`, dataset))) {
+      if (!Object.hasOwn(dictionary, keyword))
+        throw new ArgumentError(`${operation}: ${name} has ${inWords(keyword)}, which is no attribute.`);
+      expectText(operation, `${keyword} of ${name}`, value);
+    }
+  }
+}
+
+const sourceNames: NamesOf<DicomSource> = {
+  sopClass: true,
+  sopInstance: true,
+  series: true,
+  study: true,
+  frames: true,
+  patientAndStudy: true,
+  picture: true,
+  modality: true,
+  rows: true,
+  columns: true,
+  number: true,
+};
 
 async function sourceOf(bytes: Uint8Array): Promise<DicomSource> {
   const [{ readDataSet }, { decodeText }] = await Promise.all([

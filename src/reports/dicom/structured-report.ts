@@ -4,7 +4,15 @@
  */
 import { ArgumentError, DataError } from "../../errors.js";
 import type { Prediction } from "../../inference/predict.js";
-import { expectList, expectNamed, expectNumbers, expectText, expectTexts } from "../../settings/given.js";
+import {
+  expectCounts,
+  expectList,
+  expectNamed,
+  expectNumbers,
+  expectText,
+  expectTexts,
+  inWords,
+} from "../../settings/given.js";
 import { concepts, modalityCode, ownLabelCode, ownScheme } from "./concepts.js";
 import {
   type Code,
@@ -20,7 +28,7 @@ import {
   text,
 } from "./content.js";
 import { deviceOf, expectModel, momentOf, type ReportingModel, seriesOf } from "./reporting-model.js";
-import type { DicomSource } from "./source.js";
+import { type DicomSource, expectSource } from "./source.js";
 import { ownUid } from "./uids.js";
 import { type Dataset, dicomFile, encodeDataset, plainText, type WrittenObject } from "./writing.js";
 
@@ -80,7 +88,10 @@ export function structuredReport(
     pooling: true,
     unread: true,
   });
+  if (pooling !== undefined) expectText("structuredReport", "pooling", pooling);
+  expectCounts("structuredReport", { unread }, 0);
   expectList("structuredReport", "images", images);
+  for (const image of images) expectReported("structuredReport", image);
   expectModel("structuredReport", model);
   expectPrediction(prediction, model.classes);
   const [first, ...others] = images;
@@ -128,14 +139,29 @@ export function structuredReport(
   };
 }
 
+/** @throws ArgumentError unless it is an image of `dicomSource`, and one of its pictures */
+export function expectReported(operation: string, image: ReportedImage): void {
+  const { source, frame = 0 } = expectNamed(operation, "the image", image, { source: true, frame: true });
+  expectSource(operation, source);
+  expectCounts(operation, { frame }, 0);
+  if (frame >= source.frames)
+    throw new ArgumentError(
+      `${operation}: there is no frame ${frame}, frames are 0 to ${source.frames - 1}.`,
+    );
+}
+
 /** @throws ArgumentError unless there is a probability for each class */
 function expectPrediction(prediction: Prediction & ReportedDoubt, classes: readonly string[]): void {
-  const { probabilities, labels, reasons, set, risk } = expectNamed(
+  const { probabilities, labels, decision, reasons, set, risk } = expectNamed(
     "structuredReport",
     "the prediction",
     prediction,
   );
   expectTexts("structuredReport", "the prediction's labels", labels);
+  for (const label of labels)
+    if (!classes.includes(label))
+      throw new ArgumentError(`structuredReport: the model has no label ${inWords(label)}.`);
+  if (decision !== undefined) expectText("structuredReport", "the prediction's decision", decision);
   if (reasons !== undefined) {
     expectList("structuredReport", "the prediction's reasons", reasons);
     for (const [i, reason] of reasons.entries()) {

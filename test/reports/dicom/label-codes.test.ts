@@ -57,6 +57,11 @@ describe("codes of labels", () => {
     expect((await message(read(name, text))).replaceAll(root, "")).toBe(words);
   });
 
+  it("are refused by name where there is no such file", async () => {
+    const absent = message(reports.readLabelCodes("absent.csv", classes));
+    expect(await absent).toBe("absent.csv could not be read: there is no such file.");
+  });
+
   it("of names that objects have of themselves are of no label", async () => {
     expect(
       await message(read("k.json", '{"constructor": {"code": "1", "scheme": "S", "meaning": "m"}}')),

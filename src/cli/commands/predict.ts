@@ -141,9 +141,12 @@ function expectAll({ failed, taken, unwritten }: PredictionOutput, terminal: Ter
   for (const reason of unwritten.slice(0, warningsShown)) terminal.warn(reason);
   if (unwritten.length > warningsShown)
     terminal.warn(`the same of ${unwritten.length - warningsShown} more; the output has the reason of each.`);
-  const problems = [
-    ...(failed > 0 ? [`${failed} of ${plural(taken, "image")} could not be predicted`] : []),
-    ...(unwritten.length > 0 ? [`${unwritten.length} reports or maps could not be written`] : []),
-  ];
-  if (problems.length > 0) throw new CommandError(`${problems.join(", and ")}.`);
+  const images = plural(taken, "image");
+  const files = unwritten.length;
+  if (failed > 0 && files > 0)
+    throw new CommandError(
+      `${failed} of ${images} could not be predicted, and ${files} reports or maps could not be written.`,
+    );
+  if (failed > 0) throw new CommandError(`${failed} of ${images} could not be predicted.`);
+  if (files > 0) throw new CommandError(`${files} reports or maps could not be written.`);
 }

@@ -63,8 +63,16 @@ function whatIsWrong(values: CodeRow["values"], classes: readonly string[]): str
     const advice = meant === undefined ? `labels are ${classes.join(", ")}` : `did you mean "${meant}"?`;
     return `the model has no label "${label}"; ${advice}`;
   }
+  return codeProblem(label, values);
+}
+
+/** What DICOM does not take of a code, as a clause; undefined if it takes it. */
+export function codeProblem(
+  label: string,
+  code: Partial<Readonly<Record<string, string>>>,
+): string | undefined {
   for (const [title, most] of Object.entries(longest)) {
-    const text = values[title] ?? "";
+    const text = code[title] ?? "";
     if ([...text].length > most)
       return `the ${title} of ${label} has more than the ${most} characters that DICOM takes`;
     // biome-ignore lint/suspicious/noControlCharactersInRegex: these are meant

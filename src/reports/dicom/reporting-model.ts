@@ -15,7 +15,7 @@ import {
 import { type Path, pathOf } from "../../settings/paths.js";
 import { taskOf } from "../../tasks/index.js";
 import { weightsError } from "../../weights/file-errors.js";
-import type { LabelCodes } from "./label-codes.js";
+import { codeProblem, type LabelCodes } from "./label-codes.js";
 import type { DicomSource } from "./source.js";
 import { ownUid } from "./uids.js";
 import { type Dataset, plainText } from "./writing.js";
@@ -68,6 +68,8 @@ export function expectModel(operation: string, model: ReportingModel): void {
     for (const field of ["code", "scheme", "meaning"] as const)
       expectText(operation, `${field} of ${label}`, given[field]);
     if (given.version !== undefined) expectText(operation, `version of ${label}`, given.version);
+    const problem = codeProblem(label, { ...given });
+    if (problem !== undefined) throw new ArgumentError(`${operation}: ${problem}.`);
   }
   if (typeof hash !== "string" || !/^[0-9a-f]{64}$/.test(hash))
     throw new ArgumentError(

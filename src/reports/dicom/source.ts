@@ -50,6 +50,9 @@ const date = /^\d{8}$/;
 const time = /^\d{2}(\d{2}(\d{2}(\.\d{1,6})?)?)?$/;
 const word = /^[A-Z0-9_ ]{1,16}$/;
 const any = /^/;
+const longest = 1024; // characters: DICOM takes 64 of most, five times that of names, and files have more
+// biome-ignore lint/suspicious/noControlCharactersInRegex: these are meant
+const controls = /[\x01-\x1f\x7f]/g;
 
 /** Attributes that every object has to have (type 2), if only without a value. */
 const always: Partial<Record<Keyword, RegExp>> = {
@@ -165,7 +168,9 @@ async function sourceOf(bytes: Uint8Array): Promise<DicomSource> {
     for (const [keyword, right] of Object.entries(expected) as [Keyword, RegExp][]) {
       const value = bytesOf(keyword);
       if (value === undefined) continue;
-      const text = trimmed(decodeText(value, terms));
+      const text = trimmed(decodeText(value, terms).replace(controls, ""));
+      if (text.length > longest)
+        throw new DataError("a text about its patient or study is longer than DICOM takes");
       if (text !== "" && right.test(text)) dataset[keyword] = text;
     }
     return dataset;
@@ -184,6 +189,10 @@ async function sourceOf(bytes: Uint8Array): Promise<DicomSource> {
     ...copied(always),
     ...copied(wherePresent),
   };
+  const countOf = (keyword: "NumberOfFrames" | "Rows" | "Columns") => {
+    const value = attributes.number(keyword);
+    return value !== undefined && Number.isSafeInteger(value) && value > 0 ? value : undefined;
+  };
   const modality = ascii("Modality");
   const number = ascii("InstanceNumber");
   const study = identifier("StudyInstanceUID", "study (Study Instance UID)");
@@ -196,7 +205,7 @@ async function sourceOf(bytes: Uint8Array): Promise<DicomSource> {
     ),
     series: identifier("SeriesInstanceUID", "series (Series Instance UID)"),
     study,
-    frames: attributes.number("NumberOfFrames") ?? 1,
+    frames: countOf("NumberOfFrames") ?? 1,
     patientAndStudy: { ...withMethod(patientAndStudy), StudyInstanceUID: study },
     picture: {
       PatientOrientation: "",
@@ -205,8 +214,8 @@ async function sourceOf(bytes: Uint8Array): Promise<DicomSource> {
       ...lossy(copied),
     },
     modality: word.test(modality) ? modality : undefined,
-    rows: attributes.number("Rows"),
-    columns: attributes.number("Columns"),
+    rows: countOf("Rows"),
+    columns: countOf("Columns"),
     number: /^\d{1,12}$/.test(number) ? number : "1",
   };
 }

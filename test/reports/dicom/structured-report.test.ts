@@ -217,6 +217,32 @@ describe("a report", () => {
   });
 });
 
+describe("an image that says odd things of itself", () => {
+  it("has nothing of them in the report but its own identity", async () => {
+    const odd = {
+      "00080020 DA": "31.01.2020",
+      "00100040 CS": "female",
+      "00100010 PN": "A\x00^\nB",
+      "00200013 IS": "first",
+      "00280008 IS": "-3",
+      "00280010 US": 0,
+      "00081030 LO": "x".repeat(1000),
+    };
+    const { bytes } = reports.structuredReport([{ source: await sourceOf(1, odd) }], prediction, model);
+    const path = await place("odd", { bytes });
+    if (!hasDcmtk) return;
+    const elements = elementsOf(path);
+    const values = ["00080020", "00100040", "00100010", "00200013"].map((tag) => elements[tag]?.Value?.[0]);
+    expect(values).toEqual([undefined, undefined, { Alphabetic: "A^B" }, 1]);
+  });
+
+  it("is refused with texts that are longer than any can be", async () => {
+    await expect(sourceOf(1, { "00100020 LO": "1".repeat(2000) })).rejects.toThrow(
+      /a text about its patient or study is longer than DICOM takes/,
+    );
+  });
+});
+
 describe("an image that no report can be about", () => {
   it.each([
     ["study", { "0020000D UI": "" }, /it does not say its study \(Study Instance UID\)/],

@@ -92,7 +92,8 @@ export async function makeTargets(folder) {
     const read = (path) => readDicom(path);
     images[`dicom ${name}`] = { file: "image.dcm", original, read };
   }
-  const source = readFileSync(new URL("../fixtures/dicom/functional-groups.dcm", import.meta.url));
+  // As test/support/dicom-study.ts makes them.
+  const source = readFileSync(new URL("../fixtures/study-image.dcm", import.meta.url));
   images["dicom report"] = { file: "image.dcm", original: source, read: reportOf };
   for (const [name, file] of Object.entries(volumes())) {
     const reading = { ...preprocessing, slices: "coronal", bitDepth: 16 };

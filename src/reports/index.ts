@@ -6,7 +6,6 @@
 export { type AuditPage, auditHtml, type PicturedPair } from "./audit-page.js";
 export { type AuditContents, auditFiles, writeAudit } from "./audit-report.js";
 export type { Code } from "./dicom/content.js";
-export type { Keyword } from "./dicom/dictionary.js";
 export { type LabelCodes, readLabelCodes } from "./dicom/label-codes.js";
 export { checkpointHash, type ReportingModel } from "./dicom/reporting-model.js";
 export { secondaryCapture } from "./dicom/secondary-capture.js";
@@ -14,10 +13,11 @@ export { type DicomSource, dicomSource } from "./dicom/source.js";
 export {
   type ReportedDoubt,
   type ReportedImage,
+  type ReportedReason,
   type StructuredReportOptions,
   structuredReport,
 } from "./dicom/structured-report.js";
-export type { Dataset, Value, WrittenObject } from "./dicom/writing.js";
+export type { WrittenObject } from "./dicom/writing.js";
 export { type EvaluationReport, reportFiles, writeReport } from "./evaluation-report.js";
 export {
   type AnyIntervals,

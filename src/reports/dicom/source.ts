@@ -17,7 +17,6 @@ import {
 import { isUrl, type Path, pathOf } from "../../settings/paths.js";
 import { arrayHere, isBytes } from "../../settings/realms.js";
 import { dictionary, type Keyword } from "./dictionary.js";
-import type { Dataset } from "./writing.js";
 
 /** A DICOM image as other objects refer to it. It holds what identifies a patient: it is not to be shown, logged or kept. */
 export interface DicomSource {
@@ -31,10 +30,10 @@ export interface DicomSource {
   readonly study: string;
   /** Pictures in it. */
   readonly frames: number;
-  /** What is written of patient and study in an object of the same study. */
-  readonly patientAndStudy: Dataset;
+  /** What is written of patient and study in an object of the same study, by the keywords of PS3.6. */
+  readonly patientAndStudy: Readonly<Record<string, string>>;
   /** What is written of the picture in one that is drawn from it. */
-  readonly picture: Dataset;
+  readonly picture: Readonly<Record<string, string>>;
   /** Such as "CT"; undefined where it is no word that DICOM has. */
   readonly modality: string | undefined;
   /** Pixels from top to bottom. */
@@ -44,6 +43,9 @@ export interface DicomSource {
   /** Its number in its series, "1" where it has none. */
   readonly number: string;
 }
+
+/** Values by keyword. */
+type Texts = Readonly<Record<string, string>>;
 
 /** How copied values are, where they are right; "" is written in the place of others. */
 const date = /^\d{8}$/;
@@ -86,17 +88,16 @@ const uid = /^[0-9.]{1,64}$/;
  * Reads what is needed of a DICOM image to make a report about it.
  *
  * @param location  a path or `file:` URL, or the bytes of a file
- * @param options.maxPixels  bounds what is read of a file; 2^26 or MEDMAMBA_MAX_PIXELS unless told
  * @throws DataError naming the file, if it is no DICOM image, damaged, or does not say which image of which study it is
  */
 export async function dicomSource(
   location: Path | Uint8Array,
-  options: {
-    /** As for images that are predicted. */
+  given: {
+    /** Pixels that a picture may have, which bounds what is read of a file; 2^26 or MEDMAMBA_MAX_PIXELS unless told. */
     readonly maxPixels?: number | undefined;
   } = {},
 ): Promise<DicomSource> {
-  const { maxPixels = defaultMaxPixels() } = optionsOf("dicomSource", options, { maxPixels: true });
+  const { maxPixels = defaultMaxPixels() } = optionsOf("dicomSource", given, { maxPixels: true });
   checkedMaxPixels("dicomSource: maxPixels", maxPixels);
   if (!isBytes(location) && typeof location !== "string" && !isUrl(location))
     throw new ArgumentError(
@@ -163,7 +164,7 @@ async function sourceOf(bytes: Uint8Array): Promise<DicomSource> {
   const ascii = (keyword: Keyword) => trimmed(decodeText(bytesOf(keyword) ?? new Uint8Array(), []));
   const bytesOf = (keyword: Keyword) => attributes.copied(dictionary[keyword].slice(0, 8));
   const terms = ascii("SpecificCharacterSet").split("\\").map(trimmed);
-  const copied = (expected: Partial<Record<Keyword, RegExp>>): Dataset => {
+  const copied = (expected: Partial<Record<Keyword, RegExp>>): Texts => {
     const dataset: Record<string, string> = {};
     for (const [keyword, right] of Object.entries(expected) as [Keyword, RegExp][]) {
       const value = bytesOf(keyword);
@@ -221,20 +222,20 @@ async function sourceOf(bytes: Uint8Array): Promise<DicomSource> {
 }
 
 /** Of an image without its patient's identity the way in which that was removed has to be told; it may be in codes there. */
-function withMethod(dataset: Dataset): Dataset {
+function withMethod(dataset: Texts): Texts {
   if (dataset.PatientIdentityRemoved !== "YES" || dataset.DeidentificationMethod) return dataset;
   return { ...dataset, DeidentificationMethod: "As the source images say" };
 }
 
 /** Left or right, of a pair; that of the series, which holds images of several, is left open. */
-function side(copied: (expected: Partial<Record<Keyword, RegExp>>) => Dataset): Dataset {
+function side(copied: (expected: Partial<Record<Keyword, RegExp>>) => Texts): Texts {
   const { ImageLaterality, Laterality } = copied({ ImageLaterality: /^[LRUB]$/, Laterality: /^[LR]$/ });
   const known = ImageLaterality ?? Laterality;
   return known === undefined ? { Laterality: "" } : { ImageLaterality: known };
 }
 
 /** Once pixels have been through lossy compression, what is made of them says so. */
-function lossy(copied: (expected: Partial<Record<Keyword, RegExp>>) => Dataset): Dataset {
+function lossy(copied: (expected: Partial<Record<Keyword, RegExp>>) => Texts): Texts {
   const told = copied({
     LossyImageCompression: /^01$/,
     LossyImageCompressionRatio: any,

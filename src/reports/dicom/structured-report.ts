@@ -40,12 +40,18 @@ export interface ReportedImage {
   readonly frame?: number | undefined;
 }
 
+/** Why a human has to decide, where more is known of it than words. */
+export interface ReportedReason {
+  /** In words. */
+  readonly sentence: string;
+}
+
 /** What is told of how sure a prediction is, where the checkpoint can say it. */
 export interface ReportedDoubt {
   /** "refer" where a human has to decide. */
   readonly decision?: string | undefined;
   /** Why, in sentences or clauses. */
-  readonly reasons?: readonly (string | { readonly sentence: string })[] | undefined;
+  readonly reasons?: readonly (string | ReportedReason)[] | undefined;
   /** Names of the classes that are not ruled out. */
   readonly set?: readonly string[] | undefined;
   /** The share of images whose true class is not in the set, at most. */

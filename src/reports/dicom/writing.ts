@@ -17,7 +17,9 @@ export type Dataset = { readonly [name in Keyword]?: Value | undefined };
 
 /** An object of its own. */
 export interface WrittenObject {
+  /** Its SOP Instance UID. */
   readonly sopInstance: string;
+  /** The whole file. */
   readonly bytes: Uint8Array;
 }
 

@@ -13,6 +13,7 @@ export { type DicomSource, dicomSource } from "./dicom/source.js";
 export {
   type ReportedDoubt,
   type ReportedImage,
+  type ReportedPrediction,
   type ReportedReason,
   type StructuredReportOptions,
   structuredReport,

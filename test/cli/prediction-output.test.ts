@@ -95,7 +95,10 @@ describe("lines", () => {
       .split("\n")
       .filter(Boolean)
       .map((line) => JSON.parse(line));
-    expect(broken).toMatchObject({ file: "ward/broken.dcm", error: expect.stringContaining("could not be read") });
+    expect(broken).toMatchObject({
+      file: "ward/broken.dcm",
+      error: expect.stringContaining("could not be read"),
+    });
     expect(unit).toMatchObject({ unit: "ward/frames", images: 3 });
   });
 

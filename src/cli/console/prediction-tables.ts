@@ -1,9 +1,8 @@
 /** Predictions as lines that other programs read: JSON a line, or CSV. */
-import type { Prediction } from "../../inference/predict.js";
-import { type ReportedDoubt, sentencesOf } from "../../reports/dicom/structured-report.js";
+import { type ReportedPrediction, sentencesOf } from "../../reports/dicom/structured-report.js";
 
 /** What is kept of an image, or with `--pool` of a unit. */
-export type PredictionRecord = Partial<Prediction> & ReportedDoubt & WrittenAbout;
+export type PredictionRecord = Partial<ReportedPrediction> & WrittenAbout;
 
 /** Which image it is, and what was written about it. */
 interface WrittenAbout {

@@ -58,6 +58,10 @@ export interface ReportedDoubt {
   readonly risk?: number | undefined;
 }
 
+/** A prediction as it is reported. */
+export type ReportedPrediction = Pick<Prediction, "label" | "labels" | "probability" | "probabilities"> &
+  ReportedDoubt;
+
 /** Reasons in words. */
 export const sentencesOf = ({ reasons = [] }: ReportedDoubt): string[] =>
   reasons.map((reason) => (typeof reason === "string" ? reason : reason.sentence));
@@ -86,7 +90,7 @@ export const researchOnly =
  */
 export function structuredReport(
   images: readonly ReportedImage[],
-  prediction: Prediction & ReportedDoubt,
+  prediction: ReportedPrediction,
   model: ReportingModel,
   options: StructuredReportOptions = {},
 ): WrittenObject {
@@ -157,7 +161,7 @@ export function expectReported(operation: string, image: ReportedImage): void {
 }
 
 /** @throws ArgumentError unless there is a probability for each class */
-function expectPrediction(prediction: Prediction & ReportedDoubt, classes: readonly string[]): void {
+function expectPrediction(prediction: ReportedPrediction, classes: readonly string[]): void {
   const { probabilities, labels, decision, reasons, set, risk } = expectNamed(
     "structuredReport",
     "the prediction",
@@ -232,7 +236,7 @@ function evidenceOf(images: readonly ReportedImage[]): Dataset {
 /** The content, from its title down. */
 function documentOf(
   images: readonly ReportedImage[],
-  prediction: Prediction & ReportedDoubt,
+  prediction: ReportedPrediction,
   model: ReportingModel,
   pooling: string | undefined,
 ): Dataset {
@@ -292,7 +296,7 @@ interface LabelContent {
   /** Its number among the classes. */
   readonly at: number;
   readonly references: readonly { readonly reference: ImageReference }[];
-  readonly prediction: Prediction & ReportedDoubt;
+  readonly prediction: ReportedPrediction;
   readonly model: ReportingModel;
   readonly pooling: string | undefined;
 }
@@ -336,7 +340,7 @@ function algorithm(model: ReportingModel, pooling: string | undefined): Dataset[
 }
 
 /** What is said of the images as a whole. */
-function evaluations(prediction: Prediction & ReportedDoubt, model: ReportingModel): Dataset[] {
+function evaluations(prediction: ReportedPrediction, model: ReportingModel): Dataset[] {
   const { labels, decision, set } = prediction;
   const reasons = sentencesOf(prediction);
   const called = labels.length > 0 ? labels.map((label) => codeOf(label, model)) : [concepts.none];

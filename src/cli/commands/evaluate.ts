@@ -10,20 +10,15 @@ import { type SplitName, splitNames } from "../../data/index.js";
 import { openingRows } from "../../data/sources/opening.js";
 import { poolingOf, poolingRows, unitsOfDataset } from "../../inference/pooling.js";
 import { type EvaluationReport, writeReport } from "../../reports/evaluation-report.js";
+import { sealCautions } from "../../reports/sections/seal.js";
 import { fraction, texts } from "../../settings/kind.js";
 import { expectChoosable } from "../../study/chosen-point.js";
 import { expectComparable } from "../../study/comparison.js";
 import { type Judged, type Judging, openJudged } from "../../study/judged-images.js";
 import { runFiles } from "../../study/run-directory.js";
-import {
-  judge,
-  type Verdict,
-  type VerdictOptions,
-  verdictJson,
-  verdictSections,
-} from "../../study/verdict.js";
+import { judge, type Verdict, type VerdictOptions, verdictJson, verdictReport } from "../../study/verdict.js";
 import { writableFolder } from "../../study/writable-folder.js";
-import { chosenLines, comparisonLines, pooledLines, sealLines, sealWarnings } from "../console/evidence.js";
+import { chosenLines, comparisonLines, pooledLines, sealLines } from "../console/evidence.js";
 import { CommandError } from "../console/failure.js";
 import { openCheckpoint } from "../console/for-checkpoint.js";
 import {
@@ -133,7 +128,7 @@ async function run(options: EvaluateCommandOptions): Promise<void> {
       const question = questionOf(options, checkpoint, judged, against || undefined);
       const verdict = await judge(checkpoint, judged, judging, { ...question, pooling });
       for (const line of verdictLines(verdict, options, judged, question)) terminal.print(line);
-      for (const warning of sealWarnings(verdict)) terminal.warn(warning);
+      for (const warning of sealCautions(verdict.seal)) terminal.warn(warning);
       if (report !== undefined) {
         const files = await writeReport(report, reportOf(verdict, options, judged));
         terminal.print(`\n  ${files.join(", ")} in ${shortPath(report)}`);
@@ -190,15 +185,12 @@ function reportOf(
   { checkpoint, data }: EvaluateCommandOptions,
   judged: Judged,
 ): EvaluationReport {
-  const { evaluation, threshold } = verdict;
-  const images = `${imagesOf(judged)} ${evaluation.metrics.samples} images of`;
+  const images = `${imagesOf(judged)} ${verdict.evaluation.metrics.samples} images of`;
   return {
     title: `MedMamba on ${images} ${lastNames(data, 1)}`,
     description: "Scores of a checkpoint on labelled images.",
     facts: { Checkpoint: lastNames(checkpoint, 2), Data: lastNames(data, 1), Images: imagesOf(judged) },
-    evaluation,
-    threshold,
-    sections: verdictSections(verdict),
+    ...verdictReport(verdict),
   };
 }
 

@@ -78,7 +78,8 @@ const times = (count: number): string => (count === 1 ? "once" : count === 2 ? "
 
 /** How often the test images were looked at, as a sentence or two. */
 export function lookWords({ looks, test }: Pick<SealEvidence, "looks" | "test">): string {
-  if (looks === null) return "How often the test images were looked at is not known.";
+  if (looks === null || (looks.total === 0 && looks.atLeast))
+    return "How often the test images were looked at is not known.";
   const { total, earlier, atLeast, checkpoints, decisions } = looks;
   const how = total === 0 ? "not looked at yet" : `looked at ${atLeast ? "at least " : ""}${times(total)}`;
   const own = total - earlier;
@@ -95,6 +96,27 @@ export function lookWords({ looks, test }: Pick<SealEvidence, "looks" | "test">)
   const images = test === "internal" ? "These test images" : "The test images of the training";
   return `${images} were ${how}${different}.${before}`;
 }
+
+/** What a summary calls the judged images; undefined where they are no part of the training's data, or of several. */
+export const judgedWords = ({ test }: Pick<SealEvidence, "test">) =>
+  (
+    ({
+      internal: "internal test",
+      external: "external test",
+      validation: "validation",
+      train: "training",
+      all: "training",
+      mixed: undefined,
+      unknown: undefined,
+    }) as const
+  )[test];
+
+/** What speaks against the test beside what kind it is, as sentences. */
+export const sealCautions = ({ test, findings }: Pick<SealEvidence, "test" | "findings">): string[] =>
+  findings
+    .filter(({ state }) => state === "broken")
+    .filter(({ code }) => code !== "split" || test === "mixed")
+    .map(({ words }) => words);
 
 const states: Readonly<Record<SealFinding["state"], readonly [word: string, style: string]>> = {
   ok: ["Holds", "good"],

@@ -7,7 +7,7 @@ import { type DataIdentity, isDataIdentity } from "../data/contents.js";
 import { savedPreprocessing } from "../data/preprocessing.js";
 import { ArgumentError, StudyError } from "../errors.js";
 import { packageVersion } from "../native/package-version.js";
-import { reportFiles } from "../reports/evaluation-report.js";
+import { reportFiles } from "../reports/report-files.js";
 import type { Settings } from "../settings/kind.js";
 import { type Extension, extensionsFor, leastEpochs, type Progress } from "../training/resumption.js";
 import { trainingSettings } from "../training/settings.js";

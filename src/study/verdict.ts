@@ -8,7 +8,14 @@ import { type PooledEvaluation, type Pooling, poolEvaluation } from "../inferenc
 import type { EvaluationReport } from "../reports/evaluation-report.js";
 import { type SubgroupEvidence, subgroupsOf } from "../reports/evidence.js";
 import { scoresOf } from "../reports/scores.js";
-import { type SealEvidence, sealSection } from "../reports/sections/seal.js";
+import { comparisonSection } from "../reports/sections/comparison.js";
+import {
+  judgedWords,
+  lookCautions,
+  type SealEvidence,
+  sealCautions,
+  sealSection,
+} from "../reports/sections/seal.js";
 import { type AnyEvaluation, isOfSeveralLabels } from "../reports/several-labels.js";
 import { taskOf } from "../tasks/index.js";
 import { type ChosenPoint, chosenPoint } from "./chosen-point.js";
@@ -94,12 +101,17 @@ export async function judge(
  * What a report shows of it. Whoever has further evidence adds it to `Verdict`, and what the page makes of it here: `train` and
  * `evaluate` both write their report with this.
  */
-export function verdictReport({
-  evaluation,
-  threshold,
-  seal,
-}: Verdict): Pick<EvaluationReport, "evaluation" | "threshold" | "sections"> {
-  return { evaluation, threshold, sections: [sealSection(seal)] };
+export function verdictReport({ evaluation, threshold, chosen, against, subgroups, pooled, seal }: Verdict) {
+  return {
+    evaluation,
+    threshold,
+    chosen,
+    subgroups,
+    pooled,
+    judged: judgedWords(seal),
+    cautions: [...sealCautions(seal), ...lookCautions(seal)],
+    sections: [...(against ? [comparisonSection(against)] : []), sealSection(seal)],
+  } satisfies Partial<EvaluationReport>;
 }
 
 /** All of it as plain JSON: the scores with their own keys, the rest beside them. */

@@ -97,19 +97,18 @@ export function lookWords({ looks, test }: Pick<SealEvidence, "looks" | "test">)
   return `${images} were ${how}${different}.${before}`;
 }
 
-/** What a summary calls the judged images; undefined where they are no part of the training's data, or of several. */
-export const judgedWords = ({ test }: Pick<SealEvidence, "test">) =>
-  (
-    ({
-      internal: "internal test",
-      external: "external test",
-      validation: "validation",
-      train: "training",
-      all: "training",
-      mixed: undefined,
-      unknown: undefined,
-    }) as const
-  )[test];
+const judged = {
+  internal: "internal test",
+  external: "external test",
+  validation: "validation",
+  train: "training",
+  all: "training",
+  mixed: undefined,
+  unknown: undefined,
+} as const;
+
+/** What a summary calls the judged images; undefined where they are several things, or it is not known what. */
+export const judgedWords = ({ test }: Pick<SealEvidence, "test">): (typeof judged)[TestKind] => judged[test];
 
 /** What speaks against the test beside what kind it is, as sentences. */
 export const sealCautions = ({ test, findings }: Pick<SealEvidence, "test" | "findings">): string[] =>
@@ -117,6 +116,12 @@ export const sealCautions = ({ test, findings }: Pick<SealEvidence, "test" | "fi
     .filter(({ state }) => state === "broken")
     .filter(({ code }) => code !== "split" || test === "mixed")
     .map(({ words }) => words);
+
+/** What a summary says where more than one decision was tried on the test images: the best of several looks better than it is. */
+export function lookCautions({ looks, test }: Pick<SealEvidence, "looks" | "test">): string[] {
+  if (looks === null || test !== "internal") return [];
+  return looks.earlier > 0 || looks.decisions > 1 ? [lookWords({ looks, test })] : [];
+}
 
 const states: Readonly<Record<SealFinding["state"], readonly [word: string, style: string]>> = {
   ok: ["Holds", "good"],

@@ -216,6 +216,7 @@ async function conclude(
     },
     ...verdictReport(verdict),
     history: { epochs: history, best: best?.epoch },
+    onWarning: (message) => onProgress({ type: "warning", message }),
   });
   return { verdict: { ...verdict, split }, files };
 }

@@ -131,7 +131,10 @@ async function run(options: EvaluateCommandOptions): Promise<void> {
       for (const line of verdictLines(verdict, options, judged, question)) terminal.print(line);
       for (const warning of sealCautions(verdict.seal)) terminal.warn(warning);
       if (report !== undefined) {
-        const files = await writeReport(report, reportOf(verdict, options, judged));
+        const files = await writeReport(report, {
+          ...reportOf(verdict, options, judged),
+          onWarning: (message) => terminal.warn(message),
+        });
         const others = files.length - 1;
         terminal.print(`\n  ${shortPath(join(report, reportFiles.report))}, and ${others} files beside it`);
       }

@@ -1,6 +1,7 @@
 /** Which images there were, in which part and of which class, whose they are, and what an audit found. */
 import type { AuditReport } from "../../audit/report.js";
-import { countLabels, type LabelledImages } from "../../data/dataset.js";
+import { countLabels, expectDataset, type LabelledImages } from "../../data/dataset.js";
+import { expectNamed } from "../../settings/given.js";
 import { factList } from "../facts.js";
 import { escapeMarkup } from "../figures/svg.js";
 import { type Cell, tableHtml } from "../tables.js";
@@ -27,8 +28,10 @@ export interface DataEvidence {
   readonly audit?: Pick<AuditReport, "ok" | "warnings"> | undefined;
 }
 
-/** Counts the images of data sets. @param parts  by the names of the splits; of no images are left out */
+/** Counts the images of data sets. @param parts  by the names of the splits; those of no images are left out @throws ArgumentError */
 export function dataEvidenceOf(parts: Readonly<Record<string, LabelledImages>>): DataEvidence {
+  expectNamed("dataEvidenceOf", "parts", parts);
+  for (const [name, dataset] of Object.entries(parts)) expectDataset("dataEvidenceOf", name, dataset);
   const there = Object.entries(parts).filter(([, dataset]) => dataset.length > 0);
   return {
     classes: there[0]?.[1].classes ?? [],

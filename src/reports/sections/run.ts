@@ -61,7 +61,7 @@ export function runSection(evidence: RunEvidence, numbers?: string): ReportSecti
   );
   const rows = Object.entries(settings)
     .filter(([, value]) => value !== undefined)
-    .map(([name, value]) => [name, typeof value === "string" ? value : JSON.stringify(value)]);
+    .map(([name, value]) => [name, typeof value === "string" ? value : (JSON.stringify(value) ?? "–")]);
   const table =
     rows.length === 0
       ? ""

@@ -25,6 +25,7 @@ export interface PicturedMistake extends Mistake {
 
 /** What a report shows of mistakes. */
 export interface PicturedMistakes extends Omit<Mistakes, "surest"> {
+  /** As of `Mistakes`, each with its picture. */
   readonly surest: readonly PicturedMistake[];
   /** How heat maps were made, in words; undefined where there are none. */
   readonly heatMaps?: string | undefined;

@@ -11,6 +11,7 @@ import type { ReportSection } from "./section.js";
 export interface DataSplit {
   /** "train", "val", "test", or what it is called. */
   readonly name: string;
+  /** How many. */
   readonly images: number;
   /** Null where they are not known. */
   readonly patients: number | null;
@@ -20,7 +21,9 @@ export interface DataSplit {
 
 /** What the section tells, as plain JSON. */
 export interface DataEvidence {
+  /** Their names. */
   readonly classes: readonly string[];
+  /** All parts that have images. */
   readonly splits: readonly DataSplit[];
   /** For the record, in order: where the data are from, how they were divided. No path, no name of a patient. */
   readonly facts?: Readonly<Record<string, string>>;

@@ -15,6 +15,7 @@ export interface RunEvidence {
   readonly precision?: string | undefined;
   /** Such as "AVX-512". */
   readonly simd?: string | undefined;
+  /** Of the CPU. */
   readonly threads?: number | undefined;
   /** Of the training. */
   readonly seed?: number | undefined;

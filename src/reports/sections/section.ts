@@ -26,7 +26,9 @@ export type SectionId = (typeof sectionOrder)[number];
 
 /** A part of the page. */
 export interface ReportSection {
+  /** Where links lead, and where in the order it stands. */
   readonly id: SectionId;
+  /** Text over it. */
   readonly heading: string;
   /** Markup, in which all text is escaped. */
   readonly body: string;

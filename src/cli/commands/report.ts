@@ -14,6 +14,7 @@ import { cardFiles, writeModelCard } from "../../reports/card-files.js";
 import type { AnsweredChecklist } from "../../reports/checklists/checklist.js";
 import { expectAuditReport } from "../../reports/given-audit.js";
 import { answeredChecklists, shareInWords } from "../../reports/sections/checklists.js";
+import { sealCautions } from "../../reports/sections/seal.js";
 import { texts } from "../../settings/kind.js";
 import { type Judging, openJudged } from "../../study/judged-images.js";
 import { runFacts } from "../../study/run-facts.js";
@@ -22,7 +23,6 @@ import { judge, verdictJson } from "../../study/verdict.js";
 import { writableFolder } from "../../study/writable-folder.js";
 import { devices } from "../../tensor/devices.js";
 import { emptyCardFile, readCardFile } from "../console/card-file.js";
-import { sealWarnings } from "../console/evidence.js";
 import { CommandError } from "../console/failure.js";
 import { openCheckpoint } from "../console/for-checkpoint.js";
 import {
@@ -192,7 +192,7 @@ async function judgedRun(given: JudgingRun) {
       const attributes = columns.length > 0 ? groupsBy(columns, judged.dataset) : undefined;
       const verdict = await judge(checkpoint, judged, judging, { by: "evaluate", attributes });
       terminal.clearProgress();
-      for (const warning of sealWarnings(verdict)) terminal.warn(warning);
+      for (const warning of sealCautions(verdict.seal)) terminal.warn(warning);
       return verdictJson(verdict);
     }
   } finally {

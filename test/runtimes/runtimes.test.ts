@@ -29,7 +29,7 @@ const runtimes: readonly Runtime[] = [
 ];
 const present = runtimes.filter(({ name, command }) => {
   if (existsSync(command)) return true;
-  console.warn(`NOT TESTED: ${name}, because it is missing: npm ci --prefix test/runtimes/packages.`);
+  console.warn(`NOT TESTED: ${name}, because it is missing: npm ci --force --prefix test/runtimes/packages.`);
   return false;
 });
 

@@ -24,14 +24,9 @@ template <int... lane>
 constexpr Lanes<2 * lane + 1 ...> odds(Lanes<lane...>) { return {}; }
 using AllLanes = std::make_integer_sequence<int, lanes>;
 
-// Clang knows the first spelling alone, GCC before 12 the second alone.
 template <int... lane>
 inline vfloat shuffled(vfloat a, vfloat b, Lanes<lane...>) {
-#if __has_builtin(__builtin_shufflevector)
     return __builtin_shufflevector(a, b, lane...);
-#else
-    return __builtin_shuffle(a, b, vint{lane...});
-#endif
 }
 
 inline vfloat weave_low(vfloat a, vfloat b) { return shuffled(a, b, low_pairs(AllLanes{})); }

@@ -108,7 +108,7 @@ export {
 } from "./inference/predict.js";
 export * as metrics from "./metrics-of-old.js";
 export { type MedMambaConfig, type MedMambaOptions, type Variant, variants } from "./models/config.js";
-export type { Activation, ImageClassifier, PredictOptions } from "./models/image-classifier.js";
+export type { Activation, ImageClassifier, PredictOptions, StageOptions } from "./models/image-classifier.js";
 export { toInput } from "./models/input.js";
 export { MedMamba } from "./models/medmamba.js";
 export * as nn from "./nn/index.js";

@@ -203,9 +203,10 @@ async function judge(
     await replaceText(join(directory, runFiles.curves), curves);
     return { files: [runFiles.curves] };
   }
-  const { threshold, thresholds } = await readCheckpoint(checkpoint);
+  const { threshold, thresholds, assurance } = await readCheckpoint(checkpoint);
   const evaluation = (await evaluate(model, images, {
     thresholds,
+    assurance,
     onProgress: (progress) => onProgress({ type: "evaluating", ...progress }),
   })) as AnyEvaluation;
   const name = split === "test" ? "test images" : "validation images";

@@ -20,8 +20,8 @@ import {
 import { nearest } from "../../settings/nearest.js";
 import { isUrl, type Path, pathOf } from "../../settings/paths.js";
 import { isBytes } from "../../settings/realms.js";
-import { taskOf } from "../../tasks/index.js";
 import { type Classifier, expectWhole, type ImageSource, type Prediction, predictionOf } from "../predict.js";
+import { calibratedTask } from "../probabilities.js";
 import { gradCam, type HeatMap, hiResCam, peakOf } from "./class-activation.js";
 import { atRest, defaultStage, expectStages, featuresAndGradient, hostProbabilities } from "./network.js";
 import { hide, occlusionMap, windowsOver } from "./occlusion.js";
@@ -122,7 +122,7 @@ export async function explain(
   expectPicture("explain", source, options);
   if (options.onWarning !== undefined) expectFunction("explain", options.onWarning, "onWarning");
   const { model, classes, preprocessing } = classifier;
-  const task = taskOf(classifier);
+  const task = calibratedTask(classifier);
   const chosen = options.label === undefined ? undefined : labelNamed(options.label, classes);
   const [image, picture] = await Promise.all([
     networkInput(classifier, source, options),
@@ -239,7 +239,7 @@ async function occlude(
     const hidden = new Float32Array(group.length * image.length);
     for (const [i, place] of group.entries())
       hidden.set(hide(image, { size, side }, place), i * image.length);
-    const without = await hostProbabilities(model, hidden, [channels, size], taskOf(classifier));
+    const without = await hostProbabilities(model, hidden, [channels, size], calibratedTask(classifier));
     for (const i of group.keys()) losses.push(probability - (without[i * classes.length + label] as number));
   }
   return occlusionMap({ size, side }, windows, losses);

@@ -197,8 +197,9 @@ async function measure(name) {
   return row;
 }
 
-const scoresOf = async (model, dataset, assurance) =>
-  (await evaluate(model, dataset, { assurance })).outlierScores;
+async function scoresOf(model, dataset, assurance) {
+  return (await evaluate(model, dataset, { assurance })).outlierScores;
+}
 
 /**
  * Validation and test images put together, divided in halves 200 times: on one a temperature and sets are fitted as `fit` does,

@@ -22,6 +22,13 @@ export type {
   UnreadableEntry,
 } from "./audit/report.js";
 export type { Shortcut, Shortcuts } from "./audit/shortcuts.js";
+export type {
+  Absent,
+  Assurance,
+  FittedTemperature,
+  StoredOutliers,
+  StoredSets,
+} from "./checkpoints/assurance.js";
 export {
   type Checkpoint,
   type CheckpointDescription,
@@ -106,6 +113,13 @@ export {
   type StreamedPrediction,
   type UnreadableImage,
 } from "./inference/predict.js";
+export type {
+  Judgement,
+  JudgingOptions,
+  OutlierScore,
+  Referral,
+  ReferralCode,
+} from "./inference/uncertainty.js";
 export * as metrics from "./metrics-of-old.js";
 export { type MedMambaConfig, type MedMambaOptions, type Variant, variants } from "./models/config.js";
 export type { Activation, ImageClassifier, PredictOptions, StageOptions } from "./models/image-classifier.js";
@@ -137,6 +151,7 @@ export { fit } from "./training/fit.js";
 export type { FitOptions, FitResult } from "./training/fit-options.js";
 export type { EpochRecord, ValidationRecord } from "./training/history.js";
 export type {
+  AssessmentProgress,
   EpochProgress,
   FitProgress,
   Observer,

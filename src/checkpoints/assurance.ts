@@ -277,9 +277,29 @@ class FieldReader {
   }
 }
 
-/** Whether a part of an assurance is not there. */
-export function isAbsent(part: { readonly reason?: string | undefined }): part is Absent {
-  return part.reason !== undefined;
+/** Whether a part is not there. */
+export const isAbsent = (part: object): part is Absent => (part as Partial<Absent>).reason !== undefined;
+
+/** Sets at a risk; a label of several that has too few images has null, where classes all have to be there. */
+export function setsAt(
+  { sets }: Pick<Assurance, "sets">,
+  risk: number,
+  severalLabels: boolean,
+): readonly (number | null)[] | undefined {
+  if (isAbsent(sets)) return undefined;
+  const least = sets.least[sets.risks.indexOf(risk)];
+  if (least === undefined) return undefined;
+  const there = (answer: number) => least[answer] !== null;
+  const answers = Array.from(least, (_, answer) => answer);
+  if (!severalLabels) return answers.every(there) ? least : undefined;
+  const labels = answers.filter((answer) => answer % 2 === 0);
+  return labels.some((answer) => there(answer) && there(answer + 1)) ? least : undefined;
+}
+
+/** Risks for which a checkpoint has sets. */
+export function risksOf(assurance: Assurance | undefined, severalLabels: boolean): readonly number[] {
+  if (assurance === undefined || isAbsent(assurance.sets)) return [];
+  return assurance.sets.risks.filter((risk) => setsAt(assurance, risk, severalLabels) !== undefined);
 }
 
 /** @throws ArgumentError unless it is an assurance, or nothing */

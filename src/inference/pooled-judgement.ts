@@ -1,7 +1,7 @@
 /** Whether what is said of several images together is to be believed, from what was found of each of them. */
-import type { Assurance } from "../checkpoints/assurance.js";
+import { type Assurance, setsAt } from "../checkpoints/assurance.js";
 import { expectList } from "../settings/given.js";
-import { type Judgement, labelReasons, type Referral, setReasons, setsAt } from "./uncertainty.js";
+import { type Judgement, labelReasons, type Referral, setReasons } from "./uncertainty.js";
 
 /** What predictions are of. */
 interface Told {

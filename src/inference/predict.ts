@@ -33,7 +33,7 @@ import { expectTask } from "../tasks/task.js";
 import type { EvaluateOptions } from "./evaluate.js";
 import { type ImageRequest, requestsOf } from "./image-requests.js";
 import { calibratedTask, predictBatches } from "./probabilities.js";
-import { type Judge, type Judgement, type JudgingOptions, judgeOf } from "./uncertainty.js";
+import { type Judge, type Judgement, type JudgingOptions, judgeOf, outlierOf } from "./uncertainty.js";
 
 /** What a prediction needs; a checkpoint is one. */
 export interface Classifier
@@ -371,7 +371,7 @@ export function predictionOf(
     ...judge?.judge({
       probabilities: own,
       called,
-      features: features && { values: features, image, count: probabilities.length / classes.length },
+      outlier: features && judge.outliers && outlierOf(judge.outliers, features, image),
     }),
   };
 }

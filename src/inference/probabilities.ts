@@ -8,6 +8,7 @@ import type { Preprocessing } from "../data/preprocessing.js";
 import { EvaluationError } from "../errors.js";
 import type { ImageClassifier, PredictOptions } from "../models/image-classifier.js";
 import { toInput } from "../models/input.js";
+import { mul } from "../ops/arithmetic.js";
 import { expectTensor } from "../ops/check.js";
 import { type Task, type TaskName, taskOf } from "../tasks/index.js";
 import { tidy } from "../tensor/scope.js";
@@ -46,7 +47,7 @@ export function withTemperatureOf(task: Task, temperature: number): Task {
   if (found) return found;
   // Not a copy, which would lack what a task of one's own inherits.
   const calibrated: Task = Object.create(task, {
-    activation: { value: (logits: Tensor) => task.activation(logits.mul(1 / temperature)) },
+    activation: { value: (logits: Tensor) => task.activation(mul(logits, 1 / temperature)) },
   });
   known.set(temperature, calibrated);
   return calibrated;

@@ -3,7 +3,7 @@
  * where the classes that cannot be ruled out at the chosen risk are several, none, or not the one that it is called. By what
  * that is judged is the checkpoint's, found on validation images.
  */
-import { type Assurance, isAbsent, type StoredOutliers } from "../checkpoints/assurance.js";
+import { type Assurance, isAbsent, risksOf, type StoredOutliers, setsAt } from "../checkpoints/assurance.js";
 import { ArgumentError } from "../errors.js";
 import { conformalSet } from "../metrics/conformal.js";
 import { panelScores } from "../metrics/outlier-panel.js";
@@ -69,41 +69,17 @@ export interface Judged {
   readonly probabilities: ArrayLike<number>;
   /** Numbers of the classes that it is called. */
   readonly called: readonly number[];
-  /** Of all images that were computed together, and which of these it is. */
-  readonly features?:
-    | { readonly values: Float64Array; readonly image: number; readonly count: number }
-    | undefined;
+  /** How unlike the training images it is, where that is known. */
+  readonly outlier?: OutlierScore | undefined;
 }
 
 /** Judges the predictions of one classifier. */
 export interface Judge {
-  /** Whether it wants to see features. */
+  /** By what it knows other images, if it can. */
   readonly outliers: StoredOutliers | undefined;
   /** (answers) least probabilities at `risk`, where there are sets. */
   readonly sets: { readonly risk: number; readonly least: readonly (number | null)[] } | undefined;
   judge(image: Judged): Judgement;
-}
-
-/** Sets at a risk; a label of several that has too few images has null, where classes all have to be there. */
-export function setsAt(
-  { sets }: Pick<Assurance, "sets">,
-  risk: number,
-  severalLabels: boolean,
-): readonly (number | null)[] | undefined {
-  if (isAbsent(sets)) return undefined;
-  const least = sets.least[sets.risks.indexOf(risk)];
-  if (least === undefined) return undefined;
-  const there = (answer: number) => least[answer] !== null;
-  const answers = Array.from(least, (_, answer) => answer);
-  if (!severalLabels) return answers.every(there) ? least : undefined;
-  const labels = answers.filter((answer) => answer % 2 === 0);
-  return labels.some((answer) => there(answer) && there(answer + 1)) ? least : undefined;
-}
-
-/** Risks for which a checkpoint has sets. */
-export function risksOf(assurance: Assurance | undefined, severalLabels: boolean): readonly number[] {
-  if (assurance === undefined || isAbsent(assurance.sets)) return [];
-  return assurance.sets.risks.filter((risk) => setsAt(assurance, risk, severalLabels) !== undefined);
 }
 
 /**
@@ -129,8 +105,7 @@ export function judgeOf(
   return {
     outliers,
     sets,
-    judge({ probabilities, called, features }) {
-      const outlier = outliers && features && outlierOf(outliers, features);
+    judge({ probabilities, called, outlier }) {
       const found = sets && (severalLabels ? labelSets : classSet)(classes, probabilities, called, sets);
       const reasons = [...(outlier ? unlikeTraining(outlier) : []), ...(found?.reasons ?? [])];
       return {
@@ -162,12 +137,14 @@ function expectRisk(
   throw new ArgumentError(`${operation}: the checkpoint has no sets for a risk of ${risk}: ${known}.`);
 }
 
-function outlierOf(
-  outliers: StoredOutliers,
-  { values, image, count }: NonNullable<Judged["features"]>,
-): OutlierScore {
-  const width = values.length / count;
-  const { scores, strangest } = panelScores(values.subarray(image * width, (image + 1) * width), outliers);
+/**
+ * How unlike the training images an image is.
+ *
+ * @param features  of images that were computed together, of which it is the one at `image`
+ */
+export function outlierOf(outliers: StoredOutliers, features: Float64Array, image: number): OutlierScore {
+  const width = outliers.views.reduce((sum, { model }) => sum + model.width, 0);
+  const { scores, strangest } = panelScores(features.subarray(image * width, (image + 1) * width), outliers);
   const view = outliers.views[strangest[0] ?? 0]?.name ?? "";
   return { score: scores[0] as number, limit: outliers.limit, view };
 }

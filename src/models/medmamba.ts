@@ -5,9 +5,10 @@ import { Module } from "../nn/module.js";
 import { PatchEmbed, PatchMerging } from "../nn/patches.js";
 import { SSConvSSM } from "../nn/ss-conv-ssm.js";
 import { log } from "../ops/activation.js";
+import { add, mul, sub } from "../ops/arithmetic.js";
 import { expectTensor } from "../ops/check.js";
 import { globalAveragePool } from "../ops/reduction.js";
-import { concat } from "../ops/shape.js";
+import { concat, reshape, to } from "../ops/shape.js";
 import { softmax } from "../ops/softmax.js";
 import { expectFlags, expectFunction, inWords, optionsOf } from "../settings/given.js";
 import type { Device } from "../tensor/device.js";
@@ -41,12 +42,12 @@ function chain(modules: readonly Layer[], x: Tensor): Tensor {
  */
 function channelStatistics(x: Tensor): Tensor {
   return tidy(() => {
-    const values = x.to("float32");
+    const values = to(x, "float32");
     const [batch = 0, , , channels = 0] = values.shape;
     const means = globalAveragePool(values);
-    const distances = values.sub(means.reshape([batch, 1, 1, channels]));
-    const variances = globalAveragePool(distances.mul(distances));
-    return concat([means, log(variances.add(1e-8)).mul(0.5)], 1);
+    const distances = sub(values, reshape(means, [batch, 1, 1, channels]));
+    const variances = globalAveragePool(mul(distances, distances));
+    return concat([means, mul(log(add(variances, 1e-8)), 0.5)], 1);
   });
 }
 

@@ -29,3 +29,9 @@ export { type CurveEpoch, type CurveScores, trainingCurves } from "./figures/tra
 export { type PageContents, type ReportFigure, reportHtml } from "./page.js";
 export { operatingPoint, type Scores, scoresOf } from "./scores.js";
 export type { AnyEvaluation } from "./several-labels.js";
+export {
+  type JudgedCheckpoint,
+  type LabelCoverage,
+  type UncertaintyEvidence,
+  uncertaintyOf,
+} from "./uncertainty-evidence.js";

@@ -19,6 +19,7 @@ import { writeReport } from "../../reports/evaluation-report.js";
 import { subgroupsOf } from "../../reports/evidence.js";
 import { scoresOf } from "../../reports/scores.js";
 import { type AnyEvaluation, isOfSeveralLabels } from "../../reports/several-labels.js";
+import { uncertaintyOf } from "../../reports/uncertainty-evidence.js";
 import { fraction, texts } from "../../settings/kind.js";
 import { runFiles } from "../../study/run-directory.js";
 import { writableFolder } from "../../study/writable-folder.js";
@@ -44,9 +45,11 @@ import {
   withSettings,
 } from "../console/options.js";
 import { expectCheckpoint, expectPath } from "../console/paths.js";
+import { riskOption } from "../console/referrals.js";
 import { scoreLines } from "../console/score-lines.js";
 import { groupsBy, subgroupLines } from "../console/subgroups.js";
 import { interruptible, Terminal } from "../console/terminal.js";
+import { uncertaintyLines } from "../console/uncertainty-lines.js";
 import { lastNames, shortPath } from "../console/wording.js";
 
 interface EvaluateCommandOptions extends CommonOptions {
@@ -63,6 +66,7 @@ interface EvaluateCommandOptions extends CommonOptions {
   readonly cache?: string;
   readonly pool?: string;
   readonly maxPixels?: number;
+  readonly risk?: number;
 }
 
 const share = parserOf(fraction);
@@ -110,6 +114,7 @@ export function define(command: Command): void {
         "scores of the groups of a table's columns, such as age,sex, each beside all others",
       ).argParser(parserOf(texts)),
     )
+    .addOption(riskOption())
     .option("--batch-size <count>", "images computed at once", count, 32)
     .addOption(precisionOption("float32"));
   const { groups, frames } = openingRows;
@@ -157,6 +162,7 @@ async function run(options: EvaluateCommandOptions): Promise<void> {
         against === undefined || isOfSeveralLabels(evaluation)
           ? undefined
           : await comparedWith(against, device, checkpoint, judged, evaluation, evaluating);
+      const uncertainty = uncertaintyOf(evaluation, checkpoint, options.risk);
       const which = part === "all" ? "all" : `the ${part}`;
       const images = `${which} ${evaluation.metrics.samples} images of`;
       terminal.print(`${shortPath(path)} on ${images} ${shortPath(data)}${because ? `: ${because}` : ""}\n`);
@@ -164,6 +170,7 @@ async function run(options: EvaluateCommandOptions): Promise<void> {
       if (chosen) for (const line of chosenLines(chosen, evaluation.metrics.classes)) terminal.print(line);
       if (comparison)
         for (const line of comparisonLines(comparison, shortPath(against ?? ""))) terminal.print(line);
+      if (uncertainty) for (const line of uncertaintyLines(uncertainty)) terminal.print(line);
       if (found && attributes) for (const line of subgroupLines(found, attributes)) terminal.print(line);
       if (pooled) for (const line of pooledLines(pooled, threshold)) terminal.print(line);
       if (report !== undefined) {
@@ -185,6 +192,7 @@ async function run(options: EvaluateCommandOptions): Promise<void> {
         split: part,
         ...(chosen && { operatingPoint: chosen }),
         ...(comparison && { against: comparison }),
+        ...(uncertainty && { uncertainty }),
         ...(found && { subgroups: found }),
         ...(pooled && { pooled: pooledScores(pooled, threshold) }),
       });

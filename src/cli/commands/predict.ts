@@ -24,6 +24,7 @@ import {
   predictionLines,
   thresholdLines,
 } from "../console/prediction-lines.js";
+import { referralLines, riskOption } from "../console/referrals.js";
 import { interruptible, Terminal } from "../console/terminal.js";
 import { plural } from "../console/wording.js";
 
@@ -33,6 +34,8 @@ interface PredictOptions extends CommonOptions {
   readonly frames?: FrameChoice;
   readonly pool?: string;
   readonly maxPixels?: number;
+  readonly risk?: number;
+  readonly refer: boolean;
 }
 
 const warningsShown = 3;
@@ -43,10 +46,14 @@ column path; its columns patient and frame are used. An image that cannot be
 read is reported in its place, the others are still predicted, and the exit code
 is 1.
 
+Where the checkpoint can tell, an image that is not like the training images, or
+that may be of several classes, gets "not sure: refer" and the reason.
+
 Examples:
   $ medmamba predict --checkpoint run/best.safetensors scan.png
   $ medmamba predict --checkpoint best.safetensors --json scans > result.json
   $ medmamba predict --checkpoint best.safetensors a.tif --frames all
+  $ medmamba predict --checkpoint best.safetensors --risk 0.05 scans
   $ medmamba predict --checkpoint best.safetensors ward.csv --pool patient:mean`;
 
 export function define(command: Command): void {
@@ -55,6 +62,8 @@ export function define(command: Command): void {
     .argument("<image...>", "image files, folders of them, or tables (.csv) that list them")
     .requiredOption("--checkpoint <file>", "the model, as training wrote it")
     .option("--batch-size <count>", "images computed at once", count, 32)
+    .addOption(riskOption())
+    .option("--no-refer", "do not say which images a human should look at")
     .addOption(precisionOption("float32"));
   withSettings(command, { frames: openingRows.frames, ...poolingRows, ...limitRows });
   withCommonOptions(command).addHelpText("after", examples).action(run);
@@ -71,12 +80,12 @@ async function run(images: string[], options: PredictOptions): Promise<void> {
       const found = await askedImages(images, terminal);
       const asked = pooling?.by === "patient" ? await withPatients(found, terminal) : found;
       if (pooling) expectUnits(asked, pooling);
-      const { batchSize, maxPixels } = options;
+      const { batchSize, maxPixels, risk, refer } = options;
       const frames = options.frames ?? (checkpoint.provenance?.opening as Opening | undefined)?.frames;
       const sources = asked.map(({ source }) => source);
       const warnings: string[] = [];
       const onWarning = (message: string) => warnings.push(message);
-      const streaming = { batchSize, frames, maxPixels, signal, onWarning };
+      const streaming = { batchSize, frames, maxPixels, signal, onWarning, risk, refer };
       for await (const prediction of predictStream(checkpoint, sources, streaming)) {
         predictions.push(prediction);
         if (predictions.length % batchSize === 0 || predictions.length === sources.length)
@@ -93,6 +102,7 @@ async function run(images: string[], options: PredictOptions): Promise<void> {
       for (const line of predictionLines(predictions)) terminal.print(line);
       if (units) for (const line of unitLines(units, pooling)) terminal.print(line);
       for (const line of thresholdLines(checkpoint)) terminal.print(line);
+      for (const line of referralLines(checkpoint, predictions, options)) terminal.print(line);
       terminal.result({
         predictions: predictions.map(filePrediction),
         ...(units && { pooled: { ...pooling, units } }),

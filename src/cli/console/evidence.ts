@@ -37,6 +37,7 @@ export const optionsOf = (
 ): EvaluateLabelsOptions => ({
   batchSize,
   task: taskOf(checkpoint),
+  assurance: checkpoint.assurance,
   thresholds:
     checkpoint.thresholds ?? (checkpoint.threshold === undefined ? undefined : [checkpoint.threshold]),
   signal,

@@ -24,6 +24,7 @@ export type {
 export type { Shortcut, Shortcuts } from "./audit/shortcuts.js";
 export type {
   Absent,
+  AssessedImages,
   Assurance,
   FittedTemperature,
   StoredOutliers,

@@ -49,10 +49,18 @@ export interface StoredOutliers extends OutlierPanel {
   readonly reason?: undefined;
 }
 
+/** How many images something was found on. */
+export interface AssessedImages {
+  /** Training images, for what such images look like. */
+  readonly train: number;
+  /** Validation images, for everything else. */
+  readonly validation: number;
+}
+
 /** What was found on validation images about how far a model can be believed. */
 export interface Assurance {
   /** Images that it was found on. */
-  readonly images: { readonly train: number; readonly validation: number };
+  readonly images: AssessedImages;
   /** By what probabilities are calibrated, or why they are left as they are. */
   readonly calibration: FittedTemperature | Absent;
   /** By what classes are ruled out, or why none can be. */

@@ -357,7 +357,7 @@ export function predictionOf(
   probabilities: Float32Array,
   image: number,
   judge?: Judge,
-  features?: Float64Array,
+  features?: Float32Array,
 ): Prediction {
   const own = probabilities.subarray(image * classes.length, (image + 1) * classes.length);
   const called = task.decide(own, thresholds);

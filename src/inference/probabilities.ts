@@ -80,7 +80,7 @@ export interface PredictedBatch<T> {
   /** (b, classes) */
   readonly probabilities: Float32Array;
   /** (b, sum of `featureWidths`) of the stages, then of the picture; where they were asked for, and the network shows them. */
-  readonly features?: Float64Array | undefined;
+  readonly features?: Float32Array | undefined;
 }
 
 /**
@@ -141,12 +141,12 @@ function columnsOf(rows: Float32Array, count: number, from: number, to: number):
 }
 
 /** What the stages make of each image, behind its probabilities, with what can be said of the picture. */
-function joined(rows: Float32Array, numClasses: number, batch: BatchImages): Float64Array {
+function joined(rows: Float32Array, numClasses: number, batch: BatchImages): Float32Array {
   const [count] = batch.shape;
   const stages = columnsOf(rows, count, numClasses, rows.length / count);
   const pictures = pictureStatistics(batch);
   const [inner, outer] = [stages.length / count, pictures.length / count];
-  const features = new Float64Array(stages.length + pictures.length);
+  const features = new Float32Array(stages.length + pictures.length);
   for (let image = 0; image < count; image++) {
     features.set(stages.subarray(image * inner, (image + 1) * inner), image * (inner + outer));
     features.set(pictures.subarray(image * outer, (image + 1) * outer), image * (inner + outer) + inner);

@@ -142,7 +142,7 @@ function expectRisk(
  *
  * @param features  of images that were computed together, of which it is the one at `image`
  */
-export function outlierOf(outliers: StoredOutliers, features: Float64Array, image: number): OutlierScore {
+export function outlierOf(outliers: StoredOutliers, features: Float32Array, image: number): OutlierScore {
   const width = outliers.views.reduce((sum, { model }) => sum + model.width, 0);
   const { scores, strangest } = panelScores(features.subarray(image * width, (image + 1) * width), outliers);
   const view = outliers.views[strangest[0] ?? 0]?.name ?? "";

@@ -40,7 +40,9 @@ export interface PrincipalOptions {
 
 /** Beside those that are wanted: makes the wanted ones settle sooner. */
 const spare = 8;
-const mostRounds = 12;
+/** Rounds stop when what is explained grows by less than this part of it: scores need no more. */
+const settled = 1e-4;
+const mostRounds = 8;
 
 /**
  * @param features  (n, width) row-major, of training images
@@ -138,23 +140,34 @@ function mostSpread(
   orthonormalize(basis, width);
   let before = 0;
   for (let round = 0; round < mostRounds; round++) {
-    const images = alongEach(rows, basis, width);
-    const next = new Float64Array(basis.length);
-    for (let sample = 0; sample < samples; sample++) {
-      for (let direction = 0; direction < tried; direction++) {
-        const factor = images[sample * tried + direction]! / samples;
-        const to = direction * width;
-        const from = sample * width;
-        for (let i = 0; i < width; i++) next[to + i]! += factor * rows[from + i]!;
-      }
-    }
+    const { next, spread } = multiplied(rows, basis, width);
+    if (round > 0 && spread - before <= settled * spread) break;
+    before = spread;
     basis.set(next);
     orthonormalize(basis, width);
-    const spread = alongEach(rows, basis, width).reduce((sum, value) => sum + value ** 2, 0);
-    if (spread - before <= 1e-9 * spread) break;
-    before = spread;
   }
   return turned(rows, basis, width, count);
+}
+
+/** The covariance of the rows times each direction, and the variance along all of them together. */
+function multiplied(
+  rows: Float64Array,
+  basis: Float64Array,
+  width: number,
+): { next: Float64Array; spread: number } {
+  const samples = rows.length / width;
+  const next = new Float64Array(basis.length);
+  let spread = 0;
+  for (let from = 0; from < rows.length; from += width) {
+    for (let direction = 0; direction < basis.length; direction += width) {
+      let along = 0;
+      for (let i = 0; i < width; i++) along += rows[from + i]! * basis[direction + i]!;
+      spread += along ** 2 / samples;
+      const factor = along / samples;
+      for (let i = 0; i < width; i++) next[direction + i]! += factor * rows[from + i]!;
+    }
+  }
+  return { next, spread };
 }
 
 /** (samples, directions) where each row lies along each direction. */

@@ -30,6 +30,7 @@ export { type PageContents, type ReportFigure, reportHtml } from "./page.js";
 export { operatingPoint, type Scores, scoresOf } from "./scores.js";
 export type { AnyEvaluation } from "./several-labels.js";
 export {
+  type CalledOutliers,
   type JudgedCheckpoint,
   type LabelCoverage,
   type UncertaintyEvidence,

@@ -2,7 +2,13 @@
  * Whether a checkpoint knows when it does not know, on labelled images: how many it would refer to a human, how often it is
  * right about the others, and whether its sets hold the truth as often as they promise.
  */
-import { type Absent, type Assurance, isAbsent, setsAt } from "../checkpoints/assurance.js";
+import {
+  type Absent,
+  type Assurance,
+  type FittedTemperature,
+  isAbsent,
+  setsAt,
+} from "../checkpoints/assurance.js";
 import type { Evaluation } from "../inference/evaluate.js";
 import { defaultRisk, type Judgement, judgeOf, type ReferralCode } from "../inference/uncertainty.js";
 import { clustersOf } from "../metrics/clusters.js";
@@ -39,6 +45,16 @@ export interface LabelCoverage {
   readonly decided: Estimate;
 }
 
+/** What is not like the training images. */
+export interface CalledOutliers {
+  /** The score above which images are. */
+  readonly limit: number;
+  /** Share of images of the right kind that are at most called so. */
+  readonly promised: number;
+  /** Share of the judged images that are called so. */
+  readonly called: Estimate;
+}
+
 /** Whether a checkpoint knows when it does not know, as plain JSON. */
 export interface UncertaintyEvidence {
   /** Images that were judged. */
@@ -48,15 +64,13 @@ export interface UncertaintyEvidence {
   /** The share of true answers that sets may miss. */
   readonly risk: number;
   /** By what probabilities were calibrated, or why they were not. */
-  readonly calibration: { readonly temperature: number } | Absent;
+  readonly calibration: FittedTemperature | Absent;
   /** What the sets do, or why there are none. */
   readonly sets: ConformalCoverage | Absent;
   /** Several labels an image: what the sets do for each of which there are some. */
   readonly labels?: readonly LabelCoverage[] | undefined;
   /** Images that are not like the training images. Of images of the right kind these are false alarms. */
-  readonly outliers:
-    | { readonly limit: number; readonly promised: number; readonly called: Estimate }
-    | Absent;
+  readonly outliers: CalledOutliers | Absent;
   /** Share of images that a human should look at. */
   readonly referred: Estimate;
   /** Images that each reason applies to; an image may have several. */
@@ -114,9 +128,7 @@ export function uncertaintyOf(
     images,
     assessedOn: assurance.images,
     risk: asked,
-    calibration: isAbsent(assurance.calibration)
-      ? assurance.calibration
-      : { temperature: assurance.calibration.temperature },
+    calibration: assurance.calibration,
     sets: setsEvidence(evaluation, assurance, asked),
     ...(severalLabels && { labels: labelEvidence(found, evaluation, assurance, asked, share) }),
     outliers: outlierEvidence(assurance, outlierScores, share),

@@ -38,6 +38,13 @@ export interface PrincipalOptions {
   readonly directions?: number;
 }
 
+/**
+ * Of what a direction varies in the mean: less is taken for this much, so that what never varied is not made strange by rounding,
+ * which another device does otherwise.
+ */
+const leastVariance = 0.01;
+/** Of a feature's size, or of 1: less is taken for this much, for the same reason. */
+const leastDeviation = 1e-4;
 /** Beside those that are wanted: makes the wanted ones settle sooner. */
 const spare = 8;
 /** Rounds stop when what is explained grows by less than this part of it: scores need no more. */
@@ -70,9 +77,7 @@ export function fitPrincipal(
   const count = Math.min(wanted, width, checked.count);
   const { basis, variances } = mostSpread(rows, width, count);
   const explained = variances.reduce((sum, variance) => sum + variance, 0);
-  // What is not explained is spread over all other directions; with none left, or nothing, a little is, so as to divide by it.
-  const left = Math.max(total - explained, 1e-6 * total);
-  const rest = left / Math.max(1, width - count);
+  const rest = Math.max((total - explained) / Math.max(1, width - count), leastVariance * (total / width));
   return {
     method: "principal",
     width,
@@ -118,7 +123,7 @@ function momentsOf({ count, width, values }: Features): { center: Float32Array; 
     squares[feature]! += (values[at]! - center[feature]!) ** 2 / count;
   }
   const scale = Float32Array.from(squares, (square, i) =>
-    Math.max(Math.sqrt(square), 1e-6 * Math.max(1, Math.abs(center[i]!))),
+    Math.max(Math.sqrt(square), leastDeviation * Math.max(1, Math.abs(center[i]!))),
   );
   return { center, scale };
 }

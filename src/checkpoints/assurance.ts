@@ -310,13 +310,40 @@ export function risksOf(assurance: Assurance | undefined, severalLabels: boolean
   return assurance.sets.risks.filter((risk) => setsAt(assurance, risk, severalLabels) !== undefined);
 }
 
-/** @throws ArgumentError unless it is an assurance, or nothing */
+/** @throws ArgumentError unless it is an assurance, or nothing. The models of looks are checked where they are used */
 export function expectAssurance(operation: string, assurance: unknown): void {
   if (assurance === undefined) return;
-  const { images, calibration, sets, outliers } = Object(assurance) as Partial<Assurance>;
-  const parts: unknown[] = [images, calibration, sets, outliers];
-  if (parts.every((part) => typeof part === "object" && part !== null)) return;
-  throw new ArgumentError(
-    `${operation}: the assurance has to be a checkpoint's, but is ${inWords(assurance)}.`,
+  const { images, calibration, sets, outliers } = Object(assurance) as Readonly<Record<string, unknown>>;
+  if (isObject(images) && isCalibration(calibration) && isSets(sets) && isOutliers(outliers)) return;
+  const found = isObject(assurance) ? "of another kind" : inWords(assurance);
+  throw new ArgumentError(`${operation}: the assurance has to be a checkpoint's, but is ${found}.`);
+}
+
+const isObject = (value: unknown): value is Fields =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
+const isNumber = (value: unknown): boolean => typeof value === "number" && !Number.isNaN(value);
+const isList = (value: unknown, most: number, holds: (entry: unknown) => boolean): boolean =>
+  Array.isArray(value) && value.length <= most && value.every(holds);
+const isReason = (part: Fields): boolean => typeof part.reason === "string";
+
+const isCalibration = (part: unknown): boolean =>
+  isObject(part) && (isReason(part) || (isNumber(part.temperature) && Number(part.temperature) > 0));
+
+function isSets(part: unknown): boolean {
+  if (!isObject(part)) return false;
+  if (isReason(part)) return true;
+  const { risks, least, images } = part;
+  const isLeast = (value: unknown) => value === null || isNumber(value);
+  const isRow = (row: unknown) => isList(row, mostFeatures, isLeast);
+  return (
+    isList(risks, mostRisks, isNumber) &&
+    isList(least, mostRisks, isRow) &&
+    isList(images, mostFeatures, isNumber)
   );
+}
+
+function isOutliers(part: unknown): boolean {
+  if (!isObject(part)) return false;
+  if (isReason(part)) return true;
+  return isNumber(part.limit) && isNumber(part.falseAlarms) && isList(part.views, mostViews, isObject);
 }

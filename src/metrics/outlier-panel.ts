@@ -7,7 +7,14 @@
  */
 
 import { ArgumentError, EvaluationError } from "../errors.js";
-import { expectCounts, expectList, expectNamed, expectNumbers, expectText } from "../settings/given.js";
+import {
+  expectCounts,
+  expectList,
+  expectNamed,
+  expectNumbers,
+  expectText,
+  inWords,
+} from "../settings/given.js";
 import { outlierLimit, outlierScores } from "./outliers.js";
 import { fitPrincipal, type PrincipalModel } from "./principal.js";
 
@@ -66,7 +73,7 @@ const strangest = 1e6;
 export function fitOutlierPanel(looks: readonly ViewFeatures[], falseAlarms = 0.05): OutlierPanel {
   const operation = "fitOutlierPanel";
   expectList(operation, "looks", looks);
-  if (looks.length === 0) throw new ArgumentError(`${operation}: there has to be something to look at.`);
+  expectLooks(operation, looks);
   const names = { name: true, width: true, directions: true, train: true, validation: true };
   const views = looks.map((look, at): OutlierView => {
     const {
@@ -108,6 +115,7 @@ export function panelScores(features: ArrayLike<number>, panel: OutlierPanel): P
   const operation = "panelScores";
   const { views } = expectNamed(operation, "the panel", panel);
   expectList(operation, "views", views);
+  expectLooks(operation, views);
   expectList(operation, "features", features);
   for (const view of views) {
     const { model, median, spread } = expectNamed(operation, "a view", view);
@@ -128,6 +136,11 @@ export function panelScores(features: ArrayLike<number>, panel: OutlierPanel): P
     for (let place = 0; place < own.length; place++) {
       const image = Math.floor(place / model.width);
       const value = features[image * total + from + (place % model.width)]!;
+      if (typeof value !== "number") {
+        throw new EvaluationError(
+          `${operation}: a feature of image ${image} is ${inWords(value)}, and no number.`,
+        );
+      }
       if (Number.isFinite(value)) own[place] = value;
       else broken[image] = 1;
     }
@@ -145,6 +158,14 @@ export function panelScores(features: ArrayLike<number>, panel: OutlierPanel): P
     from += model.width;
   }
   return { scores: highest.map((most, image) => most + Math.log(sums[image]!) / 2), strangest: which };
+}
+
+/** As many as a deep network has stages, and more. */
+const mostLooks = 64;
+
+function expectLooks(operation: string, { length }: readonly unknown[]): void {
+  if (length >= 1 && length <= mostLooks) return;
+  throw new ArgumentError(`${operation}: ${length} looks are none, or too many; use 1 to ${mostLooks}.`);
 }
 
 const logarithmOf = (score: number): number => Math.log(Math.max(score, 1e-12));

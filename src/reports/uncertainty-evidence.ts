@@ -5,6 +5,7 @@
 import {
   type Absent,
   type Assurance,
+  expectAssurance,
   type FittedTemperature,
   isAbsent,
   setsAt,
@@ -16,7 +17,7 @@ import { type ConformalCoverage, conformalCoverage } from "../metrics/conformal.
 import type { Estimate } from "../metrics/estimate.js";
 import { proportion } from "../metrics/proportion.js";
 import { type RiskCoverage, riskCoverage } from "../metrics/risk-coverage.js";
-import { expectNamed } from "../settings/given.js";
+import { expectList, expectNamed, expectNumbers } from "../settings/given.js";
 import { type TaskName, taskOf } from "../tasks/index.js";
 import { expectAnyEvaluation } from "./given.js";
 import { type AnyEvaluation, isOfSeveralLabels } from "./several-labels.js";
@@ -96,6 +97,10 @@ export function uncertaintyOf(
 ): UncertaintyEvidence | undefined {
   expectAnyEvaluation("uncertaintyOf", evaluation);
   const { assurance, classes } = expectNamed("uncertaintyOf", "the checkpoint", checkpoint);
+  expectAssurance("uncertaintyOf", assurance);
+  const { threshold, thresholds = threshold === undefined ? undefined : [threshold] } = checkpoint;
+  if (thresholds !== undefined) expectList("uncertaintyOf", "thresholds", thresholds);
+  for (const value of thresholds ?? []) expectNumbers("uncertaintyOf", { "a threshold": value });
   const task = taskOf(checkpoint);
   const judge = judgeOf("uncertaintyOf", checkpoint, task, { risk });
   if (assurance === undefined) return undefined;
@@ -103,7 +108,6 @@ export function uncertaintyOf(
   const severalLabels = isOfSeveralLabels(evaluation);
   const width = classes.length;
   const images = probabilities.length / width;
-  const { threshold, thresholds = threshold === undefined ? undefined : [threshold] } = checkpoint;
   const right = new Uint8Array(images);
   const found: Judgement[] = [];
   for (let image = 0; image < images; image++) {

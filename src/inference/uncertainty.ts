@@ -95,7 +95,7 @@ export function judgeOf(
 ): Judge | undefined {
   expectFlags(operation, { refer });
   const severalLabels = task.name === "multi-label";
-  if (risk !== undefined) expectRisk(operation, assurance, risk, severalLabels);
+  if (risk !== undefined) expectRisk(operation, assurance, risk, task);
   if (!refer || assurance === undefined) return undefined;
   const asked = risk ?? defaultRisk;
   const least = setsAt(assurance, asked, severalLabels);
@@ -118,15 +118,16 @@ export function judgeOf(
   };
 }
 
-function expectRisk(
+/** @throws ArgumentError if a checkpoint has no sets for a risk */
+export function expectRisk(
   operation: string,
   assurance: Assurance | undefined,
   risk: unknown,
-  severalLabels: boolean,
+  { name }: Pick<Task, "name">,
 ): void {
   if (typeof risk !== "number" || !(risk > 0 && risk < 1))
     throw new ArgumentError(`${operation}: ${inWords(risk)} is not a risk above 0 and below 1.`);
-  const risks = risksOf(assurance, severalLabels);
+  const risks = risksOf(assurance, name === "multi-label");
   if (risks.includes(risk)) return;
   const known =
     assurance === undefined

@@ -5,7 +5,33 @@
  */
 export { type AuditPage, auditHtml, type PicturedPair } from "./audit-page.js";
 export { type AuditContents, auditFiles, writeAudit } from "./audit-report.js";
-export { type EvaluationReport, reportFiles, writeReport } from "./evaluation-report.js";
+export type { CardStatements, StatementName } from "./card/statements.js";
+export { cardFiles, writeModelCard } from "./card-files.js";
+export type { AnsweredChecklist, AnsweredItem, ChecklistOrigin, ItemState } from "./checklists/checklist.js";
+export type {
+  AuditFacts,
+  BestEpochFacts,
+  CalibrationFacts,
+  CheckpointFacts,
+  ColumnFact,
+  ComputingFacts,
+  CountedColumn,
+  DivisionFacts,
+  EvaluationFacts,
+  ExplanationFacts,
+  MeasuredColumn,
+  NetworkFacts,
+  OperatingFacts,
+  PartFacts,
+  RunFacts,
+  ScoreFact,
+  SealFacts,
+  SoftwareFacts,
+  SubgroupFact,
+  TrainingFacts,
+  UncertaintyFacts,
+} from "./checklists/facts.js";
+export { type EvaluationReport, writeReport } from "./evaluation-report.js";
 export {
   type AnyIntervals,
   type CalibrationEvidence,
@@ -26,8 +52,24 @@ export { confusionMatrixFigure } from "./figures/confusion-matrix.js";
 export { reliabilityDiagram } from "./figures/reliability-diagram.js";
 export { type OperatingPoint, type RocSeries, rocCurves, rocSeries } from "./figures/roc-curves.js";
 export { type CurveEpoch, type CurveScores, trainingCurves } from "./figures/training-curves.js";
-export { type PageContents, type ReportFigure, reportHtml } from "./page.js";
+export {
+  type MistakePictureOptions,
+  type PicturedMistake,
+  type PicturedMistakes,
+  pictureMistakes,
+} from "./mistake-pictures.js";
+export { type Mistake, type MistakeOptions, type Mistakes, mistakesOf } from "./mistakes.js";
+export { type PageContents, reportHtml } from "./page.js";
+export type { ReportFigure } from "./page-figure.js";
+export { reportFiles } from "./report-files.js";
 export { operatingPoint, type Scores, scoresOf } from "./scores.js";
+export { answeredChecklists, checklistSection } from "./sections/checklists.js";
+export { type DataEvidence, type DataSplit, dataEvidenceOf } from "./sections/data.js";
+export type { ChosenEvidence } from "./sections/operating-point.js";
+export type { AnyPooledEvaluation } from "./sections/pooled.js";
+export type { RunEvidence } from "./sections/run.js";
+export { type ReportSection, type SectionId, sectionOrder } from "./sections/section.js";
+export type { JudgedImages } from "./sections/summary.js";
 export type { AnyEvaluation } from "./several-labels.js";
 export {
   type CalledOutliers,

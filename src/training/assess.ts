@@ -236,7 +236,7 @@ function fewest(classes: readonly string[], images: readonly number[], severalLa
   const most = Math.max(...risks);
   const name = classes[severalLabels ? Math.floor(least / 2) : least];
   const which = severalLabels ? (least % 2 === 0 ? `with ${name}` : `without ${name}`) : `of ${name}`;
-  return `validation has ${images[least]} ${images[least] === 1 ? "image" : "images"} ${which}; ${needed(most)} are needed for a risk of ${100 * most} %`;
+  return `too few validation images ${which} (${images[least]}); ${needed(most)} are needed for a risk of ${100 * most} %`;
 }
 
 function outliersOf(

@@ -134,7 +134,7 @@ describe("a reason stands where there is too little to go by", () => {
   it("of three validation images", async () => {
     const { calibration, sets, outliers } = await assessed({ validation: sides(3, 2) });
     expect(reasonOf(calibration)).toBe("validation has 3 images; 20 are needed");
-    expect(reasonOf(sets)).toBe("validation has 1 image of right; 3 are needed for a risk of 30 %");
+    expect(reasonOf(sets)).toBe("too few validation images of right (1); 3 are needed for a risk of 30 %");
     expect(reasonOf(outliers)).toBe("3 validation images are too few for 0.05 false alarms; use at least 19");
   });
 
@@ -144,7 +144,7 @@ describe("a reason stands where there is too little to go by", () => {
       Array.from({ length: 30 }, (_, i) => 2 * i),
     );
     const { sets, outliers } = await assessed({ validation: left });
-    expect(reasonOf(sets)).toBe("validation has 0 images of right; 3 are needed for a risk of 30 %");
+    expect(reasonOf(sets)).toBe("too few validation images of right (0); 3 are needed for a risk of 30 %");
     expect(reasonOf(outliers)).toBeUndefined();
   });
 

@@ -2,6 +2,7 @@
 
 import { augmentations } from "../../data/augmentation.js";
 import { drawBatch, expectSample, stackSamples } from "../../data/batch.js";
+import type { Sample } from "../../data/dataset.js";
 import type { Pixels } from "../../data/decoding/decoder.js";
 import { checkedMaxPixels } from "../../data/decoding/limits.js";
 import { type DecodeOptions, decodeImage, decodePixels, severalIn } from "../../data/decoding/sample.js";
@@ -20,6 +21,7 @@ import {
 import { nearest } from "../../settings/nearest.js";
 import { isUrl, type Path, pathOf } from "../../settings/paths.js";
 import { isBytes } from "../../settings/realms.js";
+import type { Device } from "../../tensor/device.js";
 import { type Classifier, expectWhole, type ImageSource, type Prediction, predictionOf } from "../predict.js";
 import { calibratedTask } from "../probabilities.js";
 import { gradCam, type HeatMap, hiResCam, peakOf } from "./class-activation.js";
@@ -121,14 +123,31 @@ export async function explain(
   expectWhole("explain", classifier);
   expectPicture("explain", source, options);
   if (options.onWarning !== undefined) expectFunction("explain", options.onWarning, "onWarning");
+  if (options.label !== undefined) labelNamed(options.label, classifier.classes); // before anything is read
+  const [image, picture] = await Promise.all([
+    networkInput(classifier, source, options),
+    decodePixels(...pictureAsked(source, classifier.preprocessing, options)),
+  ]);
+  signal?.throwIfAborted();
+  return explainInput(classifier, image, picture, { ...options, method });
+}
+
+/**
+ * @internal As `explain`, of an image that was read already.
+ *
+ * @param image    (channels, size, size) normalised, as the network takes it
+ * @param picture  what the image was made from, at its own size
+ */
+export async function explainInput(
+  classifier: Classifier,
+  image: Float32Array,
+  picture: Pixels,
+  options: Omit<ExplainOptions, "frame" | "maxPixels" | "onWarning"> & { readonly method: ExplainMethod },
+): Promise<Explanation> {
+  const { method } = options;
   const { model, classes, preprocessing } = classifier;
   const task = calibratedTask(classifier);
   const chosen = options.label === undefined ? undefined : labelNamed(options.label, classes);
-  const [image, picture] = await Promise.all([
-    networkInput(classifier, source, options),
-    decodePixels(...pictureAsked(source, preprocessing, options)),
-  ]);
-  signal?.throwIfAborted();
   const size = preprocessing.imageSize;
   const shape = [preprocessing.channels, size] as const;
   return atRest(model, async () => {
@@ -178,6 +197,16 @@ export async function networkInput(
   const name = isBytes(file) ? "the image" : String(file);
   const onSeveral = (count: number) => onWarning?.(`${severalIn(name, count)} --frame takes another.`);
   const sample = await decodeImage(file, preprocessing, { ...reading, onSeveral });
+  return inputOf(sample, name, preprocessing, model.device);
+}
+
+/** @internal A sample as the network takes it, (channels, size, size) normalised. @param name  of the image, for messages */
+export async function inputOf(
+  sample: Sample,
+  name: string,
+  preprocessing: Preprocessing,
+  device: Device,
+): Promise<Float32Array> {
   expectSample(sample, name, preprocessing);
   const input = toInput(
     {
@@ -185,7 +214,7 @@ export async function networkInput(
       ...drawBatch(augmentations.none, { seed: 0, epoch: 0, indices: [0] }, preprocessing),
     },
     preprocessing,
-    model.device,
+    device,
   );
   return input.data().finally(() => input.dispose());
 }

@@ -40,7 +40,7 @@ import { scoreLines } from "../console/score-lines.js";
 import { tellProgress } from "../console/study-progress.js";
 import { groupsBy, subgroupLines } from "../console/subgroups.js";
 import { interruptible, Terminal } from "../console/terminal.js";
-import { lastNames, shortPath } from "../console/wording.js";
+import { lastNames, plural, shortPath } from "../console/wording.js";
 
 interface EvaluateCommandOptions extends CommonOptions {
   readonly checkpoint: string;
@@ -136,7 +136,8 @@ async function run(options: EvaluateCommandOptions): Promise<void> {
       for (const warning of sealWarnings(verdict)) terminal.warn(warning);
       if (report !== undefined) {
         const files = await writeReport(report, reportOf(verdict, options, judged));
-        terminal.print(`\n  ${files.join(", ")} in ${shortPath(report)}`);
+        const beside = plural(files.length - 1, "file");
+        terminal.print(`\n  ${runFiles.report}, and ${beside} beside it, in ${shortPath(report)}`);
       }
       terminal.result(verdictJson(verdict));
     } finally {

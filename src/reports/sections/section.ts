@@ -12,6 +12,7 @@ export const sectionOrder = [
   "calibration",
   "pooled",
   "subgroups",
+  "comparison",
   "mistakes",
   "uncertainty",
   "seal",

@@ -153,8 +153,9 @@ class DecodingThread {
       this.#death = `it took more than ${this.options.patience} seconds`;
       void this.#worker.terminate();
     }, 1000 * this.options.patience);
-    const bytes = job.task.bytes.slice(); // of its own: the file has other frames in the same memory
-    this.#worker.postMessage({ ...job.task, bytes }, [bytes.buffer as ArrayBuffer]);
+    // A copy, to be given away; the slice() of a Buffer would be none, and take the file's other frames along.
+    const bytes = new Uint8Array(job.task.bytes);
+    this.#worker.postMessage({ ...job.task, bytes }, [bytes.buffer]);
   }
 
   #finish(reply: FrameReply): void {

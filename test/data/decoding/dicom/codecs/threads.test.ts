@@ -68,7 +68,6 @@ describe("a thread", () => {
     const task = frameOf(name);
     const expected = await (await codecs[task.codec]())(task.bytes.slice(), task.image);
     expect(await threads.decode(task)).toEqual(expected);
-    expect(task.bytes.length).toBeGreaterThan(0); // the file's own memory stays where it is
   });
 
   it("says of a damaged frame what this one says", async () => {
@@ -99,8 +98,11 @@ describe("a thread", () => {
     const small = readFileSync(fixture("dicom/jpeg-2000-12.dcm"));
     await (await openFrames({ bytes: small, file: undefined })).frame(0);
     expect(decodingThreads.count).toBe(before);
-    const { data } = await (await openFrames({ bytes: file, file: undefined })).frame(0);
+    const own = Buffer.from(new Uint8Array(file).buffer); // not of Node's pool, which cannot be given away
+    const frames = await openFrames({ bytes: own, file: undefined });
+    const { data } = await frames.frame(0);
     expect(decodingThreads.count).toBe(before + 1);
+    expect(await frames.frame(0)).toMatchObject({ data }); // the file's memory stays where it is
     expect(data.length).toBe(ramp.length);
     const range = ramp.reduce((most, value) => Math.max(most, value), 0); // no window: from least to most is 0 to 255
     for (const at of [0, 77, 5000, ramp.length - 1])

@@ -17,7 +17,7 @@ import { writableFolder } from "../../study/writable-folder.js";
 import { replaceText } from "../../weights/atomic-file.js";
 import { askedImages, fileOf } from "../console/asked-images.js";
 import { CommandError } from "../console/failure.js";
-import { openCheckpoint } from "../console/for-checkpoint.js";
+import { openCheckpoint, singleFrameOf } from "../console/for-checkpoint.js";
 import {
   type CommonOptions,
   count,
@@ -92,7 +92,7 @@ export function define(command: Command): void {
     .addOption(
       new Option(
         "--frame <number>",
-        "which picture of a file with several, from 0 (default: the first)",
+        "which picture of a file with several, from 0 (default: as in training, of a volume the one in the middle)",
       ).argParser(countOrZero),
     )
     .option("--fidelity", "measure too whether the map tells what matters to the network");
@@ -121,12 +121,13 @@ async function run(images: string[], options: ExplainOptions): Promise<void> {
             stage,
             window,
             frame,
+            frames: singleFrameOf(checkpoint),
             maxPixels,
             onWarning: (message) => terminal.warn(message),
             signal,
           });
           const measured = options.fidelity
-            ? await fidelity(checkpoint, source, explanation, { frame, maxPixels, signal })
+            ? await fidelity(checkpoint, source, explanation, { frame: explanation.frame, maxPixels, signal })
             : undefined;
           done.push(await write(name, file, explanation, measured));
         } catch (error) {

@@ -1,7 +1,8 @@
 /** Opening a checkpoint, and data sets in the way that its training saw images. */
-import { type Checkpoint, loadCheckpoint } from "../../checkpoints/checkpoint.js";
+import { type Checkpoint, type CheckpointDescription, loadCheckpoint } from "../../checkpoints/checkpoint.js";
 import { isDataIdentity, isSameSplit, splitIdentity } from "../../data/contents.js";
 import { concatenated } from "../../data/dataset.js";
+import { type FrameChoice, isSingle, type SingleChoice } from "../../data/decoding/frame-choice.js";
 import {
   type LabelledImages,
   type OpenDatasetOptions,
@@ -37,6 +38,17 @@ export interface Judging {
 export async function openCheckpoint(path: string, device: Device, terminal: Terminal): Promise<Checkpoint> {
   expectCheckpoint(path);
   return loadCheckpoint(path, { device, onWarning: (message) => terminal.warn(message) });
+}
+
+/** Which pictures of a file with several a checkpoint's training took; undefined if it does not say. */
+export function framesOf({ provenance }: Pick<CheckpointDescription, "provenance">): FrameChoice | undefined {
+  return (provenance?.opening as Opening | undefined)?.frames;
+}
+
+/** Which one of a file to show: as the training took it, if it took one of each. */
+export function singleFrameOf(checkpoint: Pick<CheckpointDescription, "provenance">): SingleChoice {
+  const frames = framesOf(checkpoint);
+  return frames !== undefined && isSingle(frames) ? frames : "auto";
 }
 
 /**

@@ -47,7 +47,7 @@ import { expectCheckpoint, expectPath } from "../console/paths.js";
 import { scoreLines } from "../console/score-lines.js";
 import { groupsBy, subgroupLines } from "../console/subgroups.js";
 import { interruptible, Terminal } from "../console/terminal.js";
-import { lastNames, shortPath } from "../console/wording.js";
+import { lastNames, lineWidth, plural, shortPath, wrapped } from "../console/wording.js";
 
 interface EvaluateCommandOptions extends CommonOptions {
   readonly checkpoint: string;
@@ -157,9 +157,11 @@ async function run(options: EvaluateCommandOptions): Promise<void> {
         against === undefined || isOfSeveralLabels(evaluation)
           ? undefined
           : await comparedWith(against, device, checkpoint, judged, evaluation, evaluating);
-      const which = part === "all" ? "all" : `the ${part}`;
-      const images = `${which} ${evaluation.metrics.samples} images of`;
-      terminal.print(`${shortPath(path)} on ${images} ${shortPath(data)}${because ? `: ${because}` : ""}\n`);
+      const { samples } = evaluation.metrics;
+      const images =
+        part === "all" ? `all ${plural(samples, "image")}` : `the ${plural(samples, `${part} image`)}`;
+      const judging = `${shortPath(path)} on ${images} of ${shortPath(data)}${because ? `: ${because}` : ""}`;
+      terminal.print(`${wrapped(judging, lineWidth).join("\n")}\n`);
       for (const line of scoreLines(evaluation, threshold)) terminal.print(line);
       if (chosen) for (const line of chosenLines(chosen, evaluation.metrics.classes)) terminal.print(line);
       if (comparison)
@@ -168,8 +170,8 @@ async function run(options: EvaluateCommandOptions): Promise<void> {
       if (pooled) for (const line of pooledLines(pooled, threshold)) terminal.print(line);
       if (report !== undefined) {
         // A report is passed on: where things are on this machine is nobody else's business.
-        const title = `${images} ${lastNames(data, 1)}`;
-        const facts = { Checkpoint: lastNames(path, 2), Data: lastNames(data, 1), Images: which };
+        const title = `${images} of ${lastNames(data, 1)}`;
+        const facts = { Checkpoint: lastNames(path, 2), Data: lastNames(data, 1), Images: images };
         const description = "Scores of a checkpoint on labelled images.";
         const files = await writeReport(report, {
           title: `MedMamba on ${title}`,
@@ -204,7 +206,7 @@ function pooledLines(pooled: PooledEvaluation<AnyMetrics>, threshold: number | u
   const rule = how === "mean" ? "mean" : "largest probability";
   const torn = leftOut === 0 ? "" : ` (${leftOut} left out, whose images are of several classes)`;
   const heading = `By ${by}, ${rule} of the images of each: ${units}${torn}`;
-  return ["", heading, "", ...scoreLines(pooled as AnyEvaluation, threshold)];
+  return ["", ...wrapped(heading, lineWidth), "", ...scoreLines(pooled as AnyEvaluation, threshold)];
 }
 
 function pooledScores(pooled: PooledEvaluation<AnyMetrics>, threshold: number | undefined): object {

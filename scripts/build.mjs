@@ -1,32 +1,37 @@
 // Builds what has changed: the addon through cmake-js and CMake, TypeScript through tsc.
 //
-//   node scripts/build.mjs [native] [typescript] [tests] [cuda] [prebuilt]
+//   node scripts/build.mjs [native] [typescript] [tests] [cuda] [prebuilt] [TARGET]
 //
 // Without words: native and typescript. `tests` adds the native test programs to the addon, and the CUDA library where
 // there is an nvcc to build it. `cuda` is the CUDA library, which needs the CUDA toolkit. `prebuilt` is both, linked as npm
-// delivers them, for `npm run prebuilds`; without nvcc, the addon alone.
+// delivers them, for `npm run prebuilds`; without nvcc, the addon alone. With a TARGET, one of native/toolchains, native
+// code is built for that machine instead, in build/cmake-TARGET.
 //
 // This file is delivered, too: `npx medmamba build` runs it in an installed package, where there is no cmake-js.
 import { spawnSync } from "node:child_process";
-import { existsSync, readFileSync, realpathSync, rmSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, realpathSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
 import { availableParallelism } from "node:os";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { findNvcc } from "./find-nvcc.mjs";
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const require = createRequire(import.meta.url);
-const cmakeDirectory = join(root, "build", "cmake"); // beside build/Release and what node-gyp writes into build
 
-const known = ["native", "typescript", "tests", "cuda", "prebuilt"];
+const toolchains = join(root, "native", "toolchains");
+const targets = existsSync(toolchains) ? readdirSync(toolchains).map((file) => basename(file, ".cmake")) : []; // They are not delivered.
+const known = ["native", "typescript", "tests", "cuda", "prebuilt", ...targets];
 const words = process.argv.slice(2);
+const target = words.find((word) => targets.includes(word));
+// Beside build/Release and what node-gyp writes into build.
+const cmakeDirectory = join(root, "build", target ? `cmake-${target}` : "cmake");
 const unknown = words.find((word) => !known.includes(word));
 if (unknown) fail(`build: there is nothing named "${unknown}" to build; names are ${known.join(", ")}`);
 const wanted = new Set(words.length > 0 ? words : ["native", "typescript"]);
 
 if (wanted.has("native") || wanted.has("tests")) buildNative(wanted.has("tests"));
-if (wanted.has("cuda") || wanted.has("tests")) buildCuda(wanted.has("cuda"));
+if (!target && (wanted.has("cuda") || wanted.has("tests"))) buildCuda(wanted.has("cuda"));
 if (wanted.has("prebuilt")) buildPrebuilt();
 if (wanted.has("typescript")) {
   run(process.execPath, [require.resolve("typescript/bin/tsc"), "--project", root]);
@@ -55,7 +60,7 @@ function buildCuda(needed) {
 }
 
 function buildPrebuilt() {
-  const nvcc = findNvcc();
+  const nvcc = target ? undefined : findNvcc();
   configure(nvcc ? { MEDMAMBA_CUDA: "ON", CMAKE_CUDA_COMPILER: nvcc } : {});
   build("prebuilt");
 }
@@ -65,7 +70,8 @@ function buildPrebuilt() {
 function configure(options) {
   const cache = join(cmakeDirectory, "CMakeCache.txt");
   removeForeign(cache);
-  const cmakeJs = findCmakeJs();
+  if (target) options = { ...options, CMAKE_TOOLCHAIN_FILE: join(toolchains, `${target}.cmake`) };
+  const cmakeJs = target ? undefined : findCmakeJs();
   if (!existsSync(cache) && cmakeJs) {
     run(process.execPath, [
       cmakeJs,

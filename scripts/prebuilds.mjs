@@ -1,11 +1,14 @@
-// Makes prebuilds/<platform>-<arch>/: the addon and the CUDA library as npm delivers them, stripped.
+// Makes prebuilds/<platform>-<arch>/: the addon and the CUDA library as npm delivers them, stripped, for this machine and for
+// the others that there is a compiler for.
 //
 //   npm run prebuilds
 //
 // (Not "prebuild": npm would run a script of that name before every `npm run build`.)
 //
-// prebuildify does it, with scripts/build.mjs in the place of node-gyp. Without nvcc the CUDA library is left out, and
-// scripts/verify-prebuilds.mjs, which runs before every `npm pack` and `npm publish`, will refuse what is there.
+// prebuildify does it, with scripts/build.mjs in the place of node-gyp. Without nvcc the CUDA library is left out, and without
+// its compiler another machine; scripts/verify-prebuilds.mjs, which runs before every `npm pack` and `npm publish`, will refuse
+// what is there.
+import { spawnSync } from "node:child_process";
 import { mkdirSync, rmSync } from "node:fs";
 import { arch, platform } from "node:os";
 import { dirname, join } from "node:path";
@@ -17,15 +20,29 @@ const root = dirname(dirname(fileURLToPath(import.meta.url)));
 // prebuildify takes what it finds in build/Release of its folder, which is not to be the folder of the ordinary build.
 const directory = join(root, "build", "prebuilt");
 
-rmSync(join(directory, "build", "Release"), { recursive: true, force: true });
-rmSync(join(root, "prebuilds", `${platform()}-${arch()}`), { recursive: true, force: true });
-mkdirSync(directory, { recursive: true });
-await promisify(prebuildify)({
-  name: "medmamba",
-  targets: [`node@${process.versions.node}`],
-  napi: true,
-  strip: true,
-  nodeGyp: join(root, "scripts", "prebuilt-gyp.mjs"),
-  cwd: directory,
-  out: root,
-});
+await make(platform(), arch(), "strip");
+for (const { system, processor, tools } of [
+  { system: "linux", processor: "arm64", tools: "aarch64-linux-gnu-" },
+]) {
+  if (system === platform() && processor === arch()) continue;
+  if (spawnSync(`${tools}g++`, ["--version"]).status === 0) await make(system, processor, `${tools}strip`);
+  else console.log(`prebuilds: ${tools}g++ was not found: nothing is built for ${system}-${processor}.`);
+}
+
+async function make(system, processor, strip) {
+  rmSync(join(directory, "build", "Release"), { recursive: true, force: true });
+  rmSync(join(root, "prebuilds", `${system}-${processor}`), { recursive: true, force: true });
+  mkdirSync(directory, { recursive: true });
+  await promisify(prebuildify)({
+    name: "medmamba",
+    targets: [`node@${process.versions.node}`],
+    platform: system,
+    arch: processor,
+    napi: true,
+    strip: true,
+    stripBin: strip,
+    nodeGyp: join(root, "scripts", "prebuilt-gyp.mjs"),
+    cwd: directory,
+    out: root,
+  });
+}

@@ -1,7 +1,11 @@
 #!/usr/bin/env node
 // What prebuildify calls for node-gyp: this project builds with CMake, and Node-API is the same for every version of Node.
 import { spawnSync } from "node:child_process";
+import { arch, platform } from "node:os";
 import { join } from "node:path";
 
 const build = join(import.meta.dirname, "build.mjs");
-process.exit(spawnSync(process.execPath, [build, "prebuilt"], { stdio: "inherit" }).status ?? 1);
+const { PREBUILD_PLATFORM = platform(), PREBUILD_ARCH = arch() } = process.env; // as prebuildify sets them
+const isOwn = PREBUILD_PLATFORM === platform() && PREBUILD_ARCH === arch();
+const words = ["prebuilt", ...(isOwn ? [] : [`${PREBUILD_PLATFORM}-${PREBUILD_ARCH}`])];
+process.exit(spawnSync(process.execPath, [build, ...words], { stdio: "inherit" }).status ?? 1);

@@ -1,6 +1,6 @@
 // Refuses what must not be published: run by npm before it packs.
 //
-//   node scripts/verify-prebuilds.mjs [DIRECTORY] [--without-cuda]
+//   node scripts/verify-prebuilds.mjs [DIRECTORY] [--without-cuda] [--without TARGET]...
 //
 // Of DIRECTORY, by default prebuilds/ of this package: are the addon and the CUDA library of each target there, small enough,
 // stripped, for the right processor; do they ask for no newer glibc and no other library than said here; has the CUDA
@@ -15,32 +15,42 @@ import { parseArgs } from "node:util";
 
 const mebibyte = 2 ** 20;
 const newestGlibc = "2.28";
-const systemLibraries =
-  /^(libc\.so\.6|libm\.so\.6|libpthread\.so\.0|libdl\.so\.2|librt\.so\.1|ld-linux-x86-64\.so\.2)$/;
+const systemLibraries = /^(libc\.so\.6|libm\.so\.6|libpthread\.so\.0|libdl\.so\.2|librt\.so\.1)$/;
 const gpuCode = ["sm_80", "sm_90", "compute_90"];
+const addon = {
+  file: "medmamba.node",
+  exported: /^(napi_register_module_v1|node_api_module_get_api_version_v1)$/,
+};
+const x64 = { machine: "X86-64", loader: "ld-linux-x86-64.so.2" };
+const arm64 = { machine: "AArch64", loader: "ld-linux-aarch64.so.1" };
 const targets = {
   "linux-x64": [
+    { ...addon, ...x64, limit: 4 * mebibyte },
     {
-      file: "medmamba.node",
-      limit: 4 * mebibyte,
-      exported: /^(napi_register_module_v1|node_api_module_get_api_version_v1)$/,
+      ...x64,
+      file: "libmedmamba_cuda.so",
+      limit: 40 * mebibyte,
+      exported: /^medmamba_backend$/,
+      cuda: true,
     },
-    { file: "libmedmamba_cuda.so", limit: 40 * mebibyte, exported: /^medmamba_backend$/, cuda: true },
   ],
+  "linux-arm64": [{ ...addon, ...arm64, limit: 2 * mebibyte }],
 };
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { "without-cuda": { type: "boolean" } },
+  options: { "without-cuda": { type: "boolean" }, without: { type: "string", multiple: true, default: [] } },
 });
 const directory = resolve(positionals[0] ?? join(import.meta.dirname, "..", "prebuilds"));
 const problems = [];
 
 for (const [target, files] of Object.entries(targets)) {
-  for (const { file, limit, exported, cuda } of files) {
+  if (values.without.includes(target)) continue;
+  for (const wanted of files) {
+    const { file, cuda } = wanted;
     if (cuda && values["without-cuda"]) continue;
     const path = join(directory, target, file);
-    const found = existsSync(path) ? examine(path, { limit, exported, cuda }) : ["it is missing"];
+    const found = existsSync(path) ? examine(path, wanted) : ["it is missing"];
     problems.push(...found.map((problem) => `${join(target, file)}: ${problem}`));
     if (found.length === 0) console.error(`${join(target, file)}: ${megabytes(statSync(path).size)}, right`);
   }
@@ -50,12 +60,14 @@ for (const [target, files] of Object.entries(targets)) {
 if (problems.length > 0) {
   console.error(`The prebuilt libraries in ${directory} cannot be published:`);
   for (const problem of problems) console.error(`  ${problem}`);
-  console.error("`npm run prebuilds` makes them, the CUDA library with the CUDA toolkit 13.0 or newer.");
+  console.error(
+    "`npm run prebuilds` makes them, the CUDA library with the CUDA toolkit 13.0 or newer, those for ARM with g++-aarch64-linux-gnu.",
+  );
   process.exitCode = 1;
 }
 
 /** What is wrong with a file. */
-function examine(path, { limit, exported, cuda }) {
+function examine(path, { machine, loader, limit, exported, cuda }) {
   const size = statSync(path).size;
   let text;
   try {
@@ -76,7 +88,7 @@ function examine(path, { limit, exported, cuda }) {
   const unless = (holds, problem) => holds || found.push(problem);
 
   unless(size <= limit, `it has ${megabytes(size)}, more than ${megabytes(limit)}`);
-  unless(/Machine:.*X86-64/.test(text), "it is not for x86-64");
+  unless(new RegExp(`Machine:.*${machine}`).test(text), `it is not for ${machine}`);
   unless(!/ \.symtab /.test(text), "it is not stripped");
   const versions = all(/@GLIBC_([\d.]+)/g).filter((version) => newer(version, newestGlibc));
   unless(
@@ -84,7 +96,9 @@ function examine(path, { limit, exported, cuda }) {
     `it needs glibc ${[...new Set(versions)].join(", ")}, newer than ${newestGlibc}`,
   );
   unless(!/@(GLIBCXX|CXXABI|GCC)_/.test(text), "it needs symbols of a C++ library of the system");
-  const libraries = all(/\(NEEDED\).*\[(.*)\]/g).filter((name) => !systemLibraries.test(name));
+  const libraries = all(/\(NEEDED\).*\[(.*)\]/g).filter(
+    (name) => name !== loader && !systemLibraries.test(name),
+  );
   unless(libraries.length === 0, `it needs ${libraries.join(", ")}`);
   const paths = all(/\((?:RUNPATH|RPATH)\).*\[(.*)\]/g);
   unless(paths.join() === "$ORIGIN", `its run path is "${paths.join()}", not "$ORIGIN"`);

@@ -104,11 +104,15 @@ async function pack(): Promise<void> {
     outputOf(spawnSync(process.execPath, args, { cwd: packageRoot, encoding: "utf8", maxBuffer: 2 ** 26 }));
   here("scripts/prebuilds.mjs");
   withCuda = existsSync(join(packageRoot, "prebuilds/linux-x64/libmedmamba_cuda.so"));
-  if (!withCuda) {
+  const without = withCuda ? [] : ["--without-cuda"];
+  if (!withCuda)
     console.error("NOT TESTED: the delivered CUDA library, because there is no CUDA toolkit to build it.");
-    here("scripts/verify-prebuilds.mjs", "--without-cuda");
+  for (const target of ["linux-arm64"].filter((name) => !existsSync(join(packageRoot, "prebuilds", name)))) {
+    console.error(`NOT TESTED: the addon for ${target}, because there is no compiler to build it.`);
+    without.push("--without", target);
   }
-  here(npm, "pack", "--pack-destination", scratch, ...(withCuda ? [] : ["--ignore-scripts"]));
+  if (without.length > 0) here("scripts/verify-prebuilds.mjs", ...without);
+  here(npm, "pack", "--pack-destination", scratch, ...(without.length === 0 ? [] : ["--ignore-scripts"]));
   tarball = join(scratch, readdirSync(scratch).find((name) => name.endsWith(".tgz"))!);
 }
 

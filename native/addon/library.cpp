@@ -1,24 +1,22 @@
 #include "library.h"
 
-#include <dlfcn.h>
-
 #include <map>
 #include <mutex>
 
 #include "../cpu/backend.h"
+#include "shared_library.h"
 
 namespace medmamba::addon {
 
 const mm_backend* load_backend(const std::string& library, std::string* why) {
     if (library == "cpu") return cpu::backend();
 
-    // RTLD_LOCAL: two backends define the same names inside, and must not see each other's.
-    void* handle = dlopen(library.c_str(), RTLD_NOW | RTLD_LOCAL);
+    void* handle = open_library(library, why);
     if (!handle) {
-        *why = std::string("the backend's library could not be loaded: ") + dlerror();
+        *why = "the backend's library could not be loaded: " + *why;
         return nullptr;
     }
-    const auto entry = reinterpret_cast<mm_backend_entry>(dlsym(handle, MM_BACKEND_ENTRY));
+    const auto entry = reinterpret_cast<mm_backend_entry>(find_symbol(handle, MM_BACKEND_ENTRY));
     const mm_backend* backend = entry ? entry() : nullptr;
     if (!backend) {
         *why = library + " is not a backend of medmamba: it exports no working \"" MM_BACKEND_ENTRY "\"";
@@ -43,8 +41,14 @@ int32_t count_devices(const std::string& library, std::string* why) {
 }
 
 bool driver_installed() {
-    void* driver = dlopen("libcuda.so.1", RTLD_LAZY | RTLD_LOCAL);
-    if (driver) dlclose(driver);
+#if defined(_WIN32)
+    const char* name = "nvcuda.dll";
+#else
+    const char* name = "libcuda.so.1";
+#endif
+    std::string why;
+    void* driver = open_library(name, &why);
+    if (driver) close_library(driver);
     return driver != nullptr;
 }
 

@@ -52,7 +52,7 @@ typedef struct mm_graph mm_graph;   /* likewise, if it has graphs */
 typedef struct mm_stream_options {
     int32_t device_index;
     int32_t threads;  /* CPU: worker threads, 0 = MEDMAMBA_THREADS, or one per processor that the process may use */
-    const char *simd; /* CPU: "portable", "avx2", "avx512", or NULL or "" for the best this machine runs */
+    const char *simd; /* CPU: "portable", "avx2", "avx512", "neon", or NULL or "" for the best that runs here */
     /* How matrix products and convolutions multiply: "float32", "tf32" or "bf16"; NULL or "" is "float32". Sums, and
      * all else, are float32 whatever it is, but for the activations inside a block, which CUDA keeps as bfloat16 with
      * "bf16" (activation_dtype). The CPU has no "tf32", and has "bf16" at level "avx512" of a processor with

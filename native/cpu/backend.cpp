@@ -4,8 +4,6 @@
 // one indirect call on top of kernels that take microseconds to seconds.
 #include "backend.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <chrono>
 #include <cinttypes>
@@ -24,6 +22,7 @@
 #include "memory.h"
 #include "processors.h"
 #include "stream.h"
+#include "system.h"
 
 struct mm_event {
     std::chrono::steady_clock::time_point moment;
@@ -55,6 +54,8 @@ const std::vector<Level>& levels() {
                        __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"),
                    avx512::fill_operations),
         make_level("avx2", __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"), avx2::fill_operations),
+#elif defined(__aarch64__)
+        make_level("neon", true, neon::fill_operations),
 #endif
         make_level("portable", true, portable::fill_operations),
     };
@@ -122,7 +123,9 @@ const Level* choose_level(const char* asked, const char** why) {
         }
     }
     *why = reason(
-        "this build has no SIMD level \"%s\"; levels are \"portable\" and, on x86-64, \"avx2\" and \"avx512\"", asked);
+        "this build has no SIMD level \"%s\"; levels are \"portable\" and, on x86-64, \"avx2\" and \"avx512\", "
+        "on 64-bit ARM \"neon\"",
+        asked);
     return nullptr;
 }
 
@@ -196,33 +199,13 @@ mm_status stream_create(const mm_stream_options* options, mm_stream** stream, co
 
 void stream_destroy(mm_stream* stream) { delete static_cast<Stream*>(stream); }
 
-// The value of the first line of a /proc file that starts with `key`, after its colon. Empty if there is none.
-std::string proc_value(const char* file, const char* key) {
-    std::FILE* stream = std::fopen(file, "r");
-    if (!stream) return {};
-    std::string value;
-    char line[512];
-    while (value.empty() && std::fgets(line, sizeof line, stream)) {
-        const char* colon = std::strchr(line, ':');
-        if (std::strncmp(line, key, std::strlen(key)) != 0 || !colon) continue;
-        value = colon + 1 + std::strspn(colon + 1, " \t");
-        while (!value.empty() && std::strchr(" \t\n", value.back())) value.pop_back();
-    }
-    std::fclose(stream);
-    return value;
-}
-
 mm_status describe(mm_stream* stream, mm_device_description* description) {
     *description = {};
-    std::string model = proc_value("/proc/cpuinfo", "model name");
-    if (model.empty()) model = "CPU";
-    std::snprintf(description->name, sizeof description->name, "%s", model.c_str());
+    std::snprintf(description->name, sizeof description->name, "%s", processor_name().c_str());
     std::snprintf(description->simd, sizeof description->simd, "%s", stream->simd);
     description->threads = stream->pool.threads();
-    const int64_t page = sysconf(_SC_PAGESIZE);
-    description->total_bytes = sysconf(_SC_PHYS_PAGES) * page;
-    const std::string available = proc_value("/proc/meminfo", "MemAvailable");  // "123456 kB"
-    description->free_bytes = std::strtoll(available.c_str(), nullptr, 10) * 1024;
+    description->total_bytes = total_memory();
+    description->free_bytes = free_memory();
     return MM_OK;
 }
 

@@ -1,4 +1,4 @@
-// The three copies of the kernels, one for each SIMD level this build has.
+// The copies of the kernels, one for each SIMD level: portable, and those of the processor that is built for.
 #pragma once
 
 #include "../backend/backend.h"
@@ -9,6 +9,7 @@ namespace medmamba::cpu {
 using FillOperations = void (*)(mm_backend* backend);
 
 namespace portable { void fill_operations(mm_backend* backend); }
+namespace neon { void fill_operations(mm_backend* backend); }
 namespace avx2 { void fill_operations(mm_backend* backend); }
 namespace avx512 { void fill_operations(mm_backend* backend); }
 

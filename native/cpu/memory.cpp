@@ -1,11 +1,23 @@
 #include "memory.h"
 
-#include <sys/mman.h>
-
 #include <algorithm>
 #include <cstdlib>
 
+#if defined(_WIN32)
+#include <malloc.h>
+#else
+#include <sys/mman.h>
+#endif
+
 namespace medmamba::cpu {
+
+#if defined(_WIN32)
+
+void* allocate_memory(size_t bytes) { return _aligned_malloc(std::max<size_t>(bytes, 1), 64); }
+
+void release_memory(void* memory) { _aligned_free(memory); }
+
+#else
 
 void* allocate_memory(size_t bytes) {
     void* memory = nullptr;
@@ -18,5 +30,7 @@ void* allocate_memory(size_t bytes) {
 }
 
 void release_memory(void* memory) { std::free(memory); }
+
+#endif
 
 }  // namespace medmamba::cpu

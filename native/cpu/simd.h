@@ -1,6 +1,6 @@
 // One register of floats, whatever its width, over the compiler's vector extensions.
 //
-// A kernel file is compiled once for each level (portable, AVX2, AVX-512) with that level's flags; everything
+// A kernel file is compiled once for each level (portable; AVX2 and AVX-512; NEON) with that level's flags; everything
 // that depends on the width lives in the namespace `medmamba::cpu::MM_SIMD`, so that the copies do not
 // collide. Kernels write `a * b + c` and let the compiler contract it to a fused multiply-add where there is
 // one: results of different levels agree to rounding, results of one level agree to the bit.
@@ -16,6 +16,9 @@
 #elif defined(__AVX2__)
 #define MM_SIMD avx2
 #include <immintrin.h>
+#elif defined(MM_NEON)  // which every 64-bit ARM has: there is no flag to tell it by
+#define MM_SIMD neon
+#include <arm_neon.h>
 #else
 #define MM_SIMD portable
 #endif

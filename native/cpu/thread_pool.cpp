@@ -20,6 +20,8 @@ constexpr auto spin_time = std::chrono::microseconds(30);
 inline void relax() {
 #if defined(__x86_64__)
     __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    asm volatile("isb");  // `yield` does nothing on most; this takes as long as a pause elsewhere
 #endif
 }
 

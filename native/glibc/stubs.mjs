@@ -76,13 +76,15 @@ function build(soname, symbols) {
   );
 }
 
+// The loader itself, which is the same in every version, by the processor that is compiled for.
+const loader = /^aarch64/.test(run(compiler, "-dumpmachine")) ? "ld-linux-aarch64.so.1" : "ld-linux-x86-64.so.2";
 mkdirSync(directory, { recursive: true });
 for (const [soname, symbols] of symbolsOfOlder()) if (symbols.length > 0) build(soname, symbols);
 
 // What -lc and -lm find, in place of the system's files of these names.
 const quoted = (...files) => files.map((file) => JSON.stringify(file)).join(" ");
 const stub = (soname) => join(directory, soname);
-const others = quoted(...homes.map(([soname]) => stub(soname)), systemFile("ld-linux-x86-64.so.2"));
+const others = quoted(...homes.map(([soname]) => stub(soname)), systemFile(loader));
 const libc = quoted(stub("libc.so.6"), systemFile("libc_nonshared.a"));
 writeFileSync(join(directory, "libc.so"), `GROUP ( ${libc} AS_NEEDED ( ${others} ) )\n`);
 writeFileSync(join(directory, "libm.so"), `GROUP ( ${quoted(stub("libm.so.6"))} )\n`);

@@ -4,7 +4,7 @@
  */
 import { execFileSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
-import { arch, availableParallelism, cpus, freemem, platform, release, totalmem } from "node:os";
+import { arch, availableParallelism, freemem, platform, release, totalmem } from "node:os";
 import { join } from "node:path";
 import { addonPath } from "../native/load.js";
 import { packageRoot } from "../native/package-root.js";
@@ -97,7 +97,7 @@ function versions() {
 }
 
 function processorModel(): string {
-  return cpus()[0]?.model.trim() ?? "unknown";
+  return devices().find(({ name }) => name === "cpu")?.model ?? "unknown";
 }
 
 /** The NVIDIA kernel driver's version, as Linux tells it. */

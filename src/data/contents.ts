@@ -25,16 +25,13 @@ export interface DataIdentity extends Readonly<Record<SplitName, SplitIdentity>>
 /** Whether what a file holds can be an identity; files are edited, too. */
 export function isDataIdentity(value: unknown): value is DataIdentity {
   const { classes, ...splits } = (value ?? {}) as Partial<DataIdentity>;
-  const parts = splitNames.map((name) => splits[name] as Partial<SplitIdentity> | null | undefined);
-  return (
-    Array.isArray(classes) &&
-    parts.every(
-      (part) =>
-        typeof part?.images === "number" &&
-        typeof part.labelsChecksum === "number" &&
-        typeof part.contents === "string",
-    )
-  );
+  return Array.isArray(classes) && splitNames.every((name) => isSplitIdentity(splits[name]));
+}
+
+/** The same of one split. */
+export function isSplitIdentity(value: unknown): value is SplitIdentity {
+  const { images, labelsChecksum, contents } = (value ?? {}) as Partial<SplitIdentity>;
+  return typeof images === "number" && typeof labelsChecksum === "number" && typeof contents === "string";
 }
 
 const atOnce = 16;

@@ -2,9 +2,11 @@
 import type { AuditedImage, AuditReport, SimilarPair } from "../audit/report.js";
 import type { Shortcuts } from "../audit/shortcuts.js";
 import { expectNamed, expectText, type NamesOf } from "../settings/given.js";
+import { factList } from "./facts.js";
 import { element, escapeMarkup, figure, ink, line, type Markup, palette, text } from "./figures/svg.js";
 import { expectAuditReport, expectPicturedPairs } from "./given-audit.js";
-import { factList, pageHtml, table } from "./page.js";
+import { pageHtml } from "./page.js";
+import { tableHtml } from "./tables.js";
 
 /** A pair with its pictures, as data URIs. */
 export interface PicturedPair extends SimilarPair {
@@ -108,10 +110,14 @@ function shortcutSection({ chance, all, features, classes, clusters, images, lef
   const rows = [all, ...features].map(({ feature, from, auc, interval: [low, high], areas, suspicious }) => {
     const best = areas.reduce((most, area, at) => (area > (areas[most] ?? 0) ? at : most), 0);
     const most = classes.length > 1 ? `${classes[best]} ${hundredths(areas[best])}` : "";
-    const cells = [hundredths(auc), `${hundredths(low)} to ${hundredths(high)}`];
-    const numbers = cells.map((cell) => `<td class="number">${cell}</td>`).join("");
     const name = from === "file" ? `${feature} (of the file)` : feature;
-    return `<tr><th scope="row">${escapeMarkup(name)}</th>${numbers}<td>${escapeMarkup(most)}</td><td class="bad number">${suspicious ? "look at this" : ""}</td></tr>`;
+    return [
+      name,
+      hundredths(auc),
+      `${hundredths(low)} to ${hundredths(high)}`,
+      most,
+      suspicious ? { markup: '<b class="bad">look at this</b>' } : "",
+    ];
   });
   const asked = clusters < images ? `${images} images of ${clusters} patients or groups` : `${images} images`;
   const without =
@@ -119,11 +125,16 @@ function shortcutSection({ chance, all, features, classes, clusters, images, lef
       ? ` Left out, because nearly every image has another text there: ${leftOut.join(", ")}.`
       : "";
   const explanation = `A logistic regression is asked for the label of ${asked} by what is no finding, each image by a model that has not seen it. 0.5 is chance; with labels dealt out at random it gave ${hundredths(chance.auc)}, and ${hundredths(chance.upper)} at most in 19 of 20.${without}`;
-  const most = classes.length > 1 ? "<th>Best told class</th>" : "<th></th>";
+  const most = classes.length > 1 ? "Best told class" : "";
   return `<h2>Shortcuts</h2>
 <p>${escapeMarkup(explanation)}</p>
 <figure>${shortcutFigure([all, ...features], chance)}<figcaption>AUC of each, with its 95 % interval; the grey band is chance.</figcaption></figure>
-${table(`<th>Known of an image</th><th class="number">AUC</th><th class="number">95 %</th>${most}<th></th>`, rows)}`;
+${tableHtml({
+  caption: "How well the label follows from each thing known of an image",
+  headings: ["Known of an image", "AUC", "95 %", most, ""],
+  rows,
+  texts: [3, 4],
+})}`;
 }
 
 /** A score; a dash for one that could not be computed, which is null in a file. */
@@ -178,17 +189,13 @@ function shortcutFigure(rows: readonly NonNullable<Shortcuts["all"]>[], chance: 
 
 function splitTable({ splits, patients }: AuditReport): string {
   const classes = Object.keys(Object.values(splits)[0]?.classes ?? {});
-  const number = (value: number | null) => `<td class="number">${value ?? "–"}</td>`;
   const rows = Object.entries(splits).map(([name, part]) => {
-    const people = patients.count === null ? "" : number(part.patients);
-    const counts = classes.map((label) => number(part.classes[label] ?? 0)).join("");
-    return `<tr><th scope="row">${escapeMarkup(name)}</th>${number(part.images)}${people}${counts}</tr>`;
+    const people = patients.count === null ? [] : [String(part.patients ?? "–")];
+    const counts = classes.map((label) => String(part.classes[label] ?? 0));
+    return [name, String(part.images), ...people, ...counts];
   });
   const headings = ["Images", ...(patients.count === null ? [] : ["Patients"]), ...classes];
-  return table(
-    `<th>Split</th>${headings.map((name) => `<th class="number">${escapeMarkup(name)}</th>`).join("")}`,
-    rows,
-  );
+  return tableHtml({ caption: "Images of each split and class", headings: ["Split", ...headings], rows });
 }
 
 function imageTable({ images }: AuditReport): string {
@@ -203,9 +210,14 @@ function imageTable({ images }: AuditReport): string {
     .filter(([, counts]) => Object.keys(counts).length > 0)
     .map(([name, counts]) => {
       const said = Object.entries(counts).map(([value, count]) => `${value}: ${count}`);
-      return `<tr><th scope="row">${name}</th><td>${escapeMarkup(said.join(", "))}</td></tr>`;
+      return [name, said.join(", ")];
     });
-  return table("<th>Of images</th><th>How many</th>", rows);
+  return tableHtml({
+    caption: "How images are stored",
+    headings: ["Of images", "How many"],
+    rows,
+    texts: [1],
+  });
 }
 
 /** Images of which nothing can be learned, by name. */
@@ -221,8 +233,13 @@ function listSection({ images }: AuditReport): string {
   const rows = lists.map(([name, { count, first }]) => {
     const some = first.slice(0, 10).map((image) => image.name);
     const more = count > some.length ? ` and ${count - some.length} more` : "";
-    return `<tr><th scope="row">${name}</th><td class="number">${count}</td><td>${escapeMarkup(some.join(", ") + more)}</td></tr>`;
+    return [name, String(count), some.join(", ") + more];
   });
   if (rows.length === 0) return "";
-  return table(`<th>Pictures</th><th class="number">How many</th><th>Which</th>`, rows);
+  return tableHtml({
+    caption: "Pictures of which nothing can be learned",
+    headings: ["Pictures", "How many", "Which"],
+    rows,
+    texts: [2],
+  });
 }

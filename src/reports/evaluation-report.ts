@@ -1,36 +1,47 @@
-/** Figures and the report page of an evaluation, as files. */
+/**
+ * The report of an evaluation as files: the page, its figures as SVG and PNG, and its numbers as JSON. What is known is given as
+ * plain evidence; each kind of it is made into a section of the page by a file of `sections/`.
+ */
+import { createHash } from "node:crypto";
 import { join } from "node:path";
-import type { Evaluation } from "../inference/evaluate.js";
-import { reliabilityBins } from "../metrics/calibration.js";
-import type { MultiLabelMetrics } from "../metrics/multi-label.js";
-import { expectNamed, expectNumbers, type NamesOf } from "../settings/given.js";
+import { ArgumentError } from "../errors.js";
+import {
+  expectFlags,
+  expectFunction,
+  expectList,
+  expectNamed,
+  expectNumbers,
+  expectTexts,
+  inWords,
+  type NamesOf,
+} from "../settings/given.js";
 import { type Path, pathOf } from "../settings/paths.js";
 import type { EpochRecord } from "../training/history.js";
-import { replaceText } from "../weights/atomic-file.js";
+import { replaceFile, replaceText, writeFully } from "../weights/atomic-file.js";
 import { makeFolder } from "../weights/file-errors.js";
-import { estimatesOf } from "./evidence.js";
-import { confusionMatrixFigure } from "./figures/confusion-matrix.js";
-import { reliabilityDiagram } from "./figures/reliability-diagram.js";
-import { rocCurves, rocSeries } from "./figures/roc-curves.js";
-import { trainingCurves } from "./figures/training-curves.js";
+import { estimatesOf, type SubgroupEvidence } from "./evidence.js";
+import { figurePng, hasLettering } from "./figures/png.js";
+import { type Finding, findingsOf, kindOf } from "./findings.js";
 import { expectAnyEvaluation } from "./given.js";
-import { type ReportFigure, reportHtml } from "./page.js";
-import { operatingPoint } from "./scores.js";
-import { type AnyEvaluation, isOfSeveralLabels, labelCurves } from "./several-labels.js";
-
-/** Names of the files that `writeReport` writes. */
-export const reportFiles = {
-  /** Of a training. */
-  curves: "curves.svg",
-  /** What was taken for what. */
-  confusion: "confusion.svg",
-  /** Sensitivity against 1 - specificity. */
-  roc: "roc.svg",
-  /** How often predictions of a confidence are right. */
-  reliability: "reliability.svg",
-  /** The page with all of them. */
-  report: "report.html",
-} as const;
+import type { PicturedMistakes } from "./mistake-pictures.js";
+import { reportHtml } from "./page.js";
+import type { ReportFigure } from "./page-figure.js";
+import { pngOf, reportFiles } from "./report-files.js";
+import { type Scores, scoresOf } from "./scores.js";
+import { calibrationDiagram, calibrationSection, labelCalibrations } from "./sections/calibration.js";
+import { classesSection, confusionFigure } from "./sections/classes.js";
+import { curvesOf, curvesSection } from "./sections/curves.js";
+import { type DataEvidence, dataSection } from "./sections/data.js";
+import { mistakesSection } from "./sections/mistakes.js";
+import { type ChosenEvidence, operatingPointSection } from "./sections/operating-point.js";
+import { type AnyPooledEvaluation, pooledSection, rightOf } from "./sections/pooled.js";
+import { type RunEvidence, runSection } from "./sections/run.js";
+import { classTable, scoresSection } from "./sections/scores.js";
+import { expectSections, type ReportSection } from "./sections/section.js";
+import { subgroupFigure, subgroupsSection } from "./sections/subgroups.js";
+import { type JudgedImages, judgedImages, summaryOf, summarySection } from "./sections/summary.js";
+import { trainingFigure, trainingSection } from "./sections/training.js";
+import { type AnyEvaluation, isOfSeveralLabels } from "./several-labels.js";
 
 /** What a report of an evaluation is made of. */
 export interface EvaluationReport {
@@ -45,12 +56,36 @@ export interface EvaluationReport {
   /** Of a two-class checkpoint that has one. */
   readonly threshold?: number | undefined;
   /** Of the training, if the report is about one. */
-  readonly history?: {
-    /** All epochs. */
-    readonly epochs: readonly EpochRecord[];
-    /** Number of the best epoch. */
-    readonly best: number | undefined;
-  };
+  readonly history?:
+    | {
+        /** All epochs. */
+        readonly epochs: readonly EpochRecord[];
+        /** Number of the best epoch. */
+        readonly best: number | undefined;
+      }
+    | undefined;
+  /** Which images were judged; the summary says what follows from that. */
+  readonly judged?: JudgedImages | undefined;
+  /** What else to be careful about, as sentences of the summary. */
+  readonly cautions?: readonly string[];
+  /** Of two classes: a threshold for a wish, chosen on validation images. */
+  readonly chosen?: ChosenEvidence | undefined;
+  /** What `poolEvaluation` gave. */
+  readonly pooled?: AnyPooledEvaluation | undefined;
+  /** What `subgroupsOf` gave. */
+  readonly subgroups?: readonly SubgroupEvidence[] | undefined;
+  /** What `mistakesOf` gave, or `pictureMistakes` of it. */
+  readonly mistakes?: PicturedMistakes | undefined;
+  /** Which images there were, and what an audit found. */
+  readonly data?: DataEvidence | undefined;
+  /** By what the numbers came about. */
+  readonly run?: RunEvidence | undefined;
+  /** Further parts of the page, as `reportHtml` takes them. */
+  readonly sections?: readonly ReportSection[];
+  /** Whether figures are written as PNG as well; default true. */
+  readonly png?: boolean;
+  /** Gets one sentence where this machine has no fonts, so that no PNG is written. */
+  readonly onWarning?: ((message: string) => void) | undefined;
 }
 
 const reportNames: NamesOf<EvaluationReport> = {
@@ -60,74 +95,177 @@ const reportNames: NamesOf<EvaluationReport> = {
   evaluation: true,
   threshold: true,
   history: true,
+  judged: true,
+  cautions: true,
+  chosen: true,
+  pooled: true,
+  subgroups: true,
+  mistakes: true,
+  data: true,
+  run: true,
+  sections: true,
+  png: true,
+  onWarning: true,
 };
 
 function expectReport(contents: EvaluationReport): void {
-  const { evaluation, threshold, history } = expectNamed("writeReport", "contents", contents, reportNames);
-  expectAnyEvaluation("writeReport", evaluation);
-  if (threshold !== undefined) expectNumbers("writeReport", { threshold });
-  if (history !== undefined) expectNamed("writeReport", "history", history, { epochs: true, best: true });
+  const operation = "writeReport";
+  const {
+    evaluation,
+    threshold,
+    history,
+    judged,
+    cautions = [],
+    subgroups = [],
+    ...others
+  } = expectNamed(operation, "contents", contents, reportNames);
+  expectAnyEvaluation(operation, evaluation);
+  if (threshold !== undefined) expectNumbers(operation, { threshold });
+  if (history !== undefined) expectNamed(operation, "history", history, { epochs: true, best: true });
+  if (judged !== undefined && !judgedImages.includes(judged))
+    throw new ArgumentError(
+      `${operation}: judged is ${inWords(judged)}, not one of ${judgedImages.join(", ")}.`,
+    );
+  expectTexts(operation, "cautions", cautions);
+  expectList(operation, "subgroups", subgroups);
+  for (const name of ["chosen", "pooled", "mistakes", "data", "run"] as const)
+    if (others[name] !== undefined) expectNamed(operation, name, others[name] as object);
+  expectSections(operation, others.sections ?? []);
+  expectFlags(operation, { png: others.png ?? true });
+  if (others.onWarning !== undefined) expectFunction(operation, others.onWarning, "onWarning");
 }
 
 /**
- * Writes the figures and `report.html`, which has them all in it.
+ * Writes `report.html`, which has everything in it, the figures by themselves, and the numbers as `report.json`.
  *
  * @returns the names of the files
  */
 export async function writeReport(location: Path, contents: EvaluationReport): Promise<string[]> {
   const directory = pathOf("writeReport", location, "the folder");
   expectReport(contents);
-  const { title, description, facts, evaluation, threshold, history } = contents;
-  const figures: FigureFile[] = [];
-  if (history && history.epochs.length > 0) {
-    const caption = "Loss, and validation scores, over the epochs; the best epoch is marked.";
-    figures.push({
-      file: reportFiles.curves,
-      svg: trainingCurves(history.epochs, history.best === undefined ? {} : { bestEpoch: history.best }),
-      caption,
-    });
-  }
-  figures.push(
-    ...(isOfSeveralLabels(evaluation) ? labelFigures(evaluation) : classFigures(evaluation, threshold)),
-  );
-  const estimates = estimatesOf(evaluation);
+  const { title, description, facts, evaluation, threshold, sections = [], png = true, onWarning } = contents;
+  const scores = scoresOf(evaluation, threshold);
+  const numbers = `${JSON.stringify(numbersOf(contents, scores), null, 2)}\n`;
+  const drawn = drawReport(contents, scores, createHash("sha256").update(numbers).digest("hex"));
+  const page = reportHtml({
+    title,
+    description,
+    facts,
+    metrics: evaluation.metrics,
+    sections: [...drawn.sections.filter((own) => !sections.some(({ id }) => id === own.id)), ...sections],
+  });
   await makeFolder(directory);
-  for (const { file, svg } of figures) await replaceText(join(directory, file), svg);
-  await replaceText(
-    join(directory, reportFiles.report),
-    reportHtml({ title, description, facts, metrics: evaluation.metrics, estimates, figures }),
-  );
-  return [...figures.map(({ file }) => file), reportFiles.report];
+  const files: string[] = [];
+  const drawable = png && (await hasLettering());
+  if (png && !drawable)
+    onWarning?.(
+      "Figures are written as SVG alone: this machine has no fonts to draw PNG with. Install some, such as fonts-dejavu, to have both.",
+    );
+  for (const { file, svg } of drawn.figures) {
+    await replaceText(join(directory, file), svg);
+    files.push(file);
+    if (!drawable) continue;
+    const bytes = await figurePng(svg);
+    await replaceFile(join(directory, pngOf(file)), (target) => writeFully(target, bytes));
+    files.push(pngOf(file));
+  }
+  await replaceText(join(directory, reportFiles.numbers), numbers);
+  await replaceText(join(directory, reportFiles.report), page);
+  return [...files, reportFiles.numbers, reportFiles.report];
 }
 
-type FigureFile = ReportFigure & { file: string };
-
-function labelFigures(evaluation: Evaluation<MultiLabelMetrics>): FigureFile[] {
-  const caption = "ROC curves, each label by itself.";
-  return [{ file: reportFiles.roc, svg: rocCurves(labelCurves(evaluation)), caption }];
+/** What `report.json` holds: the scores, and all evidence that was given. */
+function numbersOf(
+  { chosen, pooled, subgroups, judged, threshold }: EvaluationReport,
+  scores: Scores,
+): object {
+  return {
+    ...scores,
+    ...(judged && { judged }),
+    ...(chosen && { chosen }),
+    ...(subgroups && { subgroups }),
+    ...(pooled && {
+      pooled: {
+        ...pooled.pooling,
+        units: pooled.units,
+        leftOut: pooled.leftOut,
+        ...scoresOf(pooled as AnyEvaluation, threshold),
+      },
+    }),
+  };
 }
 
-function classFigures(evaluation: Evaluation, threshold: number | undefined): FigureFile[] {
-  const { metrics, labels, probabilities } = evaluation;
-  const { classes } = metrics;
-  return [
-    {
-      file: reportFiles.confusion,
-      svg: confusionMatrixFigure(metrics.confusionMatrix, classes),
-      caption: "Confusion matrix: a row is a true class, a column a predicted one.",
-    },
-    {
-      file: reportFiles.roc,
-      svg: rocCurves(
-        rocSeries(labels, probabilities, classes),
-        threshold === undefined ? {} : { operatingPoint: operatingPoint(evaluation, threshold) },
-      ),
-      caption: "ROC curves, each class against the rest.",
-    },
-    {
-      file: reportFiles.reliability,
-      svg: reliabilityDiagram(reliabilityBins(labels, probabilities, classes)),
-      caption: "Reliability: how often predictions of a given confidence are right.",
-    },
+type FigureFile = Pick<ReportFigure, "svg"> & { readonly file: string };
+
+/** All sections that follow from what is known, and their figures as files. */
+function drawReport(
+  contents: EvaluationReport,
+  scores: Scores,
+  hash: string,
+): { sections: ReportSection[]; figures: FigureFile[] } {
+  const { evaluation, threshold, history, chosen, pooled, subgroups, mistakes, data, run = {} } = contents;
+  const { judged, cautions } = contents;
+  const figures: FigureFile[] = [];
+  const kept = <Figure extends ReportFigure | undefined>(file: string, figure: Figure): Figure => {
+    if (figure) figures.push({ file, svg: figure.svg });
+    return figure;
+  };
+  const estimates = isOfSeveralLabels(evaluation) ? estimatesOf(evaluation) : estimatesOf(evaluation);
+  const findings = findingsOf(evaluation, threshold);
+  const training = history && history.epochs.length > 0 ? history : undefined;
+  const trained = training && kept(reportFiles.curves, trainingFigure(training));
+  const classes = classesOf(evaluation, findings, classTable({ metrics: evaluation.metrics, estimates }));
+  kept(reportFiles.confusion, classes.confusion);
+  const curves = curvesOf(evaluation, findings);
+  for (const name of ["roc", "precisionRecall", "decision", "risk", "histogram"] as const)
+    kept(reportFiles[name], curves.figures[name]);
+  const calibration = calibrationEvidence(evaluation, findings, scores);
+  kept(reportFiles.reliability, calibration.figure);
+  const forest = subgroups && kept(reportFiles.subgroups, subgroupFigure(subgroups));
+  const binary = kindOf(evaluation) === "two classes";
+  const sections: (ReportSection | false | undefined)[] = [
+    summarySection(
+      summaryOf(evaluation, rightOf(evaluation), { threshold, judged, cautions: cautions ?? [] }),
+    ),
+    scoresSection({ metrics: evaluation.metrics, estimates }),
+    classesSection(classes),
+    binary && operatingPointOf(evaluation, findings[0]!, threshold, chosen),
+    curvesSection(curves),
+    calibrationSection(calibration),
+    pooled && pooledSection(pooled, threshold),
+    subgroups && subgroups.length > 0 && subgroupsSection(subgroups, forest),
+    mistakes && mistakesSection(mistakes),
+    data && dataSection(data),
+    training && trainingSection(training, trained),
+    runSection(run, hash),
   ];
+  return { sections: sections.filter((section) => typeof section === "object"), figures };
 }
+
+function classesOf(evaluation: AnyEvaluation, findings: readonly Finding[], before: string) {
+  const { metrics } = evaluation;
+  return {
+    kind: kindOf(evaluation),
+    findings,
+    before,
+    confusion:
+      "confusionMatrix" in metrics ? confusionFigure(metrics.confusionMatrix, metrics.classes) : undefined,
+  };
+}
+
+function calibrationEvidence(evaluation: AnyEvaluation, findings: readonly Finding[], scores: Scores) {
+  const kind = kindOf(evaluation);
+  const evidence =
+    kind === "several labels"
+      ? { kind, labels: labelCalibrations(evaluation, findings) }
+      : { kind, calibration: scores.calibration };
+  return { ...evidence, figure: calibrationDiagram(evidence, findings[0]!.name) };
+}
+
+const operatingPointOf = (
+  { metrics }: AnyEvaluation,
+  { name, diagnostic }: Finding,
+  threshold: number | undefined,
+  chosen: ChosenEvidence | undefined,
+): ReportSection =>
+  operatingPointSection({ name, other: metrics.classes[0]!, threshold, diagnostic, chosen });

@@ -68,7 +68,8 @@ export async function heatMapPng(explanation: HeatMapOf): Promise<Uint8Array> {
     .toBuffer();
 }
 
-function eightBits({ channels, bitDepth, data }: Pixels, pixel: number, channel: number): number {
+/** A value of a picture in 8 bits; of grey ones each channel is the same. */
+export function eightBits({ channels, bitDepth, data }: Pixels, pixel: number, channel: number): number {
   const value = data[pixel * channels + Math.min(channel, channels - 1)] as number;
   return bitDepth === 8 ? value : (value * 255) / (2 ** bitDepth - 1);
 }

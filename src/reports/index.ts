@@ -5,7 +5,7 @@
  */
 export { type AuditPage, auditHtml, type PicturedPair } from "./audit-page.js";
 export { type AuditContents, auditFiles, writeAudit } from "./audit-report.js";
-export { type EvaluationReport, reportFiles, writeReport } from "./evaluation-report.js";
+export { type EvaluationReport, writeReport } from "./evaluation-report.js";
 export {
   type AnyIntervals,
   type CalibrationEvidence,
@@ -26,6 +26,21 @@ export { confusionMatrixFigure } from "./figures/confusion-matrix.js";
 export { reliabilityDiagram } from "./figures/reliability-diagram.js";
 export { type OperatingPoint, type RocSeries, rocCurves, rocSeries } from "./figures/roc-curves.js";
 export { type CurveEpoch, type CurveScores, trainingCurves } from "./figures/training-curves.js";
-export { type PageContents, type ReportFigure, reportHtml } from "./page.js";
+export {
+  type MistakePictureOptions,
+  type PicturedMistake,
+  type PicturedMistakes,
+  pictureMistakes,
+} from "./mistake-pictures.js";
+export { type Mistake, type MistakeOptions, type Mistakes, mistakesOf } from "./mistakes.js";
+export { type PageContents, reportHtml } from "./page.js";
+export type { ReportFigure } from "./page-figure.js";
+export { reportFiles } from "./report-files.js";
 export { operatingPoint, type Scores, scoresOf } from "./scores.js";
+export { type DataEvidence, type DataSplit, dataEvidenceOf } from "./sections/data.js";
+export type { ChosenEvidence } from "./sections/operating-point.js";
+export type { AnyPooledEvaluation } from "./sections/pooled.js";
+export type { RunEvidence } from "./sections/run.js";
+export { type ReportSection, type SectionId, sectionOrder } from "./sections/section.js";
+export type { JudgedImages } from "./sections/summary.js";
 export type { AnyEvaluation } from "./several-labels.js";

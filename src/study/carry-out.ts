@@ -13,11 +13,9 @@ import {
 } from "../data/index.js";
 import { oddStatistics } from "../data/preprocessing.js";
 import { StudyError } from "../errors.js";
-import { evaluate } from "../inference/evaluate.js";
 import { MedMamba } from "../models/medmamba.js";
 import { writeReport } from "../reports/evaluation-report.js";
 import { trainingCurves } from "../reports/figures/training-curves.js";
-import type { AnyEvaluation } from "../reports/several-labels.js";
 import type { Settings } from "../settings/kind.js";
 import type { Device } from "../tensor/device.js";
 import { manualSeed } from "../tensor/generator.js";
@@ -27,9 +25,13 @@ import type { FitProgress } from "../training/observers/observer.js";
 import type { Extension } from "../training/resumption.js";
 import { resolveClassWeights } from "../training/settings.js";
 import { replaceText } from "../weights/atomic-file.js";
-import { beginRun, type RunStart, runFiles } from "./run-directory.js";
+import type { Judging, JudgingProgress } from "./judged-images.js";
+import { writeEntry } from "./ledger.js";
+import { begin, knownStart, trained } from "./milestones.js";
+import { type RunStart, runFiles } from "./run-directory.js";
 import { lockRun } from "./run-lock.js";
 import type { RunPlan } from "./run-plan.js";
+import { judge, type Verdict, verdictSections } from "./verdict.js";
 
 /** What came of a run. */
 export interface StudyOutcome {
@@ -37,12 +39,7 @@ export interface StudyOutcome {
   /** The checkpoint to use: the best, or the last where there are no validation images. */
   readonly checkpoint: string;
   /** On the test images, else the validation images; undefined if there are neither, or the run was stopped. */
-  readonly verdict?: {
-    readonly split: "test" | "val";
-    readonly evaluation: AnyEvaluation;
-    /** Of two classes. */
-    readonly threshold: number | undefined;
-  };
+  readonly verdict?: Verdict & { readonly split: "test" | "val" };
   /** Names of the figures and the report in the run's folder. */
   readonly files: readonly string[];
 }
@@ -50,10 +47,7 @@ export interface StudyOutcome {
 /** What a run tells on its way. */
 export type StudyProgress =
   | FitProgress
-  /** Something odd about the data that is no obstacle. */
-  | { readonly type: "warning"; readonly message: string }
-  /** While images are read and checked. */
-  | { readonly type: "reading"; readonly done: number; readonly total: number }
+  | JudgingProgress
   /** Data and model are there, nothing has been replaced yet. */
   | {
       readonly type: "prepared";
@@ -66,9 +60,7 @@ export type StudyProgress =
       readonly inherited: Settings | undefined;
       /** Where the run goes on with other epochs than it was planned with. */
       readonly extension: Extension | undefined;
-    }
-  /** While the verdict is found. */
-  | { readonly type: "evaluating"; readonly done: number; readonly total: number };
+    };
 
 /** Where and how a run is carried out. */
 export interface StudyOptions {
@@ -108,6 +100,7 @@ async function carryOutAlone(start: RunStart, options: StudyOptions): Promise<St
   const dataset = await openForTraining(plan, start.contents?.classes, options);
   const contents = await dataIdentity(dataset, signal);
   if (start.contents) expectSameImages(plan.data, start.contents, contents);
+  const known = await knownStart(start, plan, dataset, contents, signal);
   const { preprocessing, settings, saveEvery, recompute, graphs } = plan;
   resolveClassWeights(settings.classWeights, dataset.train); // Before anything is done: they may be of other classes.
   manualSeed(settings.seed);
@@ -133,19 +126,20 @@ async function carryOutAlone(start: RunStart, options: StudyOptions): Promise<St
       saveEvery,
       recompute,
       graphs,
-      provenance: { split: plan.split, opening: plan.opening, data: contents },
+      provenance: { split: plan.split, opening: plan.opening, data: contents, run: known.identity },
       signal,
       onProgress,
       // Only then is anything replaced: what cannot be trained leaves an earlier run as it was.
-      observers: [{ begin: () => beginRun({ ...start, plan, contents }) }],
+      observers: [{ begin: () => begin(known) }],
     });
     const best = join(directory, runFiles.best);
     const checkpoint = result.best && existsSync(best) ? best : join(directory, runFiles.last);
     if (result.stopped === "aborted") return { result, checkpoint, files: [] };
+    await writeEntry(directory, await trained(directory, plan, contents, result));
     return {
       result,
       checkpoint,
-      ...(await judge(model, dataset, result, { directory, checkpoint, ...options })),
+      ...(await conclude(model, dataset, plan, result, { directory, checkpoint, ...options })),
     };
   } finally {
     model.dispose();
@@ -185,16 +179,13 @@ function openForTraining(
   });
 }
 
-/** Evaluates the best weights, which the model holds now, and writes figures and report. */
-async function judge(
+/** Judges the best weights, which the model holds now, and writes figures and report. */
+async function conclude(
   model: MedMamba,
   dataset: OpenedDataset<LabelledImages>,
+  plan: RunPlan,
   { history, best }: FitResult,
-  {
-    directory,
-    checkpoint,
-    onProgress,
-  }: Pick<StudyOptions, "onProgress"> & { directory: string; checkpoint: string },
+  { directory, checkpoint, onProgress }: StudyOptions & { directory: string; checkpoint: string },
 ): Promise<Pick<StudyOutcome, "verdict" | "files">> {
   const split = dataset.test.length > 0 ? "test" : "val";
   const images = dataset[split];
@@ -203,11 +194,17 @@ async function judge(
     await replaceText(join(directory, runFiles.curves), curves);
     return { files: [runFiles.curves] };
   }
-  const { threshold, thresholds } = await readCheckpoint(checkpoint);
-  const evaluation = (await evaluate(model, images, {
-    thresholds,
-    onProgress: (progress) => onProgress({ type: "evaluating", ...progress }),
-  })) as AnyEvaluation;
+  const judging: Judging = {
+    data: plan.data,
+    asked: {},
+    batchSize: 32,
+    signal: new AbortController().signal, // What is trained is judged, whatever comes.
+    onProgress,
+  };
+  const judged = { dataset: images, part: split } as const;
+  const described = { ...(await readCheckpoint(checkpoint)), path: checkpoint, model };
+  const verdict = await judge(described, judged, judging, { by: "train" });
+  const { evaluation, threshold } = verdict;
   const name = split === "test" ? "test images" : "validation images";
   const files = await writeReport(directory, {
     title: `MedMamba on ${evaluation.metrics.samples} ${name}`,
@@ -220,6 +217,7 @@ async function judge(
     evaluation,
     threshold,
     history: { epochs: history, best: best?.epoch },
+    sections: verdictSections(verdict),
   });
-  return { verdict: { split, evaluation, threshold }, files };
+  return { verdict: { ...verdict, split }, files };
 }

@@ -7,11 +7,13 @@ import { type DataIdentity, isDataIdentity } from "../data/contents.js";
 import { savedPreprocessing } from "../data/preprocessing.js";
 import { ArgumentError, StudyError } from "../errors.js";
 import { packageVersion } from "../native/package-version.js";
-import { reportFiles } from "../reports/evaluation-report.js";
+import { reportFiles } from "../reports/report-files.js";
 import type { Settings } from "../settings/kind.js";
 import { type Extension, extensionsFor, leastEpochs, type Progress } from "../training/resumption.js";
 import { trainingSettings } from "../training/settings.js";
 import { replaceText } from "../weights/atomic-file.js";
+import { ledgerFiles } from "./ledger.js";
+import { runImagesFile } from "./run-images.js";
 import { inheritedFrom, readOrigin } from "./run-origin.js";
 import { contradictions, planRun, type RunOptions, type RunPlan } from "./run-plan.js";
 
@@ -20,8 +22,17 @@ export const runFiles = {
   best: "best.safetensors",
   last: "last.safetensors",
   history: "metrics.jsonl",
+  ...ledgerFiles,
+  images: runImagesFile,
   ...reportFiles,
 } as const;
+
+/** Files that a run begins with, before there is anything to lose. */
+const firstFiles: readonly string[] = [runFiles.plan, runFiles.images, ...Object.values(ledgerFiles)];
+
+/** The others that are in a folder. */
+const resultsIn = (directory: string): string[] =>
+  Object.values(runFiles).filter((file) => !firstFiles.includes(file) && existsSync(join(directory, file)));
 
 export interface RunStart {
   readonly directory: string;
@@ -30,6 +41,8 @@ export interface RunStart {
   readonly resume: boolean;
   /** The images that a run to be resumed began with; undefined of runs of 0.1.0. */
   readonly contents?: DataIdentity | undefined;
+  /** What tells the run from others; undefined of runs of before ledgers were kept. */
+  readonly identity?: string | undefined;
   /** What was taken from the checkpoint to start from beside its weights: settings that are not at their defaults. */
   readonly inherited?: Settings | undefined;
   /** Whether the plan of a run to be resumed is another now: its data are elsewhere, or its epochs were changed. */
@@ -84,10 +97,9 @@ const ownFiles = (directory: string): string[] =>
  * @throws StudyError naming what would be replaced
  */
 async function expectNobodysFiles(directory: string): Promise<void> {
-  const { plan, ...results } = runFiles;
-  const present: string[] = Object.values(results).filter((file) => existsSync(join(directory, file)));
-  if (existsSync(join(directory, plan)) && !(await readPlan(directory).catch(() => undefined)))
-    present.push(plan);
+  const present = resultsIn(directory);
+  if (!(await readPlan(directory).catch(() => undefined)))
+    present.push(...firstFiles.filter((file) => existsSync(join(directory, file))));
   if (present.length === 0) return;
   throw new StudyError(
     `${directory} holds ${present.join(", ")}, which a run would replace: choose another --out, or replace them by --overwrite.`,
@@ -118,19 +130,20 @@ function isInside(path: string, folder: string): boolean {
 }
 
 /** Makes the folder ready: what an earlier run left is removed, the plan of this one written. A resumed run has it. */
-export async function beginRun({ directory, plan, resume, contents, changed }: RunStart): Promise<void> {
+export async function beginRun(start: RunStart): Promise<void> {
+  const { directory, plan, resume, contents, identity, changed } = start;
   if (resume && !changed) return;
   await mkdir(directory, { recursive: true });
   if (!resume) for (const file of Object.values(runFiles)) await rm(join(directory, file), { force: true });
   await replaceText(
     join(directory, runFiles.plan),
-    `${JSON.stringify({ version: packageVersion, ...plan, contents }, null, 2)}\n`,
+    `${JSON.stringify({ version: packageVersion, ...plan, contents, identity }, null, 2)}\n`,
   );
 }
 
 async function planResume(directory: string, options: RunOptions): Promise<RunStart> {
   const saved = await readPlan(directory);
-  const { contents } = saved;
+  const { contents, identity } = saved;
   // Whether moved data are the same is seen when they are read.
   const moved =
     contents !== undefined && options.data !== undefined && resolve(options.data) !== saved.plan.data;
@@ -150,7 +163,8 @@ async function planResume(directory: string, options: RunOptions): Promise<RunSt
       directory,
       resume: true,
       contents,
-      changed: moved || JSON.stringify(extended.plan) !== JSON.stringify(plan),
+      identity,
+      changed: identity === undefined || moved || JSON.stringify(extended.plan) !== JSON.stringify(plan),
       ...extended,
     };
   }
@@ -209,8 +223,7 @@ async function extend(
 
 /** A run that was stopped before its first checkpoint begins again; anything more is not to be lost by going on. */
 function expectNothingToLose(directory: string): void {
-  const { plan: _, ...results } = runFiles;
-  const present = Object.values(results).filter((file) => existsSync(join(directory, file)));
+  const present = resultsIn(directory);
   if (present.length === 0) return;
   const weights = present.includes(runFiles.best)
     ? `train further from its weights with --init ${join(directory, runFiles.best)} and another --out, or `
@@ -225,6 +238,7 @@ interface SavedPlan extends RunPlan {
   readonly version: string;
   readonly checkpointing?: boolean;
   readonly contents?: DataIdentity;
+  readonly identity?: string;
 }
 
 /** A run that began before patients were kept together, and copies left out of train, goes on with the images it had. */
@@ -233,7 +247,9 @@ function asBegun(plan: RunPlan): RunPlan {
   return { ...plan, split: { ...plan.split, keepTogether }, allowLeaks: plan.allowLeaks ?? true };
 }
 
-async function readPlan(directory: string): Promise<{ plan: RunPlan; contents: DataIdentity | undefined }> {
+async function readPlan(
+  directory: string,
+): Promise<{ plan: RunPlan } & Pick<RunStart, "contents" | "identity">> {
   const path = join(directory, runFiles.plan);
   let text: string;
   try {
@@ -246,10 +262,10 @@ async function readPlan(directory: string): Promise<{ plan: RunPlan; contents: D
     const saved: unknown = JSON.parse(text);
     const problem = problemOf(saved);
     if (problem !== undefined) throw new Error(problem);
-    const { version: _, checkpointing, contents, ...plan } = saved as SavedPlan;
+    const { version: _, checkpointing, contents, identity, ...plan } = saved as SavedPlan;
     const recompute = plan.recompute ?? checkpointing ?? false;
     const preprocessing = savedPreprocessing(plan.preprocessing);
-    return { plan: planRun({}, { ...asBegun(plan), preprocessing, recompute }), contents };
+    return { plan: planRun({}, { ...asBegun(plan), preprocessing, recompute }), contents, identity };
   } catch (error) {
     const reason = (error as Error).message.replace(/\.$/, "");
     throw new StudyError(
@@ -269,6 +285,7 @@ function problemOf(saved: unknown): string | undefined {
   if (plan.data === undefined || wrong("data", (value) => typeof value === "string"))
     return "data is no path";
   if (wrong("init", (value) => typeof value === "string")) return "init is no path";
+  if (wrong("identity", (value) => typeof value === "string")) return "identity is no text";
   if (wrong("contents", isDataIdentity)) return "contents is not what a run keeps of its images";
   const section = ["model", "preprocessing", "split", "settings", "limits"].find((name) =>
     wrong(name, isObject),

@@ -23,7 +23,7 @@ import {
 export interface DeviceOptions {
   /** CPU: number of threads; default `MEDMAMBA_THREADS` or all cores that the process may use. */
   threads?: number | undefined;
-  /** CPU: "portable", "avx2" or "avx512"; default `MEDMAMBA_SIMD` or the best that the machine runs. */
+  /** CPU: "portable", "avx2", "avx512" or "neon"; default `MEDMAMBA_SIMD` or the best that the machine runs. */
   simd?: string | undefined;
   /** Default "float32". Not every device has every one. */
   precision?: Precision | undefined;

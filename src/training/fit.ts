@@ -7,6 +7,7 @@
  */
 import { join } from "node:path";
 import type { CheckpointDescription } from "../checkpoints/checkpoint.js";
+import { type SplitIdentity, splitIdentity } from "../data/contents.js";
 import { type LabelledImages, Loader } from "../data/index.js";
 import { EvaluationError, TrainingError } from "../errors.js";
 import { withBatchAdvice } from "../inference/batch-memory.js";
@@ -76,6 +77,8 @@ class Run {
   readonly #bestWeights: BestWeights;
   readonly #observers: readonly Observer[];
   #epochStart = performance.now();
+  /** Which images decide what is best; checkpoints say it, so that a test on them is not taken for one. */
+  #validatedOn: SplitIdentity | undefined;
   /** Whether there is a `last.safetensors` of this run. */
   #saved = false;
 
@@ -120,6 +123,8 @@ class Run {
     if (resume) await restoreRun(this.#path("last.safetensors"), this.#parts(), { extend });
     this.#saved = resume;
     for (const observer of this.#observers) await observer.begin?.();
+    const { validation, signal } = this.#options;
+    if (validation) this.#validatedOn = await splitIdentity(validation, signal);
     if (directory !== undefined) await makeFolder(directory);
     const { epochs, patience } = this.#settings;
     const progress = this.#progress;
@@ -250,7 +255,10 @@ class Run {
     // Of another network than MedMamba the file holds what that calls its config, and only its weights can be loaded.
     const config = this.#model.config as MedMambaConfig;
     const { extensions } = this.#progress;
-    const provenance = extensions ? { ...this.#options.provenance, extensions } : this.#options.provenance;
+    const validatedOn = this.#validatedOn;
+    const { provenance: given } = this.#options;
+    const own = { ...(validatedOn && { validatedOn }), ...(extensions && { extensions }) };
+    const provenance = validatedOn || extensions ? { ...given, ...own } : given;
     return { task: this.#task.name, config, classes, preprocessing, provenance };
   }
 

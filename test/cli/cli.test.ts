@@ -146,7 +146,8 @@ describe("evaluate", () => {
   it("has the documented keys first, and agrees with the verdict of the training", () => {
     const scores = json(...common, "--data", "scans", "--report", "report");
     expect(Object.keys(scores).slice(0, evaluationKeys.length)).toEqual(evaluationKeys);
-    expect(scores).toEqual({ ...trained.test, split: "test" });
+    const sealed = { test: "internal", testLooks: 2, seal: expect.any(Object) };
+    expect(scores).toEqual({ ...trained.test, split: "test", ...sealed });
     expect(scores.classes).toEqual(["cyst", "mass", "normal"]);
     expect(readFileSync(join(folder, "report/report.html"), "utf8")).toContain("</html>");
     expect(json(...common, "--data", "scans", "--split", "train").samples).toBe(48);

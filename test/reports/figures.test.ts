@@ -11,8 +11,8 @@ import { contrast, readableOn, shade } from "../../src/reports/figures/shade.js"
 import { element, escapeMarkup, ink, palette, text } from "../../src/reports/figures/svg.js";
 import { type CurveEpoch, trainingCurves } from "../../src/reports/figures/training-curves.js";
 import { reportHtml } from "../../src/reports/page.js";
+import { expectInside, hostile, parseXml } from "../support/markup.js";
 
-const hostile = `</svg><script>alert("1")</script> & 'x'\u0000\ud800`;
 const history: CurveEpoch[] = Array.from({ length: 30 }, (_, index) => ({
   epoch: index + 1,
   trainLoss: 1 / (index + 1),
@@ -35,62 +35,6 @@ function samplesOf(classes: number, count = 200) {
     return row.map((value) => value / sum);
   });
   return { labels, probabilities, names: Array.from({ length: classes }, (_, index) => `class ${index}`) };
-}
-
-interface XmlElement {
-  name: string;
-  attributes: Record<string, string>;
-}
-
-/** The elements and texts of a document, if it is well-formed XML without entities of its own. */
-function parseXml(source: string): { elements: XmlElement[]; texts: string[] } {
-  const elements: XmlElement[] = [];
-  const texts: string[] = [];
-  const opened: string[] = [];
-  const token = /<(\/?)([a-zA-Z][a-zA-Z0-9]*)((?:\s+[\w:-]+="[^"<]*")*)\s*(\/?)>|([^<>]+)/y;
-  for (let at = 0; at < source.length; at = token.lastIndex) {
-    token.lastIndex = at;
-    const [whole, closing, name, attributes, empty, content] = token.exec(source) ?? [];
-    if (whole === undefined) throw new Error(`not well-formed at ${at}: ${source.slice(at, at + 40)}`);
-    if (/&(?!(?:amp|lt|gt|quot|#39);)/.test(whole)) throw new Error(`a bare ampersand in ${whole}`);
-    if (content !== undefined) texts.push(content);
-    else if (closing) expect(opened.pop()).toBe(name);
-    else {
-      const pairs = [...attributes!.matchAll(/([\w:-]+)="([^"]*)"/g)].map(
-        ([, key, value]) => [key!, value!] as const,
-      );
-      expect(new Set(pairs.map(([key]) => key)).size).toBe(pairs.length);
-      elements.push({ name: name!, attributes: Object.fromEntries(pairs) });
-      if (!empty) opened.push(name!);
-    }
-    if (opened.length === 0) expect(token.lastIndex).toBe(source.length);
-  }
-  expect(opened).toEqual([]);
-  return { elements, texts };
-}
-
-/** Numbers that are finite and within the picture's size, for every position that is written. */
-function expectInside({ elements }: { elements: XmlElement[] }): void {
-  const { width, height } = elements[0]!.attributes;
-  const limits: Record<string, number> = {
-    x: +width!,
-    x1: +width!,
-    x2: +width!,
-    cx: +width!,
-    y: +height!,
-    y1: +height!,
-    y2: +height!,
-    cy: +height!,
-  };
-  for (const { attributes } of elements) {
-    for (const [key, value] of Object.entries(attributes)) {
-      expect(value).not.toMatch(/NaN|undefined|Infinity/);
-      const limit = limits[key];
-      if (limit === undefined) continue;
-      expect(+value).toBeGreaterThanOrEqual(0);
-      expect(+value).toBeLessThanOrEqual(limit);
-    }
-  }
 }
 
 const matrixOf = (classes: number) =>
@@ -147,7 +91,7 @@ describe.each(figures)("%s", (_name, svg) => {
     expectInside(document);
     const names = new Set(document.elements.map(({ name }) => name));
     for (const name of names)
-      expect(["svg", "title", "g", "rect", "line", "path", "circle", "text"]).toContain(name);
+      expect(["svg", "title", "desc", "g", "rect", "line", "path", "circle", "text"]).toContain(name);
     expect(svg).not.toMatch(/<script|href|url\(/);
   });
 
@@ -381,7 +325,7 @@ describe("the report", () => {
 
   it("loads nothing, runs nothing, and escapes what it is given", () => {
     expect(page).toMatch(/^<!doctype html>/);
-    expect(page).not.toMatch(/<script|<link|<img|src=|href=|@import|url\(|\son\w+=/);
+    expect(page).not.toMatch(/<script|<link|<img|src=|href=(?!"#)|@import|url\(|\son\w+=/);
     expect(page).toContain("default-src 'none'");
     const body = page.slice(page.indexOf("<main>"), page.indexOf("</body>")).trim();
     expect(() => parseXml(body)).not.toThrow();

@@ -22,8 +22,9 @@ export function simdLevels(): readonly string[] {
   return loadAddon().simdLevels;
 }
 
-/** Whether the emulated CUDA library is built; says so loudly if it is not. */
+/** Whether the emulated CUDA library is built and wanted; says so loudly if it is not built. */
 export function hasEmulatedCuda(): boolean {
+  if (process.env.MEDMAMBA_TEST_CPU_ALONE) return false;
   const library = backendLibrary("medmamba_cuda_emulated");
   if (existsSync(library)) return true;
   console.error(

@@ -14,7 +14,20 @@
 
 namespace medmamba::cpu::MM_SIMD {
 
-constexpr int64_t vector_tile_rows = lanes == 16 ? 9 : 4;  // as many as registers hold (microkernel.h)
+// As many as registers hold (microkernel.h).
+#if defined(__AVX512F__)
+constexpr int64_t vector_tile_rows = 9;
+#elif defined(MM_NEON)
+constexpr int64_t vector_tile_rows = 7;  // of 8, GCC spills three sums a step
+#else
+constexpr int64_t vector_tile_rows = 4;
+#endif
+
+inline vfloat broadcast_word(const float* p) {
+    int32_t word;
+    std::memcpy(&word, p, sizeof word);
+    return from_bits(word - vint{});
+}
 
 struct Float32 {
     static constexpr int64_t depth = 1;         // elements of a word
@@ -23,7 +36,13 @@ struct Float32 {
     static constexpr int64_t tile_rows = vector_tile_rows;
     struct Task {};  // stands around the products of one task: what they ask of the thread
 
+#if defined(MM_NEON)  // whose multiply-add takes one lane for all: a word is loaded, and never broadcast
+    static float word(const float* p) { return *p; }
+    static vfloat multiply_add(vfloat sum, float a, vfloat b) { return (vfloat)vfmaq_n_f32(sum, b, a); }
+#else
+    static vfloat word(const float* p) { return broadcast_word(p); }
     static vfloat multiply_add(vfloat sum, vfloat a, vfloat b) { return sum + a * b; }
+#endif
 };
 
 #if defined(__AVX512F__)
@@ -34,6 +53,7 @@ struct BFloat16 {
     static constexpr int64_t depth = 2, step_words = 1, rows_at_once = 1, tile_rows = vector_tile_rows;
     struct Task {};
 
+    static vfloat word(const float* p) { return broadcast_word(p); }
     static vfloat multiply_add(vfloat sum, vfloat a, vfloat b) {
         asm("vdpbf16ps %2, %1, %0" : "+v"(sum) : "v"(a), "v"(b));
         return sum;
@@ -72,12 +92,6 @@ void with_factor([[maybe_unused]] const mm_stream* stream, Body&& body) {
     if (stream->bfloat16_products) return stream->amx_products ? body(AmxBFloat16{}) : body(BFloat16{});
 #endif
     body(Float32{});
-}
-
-inline vfloat broadcast_word(const float* p) {
-    int32_t word;
-    std::memcpy(&word, p, sizeof word);
-    return from_bits(word - vint{});
 }
 
 // Of so many elements: whole steps.

@@ -36,7 +36,7 @@ void multiply(const TileProduct& tile) {
             }
 #pragma GCC unroll 16
             for (int i = 0; i < rows; ++i) {
-                const vfloat x = broadcast_word(a[i] + at);
+                const auto x = Factor::word(a[i] + at);
 #pragma GCC unroll 4
                 for (int v = 0; v < vectors; ++v) sums[i][v] = Factor::multiply_add(sums[i][v], x, panel[v]);
             }
@@ -71,10 +71,14 @@ void multiply_rows(const TileProduct& tile) {
 
 template <class Factor>
 void multiply_tile(const TileProduct& tile, int64_t rows) {
-    if constexpr (Factor::tile_rows == 9) {
+    if constexpr (Factor::tile_rows > 7) {
         switch (rows) {
             case 9: return multiply_rows<Factor, 9>(tile);
             case 8: return multiply_rows<Factor, 8>(tile);
+        }
+    }
+    if constexpr (Factor::tile_rows > 4) {
+        switch (rows) {
             case 7: return multiply_rows<Factor, 7>(tile);
             case 6: return multiply_rows<Factor, 6>(tile);
             case 5: return multiply_rows<Factor, 5>(tile);

@@ -13,7 +13,7 @@
 //
 // A step loads one row of the panel and one word a row, and does rows * vectors multiply-adds with them:
 // AVX-512 9 x 48 floats (27 of 32 registers hold C) 12 loads for 27 multiply-adds, AVX2 4 x 24 (12 of 16),
-// portable 4 x 8. Nearly all widths of the model are multiples of 48 and so fill their panels.
+// NEON 7 x 12 (21 of 32), portable 4 x 8. Nearly all widths of the model are multiples of 48 and so fill their panels.
 // A word is a float, or two numbers in bfloat16 (factor.h); all counts and distances below are in words.
 //
 // Rows of A are pointers, and word k of a row is `a[row][segment.a + k * step]`, where k walks `length` words of one
@@ -30,7 +30,11 @@
 
 namespace medmamba::cpu::MM_SIMD {
 
-constexpr int panel_vectors = lanes == 4 ? 2 : 3;
+#if defined(__AVX2__) || defined(MM_NEON)
+constexpr int panel_vectors = 3;
+#else
+constexpr int panel_vectors = 2;
+#endif
 constexpr int64_t panel_columns = panel_vectors * lanes;
 
 // Where a segment's words begin: in each row of A, in the panel.

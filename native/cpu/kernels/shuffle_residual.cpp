@@ -11,25 +11,28 @@ namespace medmamba::cpu::MM_SIMD {
 
 namespace {
 
-// Lane numbers for __builtin_shuffle(a, b, ...): those of b follow those of a.
+// Lane numbers of shuffled(a, b, ...): those of b follow those of a.
 template <int... lane>
-constexpr vint low_pairs(std::integer_sequence<int, lane...>) {
-    return vint{(lane / 2 + lane % 2 * lanes)...};  // a0 b0 a1 b1 ...
-}
+using Lanes = std::integer_sequence<int, lane...>;
 template <int... lane>
-constexpr vint high_pairs(std::integer_sequence<int, lane...>) {
-    return vint{(lanes / 2 + lane / 2 + lane % 2 * lanes)...};
-}
+constexpr Lanes<(lane / 2 + lane % 2 * lanes)...> low_pairs(Lanes<lane...>) { return {}; }  // a0 b0 a1 b1 ...
 template <int... lane>
-constexpr vint every_second(std::integer_sequence<int, lane...>) {
-    return vint{(2 * lane)...};
-}
+constexpr Lanes<(lanes / 2 + lane / 2 + lane % 2 * lanes)...> high_pairs(Lanes<lane...>) { return {}; }
+template <int... lane>
+constexpr Lanes<2 * lane...> evens(Lanes<lane...>) { return {}; }
+template <int... lane>
+constexpr Lanes<2 * lane + 1 ...> odds(Lanes<lane...>) { return {}; }
 using AllLanes = std::make_integer_sequence<int, lanes>;
 
-inline vfloat weave_low(vfloat a, vfloat b) { return __builtin_shuffle(a, b, low_pairs(AllLanes{})); }
-inline vfloat weave_high(vfloat a, vfloat b) { return __builtin_shuffle(a, b, high_pairs(AllLanes{})); }
-inline vfloat even_of(vfloat a, vfloat b) { return __builtin_shuffle(a, b, every_second(AllLanes{})); }
-inline vfloat odd_of(vfloat a, vfloat b) { return __builtin_shuffle(a, b, every_second(AllLanes{}) + 1); }
+template <int... lane>
+inline vfloat shuffled(vfloat a, vfloat b, Lanes<lane...>) {
+    return __builtin_shufflevector(a, b, lane...);
+}
+
+inline vfloat weave_low(vfloat a, vfloat b) { return shuffled(a, b, low_pairs(AllLanes{})); }
+inline vfloat weave_high(vfloat a, vfloat b) { return shuffled(a, b, high_pairs(AllLanes{})); }
+inline vfloat even_of(vfloat a, vfloat b) { return shuffled(a, b, evens(AllLanes{})); }
+inline vfloat odd_of(vfloat a, vfloat b) { return shuffled(a, b, odds(AllLanes{})); }
 
 // Of `part` pairs, the floats that fall in the first and in the second vector of the woven side.
 inline Whole first_half(Whole) { return {}; }

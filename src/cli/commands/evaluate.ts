@@ -2,38 +2,30 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { type Command, Option } from "commander";
+import type { Checkpoint } from "../../checkpoints/checkpoint.js";
 import { cacheRows } from "../../data/cache-choice.js";
 import type { FrameChoice } from "../../data/decoding/frame-choice.js";
 import { limitRows } from "../../data/decoding/limits.js";
 import { type SplitName, splitNames } from "../../data/index.js";
 import { openingRows } from "../../data/sources/opening.js";
-import { evaluate } from "../../inference/evaluate.js";
-import {
-  type PooledEvaluation,
-  poolEvaluation,
-  poolingOf,
-  poolingRows,
-  unitsOfDataset,
-} from "../../inference/pooling.js";
-import { writeReport } from "../../reports/evaluation-report.js";
-import { subgroupsOf } from "../../reports/evidence.js";
-import { scoresOf } from "../../reports/scores.js";
-import { type AnyEvaluation, isOfSeveralLabels } from "../../reports/several-labels.js";
+import { poolingOf, poolingRows, unitsOfDataset } from "../../inference/pooling.js";
+import { type EvaluationReport, writeReport } from "../../reports/evaluation-report.js";
 import { fraction, texts } from "../../settings/kind.js";
+import { expectChoosable } from "../../study/chosen-point.js";
+import { expectComparable } from "../../study/comparison.js";
+import { type Judged, type Judging, openJudged } from "../../study/judged-images.js";
 import { runFiles } from "../../study/run-directory.js";
-import { writableFolder } from "../../study/writable-folder.js";
-import { taskOf } from "../../tasks/index.js";
 import {
-  chosenLines,
-  chosenPoint,
-  comparedWith,
-  comparisonLines,
-  type Evaluating,
-  expectOneClassAnImage,
-  optionsOf,
-} from "../console/evidence.js";
+  judge,
+  type Verdict,
+  type VerdictOptions,
+  verdictJson,
+  verdictSections,
+} from "../../study/verdict.js";
+import { writableFolder } from "../../study/writable-folder.js";
+import { chosenLines, comparisonLines, pooledLines, sealLines, sealWarnings } from "../console/evidence.js";
 import { CommandError } from "../console/failure.js";
-import { openCheckpoint, openJudged } from "../console/for-checkpoint.js";
+import { openCheckpoint } from "../console/for-checkpoint.js";
 import {
   type CommonOptions,
   count,
@@ -45,6 +37,7 @@ import {
 } from "../console/options.js";
 import { expectCheckpoint, expectPath } from "../console/paths.js";
 import { scoreLines } from "../console/score-lines.js";
+import { tellProgress } from "../console/study-progress.js";
 import { groupsBy, subgroupLines } from "../console/subgroups.js";
 import { interruptible, Terminal } from "../console/terminal.js";
 import { lastNames, lineWidth, plural, shortPath, wrapped } from "../console/wording.js";
@@ -71,6 +64,8 @@ const examples = `
 The checkpoint says how images are prepared; nothing of the training needs
 repeating. Of the data that the checkpoint was trained on, the test images are
 judged, those that the training left aside; of any other data all images are.
+Each look at test images is counted in the ledger beside the checkpoint, and
+told: who chooses by test scores has no test any more.
 
 Examples:
   $ medmamba evaluate --checkpoint run/best.safetensors --data scans
@@ -119,99 +114,96 @@ export function define(command: Command): void {
 
 async function run(options: EvaluateCommandOptions): Promise<void> {
   const { checkpoint: path, data, split, batchSize, report, groups, frames, cache, maxPixels } = options;
-  const { sensitivity, against } = options;
-  const pooling = options.pool === undefined ? undefined : poolingOf(options.pool);
   const terminal = new Terminal(options);
+  const pooling = options.pool === undefined ? undefined : poolingOf(options.pool);
   expectCheckpoint(path);
-  if (against !== undefined) expectCheckpoint(against);
+  if (options.against !== undefined) expectCheckpoint(options.against);
   expectPath(data, "data set");
   if (report !== undefined) expectNoRun(report);
   await interruptible(terminal, "Stopping.", async (signal) => {
     const device = openDeviceOf(options);
     const checkpoint = await openCheckpoint(path, device, terminal);
+    const against = options.against && (await openCheckpoint(options.against, device, terminal));
     const folder = report === undefined ? undefined : await writableFolder(report, "--report");
     try {
       const asked = { groups, frames, cache, maxPixels };
-      const evaluating: Evaluating = { data, batchSize, terminal, signal, asked };
-      const judged = await openJudged(data, split, checkpoint, evaluating);
-      const { dataset, part, because } = judged;
-      const { threshold, thresholds = threshold === undefined ? undefined : [threshold] } = checkpoint;
-      const task = taskOf(checkpoint);
-      // Before anything is computed: what is asked for may not be there.
-      if (pooling) unitsOfDataset(dataset, pooling.by);
-      const attributes = options.subgroups && groupsBy(options.subgroups, dataset);
-      if (sensitivity !== undefined) expectOneClassAnImage("--sensitivity", checkpoint);
-      if (against !== undefined) expectOneClassAnImage("--against", checkpoint);
-      const evaluation = (await evaluate(
-        checkpoint.model,
-        dataset,
-        optionsOf(evaluating, checkpoint),
-      )) as AnyEvaluation;
-      const pooled = pooling && poolEvaluation<AnyMetrics>(evaluation, dataset, pooling, task, thresholds);
-      const found = attributes && subgroupsOf(evaluation, attributes);
-      const chosen =
-        sensitivity === undefined || isOfSeveralLabels(evaluation)
-          ? undefined
-          : await chosenPoint(checkpoint, judged, evaluation, sensitivity, evaluating);
-      const comparison =
-        against === undefined || isOfSeveralLabels(evaluation)
-          ? undefined
-          : await comparedWith(against, device, checkpoint, judged, evaluation, evaluating);
-      const { samples } = evaluation.metrics;
-      const images =
-        part === "all" ? `all ${plural(samples, "image")}` : `the ${plural(samples, `${part} image`)}`;
-      const judging = `${shortPath(path)} on ${images} of ${shortPath(data)}${because ? `: ${because}` : ""}`;
-      terminal.print(`${wrapped(judging, lineWidth).join("\n")}\n`);
-      for (const line of scoreLines(evaluation, threshold)) terminal.print(line);
-      if (chosen) for (const line of chosenLines(chosen, evaluation.metrics.classes)) terminal.print(line);
-      if (comparison)
-        for (const line of comparisonLines(comparison, shortPath(against ?? ""))) terminal.print(line);
-      if (found && attributes) for (const line of subgroupLines(found, attributes)) terminal.print(line);
-      if (pooled) for (const line of pooledLines(pooled, threshold)) terminal.print(line);
+      const onProgress = tellProgress(terminal, { chosen: false });
+      const judging: Judging = { data, asked, batchSize, signal, onProgress };
+      const judged = await openJudged(split, checkpoint, judging);
+      const question = questionOf(options, checkpoint, judged, against || undefined);
+      const verdict = await judge(checkpoint, judged, judging, { ...question, pooling });
+      for (const line of verdictLines(verdict, options, judged, question)) terminal.print(line);
+      for (const warning of sealWarnings(verdict)) terminal.warn(warning);
       if (report !== undefined) {
-        // A report is passed on: where things are on this machine is nobody else's business.
-        const title = `${images} of ${lastNames(data, 1)}`;
-        const facts = { Checkpoint: lastNames(path, 2), Data: lastNames(data, 1), Images: images };
-        const description = "Scores of a checkpoint on labelled images.";
-        const files = await writeReport(report, {
-          title: `MedMamba on ${title}`,
-          description,
-          facts,
-          evaluation,
-          threshold,
-        });
-        terminal.print(`\n  ${files.join(", ")} in ${shortPath(report)}`);
+        const files = await writeReport(report, reportOf(verdict, options, judged));
+        const written = wrapped(`${files.join(", ")} in ${shortPath(report)}`, lineWidth - 2);
+        terminal.print(`\n  ${written.join("\n  ")}`);
       }
-      terminal.result({
-        ...scoresOf(evaluation, threshold),
-        split: part,
-        ...(chosen && { operatingPoint: chosen }),
-        ...(comparison && { against: comparison }),
-        ...(found && { subgroups: found }),
-        ...(pooled && { pooled: pooledScores(pooled, threshold) }),
-      });
+      terminal.result(verdictJson(verdict));
     } finally {
       await folder?.removeEmpty();
+      if (against) against.model.dispose();
       checkpoint.model.dispose();
     }
   });
 }
 
-type AnyMetrics = AnyEvaluation["metrics"];
-
-/** The scores of units, under a line that says what they are. */
-function pooledLines(pooled: PooledEvaluation<AnyMetrics>, threshold: number | undefined): string[] {
-  const { units, leftOut, pooling } = pooled;
-  const { by, how } = pooling;
-  const rule = how === "mean" ? "mean" : "largest probability";
-  const torn = leftOut === 0 ? "" : ` (${leftOut} left out, whose images are of several classes)`;
-  const heading = `By ${by}, ${rule} of the images of each: ${units}${torn}`;
-  return ["", ...wrapped(heading, lineWidth), "", ...scoreLines(pooled as AnyEvaluation, threshold)];
+/** What is asked beside scores, looked through before anything is computed: it may not be there. */
+function questionOf(
+  { sensitivity, subgroups, pool }: EvaluateCommandOptions,
+  checkpoint: Checkpoint,
+  judged: Judged,
+  against: Checkpoint | undefined,
+): VerdictOptions {
+  if (pool !== undefined) unitsOfDataset(judged.dataset, poolingOf(pool).by);
+  const attributes = subgroups && groupsBy(subgroups, judged.dataset);
+  if (sensitivity !== undefined) expectChoosable(checkpoint, judged);
+  if (against) expectComparable(checkpoint, against);
+  return { by: "evaluate", sensitivity, against, attributes };
 }
 
-function pooledScores(pooled: PooledEvaluation<AnyMetrics>, threshold: number | undefined): object {
-  const { units, leftOut, pooling } = pooled;
-  return { ...pooling, units, leftOut, ...scoresOf(pooled as AnyEvaluation, threshold) };
+/** "the 18 test images". */
+const imagesOf = ({ part }: Judged, { samples }: { readonly samples: number }): string =>
+  part === "all" ? `all ${plural(samples, "image")}` : `the ${plural(samples, `${part} image`)}`;
+
+function verdictLines(
+  verdict: Verdict,
+  { checkpoint, data }: EvaluateCommandOptions,
+  judged: Judged,
+  { attributes, against: other }: VerdictOptions,
+): string[] {
+  const { evaluation, threshold, chosen, against, subgroups, pooled } = verdict;
+  const { classes } = evaluation.metrics;
+  const images = imagesOf(judged, evaluation.metrics);
+  const because = judged.because === undefined ? "" : `: ${judged.because}`;
+  return [
+    ...wrapped(`${shortPath(checkpoint)} on ${images} of ${shortPath(data)}${because}`, lineWidth),
+    ...sealLines(verdict),
+    "",
+    ...scoreLines(evaluation, threshold),
+    ...(chosen ? chosenLines(chosen, classes) : []),
+    ...(against ? comparisonLines(against, shortPath(other?.path ?? "")) : []),
+    ...(subgroups && attributes ? subgroupLines(subgroups, attributes) : []),
+    ...(pooled ? pooledLines(pooled, threshold) : []),
+  ];
+}
+
+/** A report is passed on: where things are on this machine is nobody else's business. */
+function reportOf(
+  verdict: Verdict,
+  { checkpoint, data }: EvaluateCommandOptions,
+  judged: Judged,
+): EvaluationReport {
+  const { evaluation, threshold } = verdict;
+  const images = imagesOf(judged, evaluation.metrics);
+  return {
+    title: `MedMamba on ${images} of ${lastNames(data, 1)}`,
+    description: "Scores of a checkpoint on labelled images.",
+    facts: { Checkpoint: lastNames(checkpoint, 2), Data: lastNames(data, 1), Images: images },
+    evaluation,
+    threshold,
+    sections: verdictSections(verdict),
+  };
 }
 
 /** The report of a training is part of its run. @throws CommandError if it would be replaced */

@@ -4,10 +4,12 @@ import { type Command, Option } from "commander";
 import { cacheRows } from "../../data/cache-choice.js";
 import { isInterval, scoreIntervals } from "../../reports/evidence.js";
 import { scoresOf } from "../../reports/scores.js";
+import { lookWords } from "../../reports/sections/seal.js";
 import { flagsOf } from "../../settings/flags.js";
 import { carryOut, type StudyOutcome, type StudyProgress } from "../../study/carry-out.js";
 import { planStart, runFiles } from "../../study/run-directory.js";
 import { type RunOptions, runFlags, settingTables } from "../../study/run-plan.js";
+import { sealWarnings } from "../console/evidence.js";
 import { CommandError } from "../console/failure.js";
 import {
   type CommonOptions,
@@ -19,7 +21,7 @@ import { expectPath } from "../console/paths.js";
 import { tellProgress } from "../console/study-progress.js";
 import { interruptible, Terminal } from "../console/terminal.js";
 import { pointTheWay } from "../console/unknown-option.js";
-import { columns, decimals, shortPath } from "../console/wording.js";
+import { columns, decimals, lineWidth, shortPath, wrapped } from "../console/wording.js";
 
 interface TrainOptions extends Omit<CommonOptions, "precision">, RunOptions {
   readonly cache?: string;
@@ -114,6 +116,7 @@ async function train({
   );
   if (epochs === 0 && outcome.result.stopped !== "aborted") terminal.status("Nothing was left to train.");
   if (outcome.result.stopped !== "aborted") for (const line of summary(out, outcome)) terminal.print(line);
+  if (outcome.verdict) for (const warning of sealWarnings(outcome.verdict)) terminal.warn(warning);
   terminal.result(outcomeJson(out, outcome));
   if (outcome.result.stopped === "aborted") {
     throw new CommandError(
@@ -139,6 +142,7 @@ export function summary(directory: string, { result, checkpoint, verdict, files 
     const range = isInterval(found) ? ` (${decimals(found[0], 2)} to ${decimals(found[1], 2)})` : "";
     const name = verdict.split === "test" ? "test" : "validation";
     lines.push(`On ${samples} ${name} images: accuracy ${decimals(accuracy)}${range}, AUC ${decimals(auc)}.`);
+    if (verdict.split === "test") lines.push(...wrapped(lookWords(verdict.seal), lineWidth));
   }
   const described: [string, string][] = [[shortPath(checkpoint), "the model, to evaluate and predict with"]];
   if (files.includes(runFiles.report))
@@ -159,6 +163,8 @@ function outcomeJson(directory: string, { result, checkpoint, verdict, files }: 
     evaluated: verdict?.split ?? null,
     test: verdict?.split === "test" ? scoresOf(verdict.evaluation, verdict.threshold) : null,
     validation: verdict?.split === "val" ? scoresOf(verdict.evaluation, verdict.threshold) : null,
+    testLooks: verdict?.seal.looks?.total ?? null,
+    seal: verdict?.seal ?? null,
     files: files.map((file) => join(directory, file)),
   };
 }

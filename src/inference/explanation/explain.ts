@@ -2,10 +2,12 @@
 
 import { augmentations } from "../../data/augmentation.js";
 import { drawBatch, expectSample, stackSamples } from "../../data/batch.js";
+import type { Sample } from "../../data/dataset.js";
 import type { Pixels } from "../../data/decoding/decoder.js";
 import { type SingleChoice, singleFrame } from "../../data/decoding/frame-choice.js";
 import { checkedMaxPixels } from "../../data/decoding/limits.js";
 import { type ImageFile, severalIn, severalOf, withImageFile } from "../../data/decoding/sample.js";
+import type { Preprocessing } from "../../data/preprocessing.js";
 import { ArgumentError } from "../../errors.js";
 import { toInput } from "../../models/input.js";
 import {
@@ -21,6 +23,7 @@ import { nearest } from "../../settings/nearest.js";
 import { isUrl, type Path, pathOf } from "../../settings/paths.js";
 import { isBytes } from "../../settings/realms.js";
 import { taskOf } from "../../tasks/index.js";
+import type { Device } from "../../tensor/device.js";
 import {
   type Classifier,
   expectWhole,
@@ -135,11 +138,30 @@ export async function explain(
   if (options.frames !== undefined && !["auto", "first", "middle"].includes(options.frames))
     throw new ArgumentError(`explain: frames ${inWords(options.frames)} is not one of auto, first, middle.`);
   if (options.onWarning !== undefined) expectFunction("explain", options.onWarning, "onWarning");
+  if (options.label !== undefined) labelNamed(options.label, classifier.classes); // before anything is read
+  const { image, frame, picture } = await readPicture(classifier, source, options);
+  signal?.throwIfAborted();
+  return { ...(await explainInput(classifier, image, picture, { ...options, method })), frame };
+}
+
+/**
+ * @internal As `explain`, of an image that was read already.
+ *
+ * @param image    (channels, size, size) normalised, as the network takes it
+ * @param picture  what the image was made from, at its own size
+ */
+export async function explainInput(
+  classifier: Classifier,
+  image: Float32Array,
+  picture: Pixels,
+  options: Omit<ExplainOptions, "frame" | "frames" | "maxPixels" | "onWarning"> & {
+    readonly method: ExplainMethod;
+  },
+): Promise<Omit<Explanation, "frame">> {
+  const { method } = options;
   const { model, classes, preprocessing } = classifier;
   const task = taskOf(classifier);
   const chosen = options.label === undefined ? undefined : labelNamed(options.label, classes);
-  const { image, frame, picture } = await readPicture(classifier, source, options);
-  signal?.throwIfAborted();
   const size = preprocessing.imageSize;
   const shape = [preprocessing.channels, size] as const;
   return atRest(model, async () => {
@@ -173,7 +195,6 @@ export async function explain(
       stage,
       map,
       peak,
-      frame,
       picture,
       placement,
     };
@@ -189,7 +210,10 @@ export function networkInput(
   source: ImageSource,
   options: PictureOptions = {},
 ): Promise<Float32Array> {
-  return withPicture(classifier, source, options, (file, frame) => inputOf(classifier, source, file, frame));
+  const { model, preprocessing } = classifier;
+  return withPicture(classifier, source, options, async (file, frame) =>
+    inputOf(await file.sample(frame), nameOf(source), preprocessing, model.device),
+  );
 }
 
 /** The same beside the picture at its own size, in one reading of the file. */
@@ -198,8 +222,9 @@ function readPicture(
   source: ImageSource,
   options: PictureOptions,
 ): Promise<{ image: Float32Array; frame: number; picture: Pixels }> {
+  const { model, preprocessing } = classifier;
   return withPicture(classifier, source, options, async (file, frame) => ({
-    image: await inputOf(classifier, source, file, frame),
+    image: await inputOf(await file.sample(frame), nameOf(source), preprocessing, model.device),
     frame,
     picture: await file.pixels(frame),
   }));
@@ -223,21 +248,21 @@ function withPicture<T>(
   });
 }
 
-async function inputOf(
-  { model, preprocessing }: Classifier,
-  source: ImageSource,
-  file: ImageFile,
-  frame: number,
+/** @internal A sample as the network takes it, (channels, size, size) normalised. @param name  of the image, for messages */
+export async function inputOf(
+  sample: Sample,
+  name: string,
+  preprocessing: Preprocessing,
+  device: Device,
 ): Promise<Float32Array> {
-  const sample = await file.sample(frame);
-  expectSample(sample, nameOf(source), preprocessing);
+  expectSample(sample, name, preprocessing);
   const input = toInput(
     {
       ...(await stackSamples([sample], preprocessing)),
       ...drawBatch(augmentations.none, { seed: 0, epoch: 0, indices: [0] }, preprocessing),
     },
     preprocessing,
-    model.device,
+    device,
   );
   return input.data().finally(() => input.dispose());
 }

@@ -1,6 +1,7 @@
 /**
  * SVG as text. Markup can only come from `element` and `text`, which escape what they are given, so that a class name
- * such as `<script>` stays a name. Figures use no ids and no style sheets: several can stand in one page.
+ * such as `<script>` stays a name. Figures use no style sheets, and no ids but those of their title and description, which are
+ * made of what they draw: several can stand in one page.
  */
 
 declare const isMarkup: unique symbol;
@@ -71,9 +72,24 @@ export const text = (x: number, y: number, content: string, attributes: Attribut
 export const line = (x1: number, y1: number, x2: number, y2: number, attributes: Attributes): Markup =>
   element("line", { x1, y1, x2, y2, ...attributes });
 
-/** The whole picture on a white ground; `label` says in words what it shows, for those who cannot see it. */
-export function figure(width: number, height: number, label: string, ...children: Markup[]): string {
+/** What a picture shows, for those who cannot see it. */
+export interface FigureWords {
+  /** What it is, in a line; the tooltip too. */
+  readonly title: string;
+  /** What is to be seen in it: the numbers. */
+  readonly description: string;
+}
+
+/** The whole picture on a white ground. @param words  what it shows: a title, or a title and a description */
+export function figure(
+  width: number,
+  height: number,
+  words: string | FigureWords,
+  ...children: Markup[]
+): string {
   const [w, h] = [Math.ceil(width), Math.ceil(height)];
+  const { title, description } = typeof words === "string" ? { title: words, description: undefined } : words;
+  const id = digest(`${w} ${h} ${title} ${description} ${children.join("")}`);
   return element(
     "svg",
     {
@@ -82,14 +98,28 @@ export function figure(width: number, height: number, label: string, ...children
       height: h,
       viewBox: `0 0 ${w} ${h}`,
       role: "img",
-      "aria-label": label,
+      "aria-labelledby": `title-${id}`,
+      "aria-describedby": description === undefined ? undefined : `description-${id}`,
       "font-family": fontFamily,
       "font-size": 12,
       fill: ink.text,
       style: "font-variant-numeric: tabular-nums",
     },
-    element("title", {}, escapeMarkup(label)),
+    element("title", { id: `title-${id}` }, escapeMarkup(title)),
+    ...(description === undefined
+      ? []
+      : [element("desc", { id: `description-${id}` }, escapeMarkup(description))]),
     element("rect", { width: w, height: h, fill: ink.paper }),
     ...children,
   );
+}
+
+/** 53 bits of a text as letters and digits: two rounds of FNV-1a (http://www.isthe.com/chongo/tech/comp/fnv). */
+function digest(content: string): string {
+  const hash = (offset: number): number => {
+    let state = offset;
+    for (let i = 0; i < content.length; i++) state = Math.imul(state ^ content.charCodeAt(i), 0x01000193);
+    return state >>> 0;
+  };
+  return hash(0x811c9dc5).toString(36) + hash(0x9e3779b9).toString(36);
 }

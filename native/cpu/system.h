@@ -1,0 +1,16 @@
+// What the operating system and the processor say of themselves, in one place for all systems.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+namespace medmamba::cpu {
+
+// The processor as its maker calls it; "CPU" where nothing says it.
+std::string processor_name();
+
+// Of the machine, in bytes; 0 where the system does not say.
+int64_t total_memory();
+int64_t free_memory();
+
+}  // namespace medmamba::cpu

@@ -1,0 +1,128 @@
+/**
+ * What is found out about a checkpoint on labelled images: the one way there, of `train` when it is done and of `evaluate`. Scores
+ * come first, then what was asked for beside them, then the seal, for which this is a look at the images.
+ */
+import type { Checkpoint } from "../checkpoints/checkpoint.js";
+import { evaluate } from "../inference/evaluate.js";
+import { type PooledEvaluation, type Pooling, poolEvaluation } from "../inference/pooling.js";
+import { type SubgroupEvidence, subgroupsOf } from "../reports/evidence.js";
+import { scoresOf } from "../reports/scores.js";
+import { type SealEvidence, sealSection } from "../reports/sections/seal.js";
+import type { ReportSection } from "../reports/sections/section.js";
+import { type AnyEvaluation, isOfSeveralLabels } from "../reports/several-labels.js";
+import { taskOf } from "../tasks/index.js";
+import { type ChosenPoint, chosenPoint } from "./chosen-point.js";
+import { type Against, comparedWith, keyScores } from "./comparison.js";
+import { evaluateOptions, thresholdsOf } from "./evaluating.js";
+import { acquaintance, type Judged, type Judging } from "./judged-images.js";
+import { lookAt } from "./seal.js";
+
+type AnyMetrics = AnyEvaluation["metrics"];
+
+/** What is asked beside scores. */
+export interface VerdictOptions {
+  /** Who looks at the images. */
+  readonly by: "train" | "evaluate";
+  /** A share of the second class to find: a threshold for it, chosen on the validation images. */
+  readonly sensitivity?: number | undefined;
+  /** A second checkpoint for the same images. */
+  readonly against?: Checkpoint | undefined;
+  /** By the titles of columns, (images) the group of each. */
+  readonly attributes?: Readonly<Record<string, readonly (string | undefined)[]>> | undefined;
+  /** Which images are one, and how they are. */
+  readonly pooling?: Pooling | undefined;
+}
+
+/** Everything that was found out; plain data. */
+export interface Verdict {
+  readonly part: Judged["part"];
+  readonly evaluation: AnyEvaluation;
+  /** Of two classes. */
+  readonly threshold: number | undefined;
+  readonly chosen?: ChosenPoint | undefined;
+  readonly against?: Against | undefined;
+  readonly subgroups?: readonly SubgroupEvidence[] | undefined;
+  readonly pooled?: PooledEvaluation<AnyMetrics> | undefined;
+  readonly seal: SealEvidence;
+}
+
+/**
+ * Judges a checkpoint by images.
+ *
+ * @throws what `evaluate`, `poolEvaluation` and `openDataset` throw. A ledger that cannot be written is no error but a finding
+ */
+export async function judge(
+  checkpoint: Checkpoint,
+  judged: Judged,
+  judging: Judging,
+  { by, sensitivity, against, attributes, pooling }: VerdictOptions,
+): Promise<Verdict> {
+  const { model, threshold } = checkpoint;
+  const { dataset, part } = judged;
+  const options = evaluateOptions(checkpoint, judging);
+  const evaluation = (await evaluate(model, dataset, options)) as AnyEvaluation;
+  const ofOneClass = isOfSeveralLabels(evaluation) ? undefined : evaluation;
+  const thresholds = thresholdsOf(checkpoint);
+  const chosen =
+    ofOneClass && sensitivity !== undefined
+      ? await chosenPoint(checkpoint, judged, ofOneClass, sensitivity, judging)
+      : undefined;
+  const known = await acquaintance(checkpoint, judged, judging.signal);
+  return {
+    part,
+    evaluation,
+    threshold,
+    chosen,
+    against: ofOneClass && against && (await comparedWith(against, checkpoint, judged, ofOneClass, judging)),
+    subgroups: attributes && subgroupsOf(evaluation, attributes),
+    pooled:
+      pooling &&
+      poolEvaluation<AnyMetrics>(evaluation, dataset, pooling, taskOf(checkpoint), thresholds ?? undefined),
+    // Last: what fails before tells nobody how good it is.
+    seal: await lookAt(checkpoint, {
+      by,
+      acquaintance: known,
+      thresholds: chosen ? [chosen.threshold] : thresholds,
+      chosenBy: chosen ? `sensitivity ${chosen.criterion.atLeast}` : "training",
+      chosenAmong: chosen?.judgedAmongChosen,
+      scores: keyScores(evaluation),
+    }),
+  };
+}
+
+/**
+ * The parts of the report that this evidence makes, beside those that `writeReport` makes of the evaluation itself. Whoever has
+ * further evidence adds it to `Verdict`, and its section here.
+ */
+export function verdictSections({ seal }: Verdict): ReportSection[] {
+  return [sealSection(seal)];
+}
+
+/** All of it as plain JSON: the scores with their own keys, the rest beside them. */
+export function verdictJson({
+  part,
+  evaluation,
+  threshold,
+  chosen,
+  against,
+  subgroups,
+  pooled,
+  seal,
+}: Verdict): object {
+  return {
+    ...scoresOf(evaluation, threshold),
+    split: part,
+    test: seal.test,
+    testLooks: seal.looks?.total ?? null,
+    ...(chosen && { operatingPoint: chosen }),
+    ...(against && { against }),
+    ...(subgroups && { subgroups }),
+    ...(pooled && { pooled: pooledJson(pooled, threshold) }),
+    seal,
+  };
+}
+
+function pooledJson(pooled: PooledEvaluation<AnyMetrics>, threshold: number | undefined): object {
+  const { units, leftOut, pooling } = pooled;
+  return { ...pooling, units, leftOut, ...scoresOf(pooled as AnyEvaluation, threshold) };
+}

@@ -62,6 +62,11 @@ const commands: Readonly<Record<string, CommandEntry>> = {
     takes: "<image...>",
     load: () => import("./commands/explain.js"),
   },
+  report: {
+    summary: "fill reporting checklists and a model card from a run",
+    takes: "<run>",
+    load: () => import("./commands/report.js"),
+  },
   bench: {
     summary: "measure kernels, training and inference against this machine's limits",
     load: () => import("./commands/bench.js"),

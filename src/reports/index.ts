@@ -5,6 +5,32 @@
  */
 export { type AuditPage, auditHtml, type PicturedPair } from "./audit-page.js";
 export { type AuditContents, auditFiles, writeAudit } from "./audit-report.js";
+export type { CardStatements, StatementName } from "./card/statements.js";
+export { cardFiles, writeModelCard } from "./card-files.js";
+export type { AnsweredChecklist, AnsweredItem, ChecklistOrigin, ItemState } from "./checklists/checklist.js";
+export type {
+  AuditFacts,
+  BestEpochFacts,
+  CalibrationFacts,
+  CheckpointFacts,
+  ColumnFact,
+  ComputingFacts,
+  CountedColumn,
+  DivisionFacts,
+  EvaluationFacts,
+  ExplanationFacts,
+  MeasuredColumn,
+  NetworkFacts,
+  OperatingFacts,
+  PartFacts,
+  RunFacts,
+  ScoreFact,
+  SealFacts,
+  SoftwareFacts,
+  SubgroupFact,
+  TrainingFacts,
+  UncertaintyFacts,
+} from "./checklists/facts.js";
 export { type EvaluationReport, writeReport } from "./evaluation-report.js";
 export {
   type AnyIntervals,
@@ -37,6 +63,7 @@ export { type PageContents, reportHtml } from "./page.js";
 export type { ReportFigure } from "./page-figure.js";
 export { reportFiles } from "./report-files.js";
 export { operatingPoint, type Scores, scoresOf } from "./scores.js";
+export { answeredChecklists, checklistSection } from "./sections/checklists.js";
 export { type DataEvidence, type DataSplit, dataEvidenceOf } from "./sections/data.js";
 export type { ChosenEvidence } from "./sections/operating-point.js";
 export type { AnyPooledEvaluation } from "./sections/pooled.js";

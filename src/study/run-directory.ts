@@ -247,7 +247,8 @@ function asBegun(plan: RunPlan): RunPlan {
   return { ...plan, split: { ...plan.split, keepTogether }, allowLeaks: plan.allowLeaks ?? true };
 }
 
-async function readPlan(
+/** @throws StudyError if there is none, or it is damaged */
+export async function readPlan(
   directory: string,
 ): Promise<{ plan: RunPlan } & Pick<RunStart, "contents" | "identity">> {
   const path = join(directory, runFiles.plan);

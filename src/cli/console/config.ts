@@ -21,7 +21,11 @@ const mostBytes = 1 << 20;
 export async function argumentsOfConfig(command: Command, own: readonly string[]): Promise<string[]> {
   const path = configPath(own);
   if (path === undefined) return []; // The parser says that the name is missing.
-  const { settings, placeOf } = await readConfig(path);
+  const { settings, placeOf } = await readNamed(
+    path,
+    "config file",
+    'options are expected, a line each, such as "batch-size: 16"',
+  );
   const options = command.options.filter(({ long }) => !["--config", "--help"].includes(long ?? ""));
   const byName = new Map(options.map((option) => [option.attributeName(), option]));
   return Object.entries(settings).flatMap(([key, value]) => {
@@ -46,19 +50,25 @@ export function configPath(args: readonly string[]): string | undefined {
   return argument.includes("=") ? argument.slice("--config=".length) : args[at + 1];
 }
 
-/** What a config file says, and where. */
-interface Config {
+/** What such a file says, and where. */
+interface Named {
   readonly settings: Readonly<Record<string, unknown>>;
   /** "study.yaml line 3", for messages about a key. */
   placeOf(key: string): string;
 }
 
-async function readConfig(path: string): Promise<Config> {
-  expectPath(path, "config file");
+/**
+ * A YAML or JSON file of names with values.
+ *
+ * @param what      "config file", for messages
+ * @param expected  what should be in it
+ * @throws CommandError if the file cannot be read, UsageError if it holds something else
+ */
+export async function readNamed(path: string, what: string, expected: string): Promise<Named> {
+  expectPath(path, what);
   const found = await stat(path);
   if (!found.isFile()) throw new CommandError(`${path} is not a file: name a YAML or JSON file.`);
-  if (found.size > mostBytes)
-    throw new CommandError(`${path} has ${found.size} bytes: that is no config file.`);
+  if (found.size > mostBytes) throw new CommandError(`${path} has ${found.size} bytes: that is no ${what}.`);
   const lineCounter = new LineCounter();
   const document = parseDocument(await readFile(path, "utf8"), { lineCounter });
   const [problem] = document.errors;
@@ -73,7 +83,7 @@ async function readConfig(path: string): Promise<Config> {
     };
     return { settings: value as Readonly<Record<string, unknown>>, placeOf };
   }
-  throw new UsageError(`${path}: options are expected, a line each, such as "batch-size: 16".`);
+  throw new UsageError(`${path}: ${expected}.`);
 }
 
 /** @throws UsageError for aliases of aliases that a few lines would make a million of */

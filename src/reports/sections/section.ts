@@ -26,7 +26,9 @@ export type SectionId = (typeof sectionOrder)[number];
 
 /** A part of the page. */
 export interface ReportSection {
+  /** What links lead to, and where it stands. */
   readonly id: SectionId;
+  /** Above it, as text. */
   readonly heading: string;
   /** Markup, in which all text is escaped. */
   readonly body: string;

@@ -5,10 +5,17 @@
 import type { Checkpoint } from "../checkpoints/checkpoint.js";
 import { evaluate } from "../inference/evaluate.js";
 import { type PooledEvaluation, type Pooling, poolEvaluation } from "../inference/pooling.js";
+import type { EvaluationReport } from "../reports/evaluation-report.js";
 import { type SubgroupEvidence, subgroupsOf } from "../reports/evidence.js";
 import { scoresOf } from "../reports/scores.js";
-import { type SealEvidence, sealSection } from "../reports/sections/seal.js";
-import type { ReportSection } from "../reports/sections/section.js";
+import { comparisonSection } from "../reports/sections/comparison.js";
+import {
+  judgedWords,
+  lookCautions,
+  type SealEvidence,
+  sealCautions,
+  sealSection,
+} from "../reports/sections/seal.js";
 import { type AnyEvaluation, isOfSeveralLabels } from "../reports/several-labels.js";
 import { taskOf } from "../tasks/index.js";
 import { type ChosenPoint, chosenPoint } from "./chosen-point.js";
@@ -91,11 +98,20 @@ export async function judge(
 }
 
 /**
- * The parts of the report that this evidence makes, beside those that `writeReport` makes of the evaluation itself. Whoever has
- * further evidence adds it to `Verdict`, and its section here.
+ * What a report shows of it. Whoever has further evidence adds it to `Verdict`, and what the page makes of it here: `train` and
+ * `evaluate` both write their report with this.
  */
-export function verdictSections({ seal }: Verdict): ReportSection[] {
-  return [sealSection(seal)];
+export function verdictReport({ evaluation, threshold, chosen, against, subgroups, pooled, seal }: Verdict) {
+  return {
+    evaluation,
+    threshold,
+    chosen,
+    subgroups,
+    pooled,
+    judged: judgedWords(seal),
+    cautions: [...sealCautions(seal), ...lookCautions(seal)],
+    sections: [...(against ? [comparisonSection(against)] : []), sealSection(seal)],
+  } satisfies Partial<EvaluationReport>;
 }
 
 /** All of it as plain JSON: the scores with their own keys, the rest beside them. */

@@ -5,6 +5,7 @@ import type { PredictedImage, Prediction, StreamedPrediction } from "../../infer
 import { type AskedImage, fileOf } from "./asked-images.js";
 import { CommandError } from "./failure.js";
 import { type AskedSource, calledCells } from "./prediction-lines.js";
+import { whyReferred } from "./referrals.js";
 import { columns, endOf, plural, shortPath } from "./wording.js";
 
 /** A unit, as `--json` has it: patients are numbered, and known by their files. */
@@ -86,6 +87,9 @@ export function unitLines(units: readonly UnitPrediction[], { by, how }: Pooling
   return [
     "",
     `By ${by}, ${rule} of the images of each:`,
-    ...columns(rows, { left: true, longest: Infinity }),
+    ...columns(rows, { left: true, longest: Infinity }).flatMap((line, i) => [
+      line,
+      ...whyReferred(units[i] as UnitPrediction),
+    ]),
   ];
 }

@@ -21,9 +21,9 @@ import {
 import { nearest } from "../../settings/nearest.js";
 import { isUrl, type Path, pathOf } from "../../settings/paths.js";
 import { isBytes } from "../../settings/realms.js";
-import { taskOf } from "../../tasks/index.js";
 import type { Device } from "../../tensor/device.js";
 import { type Classifier, expectWhole, type ImageSource, type Prediction, predictionOf } from "../predict.js";
+import { calibratedTask } from "../probabilities.js";
 import { gradCam, type HeatMap, hiResCam, peakOf } from "./class-activation.js";
 import { atRest, defaultStage, expectStages, featuresAndGradient, hostProbabilities } from "./network.js";
 import { hide, occlusionMap, windowsOver } from "./occlusion.js";
@@ -146,7 +146,7 @@ export async function explainInput(
 ): Promise<Explanation> {
   const { method } = options;
   const { model, classes, preprocessing } = classifier;
-  const task = taskOf(classifier);
+  const task = calibratedTask(classifier);
   const chosen = options.label === undefined ? undefined : labelNamed(options.label, classes);
   const size = preprocessing.imageSize;
   const shape = [preprocessing.channels, size] as const;
@@ -268,7 +268,7 @@ async function occlude(
     const hidden = new Float32Array(group.length * image.length);
     for (const [i, place] of group.entries())
       hidden.set(hide(image, { size, side }, place), i * image.length);
-    const without = await hostProbabilities(model, hidden, [channels, size], taskOf(classifier));
+    const without = await hostProbabilities(model, hidden, [channels, size], calibratedTask(classifier));
     for (const i of group.keys()) losses.push(probability - (without[i * classes.length + label] as number));
   }
   return occlusionMap({ size, side }, windows, losses);

@@ -100,6 +100,18 @@ export function bootstrapped(
   level: ConfidenceLevel,
   undefinedBecause: string,
 ): Estimate {
+  const estimate = middleOfDraws(value, values, level, undefinedBecause);
+  if (estimate.reason !== undefined || (estimate.lower <= value && value <= estimate.upper)) return estimate;
+  // Such as the variance of balanced classes, which no draw can have more of.
+  return notEstimated("draws of patients lie beside the number itself, not around it", value);
+}
+
+function middleOfDraws(
+  value: number,
+  values: Float64Array,
+  level: ConfidenceLevel,
+  undefinedBecause: string,
+): Estimate {
   if (!Number.isFinite(value)) return notEstimated(undefinedBecause);
   const defined = values.filter((drawn) => Number.isFinite(drawn));
   const lost = values.length - defined.length;
@@ -130,7 +142,7 @@ export function bootstrappedDistance(
   level: ConfidenceLevel,
   undefinedBecause: string,
 ): Estimate {
-  const estimate = bootstrapped(value, values, level, undefinedBecause);
+  const estimate = middleOfDraws(value, values, level, undefinedBecause);
   if (estimate.reason !== undefined) return estimate;
   const { lower, upper } = estimate;
   const reflected = [

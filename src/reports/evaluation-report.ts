@@ -8,7 +8,6 @@ import { ArgumentError } from "../errors.js";
 import {
   expectFlags,
   expectFunction,
-  expectList,
   expectNamed,
   expectNumbers,
   expectTexts,
@@ -23,6 +22,7 @@ import { estimatesOf, type SubgroupEvidence } from "./evidence.js";
 import { figurePng, hasLettering } from "./figures/png.js";
 import { type Finding, findingsOf, kindOf } from "./findings.js";
 import { expectAnyEvaluation } from "./given.js";
+import { expectEvidence } from "./given-report.js";
 import type { PicturedMistakes } from "./mistake-pictures.js";
 import { reportHtml } from "./page.js";
 import type { ReportFigure } from "./page-figure.js";
@@ -113,26 +113,24 @@ function expectReport(contents: EvaluationReport): void {
   const {
     evaluation,
     threshold,
-    history,
     judged,
     cautions = [],
-    subgroups = [],
-    ...others
+    sections = [],
+    png = true,
+    onWarning,
+    ...evidence
   } = expectNamed(operation, "contents", contents, reportNames);
   expectAnyEvaluation(operation, evaluation);
   if (threshold !== undefined) expectNumbers(operation, { threshold });
-  if (history !== undefined) expectNamed(operation, "history", history, { epochs: true, best: true });
   if (judged !== undefined && !judgedImages.includes(judged))
     throw new ArgumentError(
       `${operation}: judged is ${inWords(judged)}, not one of ${judgedImages.join(", ")}.`,
     );
   expectTexts(operation, "cautions", cautions);
-  expectList(operation, "subgroups", subgroups);
-  for (const name of ["chosen", "pooled", "mistakes", "data", "run"] as const)
-    if (others[name] !== undefined) expectNamed(operation, name, others[name] as object);
-  expectSections(operation, others.sections ?? []);
-  expectFlags(operation, { png: others.png ?? true });
-  if (others.onWarning !== undefined) expectFunction(operation, others.onWarning, "onWarning");
+  expectEvidence(operation, evidence);
+  expectSections(operation, sections);
+  expectFlags(operation, { png });
+  if (onWarning !== undefined) expectFunction(operation, onWarning, "onWarning");
 }
 
 /**

@@ -6,72 +6,21 @@ import type { Chance } from "../audit/probe.js";
 import type { AuditedImage, AuditedSplit, AuditReport, SimilarPair, Some } from "../audit/report.js";
 import type { Shortcut, Shortcuts } from "../audit/shortcuts.js";
 import { splitNames } from "../data/splitting/split-names.js";
-import { ArgumentError } from "../errors.js";
-import {
-  expectCounts,
-  expectFlags,
-  expectNamed,
-  expectNumbers,
-  expectText,
-  inWords,
-} from "../settings/given.js";
 import type { PicturedPair } from "./audit-page.js";
-
-/** Says by an ArgumentError what a part, called `what`, is instead. */
-type Part = (operation: string, what: string, value: unknown) => void;
-
-/** A part for each field. */
-type PartsOf<T> = Readonly<Record<keyof T, Part>>;
-
-const text: Part = expectText;
-const flag: Part = (operation, what, value) => expectFlags(operation, { [what]: value });
-const count: Part = (operation, what, value) => expectCounts(operation, { [what]: value }, 0);
-const number: Part = (operation, what, value) => expectNumbers(operation, { [what]: value });
-
-/** What could not be computed is NaN, and null once it has been a file. */
-const score: Part = (operation, what, value) => {
-  if (value !== null && !Number.isNaN(value)) number(operation, what, value);
-};
-
-const orNull =
-  (part: Part): Part =>
-  (operation, what, value) => {
-    if (value !== null) part(operation, what, value);
-  };
-
-const oneOf =
-  (choices: readonly unknown[]): Part =>
-  (operation, what, value) => {
-    if (choices.includes(value)) return;
-    throw new ArgumentError(`${operation}: ${what} is ${inWords(value)}, not one of ${choices.join(", ")}.`);
-  };
-
-const listOf =
-  (part: Part, length?: number): Part =>
-  (operation, what, value) => {
-    if (!Array.isArray(value) || (length !== undefined && value.length !== length)) {
-      const entries = length === undefined ? "" : ` of ${length}`;
-      throw new ArgumentError(
-        `${operation}: ${what} has to be an array${entries}, but is ${inWords(value)}.`,
-      );
-    }
-    for (const [i, item] of value.entries()) part(operation, `${what}[${i}]`, item);
-  };
-
-/** Entries under any names. */
-const namedOf =
-  (part: Part): Part =>
-  (operation, what, value) => {
-    for (const [name, item] of Object.entries(expectNamed<object>(operation, what, value as object)))
-      part(operation, `${what}.${name}`, item);
-  };
-
-const object =
-  <T>(parts: PartsOf<T>): Part =>
-  (operation, what, value) => {
-    const given = expectNamed<Record<string, unknown>>(operation, what, value as Record<string, unknown>);
-    for (const [name, part] of Object.entries<Part>(parts)) part(operation, `${what}.${name}`, given[name]);
-  };
+import {
+  count,
+  flag,
+  listOf,
+  namedOf,
+  number,
+  object,
+  oneOf,
+  orNull,
+  type Part,
+  type PartsOf,
+  score,
+  text,
+} from "./parts.js";
 
 const counts = namedOf(count);
 const image: PartsOf<AuditedImage> = {

@@ -29,35 +29,44 @@ export interface Drawing {
  *
  * @returns the picture twice, at its own size, with `gap` white pixels between; colours are relative to the map's largest value
  */
-export function drawHeatMap({ picture, map, placement, peak }: HeatMapOf): Drawing {
+export function drawHeatMap(explanation: HeatMapOf): Drawing {
+  const { picture } = explanation;
   const { width, height } = picture;
-  const over = mapAtPicture(map, picture, placement);
-  const largest = peak.value > 0 ? peak.value : 1;
+  const over = drawOverlay(explanation);
   const drawing = {
     width: 2 * width + gap,
     height,
     data: new Uint8Array(3 * (2 * width + gap) * height).fill(255),
   };
-  const colours = tableOfColours();
   for (let row = 0; row < height; ++row) {
-    for (let column = 0; column < width; ++column) {
-      const pixel = row * width + column;
-      const share = Math.min(1, Math.max(0, (over[pixel] as number) / largest));
-      const left = 3 * (row * drawing.width + column);
-      const right = left + 3 * (width + gap);
-      const colour = 3 * Math.round(share * (levels - 1));
-      for (let channel = 0; channel < 3; ++channel) {
-        const value = eightBits(picture, pixel, channel);
-        drawing.data[left + channel] = value;
-        const part = strongest * share;
-        drawing.data[right + channel] = value * (1 - part) + (colours[colour + channel] as number) * part;
-      }
-    }
+    const left = 3 * row * drawing.width;
+    for (let at = 0; at < 3 * width; ++at)
+      drawing.data[left + at] = eightBits(picture, row * width + Math.floor(at / 3), at % 3);
+    drawing.data.set(over.data.subarray(3 * row * width, 3 * (row + 1) * width), left + 3 * (width + gap));
   }
   return drawing;
 }
 
-type HeatMapOf = Pick<Explanation, "picture" | "map" | "placement" | "peak">;
+/** The picture with the map over it, at its own size; colours are relative to the map's largest value. */
+export function drawOverlay({ picture, map, placement, peak }: HeatMapOf): Drawing {
+  const { width, height } = picture;
+  const over = mapAtPicture(map, picture, placement);
+  const largest = peak.value > 0 ? peak.value : 1;
+  const data = new Uint8Array(3 * width * height);
+  const colours = tableOfColours();
+  for (let pixel = 0; pixel < width * height; ++pixel) {
+    const share = Math.min(1, Math.max(0, (over[pixel] as number) / largest));
+    const colour = 3 * Math.round(share * (levels - 1));
+    const part = strongest * share;
+    for (let channel = 0; channel < 3; ++channel)
+      data[3 * pixel + channel] =
+        eightBits(picture, pixel, channel) * (1 - part) + (colours[colour + channel] as number) * part;
+  }
+  return { width, height, data };
+}
+
+/** What is drawn of an explanation. */
+export type HeatMapOf = Pick<Explanation, "picture" | "map" | "placement" | "peak">;
 
 /** As a PNG. */
 export async function heatMapPng(explanation: HeatMapOf): Promise<Uint8Array> {
@@ -74,8 +83,8 @@ export function eightBits({ channels, bitDepth, data }: Pixels, pixel: number, c
   return bitDepth === 8 ? value : (value * 255) / (2 ** bitDepth - 1);
 }
 
-/** (levels, 3) */
-function tableOfColours(): Uint8Array {
+/** (levels, 3), from nothing to most. */
+export function tableOfColours(): Uint8Array {
   const colour = scaleLinear<string>(
     glow.map((_, i) => i / (glow.length - 1)),
     glow,

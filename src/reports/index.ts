@@ -31,6 +31,20 @@ export type {
   TrainingFacts,
   UncertaintyFacts,
 } from "./checklists/facts.js";
+export type { Code } from "./dicom/content.js";
+export { type LabelCodes, readLabelCodes } from "./dicom/label-codes.js";
+export { checkpointHash, type ReportingModel } from "./dicom/reporting-model.js";
+export { secondaryCapture } from "./dicom/secondary-capture.js";
+export { type DicomSource, dicomSource } from "./dicom/source.js";
+export {
+  type ReportedDoubt,
+  type ReportedImage,
+  type ReportedPrediction,
+  type ReportedReason,
+  type StructuredReportOptions,
+  structuredReport,
+} from "./dicom/structured-report.js";
+export type { WrittenObject } from "./dicom/writing.js";
 export { type EvaluationReport, writeReport } from "./evaluation-report.js";
 export {
   type AnyIntervals,

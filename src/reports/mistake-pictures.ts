@@ -12,14 +12,8 @@ import {
   inputOf,
 } from "../inference/explanation/explain.js";
 import { type Classifier, expectWhole } from "../inference/predict.js";
-import {
-  expectFunction,
-  expectList,
-  expectNamed,
-  expectSignal,
-  inWords,
-  optionsOf,
-} from "../settings/given.js";
+import { expectFunction, expectSignal, inWords, optionsOf } from "../settings/given.js";
+import { expectMistakes } from "./given-report.js";
 import { drawHeatMap, eightBits } from "./heat-map.js";
 import type { Mistake, Mistakes } from "./mistakes.js";
 
@@ -31,6 +25,7 @@ export interface PicturedMistake extends Mistake {
 
 /** What a report shows of mistakes. */
 export interface PicturedMistakes extends Omit<Mistakes, "surest"> {
+  /** As of `Mistakes`, each with its picture. */
   readonly surest: readonly PicturedMistake[];
   /** How heat maps were made, in words; undefined where there are none. */
   readonly heatMaps?: string | undefined;
@@ -71,8 +66,8 @@ export async function pictureMistakes(
   const operation = "pictureMistakes";
   const names = { classifier: true, method: true, signal: true, onProgress: true };
   const { classifier, method = "occlusion", signal, onProgress } = optionsOf(operation, options, names);
-  const { surest } = expectNamed(operation, "mistakes", mistakes);
-  expectList(operation, "mistakes.surest", surest);
+  expectMistakes(operation, mistakes);
+  const { surest } = mistakes;
   expectDataset(operation, "the data set", dataset);
   if (classifier !== undefined) expectWhole(operation, classifier);
   if (!explainMethods.includes(method))
@@ -84,10 +79,10 @@ export async function pictureMistakes(
   const pictured: PicturedMistake[] = [];
   for (const mistake of surest) {
     signal?.throwIfAborted();
-    const { image } = expectNamed(operation, "a mistake", mistake);
-    if (!Number.isInteger(image) || image < 0 || image >= dataset.length)
+    const { image } = mistake;
+    if (image >= dataset.length)
       throw new ArgumentError(
-        `${operation}: image ${inWords(image)} is none of the ${dataset.length} of the data set: it has to be the one that was judged.`,
+        `${operation}: image ${image} is none of the ${dataset.length} of the data set: it has to be the one that was judged.`,
       );
     const picture = await pictureFor(mistake, dataset, { classifier, method, signal });
     pictured.push({ ...mistake, picture });

@@ -73,7 +73,10 @@ export function modelCardHtml(card: AppliedModelCard): string {
       section("Transparency", fields(TrustIngredients.TransparencyInformation)),
       section("Developer and release", fields({ ...developer, ...release, ...ehrs })),
       section("Resources", fields(Resources)),
-      section("Bibliography", `<p class="note">${escapeMarkup(Bibliography)}</p>`),
+      section(
+        "Bibliography",
+        `<p class="note" style="overflow-wrap: anywhere">${escapeMarkup(Bibliography)}</p>`,
+      ),
       `<p class="note">Fields of the Applied Model Card of the Coalition for Health AI, draft schema 0.2 (${escapeMarkup(cardSchema)}). It is no certificate: nobody but its authors has looked at it.</p>`,
     ].join("\n"),
   );
@@ -89,12 +92,14 @@ function textMarkup(text: string): string {
 }
 
 function fields(values: Readonly<Record<string, string | undefined>>): string {
-  const rows = Object.entries(values).flatMap(([name, value]) =>
+  const parts = Object.entries(values).flatMap(([name, value]) =>
     value === undefined
       ? []
-      : [`<dt>${escapeMarkup(titles[name] ?? name)}</dt><dd>${textMarkup(value)}</dd>`],
+      : [
+          `<h3 style="font-size: 15px; margin: 16px 0 2px">${escapeMarkup(titles[name] ?? name)}</h3>\n<p style="margin: 0; overflow-wrap: anywhere">${textMarkup(value)}</p>`,
+        ],
   );
-  return `<dl>${rows.join("\n")}</dl>`;
+  return parts.join("\n");
 }
 
 function metricMarkup({ Results, ...about }: KeyMetric, of: string): string {

@@ -31,7 +31,7 @@ import { begin, knownStart, trained } from "./milestones.js";
 import { type RunStart, runFiles } from "./run-directory.js";
 import { lockRun } from "./run-lock.js";
 import type { RunPlan } from "./run-plan.js";
-import { judge, type Verdict, verdictSections } from "./verdict.js";
+import { judge, type Verdict, verdictReport } from "./verdict.js";
 
 /** What came of a run. */
 export interface StudyOutcome {
@@ -204,20 +204,19 @@ async function conclude(
   const judged = { dataset: images, part: split } as const;
   const described = { ...(await readCheckpoint(checkpoint)), path: checkpoint, model };
   const verdict = await judge(described, judged, judging, { by: "train" });
-  const { evaluation, threshold } = verdict;
+  const { samples } = verdict.evaluation.metrics;
   const name = split === "test" ? "test images" : "validation images";
   const files = await writeReport(directory, {
-    title: `MedMamba on ${evaluation.metrics.samples} ${name}`,
+    title: `MedMamba on ${samples} ${name}`,
     description: `A training of ${history.length} epochs, judged on images that its weights were not fitted to.`,
     facts: {
       Checkpoint: `${basename(resolve(directory))}/${basename(checkpoint)}`, // Not where it is on this machine.
       ...(best && { "Best epoch": `${best.epoch} of ${history.length}` }),
       Images: describeDataset(images),
     },
-    evaluation,
-    threshold,
+    ...verdictReport(verdict),
     history: { epochs: history, best: best?.epoch },
-    sections: verdictSections(verdict),
+    onWarning: (message) => onProgress({ type: "warning", message }),
   });
   return { verdict: { ...verdict, split }, files };
 }

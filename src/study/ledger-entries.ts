@@ -57,7 +57,7 @@ export interface LookedEvent {
   /** How many of them are the run's own; null where that is not known. */
   readonly of: Readonly<Record<SplitName, number>> | null;
   readonly thresholds: readonly number[] | null;
-  /** "training", or the wish by which a threshold was chosen on validation images. */
+  /** "training", the wish by which a threshold was chosen on validation images, "nobody", "not the training", "not known". */
   readonly chosenBy: string;
   readonly scores: Readonly<Record<string, number | null>>;
 }

@@ -34,6 +34,8 @@ export interface RunRemains {
   readonly dataName?: string | undefined;
   /** The data of the training, divided as there. */
   readonly parts?: Readonly<Partial<Record<SplitName, LabelledImages>>> | undefined;
+  /** Whether those came divided, as `cameDivided` tells. */
+  readonly divided?: boolean | undefined;
   /** Other data that were judged. */
   readonly external?: LabelledImages | undefined;
   /** Columns to be told of, by their titles: no others are. */
@@ -77,16 +79,23 @@ export async function runFacts(remains: RunRemains): Promise<RunFacts> {
     dataName,
     parts: parts && partsOf(parts, columns),
     externalPart: external && partFacts(external, columns),
-    division: divisionOf(checkpoint, plan),
+    division: divisionOf(checkpoint, plan, remains.divided),
     training: trainingOf(checkpoint, plan, history),
     thresholds: thresholds ?? (threshold === undefined ? undefined : [threshold]),
-    evaluation: evaluationFacts(scores, isExternal === undefined ? {} : { external: isExternal }),
+    evaluation: evaluationFacts(scores, isExternal),
     audit: audit && auditFacts(audit),
     seal: sealFacts(scores),
     uncertainty: uncertaintyFacts(scores),
     explanation,
   });
 }
+
+/** Columns that a reader asks for: told of and compared unless others are named. */
+const usualColumns = /^(age|sex|gender|ethnicity|race|site|center|centre|hospital|scanner|manufacturer)$/i;
+
+/** Those of a data set, by their titles. */
+export const usualColumnsOf = ({ attributes = {} }: LabelledImages): string[] =>
+  Object.keys(attributes).filter((title) => usualColumns.test(title));
 
 type Possibly<T> = { readonly [name in keyof T]: T[name] | undefined };
 
@@ -155,12 +164,14 @@ function columnFact(values: readonly (string | undefined)[]): ColumnFact {
 function divisionOf(
   { provenance }: CheckpointDescription,
   plan: RunPlan | undefined,
+  given: boolean | undefined,
 ): DivisionFacts | undefined {
   const split = (plan?.split ?? provenance?.split) as RunPlan["split"] | undefined;
   if (!split) return undefined;
   const { validationFraction, testFraction, seed, keepTogether } = split;
   const { groups } = (plan?.opening ?? provenance?.opening ?? {}) as Opening;
   return {
+    ...(given !== undefined && { given }),
     ...(validationFraction !== undefined && { validationFraction }),
     ...(testFraction !== undefined && { testFraction }),
     ...(seed !== undefined && { seed }),

@@ -2,6 +2,7 @@
 import { existsSync } from "node:fs";
 import { readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
+import { listImages } from "../data/sources/open.js";
 import { StudyError } from "../errors.js";
 import type { EpochRecord } from "../training/history.js";
 import { readPlan, runFiles } from "./run-directory.js";
@@ -32,6 +33,20 @@ export async function readRun(directory: string): Promise<FinishedRun> {
     throw new StudyError(`${directory} holds a run without a checkpoint: go on with it by --resume.`);
   const { plan } = await readPlan(directory);
   return { checkpoint, plan, history: await readHistory(join(directory, runFiles.history)) };
+}
+
+/**
+ * Whether a data set says itself which images are to be tested on. One that does not is divided at random.
+ *
+ * @throws DataError naming the file and what is wrong
+ */
+export async function cameDivided(
+  path: string,
+  options: Parameters<typeof listImages>[1] = {},
+): Promise<boolean> {
+  if (path.toLowerCase().endsWith(".npz")) return true; // MedMNIST's archives do.
+  const { splits } = await listImages(path, options);
+  return splits.test !== undefined;
 }
 
 async function readHistory(path: string): Promise<readonly EpochRecord[] | undefined> {

@@ -8,7 +8,6 @@ import { dirname, join } from "node:path";
 import { isDataIdentity } from "../data/contents.js";
 import type { SealEvidence, SealFinding } from "../reports/sections/seal.js";
 import { messageOf } from "../settings/realms.js";
-import { thresholdsOf } from "./evaluating.js";
 import type { JudgedCheckpoint } from "./judged-images.js";
 import { readLedger, writeEntry } from "./ledger.js";
 import { begunIn, type LookedEvent, looksIn, trainedIn } from "./ledger-entries.js";
@@ -69,10 +68,9 @@ async function runOfFolder(directory: string): Promise<string | undefined> {
   }
 }
 
-async function record(
-  { checkpoint, own, hash }: Past,
-  { acquaintance, by, thresholds, chosenBy, scores }: Look,
-): Promise<{ written: boolean; finding?: SealFinding }> {
+async function record(past: Past, look: Look): Promise<{ written: boolean; finding?: SealFinding }> {
+  const { checkpoint, own, hash } = past;
+  const { acquaintance, by, thresholds, scores } = look;
   const { images, of } = acquaintance;
   if (!own || (of?.test ?? 0) === 0) return { written: false };
   const event: LookedEvent = {
@@ -82,7 +80,7 @@ async function record(
     images,
     of,
     thresholds,
-    chosenBy: whoChose(checkpoint, chosenBy),
+    chosenBy: whoChose(past, look),
     scores,
   };
   try {
@@ -97,8 +95,13 @@ async function record(
   }
 }
 
-const whoChose = (checkpoint: JudgedCheckpoint, chosenBy: string): string =>
-  chosenBy === "training" && thresholdsOf(checkpoint) === null ? "nobody" : chosenBy;
+/** By whom the thresholds of a look were chosen. */
+function whoChose(past: Past, look: Look): string {
+  if (look.chosenBy !== "training") return look.chosenBy;
+  if (look.thresholds === null) return "nobody";
+  const found = thresholdFinding(past, look);
+  return found?.state === "ok" ? "training" : found?.state === "broken" ? "not the training" : "not known";
+}
 
 function sealOf(past: Past, look: Look, recorded: SealFinding | undefined): SealEvidence {
   const { ledger, own } = past;
@@ -106,8 +109,10 @@ function sealOf(past: Past, look: Look, recorded: SealFinding | undefined): Seal
   const trained = past.checkpoint.provenance?.data;
   const hasTest = isDataIdentity(trained) && trained.test.images > 0;
   const isAsked = hasTest && kind !== "external";
-  const looks = own && isAsked ? looksIn(ledger?.entries ?? []) : null;
-  const missed = recorded?.state === "broken" && looks ? { ...looks, total: looks.total + 1 } : looks;
+  const written = looksIn(ledger?.entries ?? []);
+  const unwritten = recorded?.state === "broken" ? 1 : 0;
+  const atLeast = written.atLeast || (ledger?.broken ?? []).length > 0;
+  const looks = own && isAsked ? { ...written, total: written.total + unwritten, atLeast } : null;
   const findings = [
     splitFinding(look.acquaintance),
     apartFinding(look.acquaintance),
@@ -116,14 +121,14 @@ function sealOf(past: Past, look: Look, recorded: SealFinding | undefined): Seal
     checkpointFinding(past),
     thresholdFinding(past, look),
     ledgerFinding(past),
-    isAsked ? looksFinding(past, missed) : undefined,
+    isAsked ? looksFinding(past, looks) : undefined,
     recorded,
   ].filter((found) => found !== undefined);
   return {
     test: kind,
     images: images.images,
     of,
-    looks: missed,
+    looks,
     ledger: own && ledger ? ledger.head : null,
     findings,
   };

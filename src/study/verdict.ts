@@ -5,10 +5,17 @@
 import type { Checkpoint } from "../checkpoints/checkpoint.js";
 import { evaluate } from "../inference/evaluate.js";
 import { type PooledEvaluation, type Pooling, poolEvaluation } from "../inference/pooling.js";
+import type { EvaluationReport } from "../reports/evaluation-report.js";
 import { type SubgroupEvidence, subgroupsOf } from "../reports/evidence.js";
 import { scoresOf } from "../reports/scores.js";
-import { type SealEvidence, sealSection } from "../reports/sections/seal.js";
-import type { ReportSection } from "../reports/sections/section.js";
+import { comparisonSection } from "../reports/sections/comparison.js";
+import {
+  judgedWords,
+  lookCautions,
+  type SealEvidence,
+  sealCautions,
+  sealSection,
+} from "../reports/sections/seal.js";
 import { uncertaintySection } from "../reports/sections/uncertainty.js";
 import { type AnyEvaluation, isOfSeveralLabels } from "../reports/several-labels.js";
 import { type UncertaintyEvidence, uncertaintyOf } from "../reports/uncertainty-evidence.js";
@@ -98,11 +105,25 @@ export async function judge(
 }
 
 /**
- * The parts of the report that this evidence makes, beside those that `writeReport` makes of the evaluation itself. Whoever has
- * further evidence adds it to `Verdict`, and its section here.
+ * What a report shows of it. Whoever has further evidence adds it to `Verdict`, and what the page makes of it here: `train` and
+ * `evaluate` both write their report with this.
  */
-export function verdictSections({ seal, uncertainty }: Verdict): ReportSection[] {
-  return [...(uncertainty ? [uncertaintySection(uncertainty)] : []), sealSection(seal)];
+export function verdictReport(verdict: Verdict) {
+  const { evaluation, threshold, chosen, against, subgroups, pooled, uncertainty, seal } = verdict;
+  return {
+    evaluation,
+    threshold,
+    chosen,
+    subgroups,
+    pooled,
+    judged: judgedWords(seal),
+    cautions: [...sealCautions(seal), ...lookCautions(seal)],
+    sections: [
+      ...(against ? [comparisonSection(against)] : []),
+      ...(uncertainty ? [uncertaintySection(uncertainty)] : []),
+      sealSection(seal),
+    ],
+  } satisfies Partial<EvaluationReport>;
 }
 
 /** All of it as plain JSON: the scores with their own keys, the rest beside them. */

@@ -4,6 +4,8 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import sharp from "sharp";
 import { beforeAll, describe, expect, it } from "vitest";
+import { studyImage } from "../support/dicom-study.js";
+import { hasDicom3tools, iodProblems } from "../support/dicom-tools.js";
 import { program } from "../support/repository.js";
 import { smallRecipe, study, writeScans } from "../support/small-study.js";
 import { root, write } from "../support/temporary-folder.js";
@@ -61,6 +63,31 @@ describe("explain", () => {
     expect(explanations[0]).toMatchObject({ file: "a/scan.png", method: "occlusion" });
     const { deletion, random } = explanations[0].fidelity;
     for (const value of [deletion, random.deletion]) expect(value).toBeGreaterThanOrEqual(0);
+  });
+
+  it("--format dicom-sc has an image of DICOM in the place of the picture, of DICOM images", async () => {
+    await write("ward/IM1", studyImage(1));
+    const { stdout, stderr, status } = explain(
+      "--out",
+      "captures",
+      "--format",
+      "dicom-sc",
+      "ward/IM1",
+      "a/scan.png",
+    );
+    expect([status, stdout]).toEqual([
+      1,
+      expect.stringContaining("a/scan.png could not be read: it is no DICOM file"),
+    ]);
+    expect(stderr).toContain("1 of 2 images could not be explained.");
+    const told = JSON.parse(readFileSync(join(root, "captures/IM1.json"), "utf8"));
+    expect(told.files).toEqual(["captures/IM1.sc.dcm", "captures/IM1.npy", "captures/IM1.json"]);
+    expect(existsSync(join(root, "captures/scan.json"))).toBe(false);
+    expect(JSON.stringify(told)).not.toMatch(/4711|M.ller/);
+    if (hasDicom3tools)
+      expect(iodProblems(join(root, "captures/IM1.sc.dcm"))).toEqual([
+        expect.stringContaining("<Laterality>"),
+      ]);
   });
 
   it("goes on where an image cannot be read, and ends with 1", () => {

@@ -23,6 +23,10 @@ interface Result {
   }[];
 }
 
+interface Looks {
+  readonly facts: { readonly seal: { readonly looks: number } };
+}
+
 function resultOf(...args: string[]): Result {
   const { stdout, stderr } = report(...args, "--json");
   expect(stderr).not.toContain("medmamba:");
@@ -38,10 +42,7 @@ beforeAll(async () => {
     }),
   );
   await write("study.csv", ["path,label,patient,sex,age,doctor", ...rows].join("\n"));
-  await write(
-    "other.csv",
-    ["path,label", ...rows.map((row) => row.split(",").slice(0, 2).join())].join("\n"),
-  );
+  await writeScans(join(root, "other"), { count: 12, seed: 7 });
   await study(join(root, "run"), { ...smallRecipe, data: join(root, "study.csv") });
 }, 60_000);
 
@@ -65,6 +66,7 @@ describe("report", () => {
       expect(text, file).not.toContain(root);
     }
     const page = readFileSync(join(root, "report/checklists.html"), "utf8");
+    expect(page).toContain("The data were divided at random by patient");
     expect(page).toMatch(/sex F \d+, M \d+/);
     const { stdout } = report("run", "--out", "report");
     expect(stdout).toMatch(
@@ -97,10 +99,19 @@ describe("report", () => {
   });
 
   it("judges other data as an external test", () => {
-    const { checklists } = resultOf("run/best.safetensors", "--data", "other.csv", "--out", "external");
+    const { checklists } = resultOf("run/best.safetensors", "--data", "other", "--out", "external");
     expect(checklists[1]?.toWrite.map(({ number }) => number)).not.toContain("33");
     const page = readFileSync(join(root, "external/checklists.html"), "utf8");
-    expect(page).toContain("On 80 external test images");
+    expect(page).toContain("On 24 external test images");
+  });
+
+  it("is a look at the test images, which the ledger counts", () => {
+    const looks = () =>
+      (JSON.parse(report("run", "--out", "looks", "--json").stdout) as Looks).facts.seal.looks;
+    const before = looks();
+    expect(looks()).toBe(before + 1);
+    const page = readFileSync(join(root, "looks/checklists.html"), "utf8");
+    expect(page).toContain(`${before + 1} evaluations so far, chain whole`);
   });
 
   it("writes an empty card, whose every key it takes", async () => {

@@ -13,7 +13,15 @@ import { argumentsOfConfig } from "../../dist/cli/console/config.js";
 import { openFrames } from "../../dist/data/decoding/decoder.js";
 import { describeDicom, dicomIdentity } from "../../dist/data/decoding/dicom/describe.js";
 import { describeArchive } from "../../dist/data/sources/describe.js";
-import { convert, data, fit as fitModel, loadCheckpoint, MedMamba, safetensors } from "../../dist/index.js";
+import {
+  convert,
+  data,
+  fit as fitModel,
+  loadCheckpoint,
+  MedMamba,
+  reports,
+  safetensors,
+} from "../../dist/index.js";
 
 /** One file of every way to write pixels, and of what else is parsed. */
 const dicom = [
@@ -33,6 +41,27 @@ const dicom = [
   "htj2k-rgb",
   "fragments-extended-table",
 ];
+
+/** A report and a capture about an image that may say anything of itself. */
+async function reportOf(path) {
+  const source = await reports.dicomSource(path);
+  const prediction = { label: "a", labels: ["a"], probability: 1, probabilities: { a: 1, b: 0 } };
+  const model = { classes: ["a", "b"], checkpointHash: "ab".repeat(32) };
+  reports.structuredReport([{ source }], prediction, model);
+  const map = { width: 1, height: 1, data: new Float32Array(1) };
+  const picture = {
+    width: 2,
+    height: 2,
+    channels: 1,
+    bitDepth: 8,
+    photometric: "grey",
+    data: new Uint8Array(4),
+  };
+  const seen = { map, picture, placement: { top: 0, left: 0, width: 1, height: 1 } };
+  const peak = { row: 0, column: 0, value: 0 };
+  const explanation = { ...prediction, ...seen, peak, explained: "a", method: "occlusion", stage: undefined };
+  reports.secondaryCapture({ source }, explanation, model);
+}
 
 const preprocessing = { imageSize: 8, channels: 1 };
 const published = new URL("../fixtures/pth/parallel.pth", import.meta.url);
@@ -63,6 +92,9 @@ export async function makeTargets(folder) {
     const read = (path) => readDicom(path);
     images[`dicom ${name}`] = { file: "image.dcm", original, read };
   }
+  // As test/support/dicom-study.ts makes them.
+  const source = readFileSync(new URL("../fixtures/study-image.dcm", import.meta.url));
+  images["dicom report"] = { file: "image.dcm", original: source, read: reportOf };
   for (const [name, file] of Object.entries(volumes())) {
     const reading = { ...preprocessing, slices: "coronal", bitDepth: 16 };
     images[name] = { ...file, read: (path) => data.loadImage(path, reading) };

@@ -13,7 +13,7 @@ import {
 } from "../../src/reports/checklists/evaluation-facts.js";
 import { answeredChecklists, checklistSection } from "../../src/reports/sections/checklists.js";
 import { partFacts, runFacts } from "../../src/study/run-facts.js";
-import { readRun } from "../../src/study/run-remains.js";
+import { cameDivided, readRun } from "../../src/study/run-remains.js";
 import { smallRecipe, study, writeScans } from "../support/small-study.js";
 import { root, write } from "../support/temporary-folder.js";
 
@@ -124,7 +124,7 @@ const scores = {
 
 describe("evaluationFacts", () => {
   it("are what a file says, and no more", () => {
-    const facts = evaluationFacts(scores, { external: true });
+    const facts = evaluationFacts(scores, true);
     expect(facts).toEqual({
       part: "test",
       external: true,
@@ -138,7 +138,7 @@ describe("evaluationFacts", () => {
         intercept: { value: 0, interval: [-1, 1] },
       },
     });
-    expect(evaluationFacts(JSON.parse(JSON.stringify(scores)), { external: true })).toEqual(facts);
+    expect(evaluationFacts(JSON.parse(JSON.stringify(scores)), true)).toEqual(facts);
   });
 
   it.each([
@@ -196,6 +196,7 @@ describe("sealFacts and uncertaintyFacts", () => {
     expect(evaluationFacts({ ...scores, test: "external" })?.external).toBe(true);
     expect(evaluationFacts({ ...scores, test: "internal" })?.external).toBe(false);
     expect(evaluationFacts(scores)).not.toHaveProperty("external");
+    expect(evaluationFacts({ ...scores, test: "mixed" }, false)).not.toHaveProperty("external");
   });
 
   it.each([
@@ -205,6 +206,18 @@ describe("sealFacts and uncertaintyFacts", () => {
     { seal: { looks: null }, uncertainty: { risk: "x" } },
   ])("are nothing where it says nothing: %j", (given) => {
     expect([sealFacts(given), uncertaintyFacts(given)]).toEqual([undefined, undefined]);
+  });
+});
+
+describe("cameDivided", () => {
+  it("is whether the data say what is tested on", async () => {
+    const rows = ["benign,train", "malignant,train", "malignant,test"].map(
+      (row, i) => `Meyer_Erna/scans/${row.split(",")[0]}/0${i}.png,${row}`,
+    );
+    await write("divided.csv", ["path,label,split", ...rows].join("\n"));
+    expect(await cameDivided(join(root, "divided.csv"))).toBe(true);
+    expect(await cameDivided(table)).toBe(false);
+    expect(await cameDivided("any.npz")).toBe(true);
   });
 });
 

@@ -6,7 +6,7 @@ import { data, fit as learn, loadCheckpoint, MedMamba } from "../../src/index.js
 import { openJudged } from "../../src/study/judged-images.js";
 import { judge } from "../../src/study/verdict.js";
 import { readHeader, readTensors, writeTensors } from "../../src/weights/safetensors.js";
-import { copyOf, evaluated, expectBroken, judgingOf, trainOnce } from "../support/sealed-study.js";
+import { copyOf, evaluated, expectBroken, judgingOf, linesOf, trainOnce } from "../support/sealed-study.js";
 import { smallRecipe, study, writeScans } from "../support/small-study.js";
 import { root, write } from "../support/temporary-folder.js";
 
@@ -151,6 +151,10 @@ describe("a threshold tuned on test", () => {
       /is not the file that the training wrote: it was changed or replaced/,
     );
     expect(found.json.testLooks).toBe(2);
+    expect(JSON.parse(linesOf(run).at(-1)!)).toMatchObject({
+      thresholds: [0.123],
+      chosenBy: "not the training",
+    });
   });
 
   it("is not what --sensitivity does: whatever the test labels are, it chooses the same", async () => {

@@ -33,6 +33,7 @@ export const wholeFacts: RunFacts = {
   dataName: "study.csv",
   parts: { train: part(701, 350, 401), val: part(151, 75, 81), test: part(149, 74, 79) },
   division: {
+    given: false,
     validationFraction: 0.15,
     testFraction: 0.15,
     seed: 3,

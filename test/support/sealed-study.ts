@@ -7,7 +7,7 @@ import { writeReport } from "../../src/reports/evaluation-report.js";
 import type { SealFinding } from "../../src/reports/sections/seal.js";
 import { expectChoosable } from "../../src/study/chosen-point.js";
 import { type Judging, openJudged } from "../../src/study/judged-images.js";
-import { judge, verdictJson, verdictSections } from "../../src/study/verdict.js";
+import { judge, verdictJson, verdictReport } from "../../src/study/verdict.js";
 import { smallRecipe, study, writeScans } from "./small-study.js";
 import { root } from "./temporary-folder.js";
 
@@ -45,9 +45,8 @@ export async function evaluated(run: string, images = "scans", asked: Asked = {}
     const judged = await openJudged(split, checkpoint, judging);
     if (sensitivity !== undefined) expectChoosable(checkpoint, judged);
     const verdict = await judge(checkpoint, judged, judging, { by: "evaluate", sensitivity });
-    const { evaluation, threshold } = verdict;
-    const [folder, sections] = [join(root, "page"), verdictSections(verdict)];
-    await writeReport(folder, { title: "t", description: "d", facts: {}, evaluation, threshold, sections });
+    const folder = join(root, "page");
+    await writeReport(folder, { title: "t", description: "d", facts: {}, ...verdictReport(verdict) });
     const html = readFileSync(join(folder, "report.html"), "utf8");
     const json = JSON.parse(JSON.stringify(verdictJson(verdict)));
     const section = /<section id="seal".*?<\/section>/s.exec(html)?.[0] ?? "";

@@ -11,21 +11,17 @@ import { openingRows } from "../../data/sources/opening.js";
 import { poolingOf, poolingRows, unitsOfDataset } from "../../inference/pooling.js";
 import { expectRisk } from "../../inference/uncertainty.js";
 import { type EvaluationReport, writeReport } from "../../reports/evaluation-report.js";
+import { reportFiles } from "../../reports/report-files.js";
+import { sealCautions } from "../../reports/sections/seal.js";
 import { fraction, texts } from "../../settings/kind.js";
 import { expectChoosable } from "../../study/chosen-point.js";
 import { expectComparable } from "../../study/comparison.js";
 import { type Judged, type Judging, openJudged } from "../../study/judged-images.js";
 import { runFiles } from "../../study/run-directory.js";
-import {
-  judge,
-  type Verdict,
-  type VerdictOptions,
-  verdictJson,
-  verdictSections,
-} from "../../study/verdict.js";
+import { judge, type Verdict, type VerdictOptions, verdictJson, verdictReport } from "../../study/verdict.js";
 import { writableFolder } from "../../study/writable-folder.js";
 import { taskOf } from "../../tasks/index.js";
-import { chosenLines, comparisonLines, pooledLines, sealLines, sealWarnings } from "../console/evidence.js";
+import { chosenLines, comparisonLines, pooledLines, sealLines } from "../console/evidence.js";
 import { CommandError } from "../console/failure.js";
 import { openCheckpoint } from "../console/for-checkpoint.js";
 import {
@@ -136,13 +132,17 @@ async function run(options: EvaluateCommandOptions): Promise<void> {
       const onProgress = tellProgress(terminal, { chosen: false });
       const judging: Judging = { data, asked, batchSize, signal, onProgress };
       const judged = await openJudged(split, checkpoint, judging);
-      const question = questionOf(options, checkpoint, judged, against || undefined);
-      const verdict = await judge(checkpoint, judged, judging, { ...question, pooling });
+      const question = questionOf(options, checkpoint, judged, { against: against || undefined, pooling });
+      const verdict = await judge(checkpoint, judged, judging, question);
       for (const line of verdictLines(verdict, options, judged, question)) terminal.print(line);
-      for (const warning of sealWarnings(verdict)) terminal.warn(warning);
+      for (const warning of sealCautions(verdict.seal)) terminal.warn(warning);
       if (report !== undefined) {
-        const files = await writeReport(report, reportOf(verdict, options, judged));
-        terminal.print(`\n  ${files.join(", ")} in ${shortPath(report)}`);
+        const files = await writeReport(report, {
+          ...reportOf(verdict, options, judged),
+          onWarning: (message) => terminal.warn(message),
+        });
+        const others = files.length - 1;
+        terminal.print(`\n  ${shortPath(join(report, reportFiles.report))}, and ${others} files beside it`);
       }
       terminal.result(verdictJson(verdict));
     } finally {
@@ -155,17 +155,17 @@ async function run(options: EvaluateCommandOptions): Promise<void> {
 
 /** What is asked beside scores, looked through before anything is computed: it may not be there. */
 function questionOf(
-  { sensitivity, subgroups, pool, risk }: EvaluateCommandOptions,
+  { sensitivity, subgroups, risk }: EvaluateCommandOptions,
   checkpoint: Checkpoint,
   judged: Judged,
-  against: Checkpoint | undefined,
+  { against, pooling }: Pick<VerdictOptions, "against" | "pooling">,
 ): VerdictOptions {
-  if (pool !== undefined) unitsOfDataset(judged.dataset, poolingOf(pool).by);
+  if (pooling) unitsOfDataset(judged.dataset, pooling.by);
   const attributes = subgroups && groupsBy(subgroups, judged.dataset);
   if (sensitivity !== undefined) expectChoosable(checkpoint, judged);
   if (against) expectComparable(checkpoint, against);
   if (risk !== undefined) expectRisk("--risk", checkpoint.assurance, risk, taskOf(checkpoint));
-  return { by: "evaluate", sensitivity, against, attributes, risk };
+  return { by: "evaluate", sensitivity, against, attributes, pooling, risk };
 }
 
 const imagesOf = ({ part }: Judged): string => (part === "all" ? "all" : `the ${part}`);
@@ -198,15 +198,12 @@ function reportOf(
   { checkpoint, data }: EvaluateCommandOptions,
   judged: Judged,
 ): EvaluationReport {
-  const { evaluation, threshold } = verdict;
-  const images = `${imagesOf(judged)} ${evaluation.metrics.samples} images of`;
+  const images = `${imagesOf(judged)} ${verdict.evaluation.metrics.samples} images of`;
   return {
     title: `MedMamba on ${images} ${lastNames(data, 1)}`,
     description: "Scores of a checkpoint on labelled images.",
     facts: { Checkpoint: lastNames(checkpoint, 2), Data: lastNames(data, 1), Images: imagesOf(judged) },
-    evaluation,
-    threshold,
-    sections: verdictSections(verdict),
+    ...verdictReport(verdict),
   };
 }
 

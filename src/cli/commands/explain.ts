@@ -11,6 +11,9 @@ import {
   explainMethods,
 } from "../../inference/explanation/explain.js";
 import { type Fidelity, fidelity } from "../../inference/explanation/fidelity.js";
+import { checkpointHash, type ReportingModel } from "../../reports/dicom/reporting-model.js";
+import { secondaryCapture } from "../../reports/dicom/secondary-capture.js";
+import { dicomSource } from "../../reports/dicom/source.js";
 import { heatMapPng } from "../../reports/heat-map.js";
 import { encodeNpy } from "../../reports/npy.js";
 import { writableFolder } from "../../study/writable-folder.js";
@@ -27,7 +30,8 @@ import {
   withSettings,
 } from "../console/options.js";
 import { expectCheckpoint } from "../console/paths.js";
-import { thresholdLines } from "../console/prediction-lines.js";
+import { type AskedSource, thresholdLines } from "../console/prediction-lines.js";
+import { modelOf } from "../console/prediction-reports.js";
 import { interruptible, Terminal } from "../console/terminal.js";
 import { columns, decimals, endOf, plural, shortPath } from "../console/wording.js";
 
@@ -41,6 +45,7 @@ interface ExplainOptions extends CommonOptions {
   readonly frame?: number;
   readonly fidelity?: boolean;
   readonly maxPixels?: number;
+  readonly format?: "png" | "dicom-sc";
 }
 
 /** One image, as `--json` and the files have it. */
@@ -56,13 +61,17 @@ type FileExplanation =
 const examples = `
 For each image three files: NAME.png has the picture and beside it the same with
 the map over it, NAME.npy the map's own values, NAME.json what was predicted and
-where the map is largest. A map shows where the network found evidence for a
+where the map is largest. With --format dicom-sc, of DICOM images, NAME.sc.dcm
+takes the place of NAME.png: an image for viewers, in the study of the original,
+which names the patient as that does. A map shows where the network found evidence for a
 class; it does not say that the evidence is right.
 
 Examples:
   $ medmamba explain --checkpoint run/best.safetensors --out maps scan.png
   $ medmamba explain --checkpoint best.safetensors --out maps \\
-      --label mass --method grad-cam --fidelity scans`;
+      --label mass --method grad-cam --fidelity scans
+  $ medmamba explain --checkpoint best.safetensors --out maps \\
+      --format dicom-sc ward/IM000121`;
 
 export function define(command: Command): void {
   command
@@ -95,6 +104,7 @@ export function define(command: Command): void {
         "which picture of a file with several, from 0 (default: the first)",
       ).argParser(countOrZero),
     )
+    .addOption(new Option("--format <name>", "of the picture (default: png)").choices(["png", "dicom-sc"]))
     .option("--fidelity", "measure too whether the map tells what matters to the network");
   withCommonOptions(withSettings(command, limitRows)).addHelpText("after", examples).action(run);
 }
@@ -110,6 +120,8 @@ async function run(images: string[], options: ExplainOptions): Promise<void> {
       const asked = (await askedImages(images, terminal)).map(({ source }) => source);
       const names = namesFor(asked.map(fileOf));
       const done: FileExplanation[] = [];
+      const isDicom = options.format === "dicom-sc";
+      const model = isDicom ? modelOf(checkpoint, await checkpointHash(checkpoint.path)) : undefined;
       for (const [i, source] of asked.entries()) {
         const file = fileOf(source);
         terminal.progress(`explaining ${i + 1}/${asked.length}`);
@@ -128,7 +140,10 @@ async function run(images: string[], options: ExplainOptions): Promise<void> {
           const measured = options.fidelity
             ? await fidelity(checkpoint, source, explanation, { frame, maxPixels, signal })
             : undefined;
-          done.push(await write(name, file, explanation, measured));
+          const picture = model
+            ? await captureOf(source, explanation, model, { frame, maxPixels })
+            : await heatMapPng(explanation);
+          done.push(await write(name, isDicom ? ".sc.dcm" : ".png", picture, file, explanation, measured));
         } catch (error) {
           if (!(error instanceof DataError)) throw error;
           done.push({ file, error: error.message });
@@ -159,15 +174,29 @@ function namesFor(files: readonly string[]): string[] {
   });
 }
 
+/** As an image of DICOM. @throws DataError naming the file, if that is no image of DICOM */
+async function captureOf(
+  source: AskedSource,
+  explanation: Explanation,
+  model: ReportingModel,
+  { frame, maxPixels }: Pick<ExplainOptions, "frame" | "maxPixels">,
+): Promise<Uint8Array> {
+  const original = await dicomSource(fileOf(source), { maxPixels });
+  const shown = typeof source === "string" ? frame : source.frame;
+  return secondaryCapture({ source: original, frame: shown }, explanation, model).bytes;
+}
+
 async function write(
   name: string,
+  ending: ".png" | ".sc.dcm",
+  drawn: Uint8Array,
   file: string,
   explanation: Explanation,
   measured: Fidelity | undefined,
 ): Promise<FileExplanation> {
   const { map, picture: _, placement: __, ...told } = explanation;
-  const files = [".png", ".npy", ".json"].map((ending) => name + ending) as [string, string, string];
-  await writeFile(files[0], await heatMapPng(explanation));
+  const files = [ending, ".npy", ".json"].map((own) => name + own) as [string, string, string];
+  await writeFile(files[0], drawn);
   await writeFile(files[1], encodeNpy(map.data, [map.height, map.width]));
   const { height, width } = map;
   const result = { file, ...told, map: { height, width }, ...(measured && { fidelity: measured }), files };

@@ -4,10 +4,11 @@ import type { FrameChoice } from "../../data/decoding/frame-choice.js";
 import { limitRows } from "../../data/decoding/limits.js";
 import { type Opening, openingRows } from "../../data/sources/opening.js";
 import { poolingOf, poolingRows } from "../../inference/pooling.js";
-import { predictStream, type StreamedPrediction } from "../../inference/predict.js";
+import { predictStream } from "../../inference/predict.js";
 import { askedImages, withPatients } from "../console/asked-images.js";
-import { CommandError } from "../console/failure.js";
+import { CommandError, UsageError } from "../console/failure.js";
 import { openCheckpoint } from "../console/for-checkpoint.js";
+import { listedPaths } from "../console/listed-paths.js";
 import {
   type CommonOptions,
   count,
@@ -18,22 +19,27 @@ import {
 } from "../console/options.js";
 import { expectCheckpoint } from "../console/paths.js";
 import { expectUnits, unitLines, unitPredictions } from "../console/pooled-predictions.js";
+import { predictionLines, thresholdLines } from "../console/prediction-lines.js";
 import {
-  type AskedSource,
-  filePrediction,
-  predictionLines,
-  thresholdLines,
-} from "../console/prediction-lines.js";
+  expectOutputOptions,
+  formatOf,
+  type OutputOptions,
+  openOutput,
+  type PredictionOutput,
+  shardOfImages,
+  withOutputOptions,
+} from "../console/prediction-output.js";
 import { referralLines, riskOption } from "../console/referrals.js";
 import { interruptible, Terminal } from "../console/terminal.js";
 import { plural } from "../console/wording.js";
 
-interface PredictOptions extends CommonOptions {
+interface PredictOptions extends CommonOptions, OutputOptions {
   readonly checkpoint: string;
   readonly batchSize: number;
   readonly frames?: FrameChoice;
   readonly pool?: string;
   readonly maxPixels?: number;
+  readonly files?: string;
   readonly risk?: number;
   readonly refer: boolean;
 }
@@ -46,6 +52,12 @@ column path; its columns patient and frame are used. An image that cannot be
 read is reported in its place, the others are still predicted, and the exit code
 is 1.
 
+Formats: json is one object; jsonl and csv have a line an image (with --pool, a
+unit), written as it comes, so that --resume goes on after an interruption.
+dicom-sr writes for each DICOM image (or unit) a report into the study of the
+image, which names the patient as the image does, and predictions.jsonl, which
+does not.
+
 Where the checkpoint can tell, an image that is not like the training images, or
 that may be of several classes, gets "not sure: refer" and the reason.
 
@@ -54,65 +66,97 @@ Examples:
   $ medmamba predict --checkpoint best.safetensors --json scans > result.json
   $ medmamba predict --checkpoint best.safetensors a.tif --frames all
   $ medmamba predict --checkpoint best.safetensors --risk 0.05 scans
-  $ medmamba predict --checkpoint best.safetensors ward.csv --pool patient:mean`;
+  $ medmamba predict --checkpoint best.safetensors ward.csv --pool patient:mean
+  $ medmamba predict --checkpoint best.safetensors scans --explain maps
+  $ medmamba predict --checkpoint best.safetensors ward --format dicom-sr \\
+      --out reports --codes codes.csv
+  $ find ward -name '*.dcm' | medmamba predict --files - --shard 1/4 \\
+      --checkpoint best.safetensors --format csv --out part-1.csv --resume`;
 
 export function define(command: Command): void {
   command
     .description("Classify images: the class of each and its probability.")
-    .argument("<image...>", "image files, folders of them, or tables (.csv) that list them")
+    .argument("[image...]", "image files, folders of them, or tables (.csv) that list them")
     .requiredOption("--checkpoint <file>", "the model, as training wrote it")
     .option("--batch-size <count>", "images computed at once", count, 32)
     .addOption(riskOption())
     .option("--no-refer", "do not say which images a human should look at")
     .addOption(precisionOption("float32"));
+  withOutputOptions(command);
   withSettings(command, { frames: openingRows.frames, ...poolingRows, ...limitRows });
   withCommonOptions(command).addHelpText("after", examples).action(run);
 }
 
 async function run(images: string[], options: PredictOptions): Promise<void> {
-  const terminal = new Terminal(options);
+  expectOutputOptions(options);
+  if (images.length === 0 && options.files === undefined)
+    throw new UsageError("predict: name images, folders or tables, or a list of them with --files.");
+  const format = formatOf(options);
+  // Standard output is for what programs read, where that is not in a file.
+  const terminal = new Terminal({ json: format !== "text" && (options.out === undefined || options.json) });
   const pooling = options.pool === undefined ? undefined : poolingOf(options.pool);
   expectCheckpoint(options.checkpoint);
   await interruptible(terminal, "Stopping.", async (signal) => {
     const checkpoint = await openCheckpoint(options.checkpoint, openDeviceOf(options), terminal);
+    let output: PredictionOutput | undefined;
     try {
-      const predictions: StreamedPrediction<AskedSource>[] = [];
-      const found = await askedImages(images, terminal);
+      const named = options.files === undefined ? images : [...images, ...(await listedPaths(options.files))];
+      const found = shardOfImages(await askedImages(named, terminal), options);
       const asked = pooling?.by === "patient" ? await withPatients(found, terminal) : found;
       if (pooling) expectUnits(asked, pooling);
       const { batchSize, maxPixels, risk, refer } = options;
       const frames = options.frames ?? (checkpoint.provenance?.opening as Opening | undefined)?.frames;
-      const sources = asked.map(({ source }) => source);
+      output = await openOutput(options, { checkpoint, terminal, pooling, frames, signal });
+      const sources = output.remaining(asked).map(({ source }) => source);
+      if (output.earlier > 0) terminal.status(`${plural(output.earlier, "line")} were there already.`);
       const warnings: string[] = [];
       const onWarning = (message: string) => warnings.push(message);
       const streaming = { batchSize, frames, maxPixels, signal, onWarning, risk, refer };
       for await (const prediction of predictStream(checkpoint, sources, streaming)) {
-        predictions.push(prediction);
-        if (predictions.length % batchSize === 0 || predictions.length === sources.length)
-          terminal.progress(
-            `predicting ${predictions.length}/${Math.max(sources.length, predictions.length)}`,
-          );
+        await output.take(prediction);
+        if (process.stdout.destroyed) break; // Whoever read it has enough (`| head`).
+        const { taken } = output;
+        if (taken % batchSize === 0 || taken === sources.length)
+          terminal.progress(`predicting ${taken}/${Math.max(sources.length, taken)}`);
       }
+      await output.finish(asked);
       warnings.sort(); // Images are decoded side by side, in no order.
       for (const warning of warnings.slice(0, warningsShown)) terminal.warn(warning);
       if (warnings.length > warningsShown)
         terminal.warn(`the same of ${warnings.length - warningsShown} more of the images.`);
       const { threshold } = checkpoint;
-      const units = pooling && unitPredictions(checkpoint, predictions, asked, pooling);
-      for (const line of predictionLines(predictions)) terminal.print(line);
-      if (units) for (const line of unitLines(units, pooling)) terminal.print(line);
-      for (const line of thresholdLines(checkpoint)) terminal.print(line);
-      for (const line of referralLines(checkpoint, predictions, options)) terminal.print(line);
-      terminal.result({
-        predictions: predictions.map(filePrediction),
+      const units = pooling && unitPredictions(checkpoint, output.kept, asked, pooling);
+      if (format === "text") {
+        for (const line of predictionLines(output.kept)) terminal.print(line);
+        if (units) for (const line of unitLines(units, pooling)) terminal.print(line);
+        for (const line of thresholdLines(checkpoint)) terminal.print(line);
+        for (const line of referralLines(checkpoint, output.kept, options)) terminal.print(line);
+      }
+      await output.result({
+        predictions: output.objects(),
         ...(units && { pooled: { ...pooling, units } }),
         ...(threshold !== undefined && { threshold }),
       });
-      const failed = predictions.filter(({ error }) => error).length;
-      if (failed > 0)
-        throw new CommandError(`${failed} of ${plural(predictions.length, "image")} could not be predicted.`);
+      for (const line of output.summary()) terminal.status(line);
+      expectAll(output, terminal);
     } finally {
       checkpoint.model.dispose();
+      await output?.close();
     }
   });
+}
+
+/** @throws CommandError that counts what could not be predicted, or not be written */
+function expectAll({ failed, taken, unwritten }: PredictionOutput, terminal: Terminal): void {
+  for (const reason of unwritten.slice(0, warningsShown)) terminal.warn(reason);
+  if (unwritten.length > warningsShown)
+    terminal.warn(`the same of ${unwritten.length - warningsShown} more; the output has the reason of each.`);
+  const images = plural(taken, "image");
+  const files = unwritten.length;
+  if (failed > 0 && files > 0)
+    throw new CommandError(
+      `${failed} of ${images} could not be predicted, and ${files} reports or maps could not be written.`,
+    );
+  if (failed > 0) throw new CommandError(`${failed} of ${images} could not be predicted.`);
+  if (files > 0) throw new CommandError(`${files} reports or maps could not be written.`);
 }

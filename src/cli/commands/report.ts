@@ -4,25 +4,26 @@ import { readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { type Command, Option } from "commander";
 import type { AuditReport } from "../../audit/report.js";
+import type { Checkpoint } from "../../checkpoints/checkpoint.js";
 import { cacheRows } from "../../data/cache-choice.js";
 import { isDataIdentity } from "../../data/contents.js";
 import type { FrameChoice } from "../../data/decoding/frame-choice.js";
 import { limitRows } from "../../data/decoding/limits.js";
 import { type LabelledImages, type SplitName, splitNames } from "../../data/index.js";
-import { openingRows } from "../../data/sources/opening.js";
+import { type Opening, openingRows } from "../../data/sources/opening.js";
 import { cardFiles, writeModelCard } from "../../reports/card-files.js";
 import type { AnsweredChecklist } from "../../reports/checklists/checklist.js";
 import { expectAuditReport } from "../../reports/given-audit.js";
 import { answeredChecklists, shareInWords } from "../../reports/sections/checklists.js";
+import { sealCautions } from "../../reports/sections/seal.js";
 import { texts } from "../../settings/kind.js";
-import { type Judging, openJudged } from "../../study/judged-images.js";
-import { runFacts } from "../../study/run-facts.js";
-import { type FinishedRun, readRun } from "../../study/run-remains.js";
-import { judge, verdictJson } from "../../study/verdict.js";
+import { type Judging, openJudged, openSplit } from "../../study/judged-images.js";
+import { runFacts, usualColumnsOf } from "../../study/run-facts.js";
+import { cameDivided, type FinishedRun, readRun } from "../../study/run-remains.js";
+import { judge as judgeCheckpoint, verdictJson } from "../../study/verdict.js";
 import { writableFolder } from "../../study/writable-folder.js";
 import { devices } from "../../tensor/devices.js";
 import { emptyCardFile, readCardFile } from "../console/card-file.js";
-import { sealWarnings } from "../console/evidence.js";
 import { CommandError } from "../console/failure.js";
 import { openCheckpoint } from "../console/for-checkpoint.js";
 import {
@@ -56,14 +57,12 @@ interface ReportCommandOptions extends CommonOptions {
   readonly maxPixels?: number;
 }
 
-/** Columns that a reader asks for: told of and compared unless others are named. */
-const usualColumns = /^(age|sex|gender|ethnicity|race|site|center|centre|hospital|scanner|manufacturer)$/i;
-
 const examples = `
 Fills the checklists TRIPOD+AI, CLAIM 2024 and STARD-AI as far as the run can, and
 says of each other item what you must write; and a model card. What only you
 can say goes into a card file, which --statements writes to be filled in.
-The images are judged anew unless --scores has what evaluate printed.
+The images are judged anew, which counts as a look at them, unless --scores has
+what evaluate printed.
 
 Examples:
   $ medmamba report run
@@ -127,9 +126,9 @@ async function run(given: string | undefined, options: ReportCommandOptions): Pr
   await interruptible(terminal, "Stopping.", async (signal) => {
     const folder = await writableFolder(out, "--out");
     try {
-      const asked = { data, path, run: found, scores, terminal, signal, options };
+      const judging = { data, path, run: found, scores, terminal, signal, options };
       const facts = await runFacts({
-        ...(await judgedRun(asked)),
+        ...(await judge(judging)),
         plan: found?.plan,
         history: found?.history,
         audit,
@@ -155,25 +154,24 @@ interface JudgingRun {
   readonly options: ReportCommandOptions;
 }
 
-/** Opens the images of training and test, and judges the latter unless that was done before: then it is a look at them. */
-async function judgedRun(given: JudgingRun) {
-  const { data, path, terminal, signal, options } = given;
+/** Opens the images of training and test, and judges the latter unless that was done before. */
+async function judge(judging: JudgingRun) {
+  const { data, path, terminal, signal, options } = judging;
   const { groups, frames, cache, maxPixels, split, batchSize } = options;
   const device = openDeviceOf(options);
   const checkpoint = await openCheckpoint(path, device, terminal);
   try {
     const asked = { groups, frames, cache, maxPixels };
     const onProgress = tellProgress(terminal, { chosen: false });
-    const judging: Judging = { data, asked, batchSize, signal, onProgress };
-    const judged = await openJudged(split, checkpoint, judging);
+    const reading: Judging = { data, asked, batchSize, signal, onProgress };
+    const judged = await openJudged(split, checkpoint, reading);
     const isExternal = judged.part === "all" && judged.because !== undefined;
     const trained = checkpoint.provenance?.data;
-    const parts: Partial<Record<SplitName, LabelledImages>> = {};
     const own = isExternal || !isDataIdentity(trained) ? undefined : trained;
+    const parts: Partial<Record<SplitName, LabelledImages>> = {};
     for (const name of splitNames) {
       if (!own || own[name].images === 0) continue;
-      const opened = name === judged.part ? judged : await openJudged(name, checkpoint, judging);
-      parts[name] = opened.dataset;
+      parts[name] = name === judged.part ? judged.dataset : await openSplit(name, checkpoint, reading);
     }
     const columns = columnsOf(judged.dataset, options.subgroups);
     const { name, precision } = device;
@@ -184,15 +182,15 @@ async function judgedRun(given: JudgingRun) {
       columns,
       dataName: lastNames(data, 1),
       ...(isExternal ? { external: judged.dataset } : { parts }),
-      scores: given.scores ?? (await scoresAnew()),
+      divided: own && (await cameDivided(data, { ...openingOf(checkpoint), signal })),
+      scores: judging.scores ?? (await scoresAnew()),
       computing: { device: model ?? name, precision },
     };
 
     async function scoresAnew(): Promise<unknown> {
       const attributes = columns.length > 0 ? groupsBy(columns, judged.dataset) : undefined;
-      const verdict = await judge(checkpoint, judged, judging, { by: "evaluate", attributes });
-      terminal.clearProgress();
-      for (const warning of sealWarnings(verdict)) terminal.warn(warning);
+      const verdict = await judgeCheckpoint(checkpoint, judged, reading, { by: "evaluate", attributes });
+      for (const warning of sealCautions(verdict.seal)) terminal.warn(warning);
       return verdictJson(verdict);
     }
   } finally {
@@ -200,10 +198,15 @@ async function judgedRun(given: JudgingRun) {
   }
 }
 
+/** What the labels of its data are, as they were understood in training. */
+function openingOf({ classes, task, provenance }: Checkpoint) {
+  const { labels, groups } = (provenance?.opening ?? {}) as Opening;
+  return { classes, task, labels, groups };
+}
+
 /** The columns that were named, or those of the usual names that the data have. */
 function columnsOf(dataset: LabelledImages, named: readonly string[] | undefined): readonly string[] {
-  if (named) return Object.keys(groupsBy(named, dataset));
-  return Object.keys(dataset.attributes ?? {}).filter((title) => usualColumns.test(title));
+  return named ? Object.keys(groupsBy(named, dataset)) : usualColumnsOf(dataset);
 }
 
 const mostBytes = 2 ** 26;

@@ -4,12 +4,11 @@ import { type Command, Option } from "commander";
 import { cacheRows } from "../../data/cache-choice.js";
 import { isInterval, scoreIntervals } from "../../reports/evidence.js";
 import { scoresOf } from "../../reports/scores.js";
-import { lookWords } from "../../reports/sections/seal.js";
+import { lookWords, sealCautions } from "../../reports/sections/seal.js";
 import { flagsOf } from "../../settings/flags.js";
 import { carryOut, type StudyOutcome, type StudyProgress } from "../../study/carry-out.js";
 import { planStart, runFiles } from "../../study/run-directory.js";
 import { type RunOptions, runFlags, settingTables } from "../../study/run-plan.js";
-import { sealWarnings } from "../console/evidence.js";
 import { CommandError } from "../console/failure.js";
 import {
   type CommonOptions,
@@ -116,7 +115,7 @@ async function train({
   );
   if (epochs === 0 && outcome.result.stopped !== "aborted") terminal.status("Nothing was left to train.");
   if (outcome.result.stopped !== "aborted") for (const line of summary(out, outcome)) terminal.print(line);
-  if (outcome.verdict) for (const warning of sealWarnings(outcome.verdict)) terminal.warn(warning);
+  if (outcome.verdict) for (const warning of sealCautions(outcome.verdict.seal)) terminal.warn(warning);
   terminal.result(outcomeJson(out, outcome));
   if (outcome.result.stopped === "aborted") {
     throw new CommandError(

@@ -74,10 +74,3 @@ export function sealLines({ seal }: Pick<Verdict, "seal">): string[] {
   const sentences = words === undefined ? [testWords(seal)] : [testWords(seal), words];
   return ["", ...sentences.flatMap((text) => wrapped(text, lineWidth - 2).map((line) => `  ${line}`))];
 }
-
-/** What speaks against the test beside what kind it is, which `sealLines` says. */
-export const sealWarnings = ({ seal: { test, findings } }: Pick<Verdict, "seal">): string[] =>
-  findings
-    .filter(({ state }) => state === "broken")
-    .filter(({ code }) => code !== "split" || test === "mixed")
-    .map(({ words }) => words);

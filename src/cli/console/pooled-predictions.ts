@@ -34,17 +34,43 @@ export function unitPredictions(
   checkpoint: Checkpoint,
   predictions: readonly StreamedPrediction<AskedSource>[],
   images: readonly AskedImage[],
-  { by, how }: Pooling,
+  pooling: Pooling,
 ): UnitPrediction[] {
+  return unitsWithImages(checkpoint, predictions, images, pooling).map(({ prediction }) => prediction);
+}
+
+/** A unit with what it is made of. */
+export interface UnitWithImages {
+  readonly prediction: UnitPrediction;
+  readonly images: readonly PredictedImage<AskedSource>[];
+  /** Images of it that could not be read. */
+  readonly unread: number;
+}
+
+/** The same, with the images that each is made of. */
+export function unitsWithImages(
+  checkpoint: Checkpoint,
+  predictions: readonly StreamedPrediction<AskedSource>[],
+  images: readonly AskedImage[],
+  { by, how }: Pooling,
+): UnitWithImages[] {
   const asked = new Map(images.map((image) => [image.source, image]));
+  const nameOfSource = (source: AskedSource) => nameOf(asked.get(source) ?? { source }, by);
   const read = predictions.filter(
     (prediction): prediction is PredictedImage<AskedSource> => prediction.error === undefined,
   );
-  const names = read.map(({ source }) => nameOf(asked.get(source) ?? { source }, by));
+  const names = read.map(({ source }) => nameOfSource(source));
+  const unread = predictions.filter(({ error }) => error).map(({ source }) => nameOfSource(source));
   return poolPredictions(checkpoint, read, unitsOf(names), how).map(({ members, ...prediction }, unit) => {
-    const files = [...new Set(members.map((at) => fileOf((read[at] as PredictedImage<AskedSource>).source)))];
+    const own = members.map((at) => read[at] as PredictedImage<AskedSource>);
+    const files = [...new Set(own.map(({ source }) => fileOf(source)))];
     const name = by === "image" ? (files[0] as string) : `${by} ${unit + 1}`;
-    return { unit: name, files, images: members.length, ...prediction };
+    const whose = names[members[0] as number];
+    return {
+      prediction: { unit: name, files, images: members.length, ...prediction },
+      images: own,
+      unread: whose === undefined ? 0 : unread.filter((other) => other === whose).length,
+    };
   });
 }
 

@@ -27,7 +27,14 @@ export function flow(facts: RunFacts): Answer | undefined {
 }
 
 /** Which data served what. */
-export function partition(facts: RunFacts): string | undefined {
+export function partition(facts: RunFacts): Answer | undefined {
+  const found = partitionInWords(facts);
+  if (found === undefined) return undefined;
+  return facts.division?.given === true ? { partly: found } : found;
+}
+
+/** The same as a sentence, whoever divided. */
+export function partitionInWords(facts: RunFacts): string | undefined {
   const { division, seal } = facts;
   const found = sizes(facts);
   if (found === undefined || division === undefined) return undefined;
@@ -40,11 +47,16 @@ export function partition(facts: RunFacts): string | undefined {
 }
 
 function dividedHow({ division = {} }: RunFacts): string {
-  const { validationFraction, testFraction, seed } = division;
+  const { given, validationFraction, testFraction, seed, keptTogether } = division;
+  if (given) return "The data came divided, by whoever made them.";
   if (validationFraction === undefined || testFraction === undefined || seed === undefined)
     return "The data came divided.";
   const percent = (share: number) => `${Math.round(share * 1000) / 10} %`;
-  return `Data that came undivided are divided at random by class, ${percent(validationFraction)} for validation and ${percent(testFraction)} for test (seed ${seed}); data that came divided are left so.`;
+  const by = keptTogether ? "by patient, where patients are known, and by class" : "by class";
+  const shares = `${percent(validationFraction)} for validation and ${percent(testFraction)} for test (seed ${seed})`;
+  return given === false
+    ? `The data were divided at random ${by}, ${shares}.`
+    : `Data that came undivided are divided at random ${by}, ${shares}; data that came divided are left so.`;
 }
 
 /** At which level parts have nothing in common. */
@@ -154,10 +166,15 @@ export function technicalBaseline(facts: RunFacts): Answer | undefined {
 
 /** How the test images were chosen makes them like the others, or not. */
 export function developmentAndTest(facts: RunFacts): Answer | undefined {
-  const { evaluation } = facts;
+  const { evaluation, division } = facts;
   if (!evaluation) return undefined;
-  if (evaluation.external === false && evaluation.part === "test")
-    return "Internal test: setting, eligibility, labels and preprocessing are those of the development data, of which the test images are a part that was set aside.";
+  const isInternal = evaluation.external === false && evaluation.part === "test";
+  if (isInternal && division?.given === true)
+    return {
+      partly: "The test images are of the same data set, which came divided; preprocessing is the same.",
+    };
+  if (isInternal && division?.given === false)
+    return "Internal test: setting, eligibility, labels and preprocessing are those of the development data, of which the test images are a part that was set aside at random.";
   if (evaluation.external === undefined) return undefined;
   return {
     partly: `Judged on ${counted(evaluation.samples, judgedInWords(facts).replace(/s$/, ""))}; preprocessing is the same.`,

@@ -214,7 +214,7 @@ export function predictorAssessment(facts: RunFacts): Answer | undefined {
 /** Judged on images of the same source. */
 export function internalTest(facts: RunFacts): Answer | undefined {
   const { evaluation, training } = facts;
-  if (!evaluation || evaluation.external === true || evaluation.part !== "test") return undefined;
+  if (evaluation?.external !== false || evaluation.part !== "test") return undefined;
   const found = scores(facts);
   if (found === undefined) return undefined;
   const best = training?.best;

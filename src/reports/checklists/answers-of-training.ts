@@ -1,5 +1,5 @@
 /** What a run says of the model: what it is, how it was trained, chosen and delivered. */
-import { partition } from "./answers-of-data.js";
+import { partitionInWords } from "./answers-of-data.js";
 import type { Answer } from "./checklist.js";
 import type { RunFacts } from "./facts.js";
 import { classesInWords, counted, decimal, judgedInWords, listed, sentences } from "./words.js";
@@ -145,7 +145,7 @@ export function ensembling({ training }: RunFacts): string | undefined {
 
 /** Training, choice and test with their sizes. */
 export function development(facts: RunFacts): string | undefined {
-  const parts = [partition(facts), training(facts), selection(facts)];
+  const parts = [partitionInWords(facts), training(facts), selection(facts)];
   return parts.some((part) => part === undefined) ? undefined : sentences(...parts);
 }
 

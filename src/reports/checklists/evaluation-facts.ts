@@ -4,9 +4,6 @@
  */
 import type { EvaluationFacts, ScoreFact, SealFacts, SubgroupFact, UncertaintyFacts } from "./facts.js";
 
-/** What an evaluation may not say of itself: which images they were. */
-export type Judged = Pick<EvaluationFacts, "external">;
-
 /** Scores of any task by the names that they have in words. */
 const titles: Readonly<Record<string, string>> = {
   auc: "AUC",
@@ -43,13 +40,13 @@ const isNumber = (value: unknown): value is number => typeof value === "number" 
 const isText = (value: unknown): value is string => typeof value === "string";
 
 /**
- * @param scores  what `evaluate --json` prints
- * @returns       undefined where it is not that: without a number of samples, classes and the part that was judged
+ * @param scores      what `evaluate --json` prints
+ * @param isExternal  whether they are of other data than the training's, where the scores themselves do not say
+ * @returns           undefined where it is not that: without a number of samples, classes and the part that was judged
  */
-export function evaluationFacts(
-  scores: unknown,
-  { external = isExternal(objectIn(scores).test) }: Judged = {},
-): EvaluationFacts | undefined {
+export function evaluationFacts(scores: unknown, isExternal?: boolean): EvaluationFacts | undefined {
+  const { test } = objectIn(scores);
+  const external = test === undefined ? isExternal : externalOf(test);
   const {
     samples,
     classes,
@@ -87,7 +84,7 @@ export function evaluationFacts(
 }
 
 /** By what `test` calls the images that were judged. */
-const isExternal = (test: unknown): boolean | undefined =>
+const externalOf = (test: unknown): boolean | undefined =>
   test === "external" ? true : test === "internal" ? false : undefined;
 
 /** How the test images were kept apart, where the evaluation says so under `seal`. */

@@ -91,6 +91,8 @@ export interface PartFacts {
 
 /** How the data were divided. */
 export interface DivisionFacts {
+  /** Whether the data came divided, by whoever made them; false: the package divided them at random. */
+  readonly given?: boolean;
   /** Share of the images to validate on, where the package divided. */
   readonly validationFraction?: number;
   /** Share of the images to test on, where the package divided. */

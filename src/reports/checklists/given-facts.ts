@@ -110,6 +110,7 @@ const part = fields<PartFacts>({
 
 const division = fields<DivisionFacts>(
   {
+    given: flag,
     validationFraction: number,
     testFraction: number,
     seed: number,
@@ -117,7 +118,7 @@ const division = fields<DivisionFacts>(
     groups: text,
     leaksAllowed: flag,
   },
-  ["validationFraction", "testFraction", "seed", "keptTogether", "groups", "leaksAllowed"],
+  ["given", "validationFraction", "testFraction", "seed", "keptTogether", "groups", "leaksAllowed"],
 );
 
 const training = fields<TrainingFacts>(

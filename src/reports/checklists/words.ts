@@ -48,6 +48,7 @@ export const classesInWords = ({ classes = [] }: RunFacts): string => listed(cla
 export function judgedInWords({ evaluation }: RunFacts): string {
   if (!evaluation) return "";
   if (evaluation.external === true) return "external test images";
-  if (evaluation.part === "test") return "internal test images";
+  if (evaluation.part === "test")
+    return evaluation.external === false ? "internal test images" : "test images";
   return { train: "training images", val: "validation images", all: "images" }[evaluation.part];
 }

@@ -46,7 +46,7 @@ export function calibrationFigure(
     { x: axis.predicted, y: axis.observed },
     { title: "Calibration: whether probabilities come true", description: `${bins.join(". ")}.` },
     [
-      [legendBin(), "a bin of equally many images, with its 95 % interval"],
+      [legendBin(), "a bin of images, with its 95 % interval"],
       [legendLine(strokes.chance), "probabilities that come true"],
     ],
   );

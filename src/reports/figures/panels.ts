@@ -177,5 +177,5 @@ export const legendBand: LegendEntry = [
     element("rect", { x: 0, y: middle - 6, width: swatch, height: 12, ...bandFill }),
     line(0, middle, swatch, middle, strokes.curve),
   ),
-  "with its 95 % band, at each place by itself",
+  "the classifier, with its 95 % band",
 ];

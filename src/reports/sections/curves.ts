@@ -1,7 +1,10 @@
 /** Curves with their bands: what the classifier can do at every threshold, not only at the one in use. */
 import { averagePrecisionEstimate, precisionRecallBand, rocBand } from "../../metrics/curves.js";
 import { decisionCurve } from "../../metrics/decision-curve.js";
+import type { Estimate } from "../../metrics/estimate.js";
+import type { ResamplingOptions } from "../../metrics/resampling.js";
 import { riskCoverage } from "../../metrics/risk-coverage.js";
+import { estimatesOf } from "../evidence.js";
 import {
   type BandedSeries,
   type DecisionSeries,
@@ -34,10 +37,16 @@ export interface CurvesEvidence {
   readonly figures: CurveFigures;
   /** Sentences under the figures. */
   readonly remarks: readonly string[];
+  /** Draws of patients that bands are made of. */
+  readonly draws: number;
 }
 
 /** Curves of more classes than this are drawn for those that are told apart worst. */
 const mostPanels = 12;
+
+/** Draws for a band; fewer where there are many scores to draw, because an edge is a line in a picture, not a number. */
+const draws = { usual: 2000, large: 500 };
+const large = 20_000;
 
 /** Computes and draws; classes that these images do not have, or have alone, have no curve. */
 export function curvesOf(evaluation: AnyEvaluation, findings: readonly Finding[]): CurvesEvidence {
@@ -56,11 +65,13 @@ export function curvesOf(evaluation: AnyEvaluation, findings: readonly Finding[]
       ? []
       : [`Of ${drawable.length} classes, curves of the ${mostPanels} with the lowest AUC are drawn.`]),
   ];
+  const resamples = evaluation.metrics.samples * shown.length > large ? draws.large : draws.usual;
+  const drawing = { ...options, resamples };
   const figures: CurveFigures = {
     ...(shown.length > 0 && {
-      roc: rocOf(shown, evaluation),
-      precisionRecall: precisionRecallOf(shown, evaluation),
-      decision: decisionOf(shown, evaluation),
+      roc: rocOf(shown, evaluation, drawing),
+      precisionRecall: precisionRecallOf(shown, evaluation, drawing),
+      decision: decisionOf(shown, drawing),
     }),
     ...(!isOfSeveralLabels(evaluation) && {
       risk: {
@@ -73,14 +84,18 @@ export function curvesOf(evaluation: AnyEvaluation, findings: readonly Finding[]
     }),
     ...(kindOf(evaluation) === "two classes" && { histogram: histogramOf(findings[0]!, evaluation) }),
   };
-  return { figures, remarks };
+  return { figures, remarks, draws: resamples };
 }
 
-function rocOf(shown: readonly Finding[], evaluation: AnyEvaluation): ReportFigure {
+function rocOf(
+  shown: readonly Finding[],
+  evaluation: AnyEvaluation,
+  drawing: ResamplingOptions,
+): ReportFigure {
   const series = shown.map(
     ({ name, positive, scores, area }): BandedSeries => ({
       name,
-      curve: rocBand(positive, scores, whose(evaluation)),
+      curve: rocBand(positive, scores, drawing),
       area,
     }),
   );
@@ -100,12 +115,16 @@ function pointOf({ threshold, diagnostic }: Finding): OperatingPoint | undefined
   return { threshold, sensitivity: sensitivity.value, specificity: specificity.value };
 }
 
-function precisionRecallOf(shown: readonly Finding[], evaluation: AnyEvaluation): ReportFigure {
+function precisionRecallOf(
+  shown: readonly Finding[],
+  evaluation: AnyEvaluation,
+  drawing: ResamplingOptions,
+): ReportFigure {
   const series = shown.map(
     ({ name, positive, scores, diagnostic }): PrecisionSeries => ({
       name,
-      curve: precisionRecallBand(positive, scores, whose(evaluation)),
-      area: averagePrecisionEstimate(positive, scores, whose(evaluation)),
+      curve: precisionRecallBand(positive, scores, drawing),
+      area: precisionOf(evaluation, { name, positive, scores }),
       prevalence: diagnostic.prevalence.value ?? 0,
     }),
   );
@@ -116,11 +135,21 @@ function precisionRecallOf(shown: readonly Finding[], evaluation: AnyEvaluation)
   };
 }
 
-function decisionOf(shown: readonly Finding[], evaluation: AnyEvaluation): ReportFigure {
+/** Average precision as the table of classes has it; of labels it is computed here. */
+function precisionOf(
+  evaluation: AnyEvaluation,
+  { name, positive, scores }: Pick<Finding, "name" | "positive" | "scores">,
+): Estimate {
+  if (isOfSeveralLabels(evaluation)) return averagePrecisionEstimate(positive, scores, whose(evaluation));
+  const at = evaluation.metrics.classes.indexOf(name);
+  return estimatesOf(evaluation).averagePrecisionPerClass[at]!;
+}
+
+function decisionOf(shown: readonly Finding[], drawing: ResamplingOptions): ReportFigure {
   const series = shown.map(
     ({ name, positive, scores }): DecisionSeries => ({
       name,
-      curve: decisionCurve(positive, scores, whose(evaluation)),
+      curve: decisionCurve(positive, scores, drawing),
     }),
   );
   const [only] = series;
@@ -142,7 +171,7 @@ const histogramOf = ({ threshold, positive, scores }: Finding, { metrics }: AnyE
 });
 
 /** The section. */
-export function curvesSection({ figures, remarks }: CurvesEvidence): ReportSection {
+export function curvesSection({ figures, remarks, draws }: CurvesEvidence): ReportSection {
   const { roc, precisionRecall, histogram, decision, risk } = figures;
   const shown = [roc, precisionRecall, decision, risk, histogram].filter((one) => one !== undefined);
   return {
@@ -150,6 +179,6 @@ export function curvesSection({ figures, remarks }: CurvesEvidence): ReportSecti
     heading: "Curves",
     body: `${figuresHtml(shown)}
 ${remarks.map((sentence) => `<p class="note">${escapeMarkup(sentence)}</p>`).join("\n")}
-<p class="note">A band holds the true curve at one place with 95 % certainty, not along its whole length.</p>`,
+<p class="note">A band holds the true curve at one place with 95 % certainty, not along its whole length; it is made of ${draws} draws.</p>`,
   };
 }

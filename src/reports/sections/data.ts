@@ -1,6 +1,7 @@
 /** Which images there were, in which part and of which class, whose they are, and what an audit found. */
 import type { AuditReport } from "../../audit/report.js";
-import { countLabels, type LabelledImages } from "../../data/dataset.js";
+import { countLabels, expectDataset, type LabelledImages } from "../../data/dataset.js";
+import { expectNamed } from "../../settings/given.js";
 import { factList } from "../facts.js";
 import { escapeMarkup } from "../figures/svg.js";
 import { type Cell, tableHtml } from "../tables.js";
@@ -10,6 +11,7 @@ import type { ReportSection } from "./section.js";
 export interface DataSplit {
   /** "train", "val", "test", or what it is called. */
   readonly name: string;
+  /** How many. */
   readonly images: number;
   /** Null where they are not known. */
   readonly patients: number | null;
@@ -19,7 +21,9 @@ export interface DataSplit {
 
 /** What the section tells, as plain JSON. */
 export interface DataEvidence {
+  /** Their names. */
   readonly classes: readonly string[];
+  /** All parts that have images. */
   readonly splits: readonly DataSplit[];
   /** For the record, in order: where the data are from, how they were divided. No path, no name of a patient. */
   readonly facts?: Readonly<Record<string, string>>;
@@ -27,8 +31,10 @@ export interface DataEvidence {
   readonly audit?: Pick<AuditReport, "ok" | "warnings"> | undefined;
 }
 
-/** Counts the images of data sets. @param parts  by the names of the splits; of no images are left out */
+/** Counts the images of data sets. @param parts  by the names of the splits; those of no images are left out @throws ArgumentError */
 export function dataEvidenceOf(parts: Readonly<Record<string, LabelledImages>>): DataEvidence {
+  expectNamed("dataEvidenceOf", "parts", parts);
+  for (const [name, dataset] of Object.entries(parts)) expectDataset("dataEvidenceOf", name, dataset);
   const there = Object.entries(parts).filter(([, dataset]) => dataset.length > 0);
   return {
     classes: there[0]?.[1].classes ?? [],

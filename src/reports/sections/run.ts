@@ -15,6 +15,7 @@ export interface RunEvidence {
   readonly precision?: string | undefined;
   /** Such as "AVX-512". */
   readonly simd?: string | undefined;
+  /** Of the CPU. */
   readonly threads?: number | undefined;
   /** Of the training. */
   readonly seed?: number | undefined;
@@ -61,7 +62,7 @@ export function runSection(evidence: RunEvidence, numbers?: string): ReportSecti
   );
   const rows = Object.entries(settings)
     .filter(([, value]) => value !== undefined)
-    .map(([name, value]) => [name, typeof value === "string" ? value : JSON.stringify(value)]);
+    .map(([name, value]) => [name, typeof value === "string" ? value : (JSON.stringify(value) ?? "–")]);
   const table =
     rows.length === 0
       ? ""

@@ -78,7 +78,8 @@ const times = (count: number): string => (count === 1 ? "once" : count === 2 ? "
 
 /** How often the test images were looked at, as a sentence or two. */
 export function lookWords({ looks, test }: Pick<SealEvidence, "looks" | "test">): string {
-  if (looks === null) return "How often the test images were looked at is not known.";
+  if (looks === null || (looks.total === 0 && looks.atLeast))
+    return "How often the test images were looked at is not known.";
   const { total, earlier, atLeast, checkpoints, decisions } = looks;
   const how = total === 0 ? "not looked at yet" : `looked at ${atLeast ? "at least " : ""}${times(total)}`;
   const own = total - earlier;
@@ -94,6 +95,32 @@ export function lookWords({ looks, test }: Pick<SealEvidence, "looks" | "test">)
       : ` ${own === 0 ? "All" : `${earlier}`} of these looks ${earlier === 1 ? "was" : "were"} at earlier runs in the same folder.`;
   const images = test === "internal" ? "These test images" : "The test images of the training";
   return `${images} were ${how}${different}.${before}`;
+}
+
+const judged = {
+  internal: "internal test",
+  external: "external test",
+  validation: "validation",
+  train: "training",
+  all: "training",
+  mixed: undefined,
+  unknown: undefined,
+} as const;
+
+/** What a summary calls the judged images; undefined where they are several things, or it is not known what. */
+export const judgedWords = ({ test }: Pick<SealEvidence, "test">): (typeof judged)[TestKind] => judged[test];
+
+/** What speaks against the test beside what kind it is, as sentences. */
+export const sealCautions = ({ test, findings }: Pick<SealEvidence, "test" | "findings">): string[] =>
+  findings
+    .filter(({ state }) => state === "broken")
+    .filter(({ code }) => code !== "split" || test === "mixed")
+    .map(({ words }) => words);
+
+/** What a summary says where more than one decision was tried on the test images: the best of several looks better than it is. */
+export function lookCautions({ looks, test }: Pick<SealEvidence, "looks" | "test">): string[] {
+  if (looks === null || test !== "internal") return [];
+  return looks.earlier > 0 || looks.decisions > 1 ? [lookWords({ looks, test })] : [];
 }
 
 const states: Readonly<Record<SealFinding["state"], readonly [word: string, style: string]>> = {

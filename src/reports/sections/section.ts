@@ -12,6 +12,7 @@ export const sectionOrder = [
   "calibration",
   "pooled",
   "subgroups",
+  "comparison",
   "mistakes",
   "uncertainty",
   "seal",
@@ -26,9 +27,9 @@ export type SectionId = (typeof sectionOrder)[number];
 
 /** A part of the page. */
 export interface ReportSection {
-  /** What links lead to, and where it stands. */
+  /** Where links lead, and where in the order it stands. */
   readonly id: SectionId;
-  /** Above it, as text. */
+  /** Text over it. */
   readonly heading: string;
   /** Markup, in which all text is escaped. */
   readonly body: string;

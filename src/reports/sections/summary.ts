@@ -11,9 +11,14 @@ import type { AnyEvaluation } from "../several-labels.js";
 import type { ReportSection } from "./section.js";
 
 /** Which images were judged, in the words of CLAIM 2024. */
-export const judgedImages = ["training", "validation", "internal test", "external test"] as const;
-/** One of them. */
-export type JudgedImages = (typeof judgedImages)[number];
+export type JudgedImages = "training" | "validation" | "internal test" | "external test";
+/** All there are. */
+export const judgedImages: readonly JudgedImages[] = [
+  "training",
+  "validation",
+  "internal test",
+  "external test",
+];
 
 /** What is said of one class or label. */
 export interface SummaryFinding {

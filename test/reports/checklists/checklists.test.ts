@@ -91,7 +91,7 @@ describe("answers", () => {
     expect(answer(tripod, "23a")).toContain("AUC 0.913 (95 % interval 0.861 to 0.952)");
     expect(answer(tripod, "23a")).toContain("sex F (146 images): AUC 0.917");
     expect(answer(tripod, "12a")).toMatch(
-      /15 % for validation and 15 % for test \(seed 3\).*1 evaluation on/s,
+      /by patient, where patients are known, and by class, 15 % for validation and 15 % for test \(seed 3\).*1 evaluation on/s,
     );
     expect(answer(tripod, "15")).toContain("malignant is called from 0.431 on");
     expect(answer(tripod, "13")).toContain("a temperature of 1.310");
@@ -144,6 +144,9 @@ describe("answers", () => {
     const ungrouped = { ...wholeFacts, evaluation: whole };
     for (const number of ["14", "23a"]) expect(answer(tripod, number, ungrouped)).toMatch(/^partly/);
     expect(answer(stard, "21", ungrouped)).toMatch(/^open/);
+    const divided = { ...wholeFacts, division: { ...wholeFacts.division, given: true } };
+    for (const number of ["12a", "16"])
+      expect(answer(tripod, number, divided)).toMatch(/^partly: .*came divided/);
     const leaky = { ...wholeFacts, division: { ...wholeFacts.division, leaksAllowed: true } };
     expect(answer(claim, "20", leaky)).toMatch(/Not ensured/);
     const unknown = { ...wholeFacts, evaluation: { ...evaluation!, patients: null } };

@@ -24,6 +24,7 @@ const facts = () => ({
   parts: { train: part(), val: part(), test: part() },
   externalPart: part(),
   division: {
+    given: false,
     validationFraction: 0.1,
     testFraction: 0.1,
     seed: 0,

@@ -58,6 +58,25 @@ const shortcut = () => ({
   areas: [0.6, 0.5],
   suspicious: true,
 });
+/** The same, tried as it is but not part by part: another call does that. */
+const whole = (value) => Object.assign(Object.create({}), value);
+const estimate = () => ({ value: 0.5, lower: 0.4, upper: 0.6, method: "wilson" });
+const subgroup = () => ({
+  attribute: "sex",
+  value: "F",
+  samples: 2,
+  scores: { auc: { inside: estimate(), outside: estimate(), difference: { reason: "too few" } } },
+});
+const mistakes = () => ({
+  surest: [{ image: 0, truth: "a", called: "b", explained: "b", probability: 0.9, confidence: 0.8 }],
+  wrong: 1,
+  answers: 4,
+});
+const dataEvidence = () => ({
+  classes: names(),
+  splits: [{ name: "test", images: 4, patients: 3, counts: [2, 2] }],
+  audit: { ok: true, warnings: [] },
+});
 const auditReport = () => ({
   images: {
     count: 4,
@@ -175,12 +194,47 @@ export const calls = {
     reports.writeReport,
     () => [
       "report",
-      { title: "t", description: "d", facts: { a: "b" }, evaluation: evaluation(), threshold: 0.5 },
+      {
+        ...{ title: "t", description: "d", facts: { a: "b" }, threshold: 0.5, png: false },
+        evaluation: { ...evaluation(), metrics: whole(evaluation().metrics) },
+      },
+    ],
+    { open: /facts|evaluation/ },
+  ],
+  "reports.writeReport, with all evidence": [
+    reports.writeReport,
+    () => [
+      "whole",
+      {
+        ...{ title: "t", description: "d", facts: { a: "b" }, evaluation: whole(evaluation()) },
+        ...{ threshold: 0.5, judged: "internal test", cautions: ["c"], png: false },
+        sections: [{ id: "seal", heading: "h", body: "b" }],
+        subgroups: [subgroup()],
+        mistakes: { ...mistakes(), heatMaps: "occlusion" },
+        data: dataEvidence(),
+        run: { device: "cpu", threads: 2, versions: { node: "1" }, settings: { model: "tiny" } },
+      },
     ],
     {
-      open: /metrics|evaluation|facts/,
-      takes: { ...scores, "1.threshold": [], 0: [], 1: [], "1.title": [], "1.description": [] },
+      open: /./,
+      takes: { "1.data.splits.0.patients": ["null"] },
+      unused: /settings\.\w/,
     },
+  ],
+  "reports.mistakesOf": [
+    reports.mistakesOf,
+    () => [evaluation(), { count: 2, threshold: 0.5 }],
+    { open: /^0/, takes: scores },
+  ],
+  "reports.pictureMistakes": [
+    reports.pictureMistakes,
+    () => [mistakes(), dataset(), { classifier: classifier(), method: "occlusion" }],
+    { open: /./, takes: { ...preprocessingOrNull("1"), ...preprocessingOrNull("2.classifier") } },
+  ],
+  "reports.dataEvidenceOf": [
+    reports.dataEvidenceOf,
+    () => [{ train: dataset(), test: dataset() }],
+    { open: /./, takes: { ...preprocessingOrNull("0.train"), ...preprocessingOrNull("0.test") } },
   ],
   "reports.auditHtml": [
     reports.auditHtml,

@@ -179,6 +179,18 @@ export class Attributes {
     );
   }
 
+  /**
+   * The bytes of an element that is copied and not read, by its tag, such as "00100010"; undefined if it is not there, none if
+   * it has no value.
+   */
+  copied(tag: string): Uint8Array | undefined {
+    const element = this.dataSet.elements[`x${tag.toLowerCase()}`];
+    if (!element || element.items) return undefined;
+    const { byteArray } = this.dataSet;
+    const end = element.dataOffset + element.length;
+    return end <= byteArray.length ? byteArray.subarray(element.dataOffset, end) : undefined;
+  }
+
   items(keyword: Keyword): Attributes[] {
     const items = this.#element(keyword)?.items ?? [];
     return items.flatMap(({ dataSet }) => (dataSet ? [new Attributes(dataSet)] : []));

@@ -138,7 +138,7 @@ async function expectFree(input: string, output: string, overwrite: boolean): Pr
     throw new WeightsError(`${output}: is the file to convert: name another one for the checkpoint.`);
   if (!overwrite)
     throw new WeightsError(
-      `${output}: is there already: name another file, or replace it by --force (in a program, overwrite: true).`,
+      `${output}: is there already: name another file, or replace it by --overwrite (in a program, overwrite: true).`,
     );
 }
 

@@ -18,7 +18,7 @@ export {
   subset,
 } from "./dataset.js";
 export { imageExtensions, type Pixels, type Spacing } from "./decoding/decoder.js";
-export type { FrameChoice } from "./decoding/frame-choice.js";
+export type { FrameChoice, SingleChoice } from "./decoding/frame-choice.js";
 export { loadImage, type ReadImageOptions, type WarningOptions } from "./decoding/sample.js";
 export { type DemoOptions, demoClasses, writeDemoDataset } from "./demo/demo.js";
 export type { TaskName } from "./labels.js";

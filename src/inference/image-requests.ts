@@ -4,12 +4,13 @@
  */
 import { readAhead } from "../data/concurrency.js";
 import type { Sample } from "../data/dataset.js";
-import { chosenFrames, type FrameChoice, isSingle } from "../data/decoding/frame-choice.js";
+import { chosenFrames, type FrameChoice, isSingle, singleFrame } from "../data/decoding/frame-choice.js";
 import {
   decodeImage,
   openImageFile,
   type ReadImageOptions,
   severalIn,
+  severalOf,
   type WarningOptions,
   withImageFile,
 } from "../data/decoding/sample.js";
@@ -52,18 +53,16 @@ export function requestsOf<S extends ImageSource>(
     const name = isUrl(source) ? source.pathname : typeof source === "string" ? source : `image ${index + 1}`;
     index += 1;
     if (isFramed(source)) return framed(source, preprocessing, options);
-    const first = () =>
-      decodeImage(source, preprocessing, {
-        maxPixels,
-        onSeveral: (count) => onWarning?.(`${severalIn(name, count)} --frames takes others.`),
-      });
-    if (frames === "first") return { source, read: first };
-    const middle = () =>
+    const read = () =>
       withImageFile(source, preprocessing, { maxPixels }, async (image) => {
-        const [frame = 0] = await chosenFrames(image, frames);
-        return image.sample(frame);
+        const several = frames === "middle" ? undefined : await severalOf(image);
+        if (several) {
+          const isVolume = several.isVolume && frames === "auto";
+          onWarning?.(`${severalIn(name, { ...several, isVolume })} --frames takes others.`);
+        }
+        return image.sample(await singleFrame(image, frames));
       });
-    return { source, read: middle };
+    return { source, read };
   };
   // Not a generator: one that is left while it waits for a source ends only when that comes.
   return {

@@ -105,7 +105,7 @@ export interface PredictStreamOptions
   batchSize?: number;
   /** Batches that are read and decoded while one is computed; default 2. */
   prefetch?: number;
-  /** Which pictures of a source that has several, "first", "middle", "all" or "every:K"; default "first". */
+  /** Which pictures of a source that has several, "auto", "first", "middle", "all" or "every:K"; default "auto". */
   frames?: FrameChoice | undefined;
   /** Ends the stream with its reason when aborted. */
   signal?: AbortSignal | undefined;

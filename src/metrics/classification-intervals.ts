@@ -42,7 +42,8 @@ export interface ClassificationIntervalOptions extends ResamplingOptions {
 }
 
 /**
- * All metrics with their intervals. 2,000 resamples of 10,000 samples of 9 classes take about two seconds of one core.
+ * All metrics with their intervals. 2,000 resamples of 10,000 samples of 9 classes take about two seconds of one
+ * core, those of 100,000 samples of 2 classes four, in which nothing else runs.
  *
  * @param labels         (n) class indices
  * @param probabilities  (n, classes)

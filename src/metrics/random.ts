@@ -54,6 +54,27 @@ export class Random {
     return Math.floor((this.word() / 2 ** 32) * count);
   }
 
+  /** Draws as many numbers below `counts.length` as it is long, and counts how often each comes. */
+  tally(counts: Uint16Array): void {
+    // The generator's words stay in variables, which is twice as fast as `below` in a loop.
+    let [a, b, c, d] = [this.#a, this.#b, this.#c, this.#d];
+    const { length } = counts;
+    counts.fill(0);
+    for (let left = length; left > 0; left--) {
+      const times5 = Math.imul(b, 5);
+      const word = Math.imul((times5 << 7) | (times5 >>> 25), 9) >>> 0;
+      const shifted = b << 9;
+      c ^= a;
+      d ^= b;
+      b ^= c;
+      a ^= d;
+      c ^= shifted;
+      d = (d << 11) | (d >>> 21);
+      counts[Math.floor((word / 2 ** 32) * length)]! += 1;
+    }
+    [this.#a, this.#b, this.#c, this.#d] = [a, b, c, d];
+  }
+
   /** A number from 0, included, to 1, excluded. */
   uniform(): number {
     return this.word() / 2 ** 32;

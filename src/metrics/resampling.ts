@@ -69,13 +69,13 @@ export function resample(
   const random = Random.seeded(operation, seed);
   // A patient is hardly ever drawn ten times; 16 bits keep the weights of 10,000 samples in a processor's first cache.
   const drawn = new Uint16Array(clusters.count);
-  const weights = new Uint16Array(clusters.of.length);
+  const weights = clusters.repeated ? new Uint16Array(clusters.of.length) : drawn;
   const result = new Float64Array(numbers);
   const values = Array.from({ length: numbers }, () => new Float64Array(resamples));
   for (let draw = 0; draw < resamples; draw++) {
-    drawn.fill(0);
-    for (let patient = 0; patient < clusters.count; patient++) drawn[random.below(clusters.count)]! += 1;
-    for (let sample = 0; sample < weights.length; sample++) weights[sample] = drawn[clusters.of[sample]!]!;
+    random.tally(drawn);
+    if (weights !== drawn)
+      for (let sample = 0; sample < weights.length; sample++) weights[sample] = drawn[clusters.of[sample]!]!;
     statistic(weights, result);
     for (let number = 0; number < numbers; number++) values[number]![draw] = result[number]!;
   }

@@ -72,6 +72,10 @@ export interface ThresholdMetrics {
  * Chooses the threshold among the observed probabilities; of equally good ones the highest, as scikit-learn's
  * `roc_curve` with `argmax` would.
  *
+ * Where it makes no error, these samples do not tell it from any other above the highest negative: then it is the middle of
+ * that gap, as decision trees split. At the gap's upper end, where the lowest positive is, a new positive that scores a little less
+ * than all of these would be missed.
+ *
  * @param labels                 (n) 0 or 1, of the validation split
  * @param positiveProbabilities  (n) probability of class 1
  * @param options                default `{ criterion: "youden" }`
@@ -93,10 +97,17 @@ export function chooseThreshold(
   }
   const { reaches, worth } = rulesOf(options, positives, negatives);
   let best = { value: Number.NEGATIVE_INFINITY, threshold: Number.NaN };
+  let separating = false;
   for (const { score, positivesSoFar, negativesSoFar } of tieGroups(positive, scores)) {
+    if (separating) {
+      const middle = (best.threshold + score) / 2;
+      return middle > score ? middle : best.threshold; // between neighbouring numbers there is none
+    }
     if (!reaches(positivesSoFar, negativesSoFar)) continue;
     const value = worth(positivesSoFar, negativesSoFar);
-    if (value > best.value) best = { value, threshold: score };
+    if (value <= best.value) continue;
+    best = { value, threshold: score };
+    separating = positivesSoFar === positives && negativesSoFar === 0;
   }
   if (Number.isNaN(best.threshold)) {
     throw new EvaluationError(

@@ -35,16 +35,16 @@ export class WeightedRanking {
     let [positives, negatives, positivesBefore, negativesBefore] = [0, 0, 0, 0];
     let [twicePairs, precisions] = [0, 0];
     for (let place = 0; place < order.length; place++) {
+      // Without branches on the class or the weight, which no processor could guess.
       const weight = weights[order[place]!]!;
-      if (positive[place]) positives += weight;
-      else negatives += weight;
+      const ofPositive = weight * positive[place]!;
+      positives += ofPositive;
+      negatives += weight - ofPositive;
       if (!last[place]) continue;
       twicePairs += (negatives - negativesBefore) * (positives + positivesBefore);
+      precisions += ((positives - positivesBefore) * positives) / (positives + negatives || 1);
       negativesBefore = negatives;
-      if (positives !== positivesBefore) {
-        precisions += ((positives - positivesBefore) * positives) / (positives + negatives);
-        positivesBefore = positives;
-      }
+      positivesBefore = positives;
     }
     into.auc = twicePairs / (2 * positives * negatives);
     into.averagePrecision = precisions / positives;

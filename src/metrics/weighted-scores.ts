@@ -44,11 +44,13 @@ export class WeightedScores {
   /** How many numbers there are: `wholeScores`, then each of `classScores` for all classes. */
   readonly numbers: number;
   readonly #samples: Samples;
-  readonly #predicted: Int32Array;
+  /** Where in the confusion matrix a sample counts: its label's row, and in that what it is called. */
+  readonly #cell: Uint32Array;
   readonly #rankings: readonly (WeightedRanking | undefined)[];
   readonly #surprise: Float64Array;
   readonly #squares: Float64Array;
-  readonly #confidence: Float64Array;
+  /** 1 if a sample is called rightly and 0 if not, less how sure the call is. */
+  readonly #excess: Float64Array;
   readonly #bin: Uint8Array;
   /** Which of `classScores` have a place in the macro means: those that are defined for the samples as they are. */
   #averaged: Uint8Array | undefined;
@@ -59,8 +61,11 @@ export class WeightedScores {
     const top = topClasses(samples);
     this.numbers = wholeScores.length + classScores.length * classes.length;
     this.#samples = samples;
-    this.#predicted = top.index;
-    this.#confidence = top.probability;
+    this.#cell = Uint32Array.from(top.index, (called, sample) => labels[sample]! * classes.length + called);
+    this.#excess = Float64Array.from(
+      top.probability,
+      (probability, sample) => Number(top.index[sample] === labels[sample]) - probability,
+    );
     this.#bin = Uint8Array.from(top.probability, (probability) => binOf(probability, bins));
     this.#rankings = classes.map((_, index) =>
       ranks ? new WeightedRanking(oneVersusRest(samples, index), column(samples, index)) : undefined,
@@ -85,8 +90,7 @@ export class WeightedScores {
   /** A `Statistic`; the first call is for the samples as they are, each with weight 1. */
   readonly statistic = (weights: Uint16Array, into: Float64Array): void => {
     const { classes } = this.#samples;
-    const matrix = this.#confusion(weights);
-    const { count, surprise, squares, ece } = this.#ofSamples(weights);
+    const { matrix, count, surprise, squares, ece } = this.#ofSamples(weights);
     const areas = { auc: Number.NaN, averagePrecision: Number.NaN };
     into.fill(Number.NaN);
     let hits = 0;
@@ -120,32 +124,27 @@ export class WeightedScores {
     for (const [place, score] of wholeScores.entries()) into[place] = whole[score];
   };
 
-  #confusion(weights: Uint16Array): number[][] {
-    const { labels, classes } = this.#samples;
-    const flat = new Float64Array(classes.length ** 2);
-    const predicted = this.#predicted;
-    for (let sample = 0; sample < weights.length; sample++) {
-      flat[labels[sample]! * classes.length + predicted[sample]!]! += weights[sample]!;
-    }
-    return classes.map((_, row) =>
-      Array.from(flat.subarray(row * classes.length, (row + 1) * classes.length)),
-    );
-  }
-
-  #ofSamples(weights: Uint16Array): { count: number; surprise: number; squares: number; ece: number } {
-    const excess = new Float64Array(bins);
-    const { labels } = this.#samples;
+  /** What is a sum over samples, in one walk. */
+  #ofSamples(weights: Uint16Array) {
+    const { length } = this.#samples.classes;
+    const cells = new Float64Array(length ** 2);
+    const excesses = new Float64Array(bins);
+    const [cell, bin, excess] = [this.#cell, this.#bin, this.#excess];
+    const [surpriseOf, squaresOf] = [this.#surprise, this.#squares];
     let [count, surprise, squares] = [0, 0, 0];
     for (let sample = 0; sample < weights.length; sample++) {
       const weight = weights[sample]!;
-      const hit = this.#predicted[sample] === labels[sample] ? 1 : 0;
+      cells[cell[sample]!]! += weight;
       count += weight;
-      surprise += weight * this.#surprise[sample]!;
-      squares += weight * this.#squares[sample]!;
-      excess[this.#bin[sample]!]! += weight * (hit - this.#confidence[sample]!);
+      surprise += weight * surpriseOf[sample]!;
+      squares += weight * squaresOf[sample]!;
+      excesses[bin[sample]!]! += weight * excess[sample]!;
     }
-    const ece = excess.reduce((total, value) => total + Math.abs(value), 0) / count;
-    return { count, surprise, squares, ece };
+    const matrix = this.#samples.classes.map((_, row) =>
+      Array.from(cells.subarray(row * length, (row + 1) * length)),
+    );
+    const ece = excesses.reduce((total, value) => total + Math.abs(value), 0) / count;
+    return { matrix, count, surprise, squares, ece };
   }
 
   /** Over the classes that have the score in the samples as they are; NaN if one of them has not with these weights. */

@@ -6,7 +6,6 @@ import type { Pixels } from "../data/decoding/decoder.js";
 import { ArgumentError, DataError } from "../errors.js";
 import {
   type ExplainMethod,
-  type Explanation,
   explainInput,
   explainMethods,
   inputOf,
@@ -113,7 +112,7 @@ async function pictureFor(
       window,
       signal,
     });
-    const { map, placement, peak }: Explanation = found;
+    const { map, placement, peak } = found;
     const { width, height, data } = drawHeatMap({ picture: small, map, placement, peak });
     return await dataUri(width, height, 3, data);
   } catch (error) {

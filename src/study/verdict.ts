@@ -109,7 +109,7 @@ export async function judge(
  * `evaluate` both write their report with this.
  */
 export function verdictReport(verdict: Verdict) {
-  const { evaluation, threshold, chosen, against, subgroups, pooled, uncertainty, seal } = verdict;
+  const { evaluation, threshold, chosen, against, subgroups, pooled, seal, uncertainty } = verdict;
   return {
     evaluation,
     threshold,

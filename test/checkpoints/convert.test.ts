@@ -115,7 +115,7 @@ describe("convert", () => {
   it("replaces no file unless asked to, and never its input", async () => {
     const output = await write("there.safetensors", "precious");
     expect(await failure(WeightsError, convert(file("plain"), output))).toBe(
-      "/there.safetensors: is there already: name another file, or replace it by --force (in a program, overwrite: true).",
+      "/there.safetensors: is there already: name another file, or replace it by --overwrite (in a program, overwrite: true).",
     );
     expect(await failure(WeightsError, convert(file("other"), output, { overwrite: true }))).toMatch(
       /MedMamba/,

@@ -41,7 +41,7 @@ describe("convert", () => {
     expect(trained.status, trained.stderr).toBe(0);
   });
 
-  it("prints one object with --json, and replaces nothing without --force", () => {
+  it("prints one object with --json, and replaces nothing without --overwrite", () => {
     const once = medmamba("convert", fixture("pth/plain.pth"), "j.safetensors", "--json", "--device", "cpu");
     expect(once.stderr).toBe("");
     expect(JSON.parse(once.stdout)).toMatchObject({
@@ -53,7 +53,8 @@ describe("convert", () => {
     const again = medmamba("convert", fixture("pth/plain.pth"), "j.safetensors");
     expect(again).toMatchObject({ status: 1, stdout: "" });
     expect(again.stderr).toMatch(/^medmamba: j\.safetensors: is there already: .*\n$/);
-    expect(medmamba("convert", fixture("pth/plain.pth"), "j.safetensors", "--force").status).toBe(0);
+    expect(medmamba("convert", fixture("pth/plain.pth"), "j.safetensors", "--force").status).toBe(2);
+    expect(medmamba("convert", fixture("pth/plain.pth"), "j.safetensors", "--overwrite").status).toBe(0);
   });
 
   it("says what it cannot read in one sentence", () => {

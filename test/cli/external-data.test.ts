@@ -24,7 +24,12 @@ function evaluate(data: string, ...args: string[]) {
   return spawnSync(process.execPath, [program, ...given], { cwd: root, encoding: "utf8" });
 }
 
-const firstLine = (data: string, ...args: string[]) => evaluate(data, ...args).stdout.split("\n")[0];
+/** What is said before the scores, its lines joined. */
+function firstLine(data: string, ...args: string[]): string {
+  const [heading = ""] = evaluate(data, ...args).stdout.split("\n\n");
+  for (const line of heading.split("\n")) expect(line.length, line).toBeLessThanOrEqual(80);
+  return heading.replaceAll("\n", " ");
+}
 
 beforeAll(async () => {
   await writeScans(join(root, "scans"));
@@ -37,18 +42,18 @@ beforeAll(async () => {
 
 describe("evaluate", () => {
   it("judges the test images of the data that the model was trained on, wherever they are", () => {
-    expect(firstLine("scans")).toBe("run/best.safetensors on the test 4 images of scans");
+    expect(firstLine("scans")).toBe("run/best.safetensors on the 4 test images of scans");
     renameSync(join(root, "scans"), join(root, "moved"));
-    expect(firstLine("moved")).toBe("run/best.safetensors on the test 4 images of moved");
+    expect(firstLine("moved")).toBe("run/best.safetensors on the 4 test images of moved");
     expect(firstLine("moved", "--split", "all")).toBe("run/best.safetensors on all 24 images of moved");
-    expect(firstLine("moved", "--split", "val")).toBe("run/best.safetensors on the val 4 images of moved");
+    expect(firstLine("moved", "--split", "val")).toBe("run/best.safetensors on the 4 val images of moved");
   });
 
   it("judges all of others, as many as they may be and with the same labels", () => {
     const reason = "these are not the data that it was trained on";
     expect(firstLine("elsewhere")).toBe(`run/best.safetensors on all 24 images of elsewhere: ${reason}`);
     expect(firstLine("elsewhere", "--split", "test")).toBe(
-      "run/best.safetensors on the test 4 images of elsewhere",
+      "run/best.safetensors on the 4 test images of elsewhere",
     );
     expect(JSON.parse(evaluate("elsewhere", "--json").stdout)).toMatchObject({ split: "all", samples: 24 });
   });
@@ -65,12 +70,12 @@ describe("evaluate", () => {
       "test_labels.npy": npy("|u1", [5, 1], Uint8Array.of(0, 0, 0, 0, 0)),
     };
     await write("outside.npz", zipSync(arrays));
-    const { stdout, stderr } = evaluate("outside.npz");
-    expect(stdout).toMatch(
-      /^run\/best.safetensors on all 5 images of outside.npz: these are not the data that it was trained on/,
+    expect(firstLine("outside.npz")).toBe(
+      "run/best.safetensors on all 5 images of outside.npz: these are not the data that it was trained on",
     );
+    const { stderr } = evaluate("outside.npz");
     expect(stderr).toContain("test has no images of malignant");
-    expect(firstLine("outside.npz", "--split", "test")).toContain("on the test 5 images of outside.npz");
+    expect(firstLine("outside.npz", "--split", "test")).toContain("on the 5 test images of outside.npz");
     expect(evaluate("outside.npz", "--split", "val").stderr).toBe(
       "medmamba: outside.npz has no val images: choose another split.\n",
     );
@@ -84,6 +89,6 @@ describe("evaluate", () => {
       ...metadata,
       provenance: JSON.stringify(provenance),
     });
-    expect(firstLine("elsewhere")).toMatch(/on the test 4 images of elsewhere: the checkpoint does not say/);
+    expect(firstLine("elsewhere")).toMatch(/on the 4 test images of elsewhere: the checkpoint does not say/);
   });
 });

@@ -63,9 +63,9 @@ describe("show", () => {
     const at = (y: number, z: number) => stored[1 + 3 * (y + 4 * (z + 5))] ?? 0;
     const share = (value: number) => Math.round(Math.min(1, Math.max(0, value / 120)) * 65535);
     expect(values.slice(0, 4)).toEqual([3, 2, 1, 0].map((y) => share(at(y, 4))));
-    expect(show("volume.nii", "--out", "flat.png", "--slices", "coronal").stdout).toMatch(
-      /Its pixels are 3 mm high and 0.5 mm wide/,
-    );
+    const coronal = show("volume.nii", "--out", "flat.png", "--slices", "coronal").stdout;
+    expect(coronal).toMatch(/, frame 2 of 8/); // of the first volume's 4, the one in the middle
+    expect(coronal).toMatch(/Its pixels are 3 mm high and 0.5 mm wide/);
   });
 
   it("shows what a network gets, at its size and in its channels", async () => {
@@ -95,6 +95,25 @@ describe("show", () => {
     const shown = (await pixels("first.png", "ushort")).values.filter((_, i) => i % 3 === 0);
     expect(shown).toEqual([...first.data.slice(0, 144)].map((value) => Math.round(value * 65535)));
     expect(values).not.toEqual((await pixels("first.png", "ushort")).values);
+  });
+
+  it("shows the slice that a checkpoint's training took", async () => {
+    const model = new MedMamba({ depths: [1, 1], dims: [16, 32], numClasses: 2 });
+    await saveCheckpoint(join(root, "first.safetensors"), model.stateDict(), {
+      config: model.config,
+      classes: ["a", "b"],
+      preprocessing: data.definePreprocessing({ imageSize: 12, slices: "coronal" }),
+      provenance: { opening: { frames: "first" } }, // as they were saved when that was the default
+    });
+    model.dispose();
+    const frameOf = (checkpoint: string) =>
+      JSON.parse(
+        show(
+          ...["volume.nii", "--out", "frame.png", "--overwrite", "--json"],
+          ...["--as-input", "--checkpoint", checkpoint],
+        ).stdout,
+      ).frame;
+    expect([frameOf("first.safetensors"), frameOf("best.safetensors")]).toEqual([0, 2]);
   });
 
   it("destroys nothing", async () => {

@@ -145,6 +145,10 @@ describe("several labels an image", () => {
     });
     const mean = (predictions[0]!.probabilities.nodule! + predictions[1]!.probabilities.nodule!) / 2;
     expect(first?.probabilities.nodule).toBeCloseTo(mean, 6);
+    expect(medmamba(...predict, "study.cvs", "--pool", "patient:mean")).toMatchObject({
+      status: 1,
+      stderr: "medmamba: study.cvs: there is no such image; did you mean study.csv?\n",
+    });
     expect(medmamba(...predict, "scans/0-0.png", "--pool", "patient:mean").stderr).toMatch(
       /nothing says which images belong together: name a table/,
     );

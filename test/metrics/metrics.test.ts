@@ -4,6 +4,7 @@ import { EvaluationError } from "../../src/errors.js";
 import { expectedCalibrationError, reliabilityBins } from "../../src/metrics/calibration.js";
 import { classificationMetrics } from "../../src/metrics/classification.js";
 import { confidenceIntervals, wilsonInterval } from "../../src/metrics/intervals.js";
+import { chooseThresholds } from "../../src/metrics/multi-label.js";
 import { areaUnderRoc, averagePrecision, rocCurve } from "../../src/metrics/ranking.js";
 import { atThreshold, chooseThreshold } from "../../src/metrics/threshold.js";
 import { fixture } from "../support/repository.js";
@@ -275,7 +276,25 @@ describe("a decision threshold", () => {
       f1: 0.75,
       youden: 0.5,
     });
-    expect(chooseThreshold([1, 0, 1, 1], [0.9, 0.1, 0.7, 0.6])).toBe(0.6);
+    expect(chooseThreshold([1, 0, 1, 0], [0.9, 0.1, 0.7, 0.8])).toBe(0.9);
+  });
+
+  it("is the middle of the gap where the classes do not overlap, whatever is wished", () => {
+    const [truth, apart] = [
+      [1, 0, 1, 1, 0],
+      [0.875, 0.125, 0.75, 0.625, 0.25],
+    ];
+    for (const criterion of [
+      { criterion: "youden" },
+      { criterion: "sensitivity", atLeast: 0.9 },
+      { criterion: "specificity", atLeast: 0.9 },
+      { criterion: "cost", falsePositive: 1, falseNegative: 5 },
+    ] as const)
+      expect(chooseThreshold(truth, apart, criterion)).toBe(0.4375);
+    const next = 0.5 + 2 ** -53; // no number lies between: the negative stays one
+    expect(chooseThreshold([0, 1], [0.5, next])).toBe(next);
+    expect(chooseThreshold([0, 1], [0, 1])).toBe(0.5);
+    expect(chooseThresholds([1, 0, 0, 1], [0.75, 0.25, 0.5, 0.5], 2)).toEqual([0.625, 0.375]);
   });
 
   it("keeps a wanted sensitivity at the greatest specificity", () => {

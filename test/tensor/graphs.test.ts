@@ -3,27 +3,19 @@
  * it is disposed; what fails in a graph fails as it would outside. On the emulator, which refuses what CUDA refuses while a
  * stream is captured, and on the CPU, which repeats the calls.
  */
-import { afterAll, afterEach, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { ArgumentError, DisposedError, OperationError, OutOfMemoryError } from "../../src/errors.js";
 import {
   batchNorm,
   captureGraph,
   crossEntropy,
-  type Device,
-  data,
   dropout,
-  type FitOptions,
-  fit as fitModel,
   type Graph,
   GraphedFunction,
   linear,
-  MedMamba,
   manualSeed,
-  noGrad,
   ones,
-  openDevice,
   optim,
-  predictDataset,
   randn,
   softmax,
   type Tensor,
@@ -33,49 +25,7 @@ import {
 } from "../../src/index.js";
 import { hasEmulatedCuda } from "../support/backends.js";
 import { expectSameBits } from "../support/closeness.js";
-
-const kinds = hasEmulatedCuda() ? ["cpu", "cuda-emulated"] : ["cpu"];
-
-const open: Device[] = [];
-function device(kind: string): Device {
-  const opened = openDevice(kind, kind === "cpu" ? { threads: 2 } : {});
-  open.push(opened);
-  return opened;
-}
-const shared = new Map<string, Device>();
-function sharedDevice(kind: string): Device {
-  if (!shared.has(kind)) shared.set(kind, openDevice(kind, kind === "cpu" ? { threads: 2 } : {}));
-  return shared.get(kind)!;
-}
-afterEach(() => {
-  for (const opened of open.splice(0)) opened.close();
-  delete process.env.MEDMAMBA_EMULATOR_MEMORY;
-});
-afterAll(() => {
-  for (const opened of shared.values()) opened.close();
-});
-
-const side = 8;
-
-function model(on: Device, seed = 3): MedMamba {
-  manualSeed(seed);
-  const small = { depths: [1, 1], dims: [4, 8], dState: 4, inChannels: 1, numClasses: 3, dropPathRate: 0.4 };
-  return new MedMamba({ ...small, device: on }).eval();
-}
-
-const pixels = (count: number, seed: number): Float32Array =>
-  Float32Array.from({ length: count * side * side }, (_, i) => Math.sin(i * 0.7 + seed));
-const images = (count: number, seed: number, on: Device): Tensor =>
-  tensor(pixels(count, seed), [count, 1, side, side], { device: on });
-
-function problem(action: () => unknown): Error & { code?: string } {
-  try {
-    action();
-  } catch (error) {
-    return error as Error;
-  }
-  throw new Error("nothing was thrown");
-}
+import { device, kinds, problem, sharedDevice } from "../support/graph-devices.js";
 
 describe.each(kinds)("a captured graph on %s", (kind) => {
   it("does its work when it is captured, and again for each launch, on what its inputs hold then", async () => {
@@ -310,106 +260,6 @@ describe.each(kinds)("a graphed function on %s", (kind) => {
     weight = ones([1], { device: on });
     call(2);
     expect(graphed.graphCount).toBe(0);
-  });
-});
-
-describe.each(kinds)("predictions by graphs on %s", (kind) => {
-  it("have the bits of predictions without, over shapes in turn and weights that move", async () => {
-    const on = sharedDevice(kind);
-    const net = model(on);
-    for (let round = 0; round < 4; round += 1) {
-      for (const count of [1, 3]) {
-        const x = images(count, round, on);
-        await expectSameBits(
-          net.predict(x, { graphs: true }),
-          await net.predict(x, { graphs: false }).data(),
-        );
-      }
-      for (const parameter of net.parameters()) noGrad(() => parameter.copyFrom(parameter.mul(1.02)));
-    }
-    const other = model(on, 4);
-    net.loadStateDict(other.stateDict());
-    const x = images(3, 9, on);
-    await expectSameBits(net.predict(x, { graphs: true }), await other.predict(x, { graphs: false }).data());
-    net.dispose();
-    other.dispose();
-  });
-
-  it("are captured where the device has graphs, and released in training and with the model", async () => {
-    const on = device(kind);
-    const start = on.memory().bytes;
-    const net = model(on);
-    const weights = on.memory().bytes;
-    const x = images(2, 1, on);
-    const mine = on.memory().bytes;
-    const predict = () => net.predict(x).dispose();
-    predict();
-    expect(on.memory().bytes).toBe(mine);
-    predict();
-    // The copy of the input and the result are the graph's.
-    const held = on.memory().bytes - mine;
-    expect(held).toBe(kind === "cpu" ? 0 : x.size * 4 + 2 * 3 * 4);
-    net.train();
-    expect(on.memory().bytes).toBe(mine);
-    expect(problem(() => net.predict(x))).toBeInstanceOf(ArgumentError);
-    net.eval();
-    predict();
-    predict();
-    x.dispose();
-    expect(weights - start).toBeGreaterThan(0);
-    net.dispose();
-    expect(on.memory().bytes).toBe(start);
-    await on.synchronize();
-  });
-
-  it("give a data set's probabilities, also to two at once", async () => {
-    const on = sharedDevice(kind);
-    const net = model(on);
-    const dataset = set(11, 1);
-    const expected = await predictDataset(net, dataset, { batchSize: 2, graphs: false });
-    const both = [1, 2].map(() => predictDataset(net, dataset, { batchSize: 2, graphs: true }));
-    for (const probabilities of await Promise.all(both)) await expectSameBits(probabilities, expected);
-    net.dispose();
-  });
-});
-
-function set(count: number, seed: number): data.Dataset {
-  return data.fromArrays({
-    images: Uint8Array.from(pixels(count, seed), (value) => 128 + 100 * value),
-    shape: [count, side, side],
-    labels: Array.from({ length: count }, (_, i) => i % 3),
-    classes: ["a", "b", "c"],
-  });
-}
-
-describe.each(kinds)("training by graphs on %s", (kind) => {
-  it("ends with the bits of training without: DropPath, warm-up, clipping, averages, validation", async () => {
-    const on = sharedDevice(kind);
-    const run = async (options: Partial<FitOptions>) => {
-      const net = model(on).train();
-      const losses: number[] = [];
-      const { history } = await fitModel(net, {
-        train: set(14, 1),
-        validation: set(5, 2),
-        epochs: 2,
-        batchSize: 4,
-        warmupEpochs: 1,
-        maxGradNorm: 0.5,
-        monitor: "loss",
-        seed: 7,
-        onProgress: (progress) => {
-          if (progress.type === "step") losses.push(progress.loss);
-        },
-        ...options,
-      });
-      const state = await Promise.all(Object.values(net.stateDict()).map((value) => value.data()));
-      net.dispose();
-      return { losses, scores: history.map(({ trainLoss, validation }) => [trainLoss, validation]), state };
-    };
-    const expected = await run({ graphs: false });
-    expect(expected.losses).toHaveLength(6);
-    expect(await run({ graphs: true })).toEqual(expected);
-    if (kind === "cpu") expect(await run({ graphs: true, checkpointing: true })).toEqual(expected);
   });
 });
 

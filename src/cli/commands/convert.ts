@@ -14,7 +14,7 @@ interface ConvertCommandOptions {
   readonly classes?: readonly string[];
   readonly task?: TaskName;
   readonly key?: string;
-  readonly force?: boolean;
+  readonly overwrite?: boolean;
   readonly json?: boolean;
   /** Of the preprocessing, by their names. */
   readonly [flag: string]: unknown;
@@ -59,7 +59,7 @@ export function define(command: Command): void {
       "--key <name>",
       "where the weights are in what a training saved, such as ema (default: found out)",
     )
-    .option("--force", "replace a file that is there");
+    .option("--overwrite", "replace a file that is there");
   command.optionsGroup("Images:");
   for (const flag of preprocessingFlags) command.addOption(settingOption(flag));
   command.optionsGroup("Options:");
@@ -75,8 +75,8 @@ async function run(input: string, output: string, options: ConvertCommandOptions
     const value = options[flagName(flag.flag)];
     return value === undefined ? settings : flag.change(settings, value);
   }, {});
-  const { classes, task, key, force } = options;
-  const conversion = await convert(input, output, { classes, task, key, preprocessing, overwrite: force });
+  const { classes, task, key, overwrite } = options;
+  const conversion = await convert(input, output, { classes, task, key, preprocessing, overwrite });
   for (const line of summary(input, conversion, classes !== undefined)) terminal.print(line);
   const { alternatives, leftOut } = conversion;
   if (alternatives.length > 0)

@@ -10,7 +10,7 @@ interface DownloadCommandOptions {
   readonly size: string;
   readonly out: string;
   readonly from?: string;
-  readonly force?: boolean;
+  readonly overwrite?: boolean;
   readonly json?: boolean;
 }
 
@@ -44,20 +44,20 @@ export function define(command: Command): void {
     )
     .option("--out <folder>", "where the file goes", ".")
     .option("--from <address>", "a folder on a server with the files (default: where they are published)")
-    .option("--force", "replace a file that is there and is not as published");
+    .option("--overwrite", "replace a file that is there and is not as published");
   withPlainOptions(command).addHelpText("after", examples).action(run);
 }
 
 async function run(name: string, options: DownloadCommandOptions): Promise<void> {
   const terminal = new Terminal(options);
-  const { out, from, force } = options;
+  const { out, from, overwrite } = options;
   await interruptible(terminal, "Stopping; what has come is kept.", async (signal) => {
     const size = Number(options.size) as MedMnistSize;
     const result = await download(name, {
       size,
       directory: out,
       from,
-      overwrite: force,
+      overwrite,
       signal,
       onProgress: ({ bytes, total }) =>
         terminal.progress(

@@ -40,7 +40,7 @@ import { tellProgress } from "../console/study-progress.js";
 import { groupsBy, subgroupLines } from "../console/subgroups.js";
 import { interruptible, Terminal } from "../console/terminal.js";
 import { uncertaintyLines } from "../console/uncertainty-lines.js";
-import { lastNames, shortPath } from "../console/wording.js";
+import { lastNames, lineWidth, plural, shortPath, wrapped } from "../console/wording.js";
 
 interface EvaluateCommandOptions extends CommonOptions {
   readonly checkpoint: string;
@@ -168,7 +168,9 @@ function questionOf(
   return { by: "evaluate", sensitivity, against, attributes, pooling, risk };
 }
 
-const imagesOf = ({ part }: Judged): string => (part === "all" ? "all" : `the ${part}`);
+/** "the 18 test images". */
+const imagesOf = ({ part }: Judged, { samples }: { readonly samples: number }): string =>
+  part === "all" ? `all ${plural(samples, "image")}` : `the ${plural(samples, `${part} image`)}`;
 
 function verdictLines(
   verdict: Verdict,
@@ -177,10 +179,11 @@ function verdictLines(
   { attributes, against: other }: VerdictOptions,
 ): string[] {
   const { evaluation, threshold, chosen, against, subgroups, pooled, uncertainty } = verdict;
-  const { classes, samples } = evaluation.metrics;
+  const { classes } = evaluation.metrics;
+  const images = imagesOf(judged, evaluation.metrics);
   const because = judged.because === undefined ? "" : `: ${judged.because}`;
   return [
-    `${shortPath(checkpoint)} on ${imagesOf(judged)} ${samples} images of ${shortPath(data)}${because}`,
+    ...wrapped(`${shortPath(checkpoint)} on ${images} of ${shortPath(data)}${because}`, lineWidth),
     ...sealLines(verdict),
     "",
     ...scoreLines(evaluation, threshold),
@@ -198,11 +201,11 @@ function reportOf(
   { checkpoint, data }: EvaluateCommandOptions,
   judged: Judged,
 ): EvaluationReport {
-  const images = `${imagesOf(judged)} ${verdict.evaluation.metrics.samples} images of`;
+  const images = imagesOf(judged, verdict.evaluation.metrics);
   return {
-    title: `MedMamba on ${images} ${lastNames(data, 1)}`,
+    title: `MedMamba on ${images} of ${lastNames(data, 1)}`,
     description: "Scores of a checkpoint on labelled images.",
-    facts: { Checkpoint: lastNames(checkpoint, 2), Data: lastNames(data, 1), Images: imagesOf(judged) },
+    facts: { Checkpoint: lastNames(checkpoint, 2), Data: lastNames(data, 1), Images: images },
     ...verdictReport(verdict),
   };
 }

@@ -20,7 +20,7 @@ import { writableFolder } from "../../study/writable-folder.js";
 import { replaceText } from "../../weights/atomic-file.js";
 import { askedImages, fileOf } from "../console/asked-images.js";
 import { CommandError } from "../console/failure.js";
-import { openCheckpoint } from "../console/for-checkpoint.js";
+import { openCheckpoint, singleFrameOf } from "../console/for-checkpoint.js";
 import {
   type CommonOptions,
   count,
@@ -101,7 +101,7 @@ export function define(command: Command): void {
     .addOption(
       new Option(
         "--frame <number>",
-        "which picture of a file with several, from 0 (default: the first)",
+        "which picture of a file with several, from 0 (default: as in training, of a volume the one in the middle)",
       ).argParser(countOrZero),
     )
     .addOption(new Option("--format <name>", "of the picture (default: png)").choices(["png", "dicom-sc"]))
@@ -133,12 +133,13 @@ async function run(images: string[], options: ExplainOptions): Promise<void> {
             stage,
             window,
             frame,
+            frames: singleFrameOf(checkpoint),
             maxPixels,
             onWarning: (message) => terminal.warn(message),
             signal,
           });
           const measured = options.fidelity
-            ? await fidelity(checkpoint, source, explanation, { frame, maxPixels, signal })
+            ? await fidelity(checkpoint, source, explanation, { frame: explanation.frame, maxPixels, signal })
             : undefined;
           const picture = model
             ? await captureOf(source, explanation, model, { frame, maxPixels })

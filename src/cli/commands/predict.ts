@@ -2,12 +2,12 @@
 import type { Command } from "commander";
 import type { FrameChoice } from "../../data/decoding/frame-choice.js";
 import { limitRows } from "../../data/decoding/limits.js";
-import { type Opening, openingRows } from "../../data/sources/opening.js";
+import { openingRows } from "../../data/sources/opening.js";
 import { poolingOf, poolingRows } from "../../inference/pooling.js";
 import { predictStream } from "../../inference/predict.js";
 import { askedImages, withPatients } from "../console/asked-images.js";
 import { CommandError, UsageError } from "../console/failure.js";
-import { openCheckpoint } from "../console/for-checkpoint.js";
+import { framesOf, openCheckpoint } from "../console/for-checkpoint.js";
 import { listedPaths } from "../console/listed-paths.js";
 import {
   type CommonOptions,
@@ -105,7 +105,7 @@ async function run(images: string[], options: PredictOptions): Promise<void> {
       const asked = pooling?.by === "patient" ? await withPatients(found, terminal) : found;
       if (pooling) expectUnits(asked, pooling);
       const { batchSize, maxPixels, risk, refer } = options;
-      const frames = options.frames ?? (checkpoint.provenance?.opening as Opening | undefined)?.frames;
+      const frames = options.frames ?? framesOf(checkpoint);
       output = await openOutput(options, { checkpoint, terminal, pooling, frames, signal });
       const sources = output.remaining(asked).map(({ source }) => source);
       if (output.earlier > 0) terminal.status(`${plural(output.earlier, "line")} were there already.`);

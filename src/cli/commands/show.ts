@@ -2,9 +2,10 @@
 import { existsSync, realpathSync } from "node:fs";
 import { dirname } from "node:path";
 import type { Command } from "commander";
-import { readCheckpoint } from "../../checkpoints/checkpoint.js";
+import { type CheckpointDescription, readCheckpoint } from "../../checkpoints/checkpoint.js";
 import type { Sample } from "../../data/dataset.js";
 import type { Pixels } from "../../data/decoding/decoder.js";
+import { singleFrame } from "../../data/decoding/frame-choice.js";
 import { limitRows } from "../../data/decoding/limits.js";
 import { decodePicture, type Picture, pngOf } from "../../data/decoding/picture.js";
 import { openImageFile } from "../../data/decoding/sample.js";
@@ -17,6 +18,7 @@ import {
 import { replaceFile, writeFully } from "../../weights/atomic-file.js";
 import { weightsError } from "../../weights/file-errors.js";
 import { CommandError, UsageError } from "../console/failure.js";
+import { singleFrameOf } from "../console/for-checkpoint.js";
 import { type CommonOptions, countOrZero, withCommonOptions, withSettings } from "../console/options.js";
 import { expectCheckpoint, expectPath } from "../console/paths.js";
 import { Terminal } from "../console/terminal.js";
@@ -51,7 +53,11 @@ export function define(command: Command): void {
     .description("Write a picture as it is decoded, or as a network gets it, to a PNG file.")
     .argument("<image>", "an image file, DICOM or NIfTI file")
     .requiredOption("--out <file>", "the PNG file to write")
-    .option("--frame <number>", "which picture of a file with several, from 0 (default: 0)", countOrZero)
+    .option(
+      "--frame <number>",
+      "which picture of a file with several, from 0 (default: the first, of a volume the one in the middle)",
+      countOrZero,
+    )
     .option("--as-input", "as the network of --checkpoint gets it")
     .option("--checkpoint <file>", "the model, for --as-input")
     .option("--overwrite", "replace --out if it is there");
@@ -64,10 +70,10 @@ async function run(image: string, options: ShowOptions): Promise<void> {
   expectOptions(options);
   expectPath(image, "image");
   expectFree(image, options);
-  const { asInput, out, frame = 0, maxPixels } = options;
-  const { pixels, frames } = asInput
-    ? await asNetworkInput(image, await preprocessingOf(options), { frame, maxPixels })
-    : await decodePicture(image, reading(options), { frame, maxPixels });
+  const { asInput, out, maxPixels } = options;
+  const { pixels, frame, frames } = asInput
+    ? await asNetworkInput(image, await checkpointOf(options), options)
+    : await decodePicture(image, reading(options), { frame: options.frame, maxPixels });
   const png = await pngOf(pixels);
   await replaceFile(out, (file) => writeFully(file, png)).catch((error: unknown) => {
     throw weightsError(out, error);
@@ -109,18 +115,19 @@ function expectFree(image: string, { out, overwrite }: ShowOptions): void {
 const reading = ({ window, bitDepth, slices }: ShowOptions): Reading =>
   definePreprocessing({ window, bitDepth, slices } as Partial<Preprocessing>);
 
-async function preprocessingOf({ checkpoint = "" }: ShowOptions): Promise<Preprocessing> {
+async function checkpointOf({ checkpoint = "" }: ShowOptions): Promise<CheckpointDescription> {
   expectCheckpoint(checkpoint);
-  return (await readCheckpoint(checkpoint)).preprocessing;
+  return readCheckpoint(checkpoint);
 }
 
 async function asNetworkInput(
   image: string,
-  preprocessing: Preprocessing,
-  { frame, maxPixels }: { frame: number; maxPixels: number | undefined },
+  checkpoint: CheckpointDescription,
+  { frame: asked, maxPixels }: ShowOptions,
 ): Promise<Picture> {
-  const opened = await openImageFile(image, preprocessing, { maxPixels });
-  return { pixels: interleaved(await opened.sample(frame)), frames: await opened.count() };
+  const opened = await openImageFile(image, checkpoint.preprocessing, { maxPixels });
+  const frame = asked ?? (await singleFrame(opened, singleFrameOf(checkpoint)));
+  return { pixels: interleaved(await opened.sample(frame)), frame, frames: await opened.count() };
 }
 
 /** A planar sample as a picture: 8 bits of bytes, 16 of values from 0 to 1. */

@@ -63,7 +63,7 @@ export function pooledLines(
   const rule = how === "mean" ? "mean" : "largest probability";
   const torn = leftOut === 0 ? "" : ` (${leftOut} left out, whose images are of several classes)`;
   const heading = `By ${by}, ${rule} of the images of each: ${units}${torn}`;
-  return ["", heading, "", ...scoreLines(pooled as AnyEvaluation, threshold)];
+  return ["", ...wrapped(heading, lineWidth), "", ...scoreLines(pooled as AnyEvaluation, threshold)];
 }
 
 /** What kind of a test it was, and how often its images were looked at, or why that is not known. */

@@ -4,6 +4,7 @@ import { type Pooling, poolPredictions, unitsOf } from "../../inference/pooling.
 import type { PredictedImage, Prediction, StreamedPrediction } from "../../inference/predict.js";
 import { type AskedImage, fileOf } from "./asked-images.js";
 import { CommandError } from "./failure.js";
+import { expectPath } from "./paths.js";
 import { type AskedSource, calledCells } from "./prediction-lines.js";
 import { whyReferred } from "./referrals.js";
 import { columns, endOf, plural, shortPath } from "./wording.js";
@@ -16,9 +17,10 @@ export interface UnitPrediction extends Prediction {
   readonly images: number;
 }
 
-/** @throws CommandError if nothing says which images belong together */
+/** @throws CommandError if nothing says which images belong together, or what would have said it is not there */
 export function expectUnits(images: readonly AskedImage[], { by }: Pooling): void {
   if (by === "image" || images.some((image) => nameOf(image, by) !== undefined)) return;
+  for (const { source } of images) expectPath(fileOf(source), "image");
   throw new CommandError(
     `--pool ${by}: nothing says which images belong together: name a table (.csv) with the columns path and ${by} instead of the images.`,
   );

@@ -2,7 +2,7 @@
 import type { Classifier, FramedImage, Prediction, StreamedPrediction } from "../../inference/predict.js";
 import { fileOf } from "./asked-images.js";
 import { whyReferred } from "./referrals.js";
-import { columns, decimals, endOf, shortPath } from "./wording.js";
+import { columns, decimals, endOf, lineWidth, shortPath, wrapped } from "./wording.js";
 
 /** What was asked about. */
 export type AskedSource = string | FramedImage;
@@ -42,7 +42,8 @@ export function predictionLines(predictions: readonly StreamedPrediction<AskedSo
 /** From which probability on the second of two classes is called, where training chose one; below all predictions. */
 export function thresholdLines({ threshold, classes }: Pick<Classifier, "threshold" | "classes">): string[] {
   if (threshold === undefined) return [];
-  return ["", `Called ${classes[1]} from a probability of ${decimals(threshold)} on, as chosen in training.`];
+  const called = `Called ${classes[1]} from a probability of ${decimals(threshold)} on, as chosen in training.`;
+  return ["", ...wrapped(called, lineWidth)];
 }
 
 /** What an image is called, how probably, and what comes next. */

@@ -1,6 +1,6 @@
 /** A heat map beside each prediction, drawn when that comes, so that no more than one image is at hand for it. */
 import type { Checkpoint } from "../../checkpoints/checkpoint.js";
-import type { FrameChoice } from "../../data/decoding/frame-choice.js";
+import { type FrameChoice, isSingle } from "../../data/decoding/frame-choice.js";
 import { DataError } from "../../errors.js";
 import type { ExplainMethod } from "../../inference/explanation/explain.js";
 import type { PredictedImage } from "../../inference/predict.js";
@@ -29,20 +29,11 @@ export async function drawMap(
   ]);
   try {
     const file = fileOf(source);
-    const chosen = frame ?? (frames === "middle" ? await middleOf(file, checkpoint, maxPixels) : undefined);
-    const explanation = await explain(checkpoint, file, { frame: chosen, method, maxPixels, signal });
+    const one = frames !== undefined && isSingle(frames) ? frames : undefined;
+    const explanation = await explain(checkpoint, file, { frame, frames: one, method, maxPixels, signal });
     return await files.place(`${outputName(file, frame)}.png`, await heatMapPng(explanation));
   } catch (error) {
     if (error instanceof DataError) return error;
     throw error;
   }
-}
-
-async function middleOf(
-  file: string,
-  { preprocessing }: Checkpoint,
-  maxPixels: number | undefined,
-): Promise<number> {
-  const { withImageFile } = await import("../../data/decoding/sample.js");
-  return withImageFile(file, preprocessing, { maxPixels }, (image) => image.middle());
 }

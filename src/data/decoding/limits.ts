@@ -25,6 +25,9 @@ export const limitRows = {
 /** What bounds what is read. */
 export interface ReadingLimits extends Readonly<Partial<ValuesOf<typeof limitRows>>> {}
 
+/** Seconds that decoding a picture may take: longer than any within the limits does on a busy machine. */
+export const longestDecode = 60;
+
 /** Of a picture, in pixels; what no scanner of one picture makes, and a slide in one piece is no picture for this. */
 export const largestSide = 2 ** 16;
 

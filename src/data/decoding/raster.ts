@@ -18,7 +18,7 @@ import type { Sample } from "../dataset.js";
 import type { Facts } from "../facts.js";
 import { definePreprocessing, type Preprocessing, type Resize } from "../preprocessing.js";
 import type { EncodedImage, Frames, Pixels } from "./decoder.js";
-import { defaultMaxPixels, expectWithin } from "./limits.js";
+import { defaultMaxPixels, expectWithin, longestDecode } from "./limits.js";
 import { planarSample } from "./planar-sample.js";
 import { MeasuredPages, type Measurements } from "./tiff/measured.js";
 import { greyRange, toGreys } from "./windowing.js";
@@ -27,9 +27,6 @@ const fits = { stretch: "fill", cover: "cover", contain: "contain" } as const sa
   Resize,
   string
 >;
-
-/** Longer than any picture within the limits takes on a busy machine. */
-const longestDecode = 60; // seconds
 
 /** What libvips calls pixels that are neither greys nor colours of 8 or 16 bits, in words. */
 const pixelTypes: Readonly<Record<string, string>> = {

@@ -11,6 +11,7 @@ import { Gate } from "../concurrency.js";
 import type { Sample } from "../dataset.js";
 import { definePreprocessing, type Preprocessing } from "../preprocessing.js";
 import { type Decoder, type Frames, loadRaster, openFrames, type Pixels } from "./decoder.js";
+import { singleFrame } from "./frame-choice.js";
 import { checkedMaxPixels, defaultMaxPixels, largestFile } from "./limits.js";
 
 // libuv's pool runs the decodes; more at once than it has threads would only hold memory and starve file access.
@@ -33,20 +34,36 @@ export interface WarningOptions {
   readonly onWarning?: ((message: string) => void) | undefined;
 }
 
-/** That of a file with several pictures the first was taken. */
-export const severalIn = (name: string, count: number): string =>
-  `${name} has ${count} pages or pictures; the first is taken.`;
+/** Of a file of which one picture was taken, and nobody had said which. */
+export interface Several {
+  /** Its pictures. */
+  readonly count: number;
+  /** Whether they are slices, of which the one in the middle was taken, and not the first. */
+  readonly isVolume: boolean;
+}
+
+/** That of a file with several pictures one was taken. */
+export const severalIn = (name: string, { count, isVolume }: Several): string =>
+  isVolume
+    ? `${name} has ${count} slices; the one in the middle is taken.`
+    : `${name} has ${count} pages or pictures; the first is taken.`;
+
+/** The same of an opened file; undefined if it has one picture alone. */
+export async function severalOf(image: ImageFile): Promise<Several | undefined> {
+  const count = await image.count();
+  return count > 1 ? { count, isVolume: await image.isVolume() } : undefined;
+}
 
 /** What of a file is decoded, and by whom. */
 export interface DecodeOptions extends ReadImageOptions {
-  /** Which picture of a file that has several, from 0; the first unless told. */
+  /** Which picture of a file that has several, from 0; of a volume the one in the middle, otherwise the first unless told. */
   readonly frame?: number | undefined;
   /** The decoders to choose from; all unless told. */
   readonly decoders?: readonly Decoder[];
   /** Gets the file as it was read. */
   readonly onBytes?: (bytes: Uint8Array) => void;
-  /** Gets the number of pictures, where a file has several and none was chosen. */
-  readonly onSeveral?: (count: number) => void;
+  /** Is told where a file has several pictures and none was chosen. */
+  readonly onSeveral?: (several: Several) => void;
 }
 
 /**
@@ -63,7 +80,7 @@ export async function loadImage(
   const { maxPixels, onWarning } = optionsOf("loadImage", options, { maxPixels: true, onWarning: true });
   if (onWarning !== undefined) expectFunction("loadImage", onWarning, "onWarning");
   const name = typeof source === "string" ? source : "the image";
-  const onSeveral = (count: number) => onWarning?.(severalIn(name, count));
+  const onSeveral = (several: Several) => onWarning?.(severalIn(name, several));
   return decodeImage(source, definePreprocessing(preprocessing), { maxPixels, onSeveral });
 }
 
@@ -78,11 +95,10 @@ export async function decodeImage(
   { frame: chosen, decoders, onSeveral, maxPixels }: DecodeOptions = {},
 ): Promise<Sample> {
   return withImageFile(source, preprocessing, { decoders, maxPixels }, async (image) => {
-    if (chosen === undefined && onSeveral) {
-      const count = await image.count();
-      if (count > 1) onSeveral(count);
-    }
-    return image.sample(chosen ?? 0);
+    if (chosen !== undefined) return image.sample(chosen);
+    const several = onSeveral && (await severalOf(image));
+    if (several) onSeveral(several);
+    return image.sample(await singleFrame(image, "auto"));
   });
 }
 
@@ -104,6 +120,8 @@ export interface ImageFile {
   readonly bytes: Uint8Array;
   /** Its pictures. @throws DataError naming the file and what is wrong with it */
   count(): Promise<number>;
+  /** Whether its pictures are the slices of a volume, as those of NIfTI are. @throws DataError as `count` */
+  isVolume(): Promise<boolean>;
   /** The picture in the middle, of several volumes that of the first. @throws DataError as `count` */
   middle(): Promise<number>;
   /** A picture at working size. @throws DataError naming the file, the picture if it is not the first, and what is wrong */
@@ -140,6 +158,7 @@ export async function openImageFile(
   return {
     bytes: image.bytes,
     count: () => decoding.run(() => image.count()),
+    isVolume: () => decoding.run(() => image.isVolume()),
     middle: () => decoding.run(() => image.middle()),
     sample: (frame) => decoding.run(() => image.sample(frame)),
     pixels: (frame) => decoding.run(() => image.pixels(frame)),
@@ -174,6 +193,7 @@ async function readImageFile(
   return {
     bytes,
     count: () => naming(async () => (await frames()).count),
+    isVolume: () => naming(async () => (await frames()).perVolume !== undefined),
     middle: () =>
       naming(async () => {
         const { count, perVolume = count } = await frames();

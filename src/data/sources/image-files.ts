@@ -5,7 +5,14 @@ import { cached, type MemoryBudget } from "../cache.js";
 import { contentHashes, frameMark, hashOf } from "../contents.js";
 import type { LabelledImages, PerImage, Sample } from "../dataset.js";
 import { chosenFrames, type FrameChoice, isSingle } from "../decoding/frame-choice.js";
-import { decodeImage, decodePixels, type ImageFile, withImageFile } from "../decoding/sample.js";
+import {
+  decodeImage,
+  decodePixels,
+  type ImageFile,
+  type Several,
+  severalOf,
+  withImageFile,
+} from "../decoding/sample.js";
 import type { TaskName } from "../labels.js";
 import type { Preprocessing } from "../preprocessing.js";
 import { pseudonym } from "../pseudonyms.js";
@@ -71,7 +78,7 @@ export async function readableImages(
   const { onWarning, onProgress, signal } = options;
   const total = Object.values(splits).reduce((sum, entries) => sum + entries.length, 0);
   const broken: DataError[] = [];
-  const several = new Map<string, number>();
+  const several = new Map<string, Several>();
   const result: Partial<Record<SplitName, LabelledImages>> = {};
   let done = 0;
   let images = 0;
@@ -80,11 +87,14 @@ export async function readableImages(
     for (let start = 0; start < entries.length; start += readAhead) {
       signal?.throwIfAborted();
       const group = entries.slice(start, start + readAhead);
-      const counts = new Map<string, number>();
+      const counts = new Map<string, Several>();
       const look = options.check === false ? listedPictures : picturesOf;
       const outcomes = await Promise.all(group.map((entry) => look(entry, options, counts)));
       // In the order of the entries, whichever was decoded first: the same data set draws the same warning.
-      for (const { file } of group) if (counts.has(file)) several.set(file, counts.get(file) ?? 0);
+      for (const { file } of group) {
+        const found = counts.get(file);
+        if (found) several.set(file, found);
+      }
       for (const outcome of outcomes.flat()) {
         images += 1;
         if (outcome instanceof DataError) broken.push(outcome);
@@ -112,17 +122,22 @@ export async function readableImages(
 
 function warnOfSeveral(
   path: string,
-  several: ReadonlyMap<string, number>,
+  several: ReadonlyMap<string, Several>,
   { frames, onWarning }: ReadableOptions,
 ): void {
   const [first] = several;
   if (!first) return;
+  const someVolume = [...several.values()].some(({ isVolume }) => isVolume);
   const which =
     frames === "middle"
       ? "the one in the middle of each is taken"
-      : "the first of each is taken (in a volume the one at its edge): --frames middle, all or every:K takes others";
+      : frames === "first"
+        ? "the first of each is taken (in a volume the one at its edge): --frames middle, all or every:K takes others"
+        : someVolume
+          ? "of each volume the slice in the middle is taken, of others the first: --frames all or every:K takes others"
+          : "the first of each is taken: --frames middle, all or every:K takes others";
   onWarning(
-    `${path}: ${several.size} of the images have several pages or pictures (such as ${first[0]}, with ${first[1]}); ${which}.`,
+    `${path}: ${several.size} of the images have several pages or pictures (such as ${first[0]}, with ${first[1].count}); ${which}.`,
   );
 }
 
@@ -130,7 +145,7 @@ function warnOfSeveral(
 async function picturesOf(
   entry: ImageEntry,
   { preprocessing, maxPixels, frames, budget, store }: ReadableOptions,
-  several: Map<string, number>,
+  several: Map<string, Several>,
 ): Promise<(Picture | DataError)[]> {
   const { file } = entry;
   const read = async (opened: ImageFile): Promise<(Picture | DataError)[]> => {
@@ -140,7 +155,8 @@ async function picturesOf(
     const image = store && key ? withStore(opened, store, key) : opened;
     const count = await image.count();
     const chosen = entry.frame === undefined ? await chosenFrames(image, frames) : [entry.frame];
-    if (entry.frame === undefined && isSingle(frames) && count > 1) several.set(file, count);
+    const found = entry.frame === undefined && isSingle(frames) ? await severalOf(image) : undefined;
+    if (found) several.set(file, found);
     const isOneOfSeveral = entry.frame !== undefined || (count > 1 && !isSingle(frames));
     const group = entry.group ?? (isOneOfSeveral && !entry.patient ? pseudonym(file) : undefined);
     const pictures: (Picture | DataError)[] = [];
@@ -175,7 +191,7 @@ async function listedPictures(
   const { file } = entry;
   const unread = { content: undefined, key: undefined, kept: undefined, fingerprint: undefined };
   const own = entry.frame !== undefined;
-  if (own || frames === "first")
+  if (own || frames === "first" || (frames === "auto" && !/\.nii(\.gz)?$/i.test(file)))
     return [{ ...entry, frame: entry.frame ?? 0, isOneOfSeveral: own, ...unread }];
   const looked = withImageFile(file, preprocessing, { maxPixels }, async (image) => ({
     count: await image.count(),
@@ -207,6 +223,7 @@ function withStore(image: ImageFile, store: SampleStore, key: ContentKey): Image
       await store.keepCount(key, count);
       return count;
     },
+    isVolume: () => image.isVolume(),
     middle: () => image.middle(),
     async sample(frame) {
       const known = await store.sample(key, frame);

@@ -35,12 +35,13 @@ export const openingRows = {
     defaultWords: "patient",
     alsoKnownAs: ["groupBy", "group"],
   }),
-  /** Which pictures of a file that has several, where a table names none; "first" unless told. */
+  /** Which pictures of a file that has several, where a table names none; "auto" unless told. */
   frames: setting({
     kind: frameChoices,
-    default: "first",
+    default: "auto",
     flag: "--frames <which>",
-    words: "pictures of a file with several: first, middle, all or every:K",
+    words: "pictures of a file with several: auto, first, middle, all or every:K",
+    defaultWords: "auto: a volume's middle slice, else the first",
     alsoKnownAs: ["pages", "frame"],
   }),
 };

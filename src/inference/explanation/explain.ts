@@ -4,8 +4,9 @@ import { augmentations } from "../../data/augmentation.js";
 import { drawBatch, expectSample, stackSamples } from "../../data/batch.js";
 import type { Sample } from "../../data/dataset.js";
 import type { Pixels } from "../../data/decoding/decoder.js";
+import { type SingleChoice, singleFrame } from "../../data/decoding/frame-choice.js";
 import { checkedMaxPixels } from "../../data/decoding/limits.js";
-import { type DecodeOptions, decodeImage, decodePixels, severalIn } from "../../data/decoding/sample.js";
+import { type ImageFile, severalIn, severalOf, withImageFile } from "../../data/decoding/sample.js";
 import type { Preprocessing } from "../../data/preprocessing.js";
 import { ArgumentError } from "../../errors.js";
 import { toInput } from "../../models/input.js";
@@ -22,7 +23,14 @@ import { nearest } from "../../settings/nearest.js";
 import { isUrl, type Path, pathOf } from "../../settings/paths.js";
 import { isBytes } from "../../settings/realms.js";
 import type { Device } from "../../tensor/device.js";
-import { type Classifier, expectWhole, type ImageSource, type Prediction, predictionOf } from "../predict.js";
+import {
+  type Classifier,
+  expectWhole,
+  type FramedImage,
+  type ImageSource,
+  type Prediction,
+  predictionOf,
+} from "../predict.js";
 import { calibratedTask } from "../probabilities.js";
 import { gradCam, type HeatMap, hiResCam, peakOf } from "./class-activation.js";
 import { atRest, defaultStage, expectStages, featuresAndGradient, hostProbabilities } from "./network.js";
@@ -49,11 +57,13 @@ export interface ExplainOptions {
   readonly window?: number | undefined;
   /** Windows that are predicted at once; default 16. Of "occlusion" alone. */
   readonly batchSize?: number | undefined;
-  /** Which picture of a file that has several, from 0; default the first. Not where the source names one. */
+  /** Which picture of a file that has several, from 0. Not where the source names one. */
   readonly frame?: number | undefined;
+  /** Which where none is named: "auto" (default), of a volume the slice in the middle and else the first, "first" or "middle". */
+  readonly frames?: SingleChoice | undefined;
   /** Pixels that a picture may have; 2^26 or MEDMAMBA_MAX_PIXELS unless told. */
   readonly maxPixels?: number | undefined;
-  /** Gets one sentence where the file has several pictures, none was chosen, and the first is taken. */
+  /** Gets one sentence where the file has several pictures and none was chosen. */
   readonly onWarning?: ((message: string) => void) | undefined;
   /** Ends the work with its reason when aborted. */
   readonly signal?: AbortSignal | undefined;
@@ -66,6 +76,7 @@ const optionNames: NamesOf<ExplainOptions> = {
   window: true,
   batchSize: true,
   frame: true,
+  frames: true,
   maxPixels: true,
   onWarning: true,
   signal: true,
@@ -93,6 +104,8 @@ export interface Explanation extends Prediction {
     /** Of the map. */
     readonly value: number;
   };
+  /** Which picture of its file it is, from 0. */
+  readonly frame: number;
   /** The picture at its own size. */
   readonly picture: Pixels;
   /** Where the picture lies in the square that the network saw. */
@@ -122,14 +135,13 @@ export async function explain(
     throw new ArgumentError(`explain: occlusion has no stage: leave it out, or choose grad-cam or hirescam.`);
   expectWhole("explain", classifier);
   expectPicture("explain", source, options);
+  if (options.frames !== undefined && !["auto", "first", "middle"].includes(options.frames))
+    throw new ArgumentError(`explain: frames ${inWords(options.frames)} is not one of auto, first, middle.`);
   if (options.onWarning !== undefined) expectFunction("explain", options.onWarning, "onWarning");
   if (options.label !== undefined) labelNamed(options.label, classifier.classes); // before anything is read
-  const [image, picture] = await Promise.all([
-    networkInput(classifier, source, options),
-    decodePixels(...pictureAsked(source, classifier.preprocessing, options)),
-  ]);
+  const { image, frame, picture } = await readPicture(classifier, source, options);
   signal?.throwIfAborted();
-  return explainInput(classifier, image, picture, { ...options, method });
+  return { ...(await explainInput(classifier, image, picture, { ...options, method })), frame };
 }
 
 /**
@@ -142,8 +154,10 @@ export async function explainInput(
   classifier: Classifier,
   image: Float32Array,
   picture: Pixels,
-  options: Omit<ExplainOptions, "frame" | "maxPixels" | "onWarning"> & { readonly method: ExplainMethod },
-): Promise<Explanation> {
+  options: Omit<ExplainOptions, "frame" | "frames" | "maxPixels" | "onWarning"> & {
+    readonly method: ExplainMethod;
+  },
+): Promise<Omit<Explanation, "frame">> {
   const { method } = options;
   const { model, classes, preprocessing } = classifier;
   const task = calibratedTask(classifier);
@@ -187,17 +201,51 @@ export async function explainInput(
   });
 }
 
+/** Which picture is read, and who is told that there are others. */
+type PictureOptions = Pick<ExplainOptions, "frame" | "frames" | "maxPixels" | "onWarning">;
+
 /** An image as the network takes it, (channels, size, size) normalised, read exactly as for a prediction. */
-export async function networkInput(
-  { model, preprocessing }: Classifier,
+export function networkInput(
+  classifier: Classifier,
   source: ImageSource,
-  { onWarning, ...options }: Pick<ExplainOptions, "frame" | "maxPixels" | "onWarning"> = {},
+  options: PictureOptions = {},
 ): Promise<Float32Array> {
-  const [file, , reading] = pictureAsked(source, preprocessing, options);
-  const name = isBytes(file) ? "the image" : String(file);
-  const onSeveral = (count: number) => onWarning?.(`${severalIn(name, count)} --frame takes another.`);
-  const sample = await decodeImage(file, preprocessing, { ...reading, onSeveral });
-  return inputOf(sample, name, preprocessing, model.device);
+  const { model, preprocessing } = classifier;
+  return withPicture(classifier, source, options, async (file, frame) =>
+    inputOf(await file.sample(frame), nameOf(source), preprocessing, model.device),
+  );
+}
+
+/** The same beside the picture at its own size, in one reading of the file. */
+function readPicture(
+  classifier: Classifier,
+  source: ImageSource,
+  options: PictureOptions,
+): Promise<{ image: Float32Array; frame: number; picture: Pixels }> {
+  const { model, preprocessing } = classifier;
+  return withPicture(classifier, source, options, async (file, frame) => ({
+    image: await inputOf(await file.sample(frame), nameOf(source), preprocessing, model.device),
+    frame,
+    picture: await file.pixels(frame),
+  }));
+}
+
+function withPicture<T>(
+  { preprocessing }: Classifier,
+  source: ImageSource,
+  { frame: asked, frames = "auto", maxPixels, onWarning }: PictureOptions,
+  work: (file: ImageFile, frame: number) => Promise<T>,
+): Promise<T> {
+  return withImageFile(fileOf(source), preprocessing, { maxPixels }, async (file) => {
+    const named = isFramed(source) ? source.frame : asked;
+    if (named !== undefined) return work(file, named);
+    const several = frames === "middle" ? undefined : await severalOf(file);
+    if (several) {
+      const isVolume = several.isVolume && frames === "auto";
+      onWarning?.(`${severalIn(nameOf(source), { ...several, isVolume })} --frame takes another.`);
+    }
+    return work(file, await singleFrame(file, frames));
+  });
 }
 
 /** @internal A sample as the network takes it, (channels, size, size) normalised. @param name  of the image, for messages */
@@ -235,15 +283,15 @@ export function expectPicture(
   expectSignal(operation, signal);
 }
 
-/** What of which file is decoded. */
-function pictureAsked(
-  source: ImageSource,
-  preprocessing: Preprocessing,
-  { frame, maxPixels }: Pick<ExplainOptions, "frame" | "maxPixels">,
-): [Path | Uint8Array, Preprocessing, DecodeOptions] {
-  if (typeof source === "string" || isBytes(source) || isUrl(source))
-    return [source, preprocessing, { frame, maxPixels }];
-  return [source.file, preprocessing, { frame: source.frame, maxPixels }];
+const isFramed = (source: ImageSource): source is FramedImage =>
+  typeof source !== "string" && !isBytes(source) && !isUrl(source);
+
+const fileOf = (source: ImageSource): Path | Uint8Array => (isFramed(source) ? source.file : source);
+
+/** What an image is called in messages. */
+function nameOf(source: ImageSource): string {
+  const file = fileOf(source);
+  return isBytes(file) ? "the image" : String(file);
 }
 
 /** The loss of probability behind each window. */

@@ -49,7 +49,7 @@ describe("files with several pictures", () => {
     const middle = await open({ frames: "middle", onWarning }, ...lines);
     expect(await values(middle.train)).toEqual([20, 200, 70]);
     expect(warnings.map((text) => text.slice(text.indexOf("with")))).toEqual([
-      "with 3); the first of each is taken (in a volume the one at its edge): --frames middle, all or every:K takes others.",
+      "with 3); the first of each is taken: --frames middle, all or every:K takes others.",
       "with 3); the one in the middle of each is taken.",
     ]);
     expect(first.train.files).toBeUndefined();
@@ -100,7 +100,7 @@ describe("files with several pictures", () => {
   it("are refused in words that mean none", async () => {
     for (const frames of ["last", "every:0", "every:x", 3])
       await expect(open({ frames: frames as "all" }, ...lines)).rejects.toThrow(
-        /^openDataset: frames .* must be first, middle, all, or every: and a number/,
+        /^openDataset: frames .* must be auto, first, middle, all, or every: and a number/,
       );
   });
 });

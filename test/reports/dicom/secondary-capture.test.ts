@@ -27,6 +27,7 @@ function explanation(width: number, height: number): Explanation {
     stage: undefined,
     map: { width: 2, height: 2, data: Float32Array.of(0, 0, 0, 0.5) },
     peak: { row: height - 1, column: width - 1, value: 0.5 },
+    frame: 0,
     picture: {
       width,
       height,

@@ -7,6 +7,7 @@ import { DataError, MedMambaError } from "../../../errors.js";
 import type { EncodedImage, Frames, Pixels } from "../decoder.js";
 import { defaultMaxPixels } from "../limits.js";
 import type { StoredPixels } from "./codecs/codec.js";
+import { decoderOf } from "./codecs/codecs.js";
 import { readPalette, renderColor, renderPalette } from "./color.js";
 import { type DicomFile, type PixelElement, readDataSet } from "./data-set.js";
 import { encapsulatedFrames } from "./encapsulation.js";
@@ -90,7 +91,7 @@ async function storedFrames(
   }
   if (!codec) throw new DataError(`its pixels are in fragments, which ${name} (${uid}) does not have`);
   const frames = encapsulatedFrames(bytes, offset, image.frames, attributes);
-  const decode = await codec();
+  const decode = await decoderOf(codec);
   return async (index) => {
     const fragments = frames[index] ?? [];
     return decode(fragments.length === 1 ? (fragments[0] as Uint8Array) : Buffer.concat(fragments), image);

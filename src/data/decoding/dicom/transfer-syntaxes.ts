@@ -1,5 +1,5 @@
 /** How data sets and pixels may be written: the transfer syntaxes of PS3.6, table A-1, and who decodes which. */
-import type { PixelCodec } from "./codecs/codec.js";
+import type { CodecName } from "./codecs/codecs.js";
 
 /** One way to write a DICOM object. */
 export interface TransferSyntax {
@@ -9,42 +9,31 @@ export interface TransferSyntax {
   readonly explicit: boolean;
   readonly bigEndian: boolean;
   readonly deflated: boolean;
-  /** Decodes a frame; undefined if pixels are not compressed. "unknown" if no codec of ours does. */
-  readonly codec: (() => Promise<PixelCodec>) | "unknown" | undefined;
+  /** Who decodes a frame; undefined if pixels are not compressed. "unknown" if no codec of ours does. */
+  readonly codec: CodecName | "unknown" | undefined;
 }
-
-const jpeg = async () => (await import("./codecs/jpeg.js")).jpeg;
-const jpegLossless = async () => (await import("./codecs/jpeg-lossless.js")).jpegLossless;
-const jpegLs = async () => (await import("./codecs/jpeg-ls.js")).jpegLs;
-const jpeg2000 = async () => (await import("./codecs/jpeg-2000.js")).jpeg2000;
-const htj2k = async () => (await import("./codecs/jpeg-2000.js")).htj2k;
-const rle = async () => (await import("./codecs/rle.js")).rle;
 
 /** UID after 1.2.840.10008.1.2, name, codec. Those that say "unknown" are named where they are refused. */
 const rows: readonly (readonly [string, string, TransferSyntax["codec"]])[] = [
   ["", "Implicit VR Little Endian", undefined],
   [".1", "Explicit VR Little Endian", undefined],
-  [
-    ".1.98",
-    "Encapsulated Uncompressed Explicit VR Little Endian",
-    async () => (await import("./codecs/none.js")).none,
-  ],
+  [".1.98", "Encapsulated Uncompressed Explicit VR Little Endian", "none"],
   [".1.99", "Deflated Explicit VR Little Endian", undefined],
   [".2", "Explicit VR Big Endian", undefined],
-  [".4.50", "JPEG Baseline (Process 1)", jpeg],
-  [".4.51", "JPEG Extended (Process 2 and 4)", jpeg],
-  [".4.53", "JPEG Spectral Selection, Non-Hierarchical (Process 6 and 8)", jpeg],
-  [".4.55", "JPEG Full Progression, Non-Hierarchical (Process 10 and 12)", jpeg],
-  [".4.57", "JPEG Lossless, Non-Hierarchical (Process 14)", jpegLossless],
+  [".4.50", "JPEG Baseline (Process 1)", "jpeg"],
+  [".4.51", "JPEG Extended (Process 2 and 4)", "jpeg"],
+  [".4.53", "JPEG Spectral Selection, Non-Hierarchical (Process 6 and 8)", "jpeg"],
+  [".4.55", "JPEG Full Progression, Non-Hierarchical (Process 10 and 12)", "jpeg"],
+  [".4.57", "JPEG Lossless, Non-Hierarchical (Process 14)", "jpegLossless"],
   [
     ".4.70",
     "JPEG Lossless, Non-Hierarchical, First-Order Prediction (Process 14, Selection Value 1)",
-    jpegLossless,
+    "jpegLossless",
   ],
-  [".4.80", "JPEG-LS Lossless", jpegLs],
-  [".4.81", "JPEG-LS Lossy (Near-Lossless)", jpegLs],
-  [".4.90", "JPEG 2000 (Lossless Only)", jpeg2000],
-  [".4.91", "JPEG 2000", jpeg2000],
+  [".4.80", "JPEG-LS Lossless", "jpegLs"],
+  [".4.81", "JPEG-LS Lossy (Near-Lossless)", "jpegLs"],
+  [".4.90", "JPEG 2000 (Lossless Only)", "jpeg2000"],
+  [".4.91", "JPEG 2000", "jpeg2000"],
   [".4.92", "JPEG 2000 Part 2 Multi-component (Lossless Only)", "unknown"],
   [".4.93", "JPEG 2000 Part 2 Multi-component", "unknown"],
   [".4.94", "JPIP Referenced", "unknown"],
@@ -61,13 +50,13 @@ const rows: readonly (readonly [string, string, TransferSyntax["codec"]])[] = [
   [".4.110", "JPEG XL Lossless", "unknown"],
   [".4.111", "JPEG XL JPEG Recompression", "unknown"],
   [".4.112", "JPEG XL", "unknown"],
-  [".4.201", "High-Throughput JPEG 2000 (Lossless Only)", htj2k],
-  [".4.202", "High-Throughput JPEG 2000 with RPCL Options (Lossless Only)", htj2k],
-  [".4.203", "High-Throughput JPEG 2000", htj2k],
+  [".4.201", "High-Throughput JPEG 2000 (Lossless Only)", "htj2k"],
+  [".4.202", "High-Throughput JPEG 2000 with RPCL Options (Lossless Only)", "htj2k"],
+  [".4.203", "High-Throughput JPEG 2000", "htj2k"],
   [".4.204", "JPIP HTJ2K Referenced", "unknown"],
   [".4.205", "JPIP HTJ2K Referenced Deflate", "unknown"],
-  [".5", "RLE Lossless", rle],
-  [".8.1", "Deflated Image Frame Compression", async () => (await import("./codecs/none.js")).deflatedFrame],
+  [".5", "RLE Lossless", "rle"],
+  [".8.1", "Deflated Image Frame Compression", "deflatedFrame"],
 ];
 
 const root = "1.2.840.10008.1.2";

@@ -95,7 +95,7 @@ export async function download(name: string, options: DownloadOptions = {}): Pro
       return { ...result, bytes: present.size, already: true };
     if (!overwrite || !present.isFile()) {
       throw new DataError(
-        `${path} is there, but not as it is published (its MD5 is not ${md5}): move it away, or replace it by --force (in a program, overwrite: true).`,
+        `${path} is there, but not as it is published (its MD5 is not ${md5}): move it away, or replace it by --overwrite (in a program, overwrite: true).`,
       );
     }
   }

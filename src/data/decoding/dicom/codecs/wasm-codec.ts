@@ -59,7 +59,7 @@ export class WasmCodec {
       decoder.getEncodedBuffer(encoded.length).set(encoded);
       decoder.decode();
       const { width, height, bitsPerSample, componentCount, isSigned } = decoder.getFrameInfo();
-      const bytes = decoder.getDecodedBuffer().slice();
+      const bytes = new Uint8Array(decoder.getDecodedBuffer()); // a copy; some give a Uint8ClampedArray
       const interleaveMode = decoder.getInterleaveMode?.();
       decoder.delete();
       if (instance.HEAPU8.length > largestKept) this.#instance = undefined;

@@ -6,7 +6,11 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { describeMachine, machineLines } from "../dist/benchmark/machine.js";
 import { columns } from "../dist/cli/console/wording.js";
+<<<<<<< HEAD
 import { data, evaluate, fit as fitModel, MedMamba, manualSeed, metrics, openDevice } from "../dist/index.js";
+=======
+import { data, evaluate, MedMamba, manualSeed, metrics, openDevice, fit as train } from "../dist/index.js";
+>>>>>>> trust
 import { readArguments, wholeNumber } from "./arguments.mjs";
 import { markdownTable, writeResults } from "./results-files.mjs";
 
@@ -146,10 +150,11 @@ function synthetic() {
 // ---- measuring -----------------------------------------------------------------------------------------------
 
 async function measure(name) {
-  const { train, val: validation, test } = sets.get(name);
+  const parts = sets.get(name);
+  const { val: validation, test } = parts;
   manualSeed(1);
   const { channels: inChannels } = options;
-  const numClasses = train.classes.length;
+  const numClasses = parts.train.classes.length;
   const model = new MedMamba({
     dims: [48, 96, 192, 384],
     depths: [1, 1, 2, 1],
@@ -164,17 +169,33 @@ async function measure(name) {
     last = performance.now();
     epochSeconds += progress.record.seconds / epochs;
   };
+<<<<<<< HEAD
   const { assurance } = await fitModel(model, { train, validation, epochs, batchSize: 32, onProgress });
+=======
+  const { assurance } = await train(model, {
+    train: parts.train,
+    validation,
+    epochs,
+    batchSize: 32,
+    onProgress,
+  });
+>>>>>>> trust
   const assessSeconds = (performance.now() - last) / 1000;
   const right = await evaluate(model, test, { assurance });
   const flagged = async (images) =>
-    shareOf((await scoresOf(model, ofPixels(train, images), assurance)) ?? []);
+    shareOf((await scoresOf(model, ofPixels(parts.train, images), assurance)) ?? []);
   const limit = assurance.outliers.limit;
   const shareOf = (scores) => ({
     images: scores.length,
     flagged: Array.from(scores).filter((score) => score > limit).length,
   });
-  const row = { set: name, images: train.length, validation: validation.length, epochSeconds, assessSeconds };
+  const row = {
+    set: name,
+    images: parts.train.length,
+    validation: validation.length,
+    epochSeconds,
+    assessSeconds,
+  };
   row.accuracy = right.metrics.accuracy;
   row.auc = right.metrics.auc;
   row.assuranceOf = Object.fromEntries(

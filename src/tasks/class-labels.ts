@@ -1,6 +1,7 @@
 /** What tasks have in common whose images are each of one class: cross-entropy of softmax, and the most probable class. */
 import { classificationMetrics } from "../metrics/classification.js";
 import { crossEntropy } from "../ops/loss.js";
+import "../ops/methods.js"; // The command line starts without index.ts, which has them for programs.
 import { sum } from "../ops/reduction.js";
 import { logSoftmax, softmax } from "../ops/softmax.js";
 import { tensor } from "../tensor/creation.js";

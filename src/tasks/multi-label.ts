@@ -5,6 +5,7 @@
 import { chooseThresholds, type MultiLabelMetrics, multiLabelMetrics } from "../metrics/multi-label.js";
 import { exp, log, relu, sigmoid } from "../ops/activation.js";
 import { binaryCrossEntropyWithLogits } from "../ops/loss.js";
+import "../ops/methods.js"; // The command line starts without index.ts, which has them for programs.
 import { sum } from "../ops/reduction.js";
 import { slice } from "../ops/shape.js";
 import { tensor } from "../tensor/creation.js";

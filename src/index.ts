@@ -22,6 +22,14 @@ export type {
   UnreadableEntry,
 } from "./audit/report.js";
 export type { Shortcut, Shortcuts } from "./audit/shortcuts.js";
+export type {
+  Absent,
+  AssessedImages,
+  Assurance,
+  FittedTemperature,
+  StoredOutliers,
+  StoredSets,
+} from "./checkpoints/assurance.js";
 export {
   type Checkpoint,
   type CheckpointDescription,
@@ -106,9 +114,16 @@ export {
   type StreamedPrediction,
   type UnreadableImage,
 } from "./inference/predict.js";
+export type {
+  Judgement,
+  JudgingOptions,
+  OutlierScore,
+  Referral,
+  ReferralCode,
+} from "./inference/uncertainty.js";
 export * as metrics from "./metrics-of-old.js";
 export { type MedMambaConfig, type MedMambaOptions, type Variant, variants } from "./models/config.js";
-export type { Activation, ImageClassifier, PredictOptions } from "./models/image-classifier.js";
+export type { Activation, ImageClassifier, PredictOptions, StageOptions } from "./models/image-classifier.js";
 export { toInput } from "./models/input.js";
 export { MedMamba } from "./models/medmamba.js";
 export * as nn from "./nn/index.js";
@@ -137,6 +152,7 @@ export { fit } from "./training/fit.js";
 export type { FitOptions, FitResult } from "./training/fit-options.js";
 export type { EpochRecord, ValidationRecord } from "./training/history.js";
 export type {
+  AssessmentProgress,
   EpochProgress,
   FitProgress,
   Observer,

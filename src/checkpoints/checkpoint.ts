@@ -29,6 +29,7 @@ import type { DeviceLike } from "../tensor/devices.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { expectTensors, toStored } from "../weights/conversion.js";
 import { readHeader, type SafetensorsHeader, writeTensors } from "../weights/safetensors.js";
+import { type Assurance, readAssurance, storedAssurance } from "./assurance.js";
 import {
   disposeAll,
   expectProgress,
@@ -52,6 +53,11 @@ export interface CheckpointDescription {
   readonly threshold?: number | undefined;
   /** The same of each label, where there may be several. */
   readonly thresholds?: readonly number[] | undefined;
+  /**
+   * By what its probabilities are calibrated, classes ruled out and images of another kind known. `threshold` and `thresholds`
+   * are those of calibrated probabilities. Not there in checkpoints of trainings without validation images, and older ones.
+   */
+  readonly assurance?: Assurance | undefined;
   /** Where the weights come from: epoch, validation metrics, package version. */
   readonly provenance?: Readonly<Record<string, unknown>> | undefined;
 }
@@ -82,7 +88,7 @@ export async function saveCheckpoint(
   expectTensors("saveCheckpoint", weights);
   expectDescription(description, "patch_embed.proj.weight" in weights);
   if (training !== undefined) expectTraining(training);
-  const { config, classes, preprocessing, threshold, thresholds, provenance } = description;
+  const { config, classes, preprocessing, threshold, thresholds, assurance, provenance } = description;
   const { name } = taskOf(description);
   const task = name === taskOf({ classes }).name ? undefined : name; // Files of these two are as they were in 0.1.0.
   const decision = { threshold, thresholds };
@@ -99,6 +105,8 @@ export async function saveCheckpoint(
   for (const [name, value] of Object.entries(fields)) {
     if (value !== undefined) metadata[name] = JSON.stringify(value);
   }
+  if (assurance !== undefined)
+    metadata.assurance = storedAssurance(assurance, classes.length, name === "multi-label");
   await writeTensors(path, await toStored(joinState(weights, training?.tensors)), metadata);
 }
 
@@ -265,7 +273,11 @@ function describe(
       throw new WeightsError(`${path}: the checkpoint's "thresholds" are damaged.`);
     const provenance =
       metadata.provenance === undefined ? undefined : (field("provenance") as Record<string, unknown>);
-    return { task: task?.name, config, classes, preprocessing, threshold, thresholds, provenance };
+    const assurance =
+      metadata.assurance === undefined
+        ? undefined
+        : readAssurance(path, metadata.assurance, classes.length, task?.name === "multi-label");
+    return { task: task?.name, config, classes, preprocessing, threshold, thresholds, assurance, provenance };
   } catch (error) {
     if (error instanceof WeightsError) throw error;
     throw new WeightsError(`${path}: the checkpoint's description is damaged: ${(error as Error).message}`, {

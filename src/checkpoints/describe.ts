@@ -2,6 +2,7 @@
 import type { Facts } from "../data/facts.js";
 import { taskOf } from "../tasks/index.js";
 import { readHeader, type TensorEntry } from "../weights/safetensors.js";
+import { type Assurance, isAbsent, risksOf } from "./assurance.js";
 import { checkpointFormat, readCheckpoint } from "./checkpoint.js";
 
 /** A tensor that every MedMamba has; wrappers put words before it. */
@@ -26,7 +27,7 @@ export async function describeWeights(path: string): Promise<Facts> {
     return { kind: "weights", network, ...about, metadata: Object.keys(metadata) };
   }
   const description = await readCheckpoint(path);
-  const { config, classes, preprocessing, threshold, thresholds, provenance } = description;
+  const { config, classes, preprocessing, threshold, thresholds, assurance, provenance } = description;
   const { depths, dims, dState, patchSize, inChannels } = config;
   return {
     kind: "checkpoint",
@@ -37,9 +38,24 @@ export async function describeWeights(path: string): Promise<Facts> {
     input: { ...preprocessing },
     threshold,
     thresholds,
+    ...assuranceFacts(assurance, taskOf(description).name === "multi-label"),
     epoch: numberIn(provenance, "epoch"),
     validation: scoresIn(provenance),
     canBeResumed: metadata.training !== undefined,
+  };
+}
+
+/** How probabilities are calibrated, for which risks there are sets, and whether other images are known; or why not. */
+function assuranceFacts(assurance: Assurance | undefined, severalLabels: boolean): Facts {
+  if (assurance === undefined) return {};
+  const { calibration, sets, outliers } = assurance;
+  const risks = risksOf(assurance, severalLabels).map((risk) => `${Number((100 * risk).toFixed(4))} %`);
+  return {
+    temperature: isAbsent(calibration) ? `none: ${calibration.reason}` : calibration.temperature,
+    predictionSets: isAbsent(sets) ? `none: ${sets.reason}` : `at a risk of ${risks.join(", ")}`,
+    otherImages: isAbsent(outliers)
+      ? `are not known: ${outliers.reason}`
+      : `are known by ${outliers.views.length} looks, from a score of ${outliers.limit.toFixed(2)} on`,
   };
 }
 

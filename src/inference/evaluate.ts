@@ -1,20 +1,27 @@
 /** Running a model over a data set: probabilities and metrics. */
+import { type Assurance, expectAssurance, isAbsent } from "../checkpoints/assurance.js";
 import { expectDataset } from "../data/dataset.js";
 import { type Dataset, type LabelledImages, Loader, type MultiLabelDataset } from "../data/index.js";
 import { EvaluationError } from "../errors.js";
 import type { ClassificationMetrics } from "../metrics/classification.js";
 import type { MultiLabelMetrics } from "../metrics/multi-label.js";
+import { panelScores } from "../metrics/outlier-panel.js";
 import { expectClassifier, type ImageClassifier, type PredictOptions } from "../models/image-classifier.js";
 import { expectCounts, expectFlags, expectFunction, expectSignal } from "../settings/given.js";
 import { expectKnown } from "../settings/table.js";
 import { type Task, type TaskScores, taskOf } from "../tasks/index.js";
 import { expectTask } from "../tasks/task.js";
-import { predictBatches } from "./probabilities.js";
+import { calibratedTask, predictBatches } from "./probabilities.js";
 
 /** How a data set is run through a model. */
 export interface EvaluateOptions extends PredictOptions {
   /** What is told; default: what the data set says, or the number of its classes. */
   task?: Task | undefined;
+  /**
+   * Of the checkpoint that the model is from: probabilities are calibrated by it, and images compared with those of the
+   * training. Without it they are as the network gives them.
+   */
+  assurance?: Assurance | undefined;
   /** Images computed at once; default 32. */
   batchSize?: number;
   /** Stops after the present batch, with its reason, when aborted. */
@@ -30,14 +37,16 @@ const evaluateOptions = Object.keys({
   onProgress: true,
   graphs: true,
   thresholds: true,
+  assurance: true,
 } satisfies Record<keyof EvaluateLabelsOptions, true>);
 
 function expectPrediction(
   operation: string,
   model: ImageClassifier,
   dataset: LabelledImages,
-  { task, batchSize = 1, signal, onProgress, graphs = false }: EvaluateOptions,
+  { task, batchSize = 1, signal, onProgress, graphs = false, assurance }: EvaluateOptions,
 ): void {
+  expectAssurance(operation, assurance);
   expectClassifier(operation, model);
   expectDataset(operation, "the data set", dataset);
   expectTask(operation, task);
@@ -57,6 +66,8 @@ export interface Evaluation<Metrics extends TaskScores = ClassificationMetrics> 
   readonly labels: Int32Array;
   /** Whom each image is of, where the data set knows that. */
   readonly patients?: readonly (string | undefined)[] | undefined;
+  /** (samples) how unlike the training images each is, where there was an assurance that can tell. */
+  readonly outlierScores?: Float64Array | undefined;
 }
 
 /** Options of `evaluate` where images may have several labels. */
@@ -102,9 +113,15 @@ export async function evaluate(
     );
   }
   const { task = taskOf(dataset), thresholds } = options;
-  const probabilities = await predictDataset(model, dataset, { ...options, task });
+  const { probabilities, outlierScores } = await runThrough(model, dataset, { ...options, task });
   const metrics = task.metrics(labels, probabilities, classes, thresholds);
-  return { metrics, probabilities, labels, ...(patients && { patients }) };
+  return {
+    metrics,
+    probabilities,
+    labels,
+    ...(patients && { patients }),
+    ...(outlierScores && { outlierScores }),
+  };
 }
 
 /**
@@ -121,24 +138,41 @@ export async function predictDataset(
 ): Promise<Float32Array> {
   expectKnown("predictDataset", options, {}, evaluateOptions);
   expectPrediction("predictDataset", model, dataset, options);
-  const { batchSize = 32, signal, onProgress, graphs, task = taskOf(dataset) } = options;
+  return (await runThrough(model, dataset, options)).probabilities;
+}
+
+async function runThrough(
+  model: ImageClassifier,
+  dataset: LabelledImages,
+  options: EvaluateOptions,
+): Promise<{ probabilities: Float32Array; outlierScores: Float64Array | undefined }> {
+  const { batchSize = 32, signal, onProgress, graphs, assurance } = options;
+  const { classes } = dataset;
+  const task = calibratedTask({ classes, assurance }, options.task ?? taskOf(dataset));
+  const outliers = assurance && !isAbsent(assurance.outliers) ? assurance.outliers : undefined;
   const { numClasses } = model.config;
   const probabilities = new Float32Array(dataset.length * numClasses);
+  const scores = new Float64Array(dataset.length);
+  let scored = outliers !== undefined;
   const loader = new Loader(dataset, { batchSize, ...(signal ? { signal } : {}) });
   const predicted = predictBatches(model, loader.epoch(0), {
     preprocessing: dataset.preprocessing,
     nameOf: ({ indices }, i) => dataset.name(indices[i] ?? 0),
     task,
     graphs,
+    features: outliers !== undefined,
   });
-  for await (const { batch, probabilities: rows } of predicted) {
+  for await (const { batch, probabilities: rows, features } of predicted) {
+    const found = outliers && features && panelScores(features, outliers).scores;
+    scored &&= found !== undefined;
     for (const [i, index] of batch.indices.entries()) {
       probabilities.set(rows.subarray(i * numClasses, (i + 1) * numClasses), index * numClasses);
+      if (found) scores[index] = found[i] as number;
     }
     onProgress?.({
       done: Math.min(dataset.length, (batch.position + 1) * batchSize),
       total: dataset.length,
     });
   }
-  return probabilities;
+  return { probabilities, outlierScores: scored ? scores : undefined };
 }

@@ -23,6 +23,7 @@ import { setting } from "../settings/table.js";
 import { type Task, type TaskScores, taskOf } from "../tasks/index.js";
 import { expectTask } from "../tasks/task.js";
 import type { Evaluation } from "./evaluate.js";
+import { pooledJudgement } from "./pooled-judgement.js";
 import { type Classifier, type Prediction, predictionOf } from "./predict.js";
 
 /** How probabilities of several images become one. */
@@ -266,7 +267,9 @@ export interface PooledPrediction extends Prediction {
 }
 
 /**
- * Predictions of units, from those of their images.
+ * Predictions of units, from those of their images. A unit is referred where half of its images or more are not like the
+ * training images, and judged by the classes that are in the sets of more than half of its images, whose risk is twice that of
+ * the images' sets, however alike these are (Cherubin, Machine Learning 108 (2019) 475).
  *
  * @throws ArgumentError for predictions of other classes, and for units of other images
  */
@@ -277,7 +280,7 @@ export function poolPredictions(
   how: PoolingRule,
 ): PooledPrediction[] {
   const operation = "poolPredictions";
-  const task = taskOf(classifier);
+  const task = taskOf(classifier); // Their probabilities are calibrated.
   if (!Array.isArray(predictions))
     throw new ArgumentError(
       `${operation}: predictions have to be an array, but are ${inWords(predictions)}.`,
@@ -296,5 +299,14 @@ export function poolPredictions(
   const pooled = poolProbabilities(Float32Array.from(rows), units, how, task);
   const members = Array.from({ length: units.count }, (): number[] => []);
   for (const [at, unit] of units.of.entries()) members[unit]?.push(at);
-  return members.map((own, unit) => ({ ...predictionOf(classifier, task, pooled, unit), members: own }));
+  return members.map((own, unit) => {
+    const prediction = predictionOf(classifier, task, pooled, unit);
+    const judged = pooledJudgement(
+      classifier,
+      own.map((at) => predictions[at] as Prediction),
+      prediction.labels,
+      task.name === "multi-label",
+    );
+    return { ...prediction, ...judged, members: own };
+  });
 }

@@ -3,6 +3,7 @@
  * decoded. However many images there are, only so many batches are in memory; an image that cannot be read is a value in
  * its place, so that it does not take the others with it.
  */
+import { expectAssurance } from "../checkpoints/assurance.js";
 import type { CheckpointDescription } from "../checkpoints/checkpoint.js";
 import { augmentations } from "../data/augmentation.js";
 import { type BatchImages, drawBatch, expectSample, stackSamples } from "../data/batch.js";
@@ -27,28 +28,32 @@ import {
 import { isUrl, type Path } from "../settings/paths.js";
 import { isBytes, isPromise } from "../settings/realms.js";
 import { complete, expectKnown } from "../settings/table.js";
-import { type Task, taskOf } from "../tasks/index.js";
+import type { Task } from "../tasks/index.js";
 import { expectTask } from "../tasks/task.js";
 import type { EvaluateOptions } from "./evaluate.js";
 import { type ImageRequest, requestsOf } from "./image-requests.js";
-import { predictBatches } from "./probabilities.js";
+import { calibratedTask, predictBatches } from "./probabilities.js";
+import { type Judge, type Judgement, type JudgingOptions, judgeOf, outlierOf } from "./uncertainty.js";
 
 /** What a prediction needs; a checkpoint is one. */
 export interface Classifier
-  extends Pick<CheckpointDescription, "classes" | "preprocessing" | "task" | "threshold" | "thresholds"> {
+  extends Pick<
+    CheckpointDescription,
+    "classes" | "preprocessing" | "task" | "threshold" | "thresholds" | "assurance"
+  > {
   /** In either mode; it is evaluated. */
   readonly model: ImageClassifier;
 }
 
-/** What a model makes of one image. */
-export interface Prediction {
+/** What a model makes of one image, and whether that is to be believed, where the checkpoint has something to judge it by. */
+export interface Prediction extends Partial<Judgement> {
   /** Name of the class that the image is called; where there may be several, all with commas between, "" for none. */
   readonly label: string;
   /** Of `label`; NaN where there may be several: `probabilities` has that of each. */
   readonly probability: number;
   /** Names of the classes that the image is called: one, or where there may be several, any number. */
   readonly labels: readonly string[];
-  /** Of every class. */
+  /** Of every class, calibrated where the checkpoint says how. */
   readonly probabilities: Readonly<Record<string, number>>;
 }
 
@@ -89,7 +94,11 @@ export interface PredictedImage<S extends ImageSource = ImageSource> extends Str
 export type StreamedPrediction<S extends ImageSource = ImageSource> = PredictedImage<S> | UnreadableImage<S>;
 
 /** How a stream of images is predicted. */
-export interface PredictStreamOptions extends PredictOptions, ReadImageOptions, WarningOptions {
+export interface PredictStreamOptions
+  extends PredictOptions,
+    ReadImageOptions,
+    WarningOptions,
+    JudgingOptions {
   /** What is told; default: what the classifier says, or the number of its classes. */
   task?: Task | undefined;
   /** Images computed at once; default 32. */
@@ -120,7 +129,9 @@ export async function* predictStream<S extends ImageSource>(
 ): AsyncGenerator<StreamedPrediction<S>, void, undefined> {
   expectKnown("predictStream", options, {}, streamOptions);
   expectGiven(classifier, sources, options);
-  const { batchSize = 32, prefetch = 2, signal, graphs, task = taskOf(classifier) } = options;
+  const { batchSize = 32, prefetch = 2, signal, graphs, refer, risk } = options;
+  const task = calibratedTask(classifier, options.task);
+  const judge = judgeOf("predictStream", classifier, task, { refer, risk });
   for (const [name, value, least] of [
     ["batchSize", batchSize, 1],
     ["prefetch", prefetch, 0],
@@ -136,11 +147,12 @@ export async function* predictStream<S extends ImageSource>(
   try {
     const batches = readAhead(() => reader.next(batchSize), prefetch);
     const nameOf = ({ readable }: ReadBatch<S>, i: number) => nameOfImage(readable[i] as StreamedImage);
-    const predicted = predictBatches(model, batches, { preprocessing, task, nameOf, graphs });
-    for await (const { batch, probabilities } of predicted) {
+    const features = judge?.outliers !== undefined;
+    const predicted = predictBatches(model, batches, { preprocessing, task, nameOf, graphs, features });
+    for await (const { batch, probabilities, features } of predicted) {
       const rows = batch.readable.map((asked, i) => ({
         ...asked,
-        ...predictionOf(classifier, task, probabilities, i),
+        ...predictionOf(classifier, task, probabilities, i, judge, features),
       }));
       for (const result of [...rows, ...batch.unreadable].sort((a, b) => a.index - b.index)) {
         signal?.throwIfAborted();
@@ -162,7 +174,7 @@ export async function* predictStream<S extends ImageSource>(
 export async function predictImages(
   classifier: Classifier,
   sources: readonly ImageSource[],
-  given: EvaluateOptions & ReadImageOptions & WarningOptions = {},
+  given: Omit<EvaluateOptions, "assurance"> & ReadImageOptions & WarningOptions & JudgingOptions = {},
 ): Promise<Prediction[]> {
   const { onProgress, ...options } = expectNamed("predictImages", "the last argument", given);
   if (!Array.isArray(sources))
@@ -186,6 +198,7 @@ export function expectWhole(operation: string, classifier: Classifier): void {
   expectClassifier(operation, model);
   expectTexts(operation, "the classifier's classes", classes);
   definePreprocessing(expectNamed(operation, "the classifier's preprocessing", preprocessing));
+  expectAssurance(operation, classifier.assurance);
   if (classes.length !== model.config.numClasses)
     throw new ArgumentError(
       `${operation}: the model has ${model.config.numClasses} outputs, but ${classes.length} classes are named.`,
@@ -226,6 +239,8 @@ const streamOptions = Object.keys({
   frames: true,
   maxPixels: true,
   onWarning: true,
+  refer: true,
+  risk: true,
 } satisfies Record<keyof PredictStreamOptions, true>);
 
 /** The images that were asked about together: those that could be read as a batch, and the others. */
@@ -341,6 +356,8 @@ export function predictionOf(
   task: Task,
   probabilities: Float32Array,
   image: number,
+  judge?: Judge,
+  features?: Float32Array,
 ): Prediction {
   const own = probabilities.subarray(image * classes.length, (image + 1) * classes.length);
   const called = task.decide(own, thresholds);
@@ -351,5 +368,10 @@ export function predictionOf(
     probability: task.name === "multi-label" ? Number.NaN : (own[called[0] ?? 0] as number),
     labels,
     probabilities: Object.fromEntries(classes.map((name, label) => [name, own[label] as number])),
+    ...judge?.judge({
+      probabilities: own,
+      called,
+      outlier: features && judge.outliers && outlierOf(judge.outliers, features, image),
+    }),
   };
 }

@@ -71,8 +71,17 @@ export {
 export { fitNearest, type NearestModel, type NearestOptions } from "./nearest.js";
 export { type OperatingPoint, operatingPoint, type ScoredSamples } from "./operating-point.js";
 export { type OrdinalAgreement, ordinalAgreement } from "./ordinal.js";
+export {
+  fitOutlierPanel,
+  type OutlierPanel,
+  type OutlierView,
+  type PanelScores,
+  panelScores,
+  type ViewFeatures,
+} from "./outlier-panel.js";
 export { type OutlierModel, outlierLimit, outlierScores } from "./outliers.js";
 export { type PooledSamples, type PoolingOptions, poolByUnit } from "./pooling.js";
+export { fitPrincipal, type PrincipalModel, type PrincipalOptions } from "./principal.js";
 export type { RocCurve } from "./ranking.js";
 export type { ResamplingOptions } from "./resampling.js";
 export { type RiskCoverage, riskCoverage } from "./risk-coverage.js";

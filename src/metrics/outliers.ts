@@ -5,14 +5,15 @@
  */
 
 import { ArgumentError, EvaluationError } from "../errors.js";
-import { expectCounts, expectNamed, expectTypedArray, inWords } from "../settings/given.js";
+import { expectCounts, expectNamed, expectNumbers, expectTypedArray, inWords } from "../settings/given.js";
 import { checkFeatures } from "./features.js";
 import { type MahalanobisModel, mahalanobisScores } from "./mahalanobis.js";
 import { type NearestModel, nearestScores } from "./nearest.js";
+import { type PrincipalModel, principalScores } from "./principal.js";
 import { numbersOf } from "./samples.js";
 
 /** What training images look like to the network: numbers and Float32Arrays, as a checkpoint carries them. */
-export type OutlierModel = MahalanobisModel | NearestModel;
+export type OutlierModel = MahalanobisModel | NearestModel | PrincipalModel;
 
 /**
  * @param features  (n, width) row-major
@@ -23,7 +24,8 @@ export type OutlierModel = MahalanobisModel | NearestModel;
 export function outlierScores(features: ArrayLike<number>, model: OutlierModel): Float64Array {
   expectModel(model);
   const checked = checkFeatures("outlierScores", features, model.width);
-  return model.method === "mahalanobis" ? mahalanobisScores(checked, model) : nearestScores(checked, model);
+  if (model.method === "mahalanobis") return mahalanobisScores(checked, model);
+  return model.method === "nearest" ? nearestScores(checked, model) : principalScores(checked, model);
 }
 
 /**
@@ -56,9 +58,12 @@ function expectModel(model: OutlierModel): void {
   expectCounts(operation, { width: model.width });
   if (model.method === "nearest") expectNearest(model);
   else if (model.method === "mahalanobis") expectMahalanobis(model);
+  else if (model.method === "principal") expectPrincipal(model);
   else {
     const { method } = model as { method: unknown };
-    throw new ArgumentError(`${operation}: method ${inWords(method)} is not mahalanobis or nearest.`);
+    throw new ArgumentError(
+      `${operation}: method ${inWords(method)} is not mahalanobis, nearest or principal.`,
+    );
   }
 }
 
@@ -77,6 +82,14 @@ function expectMahalanobis({ width, center, whitening, means }: MahalanobisModel
   for (const [what, values] of Object.entries({ center, whitening, means })) expectRows(what, values, width);
   if (center.length !== width || whitening.length !== width ** 2)
     throw new ArgumentError(`${operation}: center and whitening are not those of ${width} features.`);
+}
+
+function expectPrincipal({ width, center, scale, directions, variances, rest }: PrincipalModel): void {
+  for (const [what, values] of Object.entries({ center, scale, directions })) expectRows(what, values, width);
+  expectTypedArray(operation, "variances", variances);
+  expectNumbers(operation, { rest });
+  if (center.length !== width || scale.length !== width || directions.length !== variances.length * width)
+    throw new ArgumentError(`${operation}: center, scale and directions are not those of ${width} features.`);
 }
 
 function expectRows(what: string, values: Float32Array, width: number): void {

@@ -18,6 +18,17 @@ export interface PredictOptions {
   graphs?: boolean | undefined;
 }
 
+/** What is made of logits, and what is told beside. */
+export interface StageOptions {
+  /** Logits -> probabilities; default softmax. */
+  activation?: Activation | undefined;
+  /**
+   * Also describe what the stages make of each image: after the probabilities of a row come, stage by stage, the mean of each
+   * channel and the logarithm of its standard deviation. Default false.
+   */
+  stages?: boolean | undefined;
+}
+
 /** A network that `fit` and `evaluate` take: a `Module` from images to logits, which says how many classes it has. */
 export interface ImageClassifier extends Module {
   /** Plain JSON; checkpoints carry it. */
@@ -32,7 +43,9 @@ export interface ImageClassifier extends Module {
   /** @param images (batch, channels, height, width) float32 @returns (batch, numClasses) logits */
   forward(images: Tensor): Tensor;
   /** Probabilities in evaluation mode, without gradient; of networks that do it otherwise than by `forward`. */
-  predict?(images: Tensor, options?: PredictOptions & { activation?: Activation | undefined }): Tensor;
+  predict?(images: Tensor, options?: PredictOptions & StageOptions): Tensor;
+  /** Numbers by which `predict` describes what each stage makes of an image, where it can be asked for `stages`. */
+  readonly stageWidths?: readonly number[];
   /** Gives memory back that was kept for the next prediction; of networks that keep some. */
   releaseGraphs?(): void;
 }

@@ -4,8 +4,11 @@ import { Linear, ModuleList } from "../nn/layers.js";
 import { Module } from "../nn/module.js";
 import { PatchEmbed, PatchMerging } from "../nn/patches.js";
 import { SSConvSSM } from "../nn/ss-conv-ssm.js";
+import { log } from "../ops/activation.js";
+import { add, mul, sub } from "../ops/arithmetic.js";
 import { expectTensor } from "../ops/check.js";
 import { globalAveragePool } from "../ops/reduction.js";
+import { concat, reshape, to } from "../ops/shape.js";
 import { softmax } from "../ops/softmax.js";
 import { expectFlags, expectFunction, inWords, optionsOf } from "../settings/given.js";
 import type { Device } from "../tensor/device.js";
@@ -15,7 +18,7 @@ import { allOrNothing, tidy } from "../tensor/scope.js";
 import { noGrad } from "../tensor/tape.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { type MedMambaConfig, type MedMambaOptions, medMambaConfig } from "./config.js";
-import type { Activation, ImageClassifier, PredictOptions } from "./image-classifier.js";
+import type { Activation, ImageClassifier, PredictOptions, StageOptions } from "./image-classifier.js";
 
 /**
  * Modules one after another, each result disposed as soon as the next is queued: a prediction holds one activation at a
@@ -29,6 +32,23 @@ function chain(modules: readonly Layer[], x: Tensor): Tensor {
     y = next;
   }
   return y;
+}
+
+/**
+ * Of each channel its mean over the pixels and the logarithm of its standard deviation.
+ *
+ * @param x  (batch, height, width, channels)
+ * @returns  (batch, 2 channels) float32: all means, then all logarithms
+ */
+function channelStatistics(x: Tensor): Tensor {
+  return tidy(() => {
+    const values = to(x, "float32");
+    const [batch = 0, , , channels = 0] = values.shape;
+    const means = globalAveragePool(values);
+    const distances = sub(values, reshape(means, [batch, 1, 1, channels]));
+    const variances = globalAveragePool(mul(distances, distances));
+    return concat([means, mul(log(add(variances, 1e-8)), 0.5)], 1);
+  });
 }
 
 type Layer = Module & { forward(x: Tensor): Tensor };
@@ -64,6 +84,7 @@ export class MedMamba extends Module implements ImageClassifier {
   readonly #layers: ModuleList<Stage>;
   readonly #head: Linear;
   #activation: Activation = softmax;
+  #stages = false;
   #prediction: GraphedFunction;
 
   constructor(options: MedMambaOptions = {}) {
@@ -194,35 +215,54 @@ export class MedMamba extends Module implements ImageClassifier {
       );
   }
 
+  /** Numbers by which `predict` describes each stage, where it is asked for `stages`: two a channel. */
+  get stageWidths(): readonly number[] {
+    return this.config.dims.map((dim) => 2 * dim);
+  }
+
   /**
    * Class probabilities in evaluation mode, without gradient.
    *
    * @param images  as for `forward`
-   * @returns       (batch, numClasses), with softmax each row's sum is 1
+   * @returns       (batch, numClasses), with softmax each row's sum is 1; with `stages` (batch, numClasses + the sum of
+   *                `stageWidths`)
    * @throws ArgumentError in training mode
    * @throws ShapeError as `forward`
    */
-  predict(
-    images: Tensor,
-    options: PredictOptions & {
-      /** Logits -> probabilities; default softmax. */
-      activation?: Activation | undefined;
-    } = {},
-  ): Tensor {
-    const names = { graphs: true, activation: true } as const;
-    const { graphs = this.device.graphs, activation = softmax } = optionsOf("predict", options, names);
-    expectFlags("predict", { graphs });
+  predict(images: Tensor, options: PredictOptions & StageOptions = {}): Tensor {
+    const names = { graphs: true, activation: true, stages: true } as const;
+    const {
+      graphs = this.device.graphs,
+      activation = softmax,
+      stages = false,
+    } = optionsOf("predict", options, names);
+    expectFlags("predict", { graphs, stages });
     expectFunction("predict", activation, "activation");
     if (this.training)
       throw new ArgumentError(
         "predict: the model is in training mode; call eval() before, or use forward().",
       );
     this.#activation = activation;
+    this.#stages = stages;
     return graphs ? this.#prediction.call(images) : this.#predict(images);
   }
 
   #predict(images: Tensor): Tensor {
-    return noGrad(() => tidy(() => this.#activation(this.forward(images))));
+    return noGrad(() =>
+      tidy(() => (this.#stages ? this.#withStages(images) : this.#activation(this.forward(images)))),
+    );
+  }
+
+  /** The same bits as without, and beside them what the stages make of the images on the way. */
+  #withStages(images: Tensor): Tensor {
+    this.#expectImages(images);
+    const parts: Tensor[] = [];
+    let x = this.#patchEmbed.forward(images);
+    for (const stage of this.#layers.items.keys()) {
+      x = tidy(() => chain(this.#path(stage - 1, stage), x));
+      parts.push(channelStatistics(x));
+    }
+    return concat([this.#activation(this.#head.forward(globalAveragePool(x))), ...parts], 1);
   }
 
   #graphedPrediction(): GraphedFunction {
@@ -238,10 +278,15 @@ export class MedMamba extends Module implements ImageClassifier {
     return this;
   }
 
-  /** Captured predictions read this memory, and no other, and end with this activation. */
+  /** Captured predictions read this memory, and no other, and end so. */
   #dependencies(): unknown[] {
     const modes = [...this.modules()].map((module) => module.training);
-    return [this.#activation, ...Object.values(this.stateDict()).map((tensor) => tensor.handle), ...modes];
+    return [
+      this.#activation,
+      this.#stages,
+      ...Object.values(this.stateDict()).map((tensor) => tensor.handle),
+      ...modes,
+    ];
   }
 
   /** Gives the memory of captured predictions back; the next ones start anew. After an error of a prediction, too. */

@@ -85,3 +85,10 @@ export type { RunEvidence } from "./sections/run.js";
 export { type ReportSection, type SectionId, sectionOrder } from "./sections/section.js";
 export type { JudgedImages } from "./sections/summary.js";
 export type { AnyEvaluation } from "./several-labels.js";
+export {
+  type CalledOutliers,
+  type JudgedCheckpoint,
+  type LabelCoverage,
+  type UncertaintyEvidence,
+  uncertaintyOf,
+} from "./uncertainty-evidence.js";

@@ -8,7 +8,8 @@ main { padding-bottom: 64px; }
 nav ul { display: flex; flex-wrap: wrap; gap: 4px 16px; margin: 20px 0 0; padding: 10px 0; list-style: none; border-top: 1px solid #e4e7eb; border-bottom: 1px solid #e4e7eb; font-size: 14px; }
 a { color: #005f94; }
 :focus-visible { outline: 2px solid #005f94; outline-offset: 2px; }
-code { font-size: 0.92em; white-space: nowrap; }
+code { font-size: 0.92em; }
+.flag { white-space: nowrap; }
 h1 { font-size: 26px; line-height: 1.25; margin: 0 0 8px; overflow-wrap: anywhere; }
 h2 { font-size: 20px; margin: 44px 0 12px; break-after: avoid; }
 h3 { font-size: 16px; margin: 28px 0 8px; break-after: avoid; }

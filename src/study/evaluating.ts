@@ -11,6 +11,7 @@ export const evaluateOptions = (
 ): EvaluateLabelsOptions => ({
   batchSize,
   task: taskOf(checkpoint),
+  assurance: checkpoint.assurance,
   thresholds: thresholdsOf(checkpoint) ?? undefined,
   signal,
   onProgress: ({ done, total }: { done: number; total: number }) =>

@@ -16,7 +16,9 @@ import {
   sealCautions,
   sealSection,
 } from "../reports/sections/seal.js";
+import { uncertaintySection } from "../reports/sections/uncertainty.js";
 import { type AnyEvaluation, isOfSeveralLabels } from "../reports/several-labels.js";
+import { type UncertaintyEvidence, uncertaintyOf } from "../reports/uncertainty-evidence.js";
 import { taskOf } from "../tasks/index.js";
 import { type ChosenPoint, chosenPoint } from "./chosen-point.js";
 import { type Against, comparedWith, keyScores } from "./comparison.js";
@@ -36,6 +38,8 @@ export interface VerdictOptions {
   readonly against?: Checkpoint | undefined;
   /** By the titles of columns, (images) the group of each. */
   readonly attributes?: Readonly<Record<string, readonly (string | undefined)[]>> | undefined;
+  /** Share of true classes that sets may miss, one that the checkpoint has sets for. */
+  readonly risk?: number | undefined;
   /** Which images are one, and how they are. */
   readonly pooling?: Pooling | undefined;
 }
@@ -50,6 +54,8 @@ export interface Verdict {
   readonly against?: Against | undefined;
   readonly subgroups?: readonly SubgroupEvidence[] | undefined;
   readonly pooled?: PooledEvaluation<AnyMetrics> | undefined;
+  /** Of a checkpoint that knows when it does not know. */
+  readonly uncertainty?: UncertaintyEvidence | undefined;
   readonly seal: SealEvidence;
 }
 
@@ -62,7 +68,7 @@ export async function judge(
   checkpoint: Checkpoint,
   judged: Judged,
   judging: Judging,
-  { by, sensitivity, against, attributes, pooling }: VerdictOptions,
+  { by, sensitivity, against, attributes, risk, pooling }: VerdictOptions,
 ): Promise<Verdict> {
   const { model, threshold } = checkpoint;
   const { dataset, part } = judged;
@@ -85,6 +91,7 @@ export async function judge(
     pooled:
       pooling &&
       poolEvaluation<AnyMetrics>(evaluation, dataset, pooling, taskOf(checkpoint), thresholds ?? undefined),
+    uncertainty: uncertaintyOf(evaluation, checkpoint, risk),
     // Last: what fails before tells nobody how good it is.
     seal: await lookAt(checkpoint, {
       by,
@@ -101,7 +108,8 @@ export async function judge(
  * What a report shows of it. Whoever has further evidence adds it to `Verdict`, and what the page makes of it here: `train` and
  * `evaluate` both write their report with this.
  */
-export function verdictReport({ evaluation, threshold, chosen, against, subgroups, pooled, seal }: Verdict) {
+export function verdictReport(verdict: Verdict) {
+  const { evaluation, threshold, chosen, against, subgroups, pooled, seal, uncertainty } = verdict;
   return {
     evaluation,
     threshold,
@@ -110,7 +118,11 @@ export function verdictReport({ evaluation, threshold, chosen, against, subgroup
     pooled,
     judged: judgedWords(seal),
     cautions: [...sealCautions(seal), ...lookCautions(seal)],
-    sections: [...(against ? [comparisonSection(against)] : []), sealSection(seal)],
+    sections: [
+      ...(against ? [comparisonSection(against)] : []),
+      ...(uncertainty ? [uncertaintySection(uncertainty)] : []),
+      sealSection(seal),
+    ],
   } satisfies Partial<EvaluationReport>;
 }
 
@@ -123,6 +135,7 @@ export function verdictJson({
   against,
   subgroups,
   pooled,
+  uncertainty,
   seal,
 }: Verdict): object {
   return {
@@ -134,6 +147,7 @@ export function verdictJson({
     ...(against && { against }),
     ...(subgroups && { subgroups }),
     ...(pooled && { pooled: pooledJson(pooled, threshold) }),
+    ...(uncertainty && { uncertainty }),
     seal,
   };
 }

@@ -1,9 +1,16 @@
 /** The best weights so far: in `best.safetensors`, or in memory where a run has no folder. */
 import { join } from "node:path";
-import { type CheckpointDescription, loadWeights, saveCheckpoint } from "../checkpoints/checkpoint.js";
+import {
+  type CheckpointDescription,
+  loadWeights,
+  readCheckpoint,
+  saveCheckpoint,
+} from "../checkpoints/checkpoint.js";
 import type { ImageClassifier } from "../models/image-classifier.js";
+import { taskOf } from "../tasks/index.js";
 import { keep } from "../tensor/scope.js";
 import type { Tensor } from "../tensor/tensor.js";
+import type { Assessment } from "./assess.js";
 
 /** Keeps a model's weights, and gives them back to it. */
 export class BestWeights {
@@ -30,6 +37,18 @@ export class BestWeights {
   async restore(): Promise<void> {
     if (this.#path === undefined) this.#model.loadStateDict(this.#kept);
     else await loadWeights(this.#path, this.#model);
+  }
+
+  /**
+   * Writes what was found out about the weights, which the model has, into their file, where there is one.
+   *
+   * @throws WeightsError if it cannot be written
+   */
+  async describe({ assurance, thresholds }: Assessment): Promise<void> {
+    if (this.#path === undefined) return;
+    const { threshold: _, thresholds: __, ...description } = await readCheckpoint(this.#path);
+    const decision = taskOf(description).name === "binary" ? { threshold: thresholds?.[0] } : { thresholds };
+    await saveCheckpoint(this.#path, this.#model.stateDict(), { ...description, ...decision, assurance });
   }
 
   /** Gives the memory of kept weights back. */

@@ -1,4 +1,5 @@
 /** What `fit` is told, and what becomes of it: every setting with its default, checked before anything is done. */
+import type { Assurance } from "../checkpoints/assurance.js";
 import { expectDataset } from "../data/dataset.js";
 import type { LabelledImages } from "../data/index.js";
 import { ArgumentError, TrainingError } from "../errors.js";
@@ -43,6 +44,11 @@ export interface FitOptions extends Partial<TrainingSettings>, Partial<Execution
    * on the learning rate is that of a run of so many. The checkpoints' provenance says where it was. Default false.
    */
   extend?: boolean;
+  /**
+   * Whether to find out on the validation images, in the end, how far the best weights can be believed: see
+   * `CheckpointDescription.assurance`. It takes as long as predicting these and up to 2,000 of the training images. Default true.
+   */
+  assess?: boolean;
   /** @deprecated `recompute` */
   checkpointing?: boolean;
   /** Plain JSON that the checkpoints carry in their own provenance: where the data came from, say. */
@@ -62,6 +68,7 @@ const besideSettings = [
   "directory",
   "resume",
   "extend",
+  "assess",
   "checkpointing",
   "provenance",
   "signal",
@@ -77,6 +84,10 @@ export interface FitResult {
   readonly best: EpochRecord | undefined;
   /** Whether all epochs were trained, `patience` ran out, or the signal was aborted. */
   readonly stopped: "completed" | "early" | "aborted";
+  /** By what the best weights' probabilities are calibrated, classes ruled out and other images known; where it was found out. */
+  readonly assurance?: Assurance;
+  /** From which probability, calibrated so, classes are called, where the task has thresholds. */
+  readonly thresholds?: readonly number[] | undefined;
 }
 
 /** What was asked for, completed. */
@@ -119,11 +130,12 @@ export function resolveOptions(model: ImageClassifier, options: FitOptions): Res
 /** The options beside the settings. @throws ArgumentError if one is of a wrong kind */
 function expectOptions(options: FitOptions): void {
   const { train, validation, task, resume = false, extend = false, provenance, signal } = options;
+  const { assess = true } = options;
   const { onProgress, observers = [] } = options;
   expectDataset("fit", "train", train);
   if (validation !== undefined) expectDataset("fit", "validation", validation);
   expectTask("fit", task);
-  expectFlags("fit", { resume, extend });
+  expectFlags("fit", { resume, extend, assess });
   if (provenance !== undefined) {
     expectNamed("fit", "provenance", provenance);
     expectJson("fit", "provenance", provenance);

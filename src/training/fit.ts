@@ -17,6 +17,7 @@ import type { ImageClassifier } from "../models/image-classifier.js";
 import { pathOf } from "../settings/paths.js";
 import type { Task, TaskScores } from "../tasks/task.js";
 import { makeFolder } from "../weights/file-errors.js";
+import { type Assessment, assess } from "./assess.js";
 import { BestWeights } from "./best-weights.js";
 import { trainEpoch } from "./epoch.js";
 import { type FitOptions, type FitResult, resolveOptions } from "./fit-options.js";
@@ -30,7 +31,7 @@ import { TrainingStep } from "./step.js";
 
 /**
  * Trains a model on a data set with AdamW and the task's loss, and leaves it with the best weights, if there is a
- * validation split.
+ * validation split. Then it is found out on that how far these can be believed, and kept with them.
  *
  * @param model  a `MedMamba`, or another network that gives logits of images
  * @throws ArgumentError for a setting that cannot be, and for an unknown one with the nearest name
@@ -206,7 +207,7 @@ class Run {
     return { scores: metrics, thresholds };
   }
 
-  #tell(progress: Exclude<FitProgress, { type: "epoch" }>): void {
+  #tell(progress: Extract<FitProgress, { type: "step" | "validation" }>): void {
     for (const observer of this.#observers) {
       if (progress.type === "step") observer.step?.(progress);
       else observer.validation?.(progress);
@@ -276,7 +277,30 @@ class Run {
     const best = stopped === "aborted" ? undefined : this.#bestRecord;
     if (best) await this.#bestWeights.restore();
     this.#model.eval();
-    return { history, best, stopped };
+    if (!best || this.#options.assess === false) return { history, best, stopped };
+    const assessment = await this.#assess();
+    if (!assessment) return { history, best: undefined, stopped: "aborted" };
+    await this.#bestWeights.describe(assessment);
+    return { history, best, stopped, ...assessment };
+  }
+
+  /** How far the best weights, which the model has, can be believed; undefined when aborted meanwhile. */
+  async #assess(): Promise<Assessment | undefined> {
+    const { train, validation, signal } = this.#options;
+    if (!validation) return undefined;
+    try {
+      return await assess(this.#model, {
+        train,
+        validation,
+        task: this.#task,
+        batchSize: this.#imagesAtOnce,
+        signal,
+        onProgress: (progress) => this.#options.onProgress?.({ type: "assessment", ...progress }),
+      });
+    } catch (error) {
+      if (signal?.aborted) return undefined;
+      throw error;
+    }
   }
 
   #diverged(what: string): TrainingError {

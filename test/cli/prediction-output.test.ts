@@ -132,6 +132,23 @@ describe("lines", () => {
   });
 });
 
+describe("one object", () => {
+  it("goes into a file that is not replaced unasked, and may be in a folder of its own", () => {
+    expect(predict("--format json --out new/one.json plain.png").status).toBe(0);
+    const { predictions } = JSON.parse(readFileSync(join(root, "new/one.json"), "utf8"));
+    expect(predictions).toHaveLength(1);
+    const again = predict("--format json --out new/one.json plain.png");
+    expect([again.status, again.stderr]).toEqual([
+      1,
+      expect.stringContaining("new/one.json is there already"),
+    ]);
+    expect(predict("--json --out new/one.json --overwrite plain.png")).toMatchObject({
+      status: 0,
+      stdout: "",
+    });
+  });
+});
+
 describe("tables", () => {
   it("have every name as it is, and none that a spreadsheet would compute", () => {
     const { stdout } = predict("--format csv --files -", { input: odd.join("\0") });
@@ -236,9 +253,13 @@ describe("reports", () => {
         '(30807003,SCT,"Benign neoplasm")',
       );
     await write("wrong.csv", "label,code,scheme,meaning\nbening,30807003,SCT,Benign neoplasm\n");
-    const wrong = predict("--format dicom-sr --out never --codes wrong.csv ward/a");
+    const wrong = predict("--format dicom-sr --out never/in --explain nor --codes wrong.csv ward/a");
     expect([wrong.status, wrong.stderr]).toEqual([1, expect.stringContaining('did you mean "benign"?')]);
-    expect(existsSync(join(root, "never"))).toBe(false);
+    expect(["never", "nor"].some((folder) => existsSync(join(root, folder)))).toBe(false);
+    const none = predict(
+      "--format csv --out made/for/nothing.csv --explain made/maps --pool patient:mean plain.png",
+    );
+    expect([none.status, existsSync(join(root, "made"))]).toEqual([1, false]);
   });
 });
 

@@ -47,6 +47,7 @@ describe.each(kinds)("a report of %s", (kind) => {
       "pooled",
       "subgroups",
       "mistakes",
+      "seal",
       "data",
       "training",
       "run",

@@ -96,11 +96,13 @@ describe.each(figures)("%s", (_name, svg) => {
   });
 
   it("has a size, a white ground and a description", () => {
-    const [root, , ground] = parseXml(svg).elements;
+    const { elements } = parseXml(svg);
+    const [root, , ground] = elements;
     expect(root!.attributes).toMatchObject({ xmlns: "http://www.w3.org/2000/svg", role: "img" });
     expect(root!.attributes.viewBox).toBe(`0 0 ${root!.attributes.width} ${root!.attributes.height}`);
     expect(root!.attributes["font-family"]).toMatch(/sans-serif$/);
-    expect(root!.attributes["aria-label"]).not.toBe("");
+    const named = elements.find(({ attributes }) => attributes.id === root!.attributes["aria-labelledby"]);
+    expect(named?.name).toBe("title");
     expect(ground).toMatchObject({
       name: "rect",
       attributes: { fill: "#ffffff", width: root!.attributes.width },

@@ -5,6 +5,7 @@ import type { EvaluationReport } from "../../src/reports/evaluation-report.js";
 import { ofSecondClass, subgroupsOf } from "../../src/reports/evidence.js";
 import { mistakesOf } from "../../src/reports/mistakes.js";
 import type { AnyPooledEvaluation } from "../../src/reports/sections/pooled.js";
+import { type SealEvidence, sealSection } from "../../src/reports/sections/seal.js";
 import type { AnyEvaluation } from "../../src/reports/several-labels.js";
 import { evaluationOfEvidence } from "./evaluations.js";
 import { evidence } from "./evidence.js";
@@ -19,6 +20,16 @@ const picture =
 const evaluationOf = (kind: Kind): AnyEvaluation => {
   if (kind === "two classes") return evaluationOfEvidence(kind, { scores: evidence.fine });
   return kind === "several classes" ? evaluationOfEvidence(kind) : evaluationOfEvidence(kind);
+};
+
+const sealed: SealEvidence = {
+  ...{ test: "internal", images: 160, of: { train: 0, val: 0, test: 160 } },
+  looks: { total: 3, earlier: 1, atLeast: false, checkpoints: 1, decisions: 2 },
+  ledger: { entries: 3, hash: "0123456789abcdef".repeat(4) },
+  findings: [
+    { code: "ledger", state: "broken", words: "A line was changed." },
+    { code: "looks", state: "ok", words: "It is counted." },
+  ],
 };
 
 /** @param renamed  other names in the place of the classes */
@@ -56,6 +67,7 @@ export function fullReport(kind: Kind, renamed: (name: string) => string = (name
       heatMaps: "occlusion",
     },
     history: { epochs, best: 3 },
+    sections: [sealSection(sealed)],
     data: {
       classes,
       splits: ["train", "val", "test"].map((name) => ({

@@ -9,6 +9,7 @@ import { limitRows } from "../../data/decoding/limits.js";
 import { type SplitName, splitNames } from "../../data/index.js";
 import { openingRows } from "../../data/sources/opening.js";
 import { poolingOf, poolingRows, unitsOfDataset } from "../../inference/pooling.js";
+import { expectRisk } from "../../inference/uncertainty.js";
 import { type EvaluationReport, writeReport } from "../../reports/evaluation-report.js";
 import { reportFiles } from "../../reports/report-files.js";
 import { sealCautions } from "../../reports/sections/seal.js";
@@ -19,6 +20,7 @@ import { type Judged, type Judging, openJudged } from "../../study/judged-images
 import { runFiles } from "../../study/run-directory.js";
 import { judge, type Verdict, type VerdictOptions, verdictJson, verdictReport } from "../../study/verdict.js";
 import { writableFolder } from "../../study/writable-folder.js";
+import { taskOf } from "../../tasks/index.js";
 import { chosenLines, comparisonLines, pooledLines, sealLines } from "../console/evidence.js";
 import { CommandError } from "../console/failure.js";
 import { openCheckpoint } from "../console/for-checkpoint.js";
@@ -32,10 +34,12 @@ import {
   withSettings,
 } from "../console/options.js";
 import { expectCheckpoint, expectPath } from "../console/paths.js";
+import { riskOption } from "../console/referrals.js";
 import { scoreLines } from "../console/score-lines.js";
 import { tellProgress } from "../console/study-progress.js";
 import { groupsBy, subgroupLines } from "../console/subgroups.js";
 import { interruptible, Terminal } from "../console/terminal.js";
+import { uncertaintyLines } from "../console/uncertainty-lines.js";
 import { lastNames, lineWidth, plural, shortPath, wrapped } from "../console/wording.js";
 
 interface EvaluateCommandOptions extends CommonOptions {
@@ -52,6 +56,7 @@ interface EvaluateCommandOptions extends CommonOptions {
   readonly cache?: string;
   readonly pool?: string;
   readonly maxPixels?: number;
+  readonly risk?: number;
 }
 
 const share = parserOf(fraction);
@@ -101,6 +106,7 @@ export function define(command: Command): void {
         "scores of the groups of a table's columns, such as age,sex, each beside all others",
       ).argParser(parserOf(texts)),
     )
+    .addOption(riskOption())
     .option("--batch-size <count>", "images computed at once", count, 32)
     .addOption(precisionOption("float32"));
   const { groups, frames } = openingRows;
@@ -149,7 +155,7 @@ async function run(options: EvaluateCommandOptions): Promise<void> {
 
 /** What is asked beside scores, looked through before anything is computed: it may not be there. */
 function questionOf(
-  { sensitivity, subgroups }: EvaluateCommandOptions,
+  { sensitivity, subgroups, risk }: EvaluateCommandOptions,
   checkpoint: Checkpoint,
   judged: Judged,
   { against, pooling }: Pick<VerdictOptions, "against" | "pooling">,
@@ -158,7 +164,8 @@ function questionOf(
   const attributes = subgroups && groupsBy(subgroups, judged.dataset);
   if (sensitivity !== undefined) expectChoosable(checkpoint, judged);
   if (against) expectComparable(checkpoint, against);
-  return { by: "evaluate", sensitivity, against, attributes, pooling };
+  if (risk !== undefined) expectRisk("--risk", checkpoint.assurance, risk, taskOf(checkpoint));
+  return { by: "evaluate", sensitivity, against, attributes, pooling, risk };
 }
 
 /** "the 18 test images". */
@@ -171,7 +178,7 @@ function verdictLines(
   judged: Judged,
   { attributes, against: other }: VerdictOptions,
 ): string[] {
-  const { evaluation, threshold, chosen, against, subgroups, pooled } = verdict;
+  const { evaluation, threshold, chosen, against, subgroups, pooled, uncertainty } = verdict;
   const { classes } = evaluation.metrics;
   const images = imagesOf(judged, evaluation.metrics);
   const because = judged.because === undefined ? "" : `: ${judged.because}`;
@@ -182,6 +189,7 @@ function verdictLines(
     ...scoreLines(evaluation, threshold),
     ...(chosen ? chosenLines(chosen, classes) : []),
     ...(against ? comparisonLines(against, shortPath(other?.path ?? "")) : []),
+    ...(uncertainty ? uncertaintyLines(uncertainty) : []),
     ...(subgroups && attributes ? subgroupLines(subgroups, attributes) : []),
     ...(pooled ? pooledLines(pooled, threshold) : []),
   ];

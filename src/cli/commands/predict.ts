@@ -29,6 +29,7 @@ import {
   shardOfImages,
   withOutputOptions,
 } from "../console/prediction-output.js";
+import { referralLines, riskOption } from "../console/referrals.js";
 import { interruptible, Terminal } from "../console/terminal.js";
 import { plural } from "../console/wording.js";
 
@@ -39,6 +40,8 @@ interface PredictOptions extends CommonOptions, OutputOptions {
   readonly pool?: string;
   readonly maxPixels?: number;
   readonly files?: string;
+  readonly risk?: number;
+  readonly refer: boolean;
 }
 
 const warningsShown = 3;
@@ -55,10 +58,14 @@ dicom-sr writes for each DICOM image (or unit) a report into the study of the
 image, which names the patient as the image does, and predictions.jsonl, which
 does not.
 
+Where the checkpoint can tell, an image that is not like the training images, or
+that may be of several classes, gets "not sure: refer" and the reason.
+
 Examples:
   $ medmamba predict --checkpoint run/best.safetensors scan.png
   $ medmamba predict --checkpoint best.safetensors --json scans > result.json
   $ medmamba predict --checkpoint best.safetensors a.tif --frames all
+  $ medmamba predict --checkpoint best.safetensors --risk 0.05 scans
   $ medmamba predict --checkpoint best.safetensors ward.csv --pool patient:mean
   $ medmamba predict --checkpoint best.safetensors scans --explain maps
   $ medmamba predict --checkpoint best.safetensors ward --format dicom-sr \\
@@ -72,6 +79,8 @@ export function define(command: Command): void {
     .argument("[image...]", "image files, folders of them, or tables (.csv) that list them")
     .requiredOption("--checkpoint <file>", "the model, as training wrote it")
     .option("--batch-size <count>", "images computed at once", count, 32)
+    .addOption(riskOption())
+    .option("--no-refer", "do not say which images a human should look at")
     .addOption(precisionOption("float32"));
   withOutputOptions(command);
   withSettings(command, { frames: openingRows.frames, ...poolingRows, ...limitRows });
@@ -95,14 +104,14 @@ async function run(images: string[], options: PredictOptions): Promise<void> {
       const found = shardOfImages(await askedImages(named, terminal), options);
       const asked = pooling?.by === "patient" ? await withPatients(found, terminal) : found;
       if (pooling) expectUnits(asked, pooling);
-      const { batchSize, maxPixels } = options;
+      const { batchSize, maxPixels, risk, refer } = options;
       const frames = options.frames ?? framesOf(checkpoint);
       output = await openOutput(options, { checkpoint, terminal, pooling, frames, signal });
       const sources = output.remaining(asked).map(({ source }) => source);
       if (output.earlier > 0) terminal.status(`${plural(output.earlier, "line")} were there already.`);
       const warnings: string[] = [];
       const onWarning = (message: string) => warnings.push(message);
-      const streaming = { batchSize, frames, maxPixels, signal, onWarning };
+      const streaming = { batchSize, frames, maxPixels, signal, onWarning, risk, refer };
       for await (const prediction of predictStream(checkpoint, sources, streaming)) {
         await output.take(prediction);
         if (process.stdout.destroyed) break; // Whoever read it has enough (`| head`).
@@ -121,6 +130,7 @@ async function run(images: string[], options: PredictOptions): Promise<void> {
         for (const line of predictionLines(output.kept)) terminal.print(line);
         if (units) for (const line of unitLines(units, pooling)) terminal.print(line);
         for (const line of thresholdLines(checkpoint)) terminal.print(line);
+        for (const line of referralLines(checkpoint, output.kept, options)) terminal.print(line);
       }
       await output.result({
         predictions: output.objects(),

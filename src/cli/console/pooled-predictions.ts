@@ -6,6 +6,7 @@ import { type AskedImage, fileOf } from "./asked-images.js";
 import { CommandError } from "./failure.js";
 import { expectPath } from "./paths.js";
 import { type AskedSource, calledCells } from "./prediction-lines.js";
+import { whyReferred } from "./referrals.js";
 import { columns, endOf, plural, shortPath } from "./wording.js";
 
 /** A unit, as `--json` has it: patients are numbered, and known by their files. */
@@ -88,6 +89,9 @@ export function unitLines(units: readonly UnitPrediction[], { by, how }: Pooling
   return [
     "",
     `By ${by}, ${rule} of the images of each:`,
-    ...columns(rows, { left: true, longest: Infinity }),
+    ...columns(rows, { left: true, longest: Infinity }).flatMap((line, i) => [
+      line,
+      ...whyReferred(units[i] as UnitPrediction),
+    ]),
   ];
 }

@@ -1,6 +1,7 @@
 /** What is predicted of files: a line each for people, an object each for programs. */
 import type { Classifier, FramedImage, Prediction, StreamedPrediction } from "../../inference/predict.js";
 import { fileOf } from "./asked-images.js";
+import { whyReferred } from "./referrals.js";
 import { columns, decimals, endOf, lineWidth, shortPath, wrapped } from "./wording.js";
 
 /** What was asked about. */
@@ -21,16 +22,20 @@ export function filePrediction({
   return result.error ? { ...place, error: result.error.message } : { ...place, ...result };
 }
 
-/** A line an image: its class and probability, and the runner-up; or why it could not be read. */
+/**
+ * A line an image: its class and probability, and the runner-up; or why it could not be read. Below one that a human should look
+ * at, why.
+ */
 export function predictionLines(predictions: readonly StreamedPrediction<AskedSource>[]): string[] {
   const rows = predictions.map((prediction): string[] => {
     const { source, frame } = prediction;
     const place = endOf(shortPath(fileOf(source))) + (frame === undefined ? "" : ` frame ${frame}`);
     return prediction.error ? [place] : [place, ...calledCells(prediction)];
   });
-  return columns(rows, { left: true, longest: Infinity }).map((line, i) => {
-    const error = predictions[i]?.error;
-    return error ? `${line}  could not be read: ${error.reason}.` : line;
+  return columns(rows, { left: true, longest: Infinity }).flatMap((line, i) => {
+    const prediction = predictions[i] as StreamedPrediction<AskedSource>;
+    if (prediction.error) return [`${line}  could not be read: ${prediction.error.reason}.`];
+    return [line, ...whyReferred(prediction)];
   });
 }
 

@@ -3,7 +3,8 @@
  * folder. What may be long is written as it comes, and can be gone on with.
  */
 import { once } from "node:events";
-import { join } from "node:path";
+import { stat } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import { type Command, Option } from "commander";
 import type { Checkpoint } from "../../checkpoints/checkpoint.js";
 import type { FrameChoice } from "../../data/decoding/frame-choice.js";
@@ -12,10 +13,10 @@ import type { Pooling } from "../../inference/pooling.js";
 import type { StreamedPrediction } from "../../inference/predict.js";
 import { readLabelCodes } from "../../reports/dicom/label-codes.js";
 import { checkpointHash } from "../../reports/dicom/reporting-model.js";
-import { writableFolder } from "../../study/writable-folder.js";
+import { type WritableFolder, writableFolder } from "../../study/writable-folder.js";
 import { replaceText } from "../../weights/atomic-file.js";
 import type { AskedImage } from "./asked-images.js";
-import { UsageError } from "./failure.js";
+import { CommandError, UsageError } from "./failure.js";
 import { OutputFiles } from "./output-names.js";
 import { unitsWithImages } from "./pooled-predictions.js";
 import { PredictionFile } from "./prediction-file.js";
@@ -132,31 +133,43 @@ export async function openOutput(options: OutputOptions, run: OutputRun): Promis
   const { checkpoint, frames, signal } = run;
   const { out, codes, explain, method, resume, overwrite, maxPixels } = options;
   const format = formatOf(options);
-  const needsHash = format !== "text" && format !== "json";
-  const hash = needsHash ? await checkpointHash(checkpoint.path) : "";
-  const mayReplace = (resume || overwrite) === true;
-  let maps: MapDrawing | undefined;
-  if (explain !== undefined) {
-    await writableFolder(explain, "--explain");
-    const files = new OutputFiles(explain, "--explain", mayReplace);
-    maps = { checkpoint, files, method, maxPixels, frames, signal };
-  }
-  let reports: ReportWriting | undefined;
-  if (format === "dicom-sr" && out !== undefined) {
-    const given = codes === undefined ? undefined : await readLabelCodes(codes, checkpoint.classes);
-    await writableFolder(out, "--out");
-    const model = { ...modelOf(checkpoint, hash), codes: given };
-    reports = { model, files: new OutputFiles(out, "--out", mayReplace), maxPixels, frames };
-  }
+  const isLines = format !== "text" && format !== "json";
+  const hash = isLines ? await checkpointHash(checkpoint.path) : "";
   const digits = hash.slice(0, 12);
-  const table = format === "csv" ? csv(checkpoint.classes) : jsonLines;
-  const path = reports && out !== undefined ? join(out, ledgerName) : out;
-  const earlier = { resume, overwrite, checkpoint: digits };
-  const isFile = path !== undefined && format !== "json";
-  const file = isFile ? await PredictionFile.open(path, table, earlier) : undefined;
-  const lines = file ?? (needsHash ? new StandardOutput(table) : undefined);
-  return new PredictionOutput(options, run, { lines, file, reports, maps, digits });
+  const mayReplace = (resume || overwrite) === true;
+  const given = codes === undefined ? undefined : await readLabelCodes(codes, checkpoint.classes);
+  const folders: WritableFolder[] = [];
+  try {
+    if (explain !== undefined) folders.push(await writableFolder(explain, "--explain"));
+    const maps = explain === undefined ? undefined : new OutputFiles(explain, "--explain", mayReplace);
+    const drawing = maps && { checkpoint, files: maps, method, maxPixels, frames, signal };
+    if (out === undefined) {
+      const lines = isLines
+        ? new StandardOutput(format === "csv" ? csv(checkpoint.classes) : jsonLines)
+        : undefined;
+      return new PredictionOutput(options, run, { lines, maps: drawing, digits, folders });
+    }
+    const isFolder = format === "dicom-sr";
+    folders.push(await writableFolder(isFolder ? out : dirname(out), "--out"));
+    if (format === "json") {
+      if (!overwrite && (await stat(out).catch(() => undefined))) throw thereAlready(out);
+      return new PredictionOutput(options, run, { maps: drawing, digits, folders });
+    }
+    const table = format === "csv" ? csv(checkpoint.classes) : jsonLines;
+    const earlier = { resume, overwrite, checkpoint: digits };
+    const file = await PredictionFile.open(isFolder ? join(out, ledgerName) : out, table, earlier);
+    const model = { ...modelOf(checkpoint, hash), codes: given };
+    const reports = { model, files: new OutputFiles(out, "--out", mayReplace), maxPixels, frames };
+    const parts = { lines: file, file, maps: drawing, digits, folders };
+    return new PredictionOutput(options, run, { ...parts, ...(isFolder && { reports }) });
+  } catch (error) {
+    for (const folder of folders) await folder.removeEmpty();
+    throw error;
+  }
 }
+
+const thereAlready = (path: string): CommandError =>
+  new CommandError(`${path} is there already: name another with --out, or add --overwrite to replace it.`);
 
 /** A stream of lines on standard output. */
 class StandardOutput {
@@ -178,12 +191,14 @@ class StandardOutput {
 }
 
 interface Parts {
-  readonly lines: Pick<PredictionFile, "write"> | undefined;
-  readonly file: PredictionFile | undefined;
-  readonly reports: ReportWriting | undefined;
-  readonly maps: MapDrawing | undefined;
+  readonly lines?: Pick<PredictionFile, "write"> | undefined;
+  readonly file?: PredictionFile | undefined;
+  readonly reports?: ReportWriting | undefined;
+  readonly maps?: MapDrawing | undefined;
   /** Of the checkpoint's hash. */
   readonly digits: string;
+  /** That were made for it. */
+  readonly folders: readonly WritableFolder[];
 }
 
 /** Takes predictions one after another. Those that are kept until the end are those of text, one object, and units. */
@@ -289,5 +304,6 @@ export class PredictionOutput {
 
   async close(): Promise<void> {
     await this.#parts.file?.close();
+    for (const folder of this.#parts.folders) await folder.removeEmpty();
   }
 }

@@ -31,6 +31,8 @@ export function tellProgress(
         return terminal.progress(stepLine(progress));
       case "validation":
         return terminal.progress(`validating ${progress.done}/${progress.total}`);
+      case "assessment":
+        return terminal.progress(`assessing ${progress.done}/${progress.total}`);
       case "epoch":
         return terminal.status(epochLine(progress.record, progress.epochs));
       case "evaluating":

@@ -22,7 +22,6 @@ import {
 import { nearest } from "../../settings/nearest.js";
 import { isUrl, type Path, pathOf } from "../../settings/paths.js";
 import { isBytes } from "../../settings/realms.js";
-import { taskOf } from "../../tasks/index.js";
 import type { Device } from "../../tensor/device.js";
 import {
   type Classifier,
@@ -32,6 +31,7 @@ import {
   type Prediction,
   predictionOf,
 } from "../predict.js";
+import { calibratedTask } from "../probabilities.js";
 import { gradCam, type HeatMap, hiResCam, peakOf } from "./class-activation.js";
 import { atRest, defaultStage, expectStages, featuresAndGradient, hostProbabilities } from "./network.js";
 import { hide, occlusionMap, windowsOver } from "./occlusion.js";
@@ -160,7 +160,7 @@ export async function explainInput(
 ): Promise<Omit<Explanation, "frame">> {
   const { method } = options;
   const { model, classes, preprocessing } = classifier;
-  const task = taskOf(classifier);
+  const task = calibratedTask(classifier);
   const chosen = options.label === undefined ? undefined : labelNamed(options.label, classes);
   const size = preprocessing.imageSize;
   const shape = [preprocessing.channels, size] as const;
@@ -316,7 +316,7 @@ async function occlude(
     const hidden = new Float32Array(group.length * image.length);
     for (const [i, place] of group.entries())
       hidden.set(hide(image, { size, side }, place), i * image.length);
-    const without = await hostProbabilities(model, hidden, [channels, size], taskOf(classifier));
+    const without = await hostProbabilities(model, hidden, [channels, size], calibratedTask(classifier));
     for (const i of group.keys()) losses.push(probability - (without[i * classes.length + label] as number));
   }
   return occlusionMap({ size, side }, windows, losses);

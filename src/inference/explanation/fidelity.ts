@@ -10,9 +10,9 @@
  */
 import { ArgumentError } from "../../errors.js";
 import { expectCounts, expectNamed, inWords, type NamesOf, optionsOf } from "../../settings/given.js";
-import { taskOf } from "../../tasks/index.js";
 import { RandomStream } from "../../tensor/random.js";
 import { type Classifier, expectWhole, type ImageSource } from "../predict.js";
+import { calibratedTask } from "../probabilities.js";
 import { expectMap } from "./class-activation.js";
 import { type ExplainOptions, type Explanation, expectPicture, networkInput } from "./explain.js";
 import { atRest, hostProbabilities } from "./network.js";
@@ -85,7 +85,7 @@ export async function fidelity(
     signal?.throwIfAborted();
     const images = degraded(image, order, steps);
     const shape = [preprocessing.channels, size] as const;
-    const probabilities = await hostProbabilities(model, images, shape, taskOf(classifier));
+    const probabilities = await hostProbabilities(model, images, shape, calibratedTask(classifier));
     const own = (i: number): number => probabilities[i * classes.length + label] as number;
     return { deletion: mean(steps + 1, own), insertion: mean(steps + 1, (i) => own(steps + 1 + i)) };
   };

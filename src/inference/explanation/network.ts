@@ -63,7 +63,7 @@ export async function hostProbabilities(
 ): Promise<Float32Array> {
   const shape = [images.length / (channels * size * size), channels, size, size];
   const output = tidy(() =>
-    probabilitiesOf(model, tensor(images, shape, { device: model.device }), task, false),
+    probabilitiesOf(model, tensor(images, shape, { device: model.device }), task, { graphs: false }),
   );
   return output.data().finally(() => output.dispose());
 }

@@ -32,7 +32,7 @@ function pictures(mistakes: readonly PicturedMistake[], heatMaps: string | undef
   const cards = mistakes
     .filter(({ picture }) => picture !== undefined)
     .map((mistake) => card(mistake, heatMaps));
-  return `<p class="bad">These are pictures of patients. Names and dates that are burned into an image cannot be ruled out: look at each before you pass this page on. Without pictures it is written with <code>--no-images</code>.</p>
+  return `<p class="bad">These are pictures of patients. Names and dates that are burned into an image cannot be ruled out: look at each before you pass this page on. Without pictures it is written with <code class="flag">--no-images</code>.</p>
 <p class="note">${escapeMarkup(`Nothing that a file says of a patient is in them.${maps}`)}</p>
 <div class="pairs">${cards.join("\n")}</div>`;
 }

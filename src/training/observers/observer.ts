@@ -34,6 +34,16 @@ export interface ValidationProgress {
   readonly total: number;
 }
 
+/** After each batch of the images on which it is found out how far the best weights can be believed. */
+export interface AssessmentProgress {
+  /** Tells it from the others. */
+  readonly type: "assessment";
+  /** Images done. */
+  readonly done: number;
+  /** Training and validation images in all. */
+  readonly total: number;
+}
+
 /** After each epoch. */
 export interface EpochProgress {
   /** Tells it from the others. */
@@ -45,7 +55,7 @@ export interface EpochProgress {
 }
 
 /** What `fit` tells while it runs. */
-export type FitProgress = StepProgress | ValidationProgress | EpochProgress;
+export type FitProgress = StepProgress | ValidationProgress | EpochProgress | AssessmentProgress;
 
 /**
  * Something that follows a training. A resumed run tells again what it repeats: the steps since the last checkpoint, and an

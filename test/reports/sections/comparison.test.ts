@@ -14,7 +14,7 @@ describe("the comparison", () => {
     const { id, body } = comparisonSection({ checkpoint, ...found });
     expect(id).toBe("comparison");
     for (const { value } of [found.first, found.second, found.difference])
-      expect(body).toContain(Math.abs(value).toFixed(3));
+      expect(body).toContain(Math.abs(value ?? Number.NaN).toFixed(3));
     expect(body).toContain((found.first.lower ?? Number.NaN).toFixed(3));
   });
 

@@ -1,5 +1,6 @@
 /** What the sections say is what statsmodels, scikit-learn and the formulas in evidence.json say. */
 import { describe, expect, it } from "vitest";
+import { subset } from "../../../src/data/dataset.js";
 import { poolEvaluation } from "../../../src/inference/pooling.js";
 import { operatingPoint } from "../../../src/metrics/operating-point.js";
 import { calibrationOf, subgroupsOf } from "../../../src/reports/evidence.js";
@@ -239,7 +240,7 @@ describe("data, training and run", () => {
     const evidenceOf = dataEvidenceOf({
       train: train as never,
       val: sides(4, 2),
-      test: { ...sides(4, 3), length: 0 } as never,
+      test: subset(sides(4, 3), []),
     });
     expect(evidenceOf.splits.map(({ name, images, patients }) => [name, images, patients])).toEqual([
       ["train", 6, 3],

@@ -13,6 +13,15 @@ const patients = () => ["p", "p", "q", "r", 7, undefined];
 const whose = () => ({ level: 0.95, patients: patients() });
 const drawn = () => ({ ...whose(), resamples: 20, seed: 1 });
 const features = () => Float32Array.from({ length: 12 }, (_, i) => Math.sin(i * i + 1));
+const manyFeatures = () => Float32Array.from({ length: 80 }, (_, i) => Math.sin(i * i + 2));
+const panel = () =>
+  metrics.fitOutlierPanel([{ name: "a", width: 2, train: features(), validation: manyFeatures() }]);
+const assurance = () => ({
+  images: { train: 6, validation: 40 },
+  calibration: { temperature: 1.5, before: 1, after: 0.9 },
+  sets: { risks: [0.3], least: [[0.4, 0.4]], images: [20, 20] },
+  outliers: panel(),
+});
 const sets = () => ({ ...metrics.fitConformalSets(labels(), rows(), 2) });
 const evaluation = () => ({
   metrics: metrics.classificationMetrics(labels(), flat(), names()),
@@ -173,6 +182,26 @@ export const calls = {
     metrics.outlierScores,
     () => [[0.1, 0.2], metrics.fitMahalanobis(features(), 2, labels())],
     { open: /^1/, unused: /shrinkage/ },
+  ],
+  "metrics.fitPrincipal": [metrics.fitPrincipal, () => [features(), 2, { directions: 1 }]],
+  "metrics.outlierScores, along directions": [
+    metrics.outlierScores,
+    () => [[0.1, 0.2], metrics.fitPrincipal(features(), 2, { directions: 1 })],
+    { open: /^1/ },
+  ],
+  "metrics.fitOutlierPanel": [
+    metrics.fitOutlierPanel,
+    () => [[{ name: "a", width: 2, directions: 1, train: features(), validation: manyFeatures() }], 0.1],
+  ],
+  "metrics.panelScores": [
+    metrics.panelScores,
+    () => [[0.1, 0.2], panel()],
+    { open: /^1/, unused: /^1\.(limit|falseAlarms)|name$/, takes: { "0.0": ["NaN"], 0.1: ["NaN"] } },
+  ],
+  "reports.uncertaintyOf": [
+    reports.uncertaintyOf,
+    () => [evaluation(), { classes: names(), task: "binary", threshold: 0.5, assurance: assurance() }, 0.3],
+    { open: /^[01]/, unused: /^1\.assurance/, takes: { "*": ["null", "NaN"] } },
   ],
   "metrics.outlierLimit": [metrics.outlierLimit, () => [Array.from({ length: 30 }, (_, i) => i), 0.1]],
   "reports.estimatesOf": [

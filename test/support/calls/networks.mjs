@@ -74,7 +74,7 @@ export const calls = {
   "MedMamba.logits": [(...a) => model().logits(...a), () => [f(1, 4, 4, 4), { from: 0 }]],
   "MedMamba.predict": [
     (...a) => model().predict(...a),
-    () => [images(), { graphs: false, activation: mm.softmax }],
+    () => [images(), { graphs: false, activation: mm.softmax, stages: true }],
   ],
   "MedMamba.recompute": [
     (value) => {

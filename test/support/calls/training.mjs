@@ -110,6 +110,7 @@ export const calls = {
         task: mm.tasks.binary,
         directory: "run",
         resume: false,
+        assess: true,
         provenance: { a: 1 },
         signal: aborted,
         onProgress: () => {},
@@ -140,7 +141,11 @@ export const calls = {
   ],
   predictStream: [
     mm.predictStream,
-    () => [classifier(), [pixels], { task: mm.tasks.binary, batchSize: 4, prefetch: 1, graphs: false }],
+    () => [
+      classifier(),
+      [pixels],
+      { task: mm.tasks.binary, batchSize: 4, prefetch: 1, graphs: false, refer: true },
+    ],
     { open: /^(0|2\.task)$/, takes: { ...orNullAt("0"), "1.0": ["text"] } },
   ],
   predictImages: [
@@ -148,7 +153,7 @@ export const calls = {
     () => [
       classifier(),
       [pixels],
-      { task: mm.tasks.binary, batchSize: 4, graphs: false, onProgress: () => {} },
+      { task: mm.tasks.binary, batchSize: 4, graphs: false, refer: true, onProgress: () => {} },
     ],
     { open: /^(0|2\.task)$/, takes: { ...orNullAt("0"), "1.0": ["text"] } },
   ],

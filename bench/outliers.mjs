@@ -6,7 +6,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { describeMachine, machineLines } from "../dist/benchmark/machine.js";
 import { columns } from "../dist/cli/console/wording.js";
-import { data, evaluate, fit, MedMamba, manualSeed, metrics, openDevice } from "../dist/index.js";
+import { data, evaluate, fit as fitModel, MedMamba, manualSeed, metrics, openDevice } from "../dist/index.js";
 import { readArguments, wholeNumber } from "./arguments.mjs";
 import { markdownTable, writeResults } from "./results-files.mjs";
 
@@ -164,7 +164,7 @@ async function measure(name) {
     last = performance.now();
     epochSeconds += progress.record.seconds / epochs;
   };
-  const { assurance } = await fit(model, { train, validation, epochs, batchSize: 32, onProgress });
+  const { assurance } = await fitModel(model, { train, validation, epochs, batchSize: 32, onProgress });
   const assessSeconds = (performance.now() - last) / 1000;
   const right = await evaluate(model, test, { assurance });
   const flagged = async (images) =>

@@ -20,15 +20,15 @@ import { replaceFile, replaceText, writeFully } from "../weights/atomic-file.js"
 import { makeFolder } from "../weights/file-errors.js";
 import { estimatesOf, type SubgroupEvidence } from "./evidence.js";
 import { figurePng, hasLettering } from "./figures/png.js";
-import { type Finding, findingsOf, kindOf } from "./findings.js";
+import { type Finding, kindOf } from "./findings.js";
 import { expectAnyEvaluation } from "./given.js";
 import { expectEvidence } from "./given-report.js";
 import type { PicturedMistakes } from "./mistake-pictures.js";
 import { reportHtml } from "./page.js";
 import type { ReportFigure } from "./page-figure.js";
 import { pngOf, reportFiles } from "./report-files.js";
-import { type Scores, scoresOf } from "./scores.js";
-import { calibrationDiagram, calibrationSection, labelCalibrations } from "./sections/calibration.js";
+import { type Computed, computedOf, numbersOf } from "./report-numbers.js";
+import { calibrationDiagram, calibrationSection } from "./sections/calibration.js";
 import { classesSection, confusionFigure } from "./sections/classes.js";
 import { curvesOf, curvesSection } from "./sections/curves.js";
 import { type DataEvidence, dataSection } from "./sections/data.js";
@@ -141,10 +141,10 @@ function expectReport(contents: EvaluationReport): void {
 export async function writeReport(location: Path, contents: EvaluationReport): Promise<string[]> {
   const directory = pathOf("writeReport", location, "the folder");
   expectReport(contents);
-  const { title, description, facts, evaluation, threshold, sections = [], png = true, onWarning } = contents;
-  const scores = scoresOf(evaluation, threshold);
-  const numbers = `${JSON.stringify(numbersOf(contents, scores), null, 2)}\n`;
-  const drawn = drawReport(contents, scores, createHash("sha256").update(numbers).digest("hex"));
+  const { title, description, facts, evaluation, sections = [], png = true, onWarning } = contents;
+  const computed = computedOf(contents);
+  const numbers = `${JSON.stringify(numbersOf(contents, computed), null, 2)}\n`;
+  const drawn = drawReport(contents, computed, createHash("sha256").update(numbers).digest("hex"));
   const page = reportHtml({
     title,
     description,
@@ -172,33 +172,12 @@ export async function writeReport(location: Path, contents: EvaluationReport): P
   return [...files, reportFiles.numbers, reportFiles.report];
 }
 
-/** What `report.json` holds: the scores, and all evidence that was given. */
-function numbersOf(
-  { chosen, pooled, subgroups, judged, threshold }: EvaluationReport,
-  scores: Scores,
-): object {
-  return {
-    ...scores,
-    ...(judged && { judged }),
-    ...(chosen && { chosen }),
-    ...(subgroups && { subgroups }),
-    ...(pooled && {
-      pooled: {
-        ...pooled.pooling,
-        units: pooled.units,
-        leftOut: pooled.leftOut,
-        ...scoresOf(pooled as AnyEvaluation, threshold),
-      },
-    }),
-  };
-}
-
 type FigureFile = Pick<ReportFigure, "svg"> & { readonly file: string };
 
 /** All sections that follow from what is known, and their figures as files. */
 function drawReport(
   contents: EvaluationReport,
-  scores: Scores,
+  computed: Computed,
   hash: string,
 ): { sections: ReportSection[]; figures: FigureFile[] } {
   const { evaluation, threshold, history, chosen, pooled, subgroups, mistakes, data, run = {} } = contents;
@@ -209,7 +188,7 @@ function drawReport(
     return figure;
   };
   const estimates = isOfSeveralLabels(evaluation) ? estimatesOf(evaluation) : estimatesOf(evaluation);
-  const findings = findingsOf(evaluation, threshold);
+  const { findings } = computed;
   const training = history && history.epochs.length > 0 ? history : undefined;
   const trained = training && kept(reportFiles.curves, trainingFigure(training));
   const classes = classesOf(evaluation, findings, classTable({ metrics: evaluation.metrics, estimates }));
@@ -217,7 +196,7 @@ function drawReport(
   const curves = curvesOf(evaluation, findings);
   for (const name of ["roc", "precisionRecall", "decision", "risk", "histogram"] as const)
     kept(reportFiles[name], curves.figures[name]);
-  const calibration = calibrationEvidence(evaluation, findings, scores);
+  const calibration = calibrationEvidence(evaluation, computed);
   kept(reportFiles.reliability, calibration.figure);
   const forest = subgroups && kept(reportFiles.subgroups, subgroupFigure(subgroups));
   const binary = kindOf(evaluation) === "two classes";
@@ -251,12 +230,9 @@ function classesOf(evaluation: AnyEvaluation, findings: readonly Finding[], befo
   };
 }
 
-function calibrationEvidence(evaluation: AnyEvaluation, findings: readonly Finding[], scores: Scores) {
+function calibrationEvidence(evaluation: AnyEvaluation, { scores, findings, labels }: Computed) {
   const kind = kindOf(evaluation);
-  const evidence =
-    kind === "several labels"
-      ? { kind, labels: labelCalibrations(evaluation, findings) }
-      : { kind, calibration: scores.calibration };
+  const evidence = labels ? { kind, labels } : { kind, calibration: scores.calibration };
   return { ...evidence, figure: calibrationDiagram(evidence, findings[0]!.name) };
 }
 

@@ -40,7 +40,7 @@ export const reportFiles = {
   subgroupsPng: "subgroups.png",
   /** The page with all of them. */
   report: "report.html",
-  /** All numbers of the page, to compute with. */
+  /** The numbers of the page, to compute with. */
   numbers: "report.json",
 } as const;
 

@@ -31,7 +31,8 @@ import { begin, knownStart, trained } from "./milestones.js";
 import { type RunStart, runFiles } from "./run-directory.js";
 import { lockRun } from "./run-lock.js";
 import type { RunPlan } from "./run-plan.js";
-import { judge, type Verdict, verdictReport } from "./verdict.js";
+import { studyReport } from "./study-report.js";
+import { judge, type Verdict } from "./verdict.js";
 
 /** What came of a run. */
 export interface StudyOutcome {
@@ -67,6 +68,8 @@ export interface StudyOptions {
   readonly device: Device;
   /** Where decoded images are kept, as `openDataset` takes it. */
   readonly cache?: string | undefined;
+  /** Whether the report has pictures of mistakes, which are pictures of patients; default true. */
+  readonly images?: boolean | undefined;
   /** When aborted, the step is finished and saved, and the outcome returned without a verdict. */
   readonly signal: AbortSignal;
   readonly onProgress: (progress: StudyProgress) => void;
@@ -185,7 +188,12 @@ async function conclude(
   dataset: OpenedDataset<LabelledImages>,
   plan: RunPlan,
   { history, best }: FitResult,
-  { directory, checkpoint, onProgress }: StudyOptions & { directory: string; checkpoint: string },
+  {
+    directory,
+    checkpoint,
+    images: pictures = true,
+    onProgress,
+  }: StudyOptions & { directory: string; checkpoint: string },
 ): Promise<Pick<StudyOutcome, "verdict" | "files">> {
   const split = dataset.test.length > 0 ? "test" : "val";
   const images = dataset[split];
@@ -214,7 +222,18 @@ async function conclude(
       ...(best && { "Best epoch": `${best.epoch} of ${history.length}` }),
       Images: describeDataset(images),
     },
-    ...verdictReport(verdict),
+    ...(await studyReport({
+      checkpoint: described,
+      verdict,
+      dataset: images,
+      dataName: basename(plan.data),
+      parts: { train: dataset.train, val: dataset.val, test: dataset.test },
+      plan,
+      history,
+      images: pictures,
+      signal: judging.signal,
+      onProgress,
+    })),
     history: { epochs: history, best: best?.epoch },
     onWarning: (message) => onProgress({ type: "warning", message }),
   });

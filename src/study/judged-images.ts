@@ -43,7 +43,9 @@ export type JudgingProgress =
   /** While images are read and checked. */
   | { readonly type: "reading"; readonly done: number; readonly total: number }
   /** While they are run through the network. */
-  | { readonly type: "evaluating"; readonly done: number; readonly total: number };
+  | { readonly type: "evaluating"; readonly done: number; readonly total: number }
+  /** While pictures of mistakes are made for a report. */
+  | { readonly type: "picturing"; readonly done: number; readonly total: number };
 
 /** Where images are, how they are read, where it is told what goes on, and what ends it. */
 export interface Judging {

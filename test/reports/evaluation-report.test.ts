@@ -10,7 +10,7 @@ import { reportFiles } from "../../src/reports/report-files.js";
 import { scoresOf } from "../../src/reports/scores.js";
 import { sectionOrder } from "../../src/reports/sections/section.js";
 import { fullReport, type Kind, kinds } from "../support/full-report.js";
-import { expectInside, hostile, parseXml } from "../support/markup.js";
+import { expectInside, hostile, parseXml, tableOf } from "../support/markup.js";
 import { root } from "../support/temporary-folder.js";
 
 const inFolder = (folder: string, file: string) => readFileSync(join(root, folder, file));
@@ -56,12 +56,20 @@ describe.each(kinds)("a report of %s", (kind) => {
     expect(found.includes("operating-point")).toBe(kind === "two classes");
   });
 
-  it("has all numbers in report.json, whose hash is on the page", () => {
+  it("has its numbers in report.json, whose hash is on the page", () => {
     const bytes = inFolder(kind, "report.json");
     expect(page).toContain(createHash("sha256").update(bytes).digest("hex"));
     const numbers = JSON.parse(bytes.toString());
     const { evaluation, threshold } = fullReport(kind);
     expect(numbers).toMatchObject(JSON.parse(JSON.stringify(scoresOf(evaluation, threshold))));
+    const found = numbers.byClass.map(
+      ({ sensitivity }: { sensitivity: { value: number } }) => sensitivity.value,
+    );
+    const written = tableOf(page, /^What calls of/);
+    for (const value of found) expect(written.rows.flat().join(" ")).toContain(value.toFixed(3));
+    expect(numbers.byClass[0].elsewhere).toHaveLength(5);
+    expect(numbers.mistakes.surest).toHaveLength(8);
+    expect(bytes.includes("data:image")).toBe(false);
     expect(numbers.subgroups.length).toBeGreaterThan(1);
     expect(numbers.pooled).toMatchObject({ by: "patient", how: "mean", units: 160, leftOut: 1 });
   });

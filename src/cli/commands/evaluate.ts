@@ -18,7 +18,8 @@ import { expectChoosable } from "../../study/chosen-point.js";
 import { expectComparable } from "../../study/comparison.js";
 import { type Judged, type Judging, openJudged } from "../../study/judged-images.js";
 import { runFiles } from "../../study/run-directory.js";
-import { judge, type Verdict, type VerdictOptions, verdictJson, verdictReport } from "../../study/verdict.js";
+import { studyReport } from "../../study/study-report.js";
+import { judge, type Verdict, type VerdictOptions, verdictJson } from "../../study/verdict.js";
 import { writableFolder } from "../../study/writable-folder.js";
 import { taskOf } from "../../tasks/index.js";
 import { chosenLines, comparisonLines, pooledLines, sealLines } from "../console/evidence.js";
@@ -48,6 +49,7 @@ interface EvaluateCommandOptions extends CommonOptions {
   readonly split?: SplitName | "all";
   readonly batchSize: number;
   readonly report?: string;
+  readonly images: boolean;
   readonly sensitivity?: number;
   readonly against?: string;
   readonly subgroups?: readonly string[];
@@ -93,6 +95,7 @@ export function define(command: Command): void {
       ).choices([...splitNames, "all"]),
     )
     .option("--report <folder>", "also write figures and report.html there")
+    .option("--no-images", "no pictures of mistakes, which are pictures of patients, in the report")
     .addOption(
       new Option(
         "--sensitivity <share>",
@@ -139,6 +142,15 @@ async function run(options: EvaluateCommandOptions): Promise<void> {
       if (report !== undefined) {
         const files = await writeReport(report, {
           ...reportOf(verdict, options, judged),
+          ...(await studyReport({
+            checkpoint,
+            verdict,
+            dataset: judged.dataset,
+            dataName: lastNames(data, 1),
+            images: options.images,
+            signal,
+            onProgress,
+          })),
           onWarning: (message) => terminal.warn(message),
         });
         const others = files.length - 1;
@@ -200,13 +212,12 @@ function reportOf(
   verdict: Verdict,
   { checkpoint, data }: EvaluateCommandOptions,
   judged: Judged,
-): EvaluationReport {
+): Pick<EvaluationReport, "title" | "description" | "facts"> {
   const images = imagesOf(judged, verdict.evaluation.metrics);
   return {
     title: `MedMamba on ${images} of ${lastNames(data, 1)}`,
     description: "Scores of a checkpoint on labelled images.",
     facts: { Checkpoint: lastNames(checkpoint, 2), Data: lastNames(data, 1), Images: images },
-    ...verdictReport(verdict),
   };
 }
 

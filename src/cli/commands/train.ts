@@ -24,6 +24,7 @@ import { columns, decimals, lineWidth, shortPath, wrapped } from "../console/wor
 
 interface TrainOptions extends Omit<CommonOptions, "precision">, RunOptions {
   readonly cache?: string;
+  readonly images: boolean;
   readonly out: string;
   readonly resume?: boolean;
   readonly overwrite?: boolean;
@@ -61,6 +62,7 @@ export function define(command: Command): void {
     .requiredOption("--out <folder>", "where checkpoints, history and report go")
     .option("--resume", "go on with the run in --out; its options need no repeating")
     .option("--overwrite", "replace the run in --out")
+    .option("--no-images", "no pictures of mistakes, which are pictures of patients, in the report")
     .option("--init <file>", "start from these weights; a checkpoint's network and preprocessing, too");
   addSettings(command);
   pointTheWay(command, settingTables);
@@ -94,6 +96,7 @@ async function train({
   config: __,
   checkpointing,
   cache,
+  images,
   ...given
 }: TrainOptions): Promise<void> {
   const terminal = new Terminal({ json });
@@ -111,7 +114,7 @@ async function train({
     tell(progress);
   };
   const outcome = await interruptible(terminal, notice, (signal) =>
-    carryOut(start, { device: opened, cache, signal, onProgress }),
+    carryOut(start, { device: opened, cache, images, signal, onProgress }),
   );
   if (epochs === 0 && outcome.result.stopped !== "aborted") terminal.status("Nothing was left to train.");
   if (outcome.result.stopped !== "aborted") for (const line of summary(out, outcome)) terminal.print(line);

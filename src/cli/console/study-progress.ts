@@ -37,6 +37,8 @@ export function tellProgress(
         return terminal.status(epochLine(progress.record, progress.epochs));
       case "evaluating":
         return terminal.progress(`evaluating ${progress.done}/${progress.total}`);
+      case "picturing":
+        return terminal.progress(`picturing mistakes ${progress.done}/${progress.total}`);
     }
   };
 }

@@ -70,7 +70,7 @@ export function runSection(evidence: RunEvidence, numbers?: string): ReportSecti
   const receipt =
     numbers === undefined
       ? ""
-      : `<p class="note">All numbers of this page are in report.json beside it. The same checkpoint, images and version of the package give the same numbers, and the same hash.</p>`;
+      : `<p class="note">The numbers of this page are in report.json beside it, but for those of curves, which are drawn. The same checkpoint, images and version of the package give the same numbers, and the same hash.</p>`;
   return {
     id: "run",
     heading: "How it was run",

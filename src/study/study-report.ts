@@ -1,0 +1,95 @@
+/**
+ * What a report shows: a verdict, and beside it the mistakes that it is surest of, which images there were, by what the numbers
+ * came about, and the checklists as far as all of this answers them. `train` and `evaluate` both write theirs with this.
+ */
+import type { Checkpoint } from "../checkpoints/checkpoint.js";
+import type { LabelledImages, SplitName } from "../data/index.js";
+import { packageVersion } from "../native/package-version.js";
+import type { EvaluationReport } from "../reports/evaluation-report.js";
+import { pictureMistakes } from "../reports/mistake-pictures.js";
+import { mistakesOf } from "../reports/mistakes.js";
+import { checklistSection } from "../reports/sections/checklists.js";
+import { dataEvidenceOf } from "../reports/sections/data.js";
+import type { RunEvidence } from "../reports/sections/run.js";
+import type { EpochRecord } from "../training/history.js";
+import type { JudgingProgress } from "./judged-images.js";
+import { runFacts, usualColumnsOf } from "./run-facts.js";
+import type { RunPlan } from "./run-plan.js";
+import { type Verdict, verdictJson, verdictReport } from "./verdict.js";
+
+/** What there is to report. */
+export interface ReportedStudy {
+  readonly checkpoint: Checkpoint;
+  readonly verdict: Verdict;
+  /** The images that were judged. */
+  readonly dataset: LabelledImages;
+  /** The data's name as it is to be told: never a path. */
+  readonly dataName: string;
+  /** The data of the training, where they are open. */
+  readonly parts?: Readonly<Record<SplitName, LabelledImages>> | undefined;
+  readonly plan?: RunPlan | undefined;
+  readonly history?: readonly EpochRecord[] | undefined;
+  /** Whether the page has pictures of mistakes, which are pictures of patients. */
+  readonly images: boolean;
+  readonly signal: AbortSignal;
+  readonly onProgress: (progress: JudgingProgress) => void;
+}
+
+/** For `writeReport`, which wants a title, a description and facts beside. */
+export async function studyReport(study: ReportedStudy) {
+  const { checkpoint, verdict, dataset, dataName, parts, plan, history } = study;
+  const { part, evaluation, threshold, seal } = verdict;
+  const { model } = checkpoint;
+  const { precision } = model.device;
+  const { model: device = model.device.name } = model.device.describe();
+  const isExternal = seal.test === "external";
+  const facts = await runFacts({
+    checkpoint,
+    path: checkpoint.path,
+    plan,
+    history,
+    dataName,
+    ...(isExternal
+      ? { external: dataset }
+      : { parts: parts ?? (part === "all" ? undefined : { [part]: dataset }) }),
+    columns: usualColumnsOf(dataset),
+    scores: verdictJson(verdict),
+    computing: { device, precision },
+  });
+  const mistakes = mistakesOf(evaluation, { threshold });
+  const shown = verdictReport(verdict);
+  return {
+    ...shown,
+    mistakes: study.images && mistakes.wrong > 0 ? await pictured(mistakes, study) : mistakes,
+    data: dataEvidenceOf(parts ?? { [part]: dataset }),
+    run: runEvidence(study, device, facts.checkpoint?.sha256),
+    sections: [...shown.sections, checklistSection(facts)],
+  } satisfies Partial<EvaluationReport>;
+}
+
+function pictured(
+  mistakes: ReturnType<typeof mistakesOf>,
+  { checkpoint, dataset, signal, onProgress }: ReportedStudy,
+): ReturnType<typeof pictureMistakes> {
+  const tell = (progress: { done: number; total: number }) => onProgress({ type: "picturing", ...progress });
+  return pictureMistakes(mistakes, dataset, { classifier: checkpoint, signal, onProgress: tell });
+}
+
+function runEvidence(
+  { checkpoint, plan }: ReportedStudy,
+  device: string,
+  sha256: string | undefined,
+): RunEvidence {
+  const { name, precision } = checkpoint.model.device;
+  const { simd, threads } = checkpoint.model.device.describe();
+  return {
+    versions: { medmamba: packageVersion, Node: process.version },
+    device: `${name} ${device}`,
+    precision,
+    simd,
+    threads,
+    seed: plan?.settings.seed,
+    checkpoint: sha256,
+    settings: { ...(plan?.model ?? checkpoint.config), ...checkpoint.preprocessing, ...plan?.settings },
+  };
+}

@@ -6,11 +6,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { describeMachine, machineLines } from "../dist/benchmark/machine.js";
 import { columns } from "../dist/cli/console/wording.js";
-<<<<<<< HEAD
 import { data, evaluate, fit as fitModel, MedMamba, manualSeed, metrics, openDevice } from "../dist/index.js";
-=======
-import { data, evaluate, MedMamba, manualSeed, metrics, openDevice, fit as train } from "../dist/index.js";
->>>>>>> trust
 import { readArguments, wholeNumber } from "./arguments.mjs";
 import { markdownTable, writeResults } from "./results-files.mjs";
 
@@ -169,17 +165,13 @@ async function measure(name) {
     last = performance.now();
     epochSeconds += progress.record.seconds / epochs;
   };
-<<<<<<< HEAD
-  const { assurance } = await fitModel(model, { train, validation, epochs, batchSize: 32, onProgress });
-=======
-  const { assurance } = await train(model, {
+  const { assurance } = await fitModel(model, {
     train: parts.train,
     validation,
     epochs,
     batchSize: 32,
     onProgress,
   });
->>>>>>> trust
   const assessSeconds = (performance.now() - last) / 1000;
   const right = await evaluate(model, test, { assurance });
   const flagged = async (images) =>

@@ -42,25 +42,25 @@ export async function studyReport(study: ReportedStudy) {
   const { model } = checkpoint;
   const { precision } = model.device;
   const { model: device = model.device.name } = model.device.describe();
-  const isExternal = seal.test === "external";
+  const found = mistakesOf(evaluation, { threshold });
+  const mistakes = study.images && found.wrong > 0 ? await pictured(found, study) : found;
+  const own = part === "all" ? undefined : { [part]: dataset };
   const facts = await runFacts({
     checkpoint,
     path: checkpoint.path,
     plan,
     history,
     dataName,
-    ...(isExternal
-      ? { external: dataset }
-      : { parts: parts ?? (part === "all" ? undefined : { [part]: dataset }) }),
+    ...(seal.test === "external" ? { external: dataset } : { parts: parts ?? own }),
     columns: usualColumnsOf(dataset),
     scores: verdictJson(verdict),
     computing: { device, precision },
+    ...(mistakes !== found && { explanation: { method: "occlusion", images: mistakes.surest.length } }),
   });
-  const mistakes = mistakesOf(evaluation, { threshold });
   const shown = verdictReport(verdict);
   return {
     ...shown,
-    mistakes: study.images && mistakes.wrong > 0 ? await pictured(mistakes, study) : mistakes,
+    mistakes,
     data: dataEvidenceOf(parts ?? { [part]: dataset }),
     run: runEvidence(study, device, facts.checkpoint?.sha256),
     sections: [...shown.sections, checklistSection(facts)],

@@ -34,8 +34,7 @@ struct Stream : mm_stream {
     }
 };
 
-// Streams are opened, memory is allocated and devices are described beside the thread that runs operations: what goes
-// wrong there is told in a sentence of the calling thread's own.
+// Why there is no device or no stream, in a sentence of the calling thread's own.
 thread_local char sentence[320] = "";
 
 __attribute__((format(printf, 1, 2))) const char* say(const char* format, ...) {
@@ -77,6 +76,11 @@ bool read_precision(const char* name, Precision* precision) {
 
 mm_dtype activation_dtype(const mm_stream* stream) {
     return stream->precision == Precision::bf16 ? MM_BFLOAT16 : MM_FLOAT32;
+}
+
+bool is_set(const char* name) {
+    const char* setting = std::getenv(name);
+    return setting && *setting && std::strcmp(setting, "0") != 0;
 }
 
 // Memory that has been freed stays with the process, for the next one who asks; but it is never given to one stream
@@ -136,6 +140,7 @@ mm_status stream_create(const mm_stream_options* options, mm_stream** stream, co
         return MM_OUT_OF_MEMORY;
     }
     created->device = options->device_index;
+    created->waits_for_each = is_set("MEDMAMBA_CUDA_SYNC");
     if (!read_precision(options->precision, &created->precision)) {
         *why = say("there is no precision \"%.64s\": use \"float32\", \"tf32\" or \"bf16\"", options->precision);
         return MM_INVALID_ARGUMENT;
@@ -158,10 +163,7 @@ mm_status describe(mm_stream* stream, mm_device_description* description) {
     cudaError_t error = cudaSetDevice(stream->device);
     if (error == cudaSuccess) error = cudaGetDeviceProperties(&properties, stream->device);
     if (error == cudaSuccess) error = cudaMemGetInfo(&free_bytes, &total_bytes);
-    if (error != cudaSuccess) {
-        say_error("asking the GPU what it is", error);
-        return MM_DEVICE_ERROR;
-    }
+    if (error != cudaSuccess) return stream->check_aside(error, "asking the GPU what it is");
     std::snprintf(description->name, sizeof description->name, "%.127s", properties.name);
     description->total_bytes = (int64_t)total_bytes;
     description->free_bytes = (int64_t)free_bytes;
@@ -177,13 +179,11 @@ mm_status allocate(mm_stream* stream, size_t bytes, void** pointer) {
     if (error == cudaSuccess) return MM_OK;
     *pointer = nullptr;
     size_t free_bytes = 0, total_bytes = 0;
-    if (error != cudaErrorMemoryAllocation || cudaMemGetInfo(&free_bytes, &total_bytes) != cudaSuccess) {
-        say_error("allocating memory", error);
-        return error == cudaErrorMemoryAllocation ? MM_OUT_OF_MEMORY : MM_DEVICE_ERROR;
-    }
+    if (error != cudaErrorMemoryAllocation || cudaMemGetInfo(&free_bytes, &total_bytes) != cudaSuccess)
+        return stream->check_aside(error, "allocating memory");
     cudaGetLastError();
-    say("%zu bytes were asked for, of %zu the GPU has %zu free", bytes, total_bytes, free_bytes);
-    return MM_OUT_OF_MEMORY;
+    return stream->fail_aside(MM_OUT_OF_MEMORY, "%zu bytes were asked for, of %zu the GPU has %zu free", bytes,
+                              total_bytes, free_bytes);
 }
 
 // An error of giving back is an earlier error of the device: whoever waits for the stream is told.
@@ -194,8 +194,8 @@ void release(mm_stream* stream, void* pointer, size_t) {
 
 mm_status upload(mm_stream* stream, void* device, const void* host, size_t bytes) {
     if (const mm_status ready = stream->use(); ready != MM_OK) return ready;
-    return stream->check(static_cast<Stream*>(stream)->transfers.upload(stream->stream, device, host, bytes),
-                         "upload");
+    const cudaError_t error = static_cast<Stream*>(stream)->transfers.upload(stream->stream, device, host, bytes);
+    return error == cudaSuccess ? stream->queued("upload") : stream->check(error, "upload");
 }
 
 mm_status download(mm_stream* stream, void* host, const void* device, size_t bytes) {
@@ -215,7 +215,7 @@ mm_status graph_change(mm_stream* stream, mm_graph* graph, int64_t call) {
 mm_status graph_launch(mm_stream* stream, mm_graph* graph) { return stream->graphs.launch(stream, graph); }
 void graph_destroy(mm_stream* stream, mm_graph* graph) { stream->graphs.destroy(stream, graph); }
 
-const char* last_error(mm_stream* stream) { return *sentence ? sentence : stream->last_error; }
+const char* last_error(mm_stream* stream) { return stream->told_error(); }
 
 mm_backend make_backend() {
     mm_backend table{};

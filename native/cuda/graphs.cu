@@ -90,7 +90,8 @@ mm_status Graphs::next_kernel(mm_stream* stream, const char* what, cudaGraphExec
 
 mm_status Graphs::launch(mm_stream* stream, mm_graph* graph) {
     if (const mm_status ready = stream->use(); ready != MM_OK) return ready;
-    return stream->check(cudaGraphLaunch(graph->executable, stream->stream), "launching a graph");
+    const cudaError_t error = cudaGraphLaunch(graph->executable, stream->stream);
+    return error == cudaSuccess ? stream->queued("a graph") : stream->check(error, "launching a graph");
 }
 
 void Graphs::destroy(mm_stream* stream, mm_graph* graph) {

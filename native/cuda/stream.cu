@@ -5,19 +5,83 @@
 #include <cstdarg>
 #include <cstdio>
 
+namespace {
+
+// What was told of a stream on this thread beside its operations, while nothing has failed there since.
+struct Aside {
+    const mm_stream* stream = nullptr;
+    char sentence[640] = "";
+};
+thread_local Aside aside;
+
+// After these every call of the process fails, on whichever stream: the context is lost.
+bool is_sticky(cudaError_t error) {
+    switch (error) {
+        case cudaErrorECCUncorrectable:
+        case cudaErrorIllegalAddress:
+        case cudaErrorLaunchTimeout:
+        case cudaErrorAssert:
+        case cudaErrorHardwareStackError:
+        case cudaErrorIllegalInstruction:
+        case cudaErrorMisalignedAddress:
+        case cudaErrorInvalidAddressSpace:
+        case cudaErrorInvalidPc:
+        case cudaErrorLaunchFailure: return true;
+        default: return false;
+    }
+}
+
+mm_status status_of(cudaError_t error) {
+    return error == cudaErrorMemoryAllocation ? MM_OUT_OF_MEMORY : MM_DEVICE_ERROR;
+}
+
+// What to do about an error. It is told of the operation at which it was noticed, which need not be its own.
+const char* advice(cudaError_t error, bool waits_for_each) {
+    if (!is_sticky(error)) return "";
+    return waits_for_each ? "; the GPU is lost to this process, which must be restarted"
+                          : "; the GPU is lost to this process, which must be restarted: with MEDMAMBA_CUDA_SYNC=1 "
+                            "the error names the operation that made it";
+}
+
+}  // namespace
+
 mm_status mm_stream::fail(mm_status status, const char* format, ...) {
     va_list arguments;
     va_start(arguments, format);
     std::vsnprintf(last_error, sizeof last_error, format, arguments);
     va_end(arguments);
+    if (aside.stream == this) aside.stream = nullptr;
     return status;
 }
+
+mm_status mm_stream::fail_aside(mm_status status, const char* format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    std::vsnprintf(aside.sentence, sizeof aside.sentence, format, arguments);
+    va_end(arguments);
+    aside.stream = this;
+    return status;
+}
+
+const char* mm_stream::told_error() const { return aside.stream == this ? aside.sentence : last_error; }
 
 mm_status mm_stream::check(cudaError_t error, const char* what) {
     if (error == cudaSuccess) return MM_OK;
     cudaGetLastError();  // told here: it must not be found again by the next launch
-    const mm_status status = error == cudaErrorMemoryAllocation ? MM_OUT_OF_MEMORY : MM_DEVICE_ERROR;
-    return fail(status, "%s: %s (%s)", what, cudaGetErrorString(error), cudaGetErrorName(error));
+    return fail(status_of(error), "%s: %s (%s)%s", what, cudaGetErrorString(error), cudaGetErrorName(error),
+                advice(error, waits_for_each));
+}
+
+mm_status mm_stream::check_aside(cudaError_t error, const char* what) {
+    if (error == cudaSuccess) return MM_OK;
+    cudaGetLastError();
+    return fail_aside(status_of(error), "%s: %s (%s)%s", what, cudaGetErrorString(error), cudaGetErrorName(error),
+                      advice(error, waits_for_each));
+}
+
+mm_status mm_stream::queued(const char* what) {
+    if (!waits_for_each || graphs.capturing()) return MM_OK;
+    return check(cudaStreamSynchronize(stream), what);
 }
 
 mm_status mm_stream::use() { return check(cudaSetDevice(device), "cudaSetDevice"); }

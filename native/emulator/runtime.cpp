@@ -35,6 +35,21 @@ int device_count() {
 
 uint64_t chosen_seed = 0;  // 0: the environment's
 
+// With set_late: whether a kernel has failed, whether somebody has waited since, and with which words.
+struct Late {
+    bool on = false, failed = false, noticed = false;
+    char sentence[512] = "";
+};
+Late late;
+
+// What a call answers that waits.
+cudaError_t noticed_failure() {
+    late.noticed = late.failed;
+    if (!late.failed) return cudaSuccess;
+    std::snprintf(sentence, sizeof sentence, "%s", late.sentence);
+    return last_error = cudaErrorLaunchFailure;
+}
+
 uint64_t seed() {
     if (chosen_seed) return chosen_seed;
     const char* setting = std::getenv("MEDMAMBA_EMULATOR_SEED");
@@ -67,11 +82,20 @@ KernelLimits& kernel_limits() {
 
 void set_seed(uint64_t value) { chosen_seed = value; }
 
+void set_late(bool on) {
+    late = {};
+    late.on = on;
+    last_error = cudaSuccess;
+}
+
 void set_last_error(cudaError_t error, const char* format, ...) {
-    last_error = error;
+    const bool later = late.on && error == cudaErrorLaunchFailure;
+    if (!later) last_error = error;
+    if (later && late.failed) return;
+    late.failed = late.failed || later;
     va_list arguments;
     va_start(arguments, format);
-    std::vsnprintf(sentence, sizeof sentence, format, arguments);
+    std::vsnprintf(later ? late.sentence : sentence, sizeof sentence, format, arguments);
     va_end(arguments);
 }
 
@@ -200,7 +224,7 @@ cudaError_t cudaStreamDestroy(cudaStream_t stream) {
 cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
     const bool refused = invalidated_as_unsupported(stream, "cudaStreamSynchronize") ||
                          forbidden_while_capturing("cudaStreamSynchronize");
-    return refused ? cudaErrorStreamCaptureUnsupported : cudaSuccess;
+    return refused ? cudaErrorStreamCaptureUnsupported : noticed_failure();
 }
 
 cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned flags) {
@@ -219,7 +243,8 @@ cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
 }
 cudaError_t cudaEventSynchronize(cudaEvent_t event) {
     if (event->captured) return failed(cudaErrorCapturedEvent);
-    return forbidden_while_capturing("cudaEventSynchronize") ? cudaErrorStreamCaptureUnsupported : cudaSuccess;
+    const bool refused = forbidden_while_capturing("cudaEventSynchronize");
+    return refused ? cudaErrorStreamCaptureUnsupported : noticed_failure();
 }
 cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t begin, cudaEvent_t end) {
     if (!begin->timed || !end->timed || !begin->recorded || !end->recorded)
@@ -242,7 +267,7 @@ cudaError_t cudaFuncSetAttribute(const void* kernel, cudaFuncAttribute, int valu
 cudaError_t cudaGetLastError() {
     const cudaError_t error = last_error;
     last_error = cudaSuccess;
-    return error;
+    return late.noticed ? noticed_failure() : error;
 }
 
 cudaError_t cudaPeekAtLastError() { return last_error; }
@@ -259,6 +284,15 @@ const char* cudaGetErrorName(cudaError_t error) {
         case cudaErrorInvalidResourceHandle: return "cudaErrorInvalidResourceHandle";
         case cudaErrorIllegalState: return "cudaErrorIllegalState";
         case cudaErrorNotReady: return "cudaErrorNotReady";
+        case cudaErrorECCUncorrectable: return "cudaErrorECCUncorrectable";
+        case cudaErrorIllegalAddress: return "cudaErrorIllegalAddress";
+        case cudaErrorLaunchTimeout: return "cudaErrorLaunchTimeout";
+        case cudaErrorAssert: return "cudaErrorAssert";
+        case cudaErrorHardwareStackError: return "cudaErrorHardwareStackError";
+        case cudaErrorIllegalInstruction: return "cudaErrorIllegalInstruction";
+        case cudaErrorMisalignedAddress: return "cudaErrorMisalignedAddress";
+        case cudaErrorInvalidAddressSpace: return "cudaErrorInvalidAddressSpace";
+        case cudaErrorInvalidPc: return "cudaErrorInvalidPc";
         case cudaErrorLaunchFailure: return "cudaErrorLaunchFailure";
         case cudaErrorNotSupported: return "cudaErrorNotSupported";
         case cudaErrorStreamCaptureUnsupported: return "cudaErrorStreamCaptureUnsupported";

@@ -35,6 +35,11 @@ struct Stream {
 // Keeps the sentence for cudaGetErrorString; the error is what the thread's next cudaGetLastError() answers.
 __attribute__((format(printf, 2, 3))) void set_last_error(cudaError_t error, const char* format, ...);
 
+// As a GPU does it: what is queued is done later, so that an error of a kernel is told by whoever waits, or by what is
+// queued after somebody has waited, and by every call from then on. Off, an error is told at once and then forgotten;
+// turning it off ends what was queued and forgets.
+void set_late(bool late);
+
 // The dynamic shared memory that a kernel may be launched with.
 size_t most_shared_bytes(const void* kernel);
 

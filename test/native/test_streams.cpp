@@ -1,0 +1,70 @@
+// Streams of the CUDA backend: what is told when something goes wrong, and to whom.
+#include <cstdlib>
+#include <string>
+
+#include "../../native/emulator/memory.h"
+#include "../../native/emulator/stream.h"
+#include "support/backend_stream.h"
+#include "support/check.h"
+
+using namespace medmamba::cuda;
+
+namespace {
+
+constexpr size_t more_than_there_is = size_t(1) << 50;
+
+// A kernel that reads an address that is none of the GPU's.
+mm_status read_elsewhere(Backend& b) {
+    static const float host[4] = {};
+    return b.affine(1, host, b.y);
+}
+
+void test_last_error_is_the_last() {
+    Backend b;
+    void* memory = nullptr;
+    const auto allocate = [&] { return b.table->allocate(b.stream, more_than_there_is, &memory); };
+    check::that(b.failed_with(allocate(), MM_OUT_OF_MEMORY, "bytes were asked for"), "an allocation that fails");
+    b.table->graph_begin(b.stream);
+    check::that(b.failed_with(b.table->graph_begin(b.stream), MM_INVALID_ARGUMENT, "captured already"),
+                "an operation's failure after that of an allocation");
+    b.table->graph_end(b.stream, nullptr);
+    check::that(b.failed_with(allocate(), MM_OUT_OF_MEMORY, "bytes were asked for"), "and an allocation's again");
+    Backend other;
+    check::that(std::string(other.table->last_error(other.stream)).empty(), "another stream has not failed");
+}
+
+void test_sticky_errors() {
+    emulator::set_late(true);
+    {
+        Backend b;
+        check::that(read_elsewhere(b) == MM_OK, "a GPU tells later of a kernel's mistake");
+        check::that(b.failed_with(b.table->synchronize(b.stream), MM_DEVICE_ERROR, "must be restarted") &&
+                        b.failed_with(MM_OK, MM_OK, "MEDMAMBA_CUDA_SYNC=1"),
+                    "who waits is told to restart the process, and how to find the operation");
+        check::that(b.failed_with(b.affine(1, b.x, b.y), MM_DEVICE_ERROR, "must be restarted"),
+                    "and so is every operation after that");
+    }
+    emulator::set_late(true);
+    setenv("MEDMAMBA_CUDA_SYNC", "1", 1);
+    {
+        Backend b;
+        check::that(b.affine(1, b.x, b.y) == MM_OK, "waiting for each operation: one without a mistake");
+        check::that(b.failed_with(read_elsewhere(b), MM_DEVICE_ERROR, "affine: ") &&
+                        b.failed_with(MM_OK, MM_OK, "must be restarted") && !b.failed_with(MM_OK, MM_OK, "CUDA_SYNC"),
+                    "waiting for each operation: the one at fault is named");
+    }
+    unsetenv("MEDMAMBA_CUDA_SYNC");
+    emulator::set_late(false);
+    Backend b;
+    void* memory = nullptr;
+    b.table->allocate(b.stream, more_than_there_is, &memory);
+    check::that(!b.failed_with(MM_OK, MM_OK, "restarted"), "memory that runs out is no reason to restart");
+}
+
+}  // namespace
+
+int main() {
+    test_last_error_is_the_last();
+    test_sticky_errors();
+    return check::report();
+}

@@ -29,6 +29,9 @@ struct Stream : mm_stream {
         if (stream && cudaStreamSynchronize(stream) != cudaSuccess) cudaGetLastError();
         graphs.close(this);
         if (label_error && cudaFreeHost(label_error) != cudaSuccess) cudaGetLastError();
+        if (stream && cudaStreamSynchronize(stream) != cudaSuccess) cudaGetLastError();
+        if (memory_stream && cudaStreamSynchronize(memory_stream) != cudaSuccess) cudaGetLastError();
+        memory.close();
         if (stream && cudaStreamDestroy(stream) != cudaSuccess) cudaGetLastError();
         if (memory_stream && cudaStreamDestroy(memory_stream) != cudaSuccess) cudaGetLastError();
     }
@@ -83,19 +86,6 @@ bool is_set(const char* name) {
     return setting && *setting && std::strcmp(setting, "0") != 0;
 }
 
-// Memory that has been freed stays with the process, for the next one who asks; but it is never given to one stream
-// on the condition that work of another is done first, as allocating must not wait for the queue.
-cudaError_t keep_freed_memory(int device) {
-    cudaMemPool_t pool;
-    cudaError_t error = cudaDeviceGetDefaultMemPool(&pool, device);
-    if (error != cudaSuccess) return error;
-    int conditional_reuse = 0;
-    error = cudaMemPoolSetAttribute(pool, cudaMemPoolReuseAllowInternalDependencies, &conditional_reuse);
-    if (error != cudaSuccess) return error;
-    uint64_t everything = UINT64_MAX;
-    return cudaMemPoolSetAttribute(pool, cudaMemPoolAttrReleaseThreshold, &everything);
-}
-
 cudaError_t open(Stream* stream) {
     int major = 0, pools = 0;
     const auto read = [&](int* value, cudaDeviceAttr attribute) {
@@ -117,7 +107,7 @@ cudaError_t open(Stream* stream) {
                      stream->device);
         return cudaErrorInvalidDevice;
     }
-    error = keep_freed_memory(stream->device);
+    error = stream->memory.open(stream->device);
     if (error == cudaSuccess) error = cudaStreamCreateWithFlags(&stream->stream, cudaStreamNonBlocking);
     if (error == cudaSuccess) error = cudaStreamCreateWithFlags(&stream->memory_stream, cudaStreamNonBlocking);
     if (error == cudaSuccess) error = cudaMallocHost(&stream->label_error, sizeof *stream->label_error);
@@ -174,7 +164,7 @@ mm_status describe(mm_stream* stream, mm_device_description* description) {
 // captured. Nothing else is queued there, so that there is nothing to wait for.
 mm_status allocate(mm_stream* stream, size_t bytes, void** pointer) {
     cudaError_t error = cudaSetDevice(stream->device);
-    if (error == cudaSuccess) error = cudaMallocAsync(pointer, bytes ? bytes : 1, stream->memory_stream);
+    if (error == cudaSuccess) error = stream->memory.take(pointer, bytes ? bytes : 1, stream->memory_stream);
     if (error == cudaSuccess) error = cudaStreamSynchronize(stream->memory_stream);
     if (error == cudaSuccess) return MM_OK;
     *pointer = nullptr;
@@ -190,6 +180,14 @@ mm_status allocate(mm_stream* stream, size_t bytes, void** pointer) {
 void release(mm_stream* stream, void* pointer, size_t) {
     if (cudaSetDevice(stream->device) != cudaSuccess || cudaFreeAsync(pointer, stream->memory_stream) != cudaSuccess)
         cudaGetLastError();
+}
+
+void trim(mm_stream* stream) {
+    cudaError_t error = cudaSetDevice(stream->device);
+    if (error == cudaSuccess) error = cudaStreamSynchronize(stream->stream);
+    if (error == cudaSuccess) error = cudaStreamSynchronize(stream->memory_stream);
+    if (error == cudaSuccess) error = stream->memory.trim();
+    if (error != cudaSuccess) cudaGetLastError();
 }
 
 mm_status upload(mm_stream* stream, void* device, const void* host, size_t bytes) {

@@ -106,12 +106,12 @@ namespace {
 
 // On another stream, because here it would become a part of the graph; and the thread has to say that it knows that
 // waiting for that stream is no part of it either.
-cudaError_t allocate_beside(cudaStream_t stream, size_t bytes, float** memory) {
+cudaError_t allocate_beside(mm_stream* stream, size_t bytes, float** memory) {
     cudaStreamCaptureMode mode = cudaStreamCaptureModeRelaxed;
     cudaError_t error = cudaThreadExchangeStreamCaptureMode(&mode);
     if (error != cudaSuccess) return error;
-    error = cudaMallocAsync(memory, bytes, stream);
-    if (error == cudaSuccess) error = cudaStreamSynchronize(stream);
+    error = stream->memory.take((void**)memory, bytes, stream->memory_stream);
+    if (error == cudaSuccess) error = cudaStreamSynchronize(stream->memory_stream);
     const cudaError_t restored = cudaThreadExchangeStreamCaptureMode(&mode);
     return error == cudaSuccess ? restored : error;
 }
@@ -127,7 +127,7 @@ float* Graphs::take(mm_stream* stream, size_t bytes, cudaError_t* error) {
     }
     if (!best) {
         float* memory = nullptr;
-        *error = allocate_beside(stream->memory_stream, bytes, &memory);
+        *error = allocate_beside(stream, bytes, &memory);
         if (*error != cudaSuccess) return nullptr;
         memory_.push_back({memory, bytes, false});
         best = &memory_.back();

@@ -112,7 +112,7 @@ Workspace::Workspace(mm_stream* stream, int64_t floats) : stream_(stream) {
     if (stream->graphs.capturing())
         data_ = stream->graphs.take(stream, bytes, &error);
     else
-        error = cudaMallocAsync(&data_, bytes, stream->stream);
+        error = stream->memory.take((void**)&data_, bytes, stream->stream);
     if (error == cudaSuccess) return;
     data_ = nullptr;
     cudaGetLastError();

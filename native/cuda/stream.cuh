@@ -7,6 +7,7 @@
 #include "../backend/backend.h"
 #include "device.cuh"
 #include "graphs.cuh"
+#include "memory_pool.cuh"
 
 namespace medmamba::cuda {
 
@@ -31,6 +32,7 @@ struct mm_stream {
     medmamba::cuda::Precision precision = medmamba::cuda::Precision::float32;
     cudaStream_t stream = nullptr;
     cudaStream_t memory_stream = nullptr;  // for memory that outlives an operation: never captured, never behind
+    medmamba::cuda::MemoryPool memory;
     medmamba::cuda::Graphs graphs;
     medmamba::cuda::LabelError* label_error = nullptr;  // host memory that kernels can write
     bool waits_for_each = false;                            // operation: MEDMAMBA_CUDA_SYNC

@@ -5,7 +5,9 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <map>
 #include <mutex>
+#include <set>
 #include <unordered_map>
 
 #include "graph.h"
@@ -20,7 +22,11 @@ struct Event {
     std::chrono::steady_clock::time_point moment;
     bool captured;  // recorded last by work that is captured: nobody can wait for it
 };
-struct Pool {};
+struct Pool {
+    std::multiset<size_t> kept;      // blocks that were freed
+    std::map<void*, size_t> in_use;  // with the size of their block
+    bool destroyed = false;
+};
 
 namespace {
 
@@ -59,6 +65,41 @@ uint64_t seed() {
 cudaError_t failed(cudaError_t error) {
     *sentence = 0;
     return last_error = error;
+}
+
+// Never destroyed: streams may still run while the process exits.
+struct Pools {
+    std::mutex mutex;
+    std::set<Pool*> all;
+};
+Pools& pools() {
+    static Pools& only = *new Pools;
+    return only;
+}
+
+// Under the lock.
+void trim(Pool& pool) {
+    for (const size_t bytes : pool.kept) give_back_device_bytes(bytes);
+    pool.kept.clear();
+}
+void delete_unused(Pool* pool) {
+    if (!pool->destroyed || !pool->in_use.empty()) return;
+    pools().all.erase(pool);
+    delete pool;
+}
+
+// Under the lock: what is freed stays with the pool that it is from.
+void keep(void* pointer) {
+    for (Pool* pool : pools().all) {
+        const auto found = pool->in_use.find(pointer);
+        if (found == pool->in_use.end()) continue;
+        if (!pool->destroyed) {
+            pool->kept.insert(found->second);
+            keep_device_bytes(found->second);
+        }
+        pool->in_use.erase(found);
+        return delete_unused(pool);
+    }
 }
 
 cudaError_t release(void* pointer) {
@@ -156,7 +197,7 @@ cudaError_t cudaDriverGetVersion(int* version) {
 
 cudaError_t cudaMemGetInfo(size_t* free, size_t* total) {
     *total = device_bytes();
-    const size_t in_use = device_bytes_in_use();
+    const size_t in_use = device_bytes_in_use() + device_bytes_kept();
     *free = *total > in_use ? *total - in_use : 0;
     return cudaSuccess;
 }
@@ -182,20 +223,57 @@ cudaError_t cudaMallocAsync(void** pointer, size_t bytes, cudaStream_t stream) {
 }
 cudaError_t cudaFreeAsync(void* pointer, cudaStream_t stream) {
     if (invalidated_as_unsupported(stream, "cudaFreeAsync")) return cudaErrorNotSupported;
-    return release(pointer);
+    std::lock_guard lock(pools().mutex);
+    const cudaError_t error = release(pointer);
+    if (error == cudaSuccess) keep(pointer);
+    return error;
 }
 
 // Pinned memory of the host is memory that kernels reach too.
 cudaError_t cudaMallocHost(void** pointer, size_t bytes) { return cudaMalloc(pointer, bytes); }
 cudaError_t cudaFreeHost(void* pointer) { return cudaFree(pointer); }
 
-cudaError_t cudaDeviceGetDefaultMemPool(cudaMemPool_t* pool, int) {
-    static Pool only;
-    *pool = &only;
+cudaError_t cudaMemPoolCreate(cudaMemPool_t* pool, const cudaMemPoolProps* properties) {
+    if (properties->location.id < 0 || properties->location.id >= device_count()) return failed(cudaErrorInvalidDevice);
+    std::lock_guard lock(pools().mutex);
+    *pool = new Pool;
+    pools().all.insert(*pool);
     return cudaSuccess;
 }
+cudaError_t cudaMemPoolDestroy(cudaMemPool_t pool) {
+    std::lock_guard lock(pools().mutex);
+    trim(*pool);
+    pool->destroyed = true;
+    delete_unused(pool);
+    return cudaSuccess;
+}
+cudaError_t cudaMallocFromPoolAsync(void** pointer, size_t bytes, cudaMemPool_t pool, cudaStream_t stream) {
+    if (invalidated_as_unsupported(stream, "cudaMallocFromPoolAsync")) return cudaErrorNotSupported;
+    std::lock_guard lock(pools().mutex);
+    const auto found = pool->kept.lower_bound(bytes);
+    const size_t block = found == pool->kept.end() ? bytes : *found;
+    const bool reused = found != pool->kept.end();
+    if (reused) {
+        pool->kept.erase(found);
+        give_back_device_bytes(block);
+    }
+    *pointer = allocate_device(bytes);
+    if (*pointer) {
+        pool->in_use.emplace(*pointer, block);
+        return cudaSuccess;
+    }
+    if (reused) {
+        pool->kept.insert(block);
+        keep_device_bytes(block);
+    }
+    return failed(cudaErrorMemoryAllocation);
+}
 cudaError_t cudaMemPoolSetAttribute(cudaMemPool_t, cudaMemPoolAttr, void*) { return cudaSuccess; }
-cudaError_t cudaMemPoolTrimTo(cudaMemPool_t, size_t) { return cudaSuccess; }
+cudaError_t cudaMemPoolTrimTo(cudaMemPool_t pool, size_t) {
+    std::lock_guard lock(pools().mutex);
+    trim(*pool);
+    return cudaSuccess;
+}
 
 cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpyKind kind, cudaStream_t stream) {
     if (kind == cudaMemcpyHostToDevice && !is_device(to)) return failed(cudaErrorInvalidValue);

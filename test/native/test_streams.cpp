@@ -33,6 +33,50 @@ void test_last_error_is_the_last() {
     check::that(std::string(other.table->last_error(other.stream)).empty(), "another stream has not failed");
 }
 
+size_t free_bytes(const Backend& b) {
+    mm_device_description description;
+    b.table->describe(b.stream, &description);
+    return (size_t)description.free_bytes;
+}
+
+void test_memory_goes_back() {
+    constexpr size_t mebibyte = 1 << 20;
+    setenv("MEDMAMBA_EMULATOR_MEMORY", "64", 1);
+    const size_t kept_before = emulator::device_bytes_kept();
+    {
+        Backend b, other;
+        const auto allocate_and_release = [&](size_t bytes) {
+            void* memory = nullptr;
+            const mm_status status = b.table->allocate(b.stream, bytes, &memory);
+            if (status == MM_OK) b.table->release(b.stream, memory, bytes);
+            return status;
+        };
+        b.gradient_norm();
+        b.table->synchronize(b.stream);
+        b.table->trim(b.stream);
+        const size_t before = free_bytes(b);
+        b.gradient_norm();
+        b.table->synchronize(b.stream);
+        check::that(free_bytes(b) < before, "the memory of an operation is kept for the next");
+        check::that(allocate_and_release(40 * mebibyte) == MM_OK && free_bytes(b) + 40 * mebibyte <= before,
+                    "and so is memory that was released");
+        b.table->trim(b.stream);
+        check::that(free_bytes(b) == before, "trimming gives all of it back");
+        allocate_and_release(40 * mebibyte);
+        check::that(allocate_and_release(50 * mebibyte) == MM_OK,
+                    "what is kept is given back before memory is said to be out");
+        void* memory = nullptr;
+        check::that(other.table->allocate(other.stream, 60 * mebibyte, &memory) == MM_OK,
+                    "what one stream released is there for another, or given back for it");
+        other.table->release(other.stream, memory, 60 * mebibyte);
+        check::that(b.failed_with(allocate_and_release(65 * mebibyte), MM_OUT_OF_MEMORY, "bytes were asked for"),
+                    "more than there is");
+        allocate_and_release(mebibyte);
+    }
+    check::that(emulator::device_bytes_kept() == kept_before && kept_before == 0, "closing gives everything back");
+    unsetenv("MEDMAMBA_EMULATOR_MEMORY");
+}
+
 void test_sticky_errors() {
     emulator::set_late(true);
     {
@@ -65,6 +109,7 @@ void test_sticky_errors() {
 
 int main() {
     test_last_error_is_the_last();
+    test_memory_goes_back();
     test_sticky_errors();
     return check::report();
 }

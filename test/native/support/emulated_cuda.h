@@ -31,11 +31,13 @@ struct TestStream : mm_stream {
         cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking);
         cudaDeviceGetAttribute(&multiprocessors, cudaDevAttrMultiProcessorCount, 0);
         cudaDeviceGetAttribute(&shared_bytes_per_block, cudaDevAttrMaxSharedMemoryPerBlockOptin, 0);
+        memory.open(0);
         cudaMallocHost(&label_error, sizeof *label_error);
         label_error->operation = nullptr;
     }
     ~TestStream() {
         cudaFreeHost(label_error);
+        memory.close();
         cudaStreamDestroy(stream);
     }
 };

@@ -32,6 +32,7 @@ struct Stream : mm_stream {
         if (stream && cudaStreamSynchronize(stream) != cudaSuccess) cudaGetLastError();
         if (memory_stream && cudaStreamSynchronize(memory_stream) != cudaSuccess) cudaGetLastError();
         memory.close();
+        if (reached && cudaEventDestroy(reached) != cudaSuccess) cudaGetLastError();
         if (stream && cudaStreamDestroy(stream) != cudaSuccess) cudaGetLastError();
         if (memory_stream && cudaStreamDestroy(memory_stream) != cudaSuccess) cudaGetLastError();
     }
@@ -110,6 +111,8 @@ cudaError_t open(Stream* stream) {
     error = stream->memory.open(stream->device);
     if (error == cudaSuccess) error = cudaStreamCreateWithFlags(&stream->stream, cudaStreamNonBlocking);
     if (error == cudaSuccess) error = cudaStreamCreateWithFlags(&stream->memory_stream, cudaStreamNonBlocking);
+    constexpr unsigned sleeping = cudaEventDisableTiming | cudaEventBlockingSync;
+    if (error == cudaSuccess) error = cudaEventCreateWithFlags(&stream->reached, sleeping);
     if (error == cudaSuccess) error = cudaMallocHost(&stream->label_error, sizeof *stream->label_error);
     if (error == cudaSuccess) *stream->label_error = {};
     return error;
@@ -184,7 +187,7 @@ void release(mm_stream* stream, void* pointer, size_t) {
 
 void trim(mm_stream* stream) {
     cudaError_t error = cudaSetDevice(stream->device);
-    if (error == cudaSuccess) error = cudaStreamSynchronize(stream->stream);
+    if (error == cudaSuccess) error = stream->sleep_until_done();
     if (error == cudaSuccess) error = cudaStreamSynchronize(stream->memory_stream);
     if (error == cudaSuccess) error = stream->memory.trim();
     if (error != cudaSuccess) cudaGetLastError();

@@ -81,14 +81,21 @@ mm_status mm_stream::check_aside(cudaError_t error, const char* what) {
 
 mm_status mm_stream::queued(const char* what) {
     if (!waits_for_each || graphs.capturing()) return MM_OK;
-    return check(cudaStreamSynchronize(stream), what);
+    return check(sleep_until_done(), what);
 }
 
 mm_status mm_stream::use() { return check(cudaSetDevice(device), "cudaSetDevice"); }
 
+// A stream that is captured cannot be waited for, which ends the capture; to wait for an event would leave it open.
+cudaError_t mm_stream::sleep_until_done() {
+    if (graphs.capturing()) return cudaStreamSynchronize(stream);
+    const cudaError_t error = cudaEventRecord(reached, stream);
+    return error == cudaSuccess ? cudaEventSynchronize(reached) : error;
+}
+
 mm_status mm_stream::wait() {
     if (const mm_status ready = use(); ready != MM_OK) return ready;
-    const mm_status done = check(cudaStreamSynchronize(stream), "waiting for the GPU");
+    const mm_status done = check(sleep_until_done(), "waiting for the GPU");
     if (done != MM_OK) return done;
     const medmamba::cuda::LabelError wrong = *label_error;
     if (!wrong.operation) return MM_OK;

@@ -31,6 +31,7 @@ struct mm_stream {
     int shared_bytes_per_block = 0;  // the most that a kernel may ask for
     medmamba::cuda::Precision precision = medmamba::cuda::Precision::float32;
     cudaStream_t stream = nullptr;
+    cudaEvent_t reached = nullptr;         // of who waits for `stream`
     cudaStream_t memory_stream = nullptr;  // for memory that outlives an operation: never captured, never behind
     medmamba::cuda::MemoryPool memory;
     medmamba::cuda::Graphs graphs;
@@ -44,7 +45,11 @@ struct mm_stream {
     // The calling thread's CUDA calls are for this stream's device from here on.
     mm_status use();
 
-    // Returns when everything queued so far has run; what went wrong meanwhile is told here.
+    // Returns when everything queued so far has run. The thread sleeps meanwhile: waiting for a stream itself would keep
+    // a processor busy.
+    cudaError_t sleep_until_done();
+
+    // The same; what went wrong meanwhile is told here.
     mm_status wait();
 
     // MM_OK, or the CUDA error as a status with a sentence that names `what`.

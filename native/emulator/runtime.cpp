@@ -1,5 +1,6 @@
 #include "runtime.h"
 
+#include <atomic>
 #include <chrono>
 #include <cstdarg>
 #include <cstdio>
@@ -18,7 +19,7 @@
 namespace medmamba::cuda::emulator {
 
 struct Event {
-    bool timed, recorded;
+    bool timed, sleeping, recorded;
     std::chrono::steady_clock::time_point moment;
     bool captured;  // recorded last by work that is captured: nobody can wait for it
 };
@@ -38,6 +39,8 @@ int device_count() {
     const char* setting = std::getenv("MEDMAMBA_EMULATOR_DEVICES");
     return setting && *setting ? std::atoi(setting) : 1;
 }
+
+std::atomic<int> busy_waits_for_events{0};
 
 uint64_t chosen_seed = 0;  // 0: the environment's
 
@@ -122,6 +125,8 @@ KernelLimits& kernel_limits() {
 }  // namespace
 
 void set_seed(uint64_t value) { chosen_seed = value; }
+
+int busy_waits(const Stream* stream) { return stream ? stream->busy_waits : busy_waits_for_events.load(); }
 
 void set_late(bool on) {
     late = {};
@@ -300,13 +305,14 @@ cudaError_t cudaStreamDestroy(cudaStream_t stream) {
     return cudaSuccess;
 }
 cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
+    ++stream->busy_waits;
     const bool refused = invalidated_as_unsupported(stream, "cudaStreamSynchronize") ||
                          forbidden_while_capturing("cudaStreamSynchronize");
     return refused ? cudaErrorStreamCaptureUnsupported : noticed_failure();
 }
 
 cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned flags) {
-    *event = new Event{!(flags & cudaEventDisableTiming), false, {}, false};
+    *event = new Event{!(flags & cudaEventDisableTiming), (flags & cudaEventBlockingSync) != 0, false, {}, false};
     return cudaSuccess;
 }
 cudaError_t cudaEventDestroy(cudaEvent_t event) {
@@ -320,6 +326,7 @@ cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
     return cudaSuccess;
 }
 cudaError_t cudaEventSynchronize(cudaEvent_t event) {
+    if (!event->sleeping) ++busy_waits_for_events;
     if (event->captured) return failed(cudaErrorCapturedEvent);
     const bool refused = forbidden_while_capturing("cudaEventSynchronize");
     return refused ? cudaErrorStreamCaptureUnsupported : noticed_failure();

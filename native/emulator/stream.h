@@ -29,11 +29,15 @@ private:
 struct Stream {
     int device;
     Dice dice;
+    int busy_waits = 0;
     Capture* capture = nullptr;  // of what is queued, while it is captured
 };
 
 // Keeps the sentence for cudaGetErrorString; the error is what the thread's next cudaGetLastError() answers.
 __attribute__((format(printf, 2, 3))) void set_last_error(cudaError_t error, const char* format, ...);
+
+// How often somebody has waited for `stream` (null: for an event without cudaEventBlockingSync) with a busy processor.
+int busy_waits(const Stream* stream);
 
 // As a GPU does it: what is queued is done later, so that an error of a kernel is told by whoever waits, or by what is
 // queued after somebody has waited, and by every call from then on. Off, an error is told at once and then forgotten;

@@ -2,6 +2,7 @@
 #include <cstdlib>
 #include <string>
 
+#include "../../native/cuda/stream.cuh"
 #include "../../native/emulator/memory.h"
 #include "../../native/emulator/stream.h"
 #include "support/backend_stream.h"
@@ -77,6 +78,29 @@ void test_memory_goes_back() {
     unsetenv("MEDMAMBA_EMULATOR_MEMORY");
 }
 
+void test_waits_sleep() {
+    Backend b;
+    const int before = emulator::busy_waits(nullptr);
+    float host[4] = {1, 2, 3, 4};
+    mm_event *begin = nullptr, *end = nullptr;
+    double seconds = -1;
+    b.table->event_create(b.stream, &begin);
+    b.table->event_create(b.stream, &end);
+    b.table->event_record(b.stream, begin);
+    b.table->upload(b.stream, b.x, host, sizeof host);
+    b.affine(2, b.x, b.y);
+    b.table->event_record(b.stream, end);
+    b.table->download(b.stream, host, b.y, sizeof host);
+    b.table->event_elapsed(b.stream, begin, end, &seconds);
+    b.table->synchronize(b.stream);
+    b.table->trim(b.stream);
+    b.table->event_destroy(b.stream, begin);
+    b.table->event_destroy(b.stream, end);
+    check::that(host[3] == 9 && seconds >= 0, "what is waited for is there");
+    check::that(emulator::busy_waits(nullptr) == before && emulator::busy_waits(b.stream->stream) == 0,
+                "whoever waits for work of the GPU sleeps");
+}
+
 void test_sticky_errors() {
     emulator::set_late(true);
     {
@@ -110,6 +134,7 @@ void test_sticky_errors() {
 int main() {
     test_last_error_is_the_last();
     test_memory_goes_back();
+    test_waits_sleep();
     test_sticky_errors();
     return check::report();
 }

@@ -32,12 +32,14 @@ struct TestStream : mm_stream {
         cudaDeviceGetAttribute(&multiprocessors, cudaDevAttrMultiProcessorCount, 0);
         cudaDeviceGetAttribute(&shared_bytes_per_block, cudaDevAttrMaxSharedMemoryPerBlockOptin, 0);
         memory.open(0);
+        cudaEventCreateWithFlags(&reached, cudaEventDisableTiming | cudaEventBlockingSync);
         cudaMallocHost(&label_error, sizeof *label_error);
         label_error->operation = nullptr;
     }
     ~TestStream() {
         cudaFreeHost(label_error);
         memory.close();
+        cudaEventDestroy(reached);
         cudaStreamDestroy(stream);
     }
 };

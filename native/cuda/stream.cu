@@ -146,6 +146,8 @@ Workspace::~Workspace() {
 mm_status prepare_launch(mm_stream* stream, const char* what, const void* kernel, size_t shared_bytes) {
     constexpr size_t without_asking = 48 << 10;
     if (const mm_status ready = stream->use(); ready != MM_OK) return ready;
+    if (const cudaError_t error = stream->graphs.load_kernel(kernel); error != cudaSuccess)
+        return stream->check(error, what);
     if (shared_bytes <= without_asking) return MM_OK;
     if (shared_bytes > (size_t)stream->shared_bytes_per_block)
         return stream->fail(MM_UNSUPPORTED, "%s needs %zu bytes of shared memory, the GPU has %d", what, shared_bytes,

@@ -1,5 +1,6 @@
 #include "runtime.h"
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstdarg>
@@ -10,6 +11,7 @@
 #include <mutex>
 #include <set>
 #include <unordered_map>
+#include <unordered_set>
 
 #include "graph.h"
 #include "launch.h"
@@ -21,6 +23,7 @@ namespace medmamba::cuda::emulator {
 struct Event {
     bool timed, sleeping, recorded;
     std::chrono::steady_clock::time_point moment;
+    uint64_t work;  // that was queued before
     bool captured;  // recorded last by work that is captured: nobody can wait for it
 };
 struct Pool {
@@ -47,6 +50,7 @@ uint64_t chosen_seed = 0;  // 0: the environment's
 // With set_late: whether a kernel has failed, whether somebody has waited since, and with which words.
 struct Late {
     bool on = false, failed = false, noticed = false;
+    uint64_t queued = 0, run = 0;
     char sentence[512] = "";
 };
 Late late;
@@ -116,6 +120,7 @@ cudaError_t release(void* pointer) {
 struct KernelLimits {
     std::mutex mutex;
     std::unordered_map<const void*, size_t> shared_bytes;
+    std::unordered_set<const void*> loaded;
 };
 KernelLimits& kernel_limits() {
     static KernelLimits& only = *new KernelLimits;
@@ -132,6 +137,19 @@ void set_late(bool on) {
     late = {};
     late.on = on;
     last_error = cudaSuccess;
+}
+
+uint64_t queue_work() { return ++late.queued; }
+bool has_run(uint64_t work) { return !late.on || work <= late.run; }
+void wait_for_work(uint64_t work) { late.run = std::max(late.run, work); }
+
+bool load_kernel(const void* kernel) {
+    KernelLimits& limits = kernel_limits();
+    std::lock_guard lock(limits.mutex);
+    if (limits.loaded.count(kernel)) return true;
+    if (forbidden_while_capturing("the first use of a kernel, which loads it,")) return false;
+    limits.loaded.insert(kernel);
+    return true;
 }
 
 void set_last_error(cudaError_t error, const char* format, ...) {
@@ -308,11 +326,13 @@ cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
     ++stream->busy_waits;
     const bool refused = invalidated_as_unsupported(stream, "cudaStreamSynchronize") ||
                          forbidden_while_capturing("cudaStreamSynchronize");
-    return refused ? cudaErrorStreamCaptureUnsupported : noticed_failure();
+    if (refused) return cudaErrorStreamCaptureUnsupported;
+    wait_for_work(late.queued);
+    return noticed_failure();
 }
 
 cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned flags) {
-    *event = new Event{!(flags & cudaEventDisableTiming), (flags & cudaEventBlockingSync) != 0, false, {}, false};
+    *event = new Event{!(flags & cudaEventDisableTiming), (flags & cudaEventBlockingSync) != 0, false, {}, 0, false};
     return cudaSuccess;
 }
 cudaError_t cudaEventDestroy(cudaEvent_t event) {
@@ -322,14 +342,21 @@ cudaError_t cudaEventDestroy(cudaEvent_t event) {
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
     event->captured = stream_is_capturing(stream);
     event->recorded = true;
+    event->work = late.queued;
     if (event->timed) event->moment = std::chrono::steady_clock::now();
     return cudaSuccess;
 }
 cudaError_t cudaEventSynchronize(cudaEvent_t event) {
     if (!event->sleeping) ++busy_waits_for_events;
     if (event->captured) return failed(cudaErrorCapturedEvent);
-    const bool refused = forbidden_while_capturing("cudaEventSynchronize");
-    return refused ? cudaErrorStreamCaptureUnsupported : noticed_failure();
+    if (forbidden_while_capturing("cudaEventSynchronize")) return cudaErrorStreamCaptureUnsupported;
+    wait_for_work(event->work);
+    return noticed_failure();
+}
+cudaError_t cudaEventQuery(cudaEvent_t event) {
+    if (event->captured) return failed(cudaErrorCapturedEvent);
+    if (forbidden_while_capturing("cudaEventQuery")) return cudaErrorStreamCaptureUnsupported;
+    return has_run(event->work) ? cudaSuccess : failed(cudaErrorNotReady);
 }
 cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t begin, cudaEvent_t end) {
     if (!begin->timed || !end->timed || !begin->recorded || !end->recorded)
@@ -341,7 +368,14 @@ cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t begin, cudaEve
 
 // ---- kernels and errors ---------------------------------------------------------------------------------------
 
+cudaError_t cudaFuncGetAttributes(cudaFuncAttributes* attributes, const void* kernel) {
+    if (!load_kernel(kernel)) return cudaErrorStreamCaptureUnsupported;
+    attributes->maxDynamicSharedSizeBytes = (int)most_shared_bytes(kernel);
+    return cudaSuccess;
+}
+
 cudaError_t cudaFuncSetAttribute(const void* kernel, cudaFuncAttribute, int value) {
+    if (!load_kernel(kernel)) return cudaErrorStreamCaptureUnsupported;
     if (value < 0 || (size_t)value > shared_bytes_at_most) return failed(cudaErrorInvalidValue);
     KernelLimits& limits = kernel_limits();
     std::lock_guard lock(limits.mutex);

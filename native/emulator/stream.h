@@ -41,8 +41,14 @@ int busy_waits(const Stream* stream);
 
 // As a GPU does it: what is queued is done later, so that an error of a kernel is told by whoever waits, or by what is
 // queued after somebody has waited, and by every call from then on. Off, an error is told at once and then forgotten;
-// turning it off ends what was queued and forgets.
+// turning it off ends what was queued and forgets. A graph runs until somebody has waited for it, or for what came after.
 void set_late(bool late);
+
+// Work that is queued and has a number from here on, and whether that has run: with set_late, once somebody has waited.
+uint64_t queue_work();
+bool has_run(uint64_t work);
+void wait_for_work(uint64_t work);
+
 
 // The dynamic shared memory that a kernel may be launched with.
 size_t most_shared_bytes(const void* kernel);

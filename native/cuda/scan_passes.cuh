@@ -185,6 +185,13 @@ constexpr int resident_blocks = (Tile::lane_states == 4 ? 640 : 384) / Tile::thr
 template <class Tile>
 constexpr int resident_backward_blocks = (Tile::thread_channels == 1 ? 384 : 288) / Tile::threads;
 
+// What a source has of its own lies behind the struct, and is read 16 bytes at a time.
+template <class Memory>
+__device__ __forceinline__ float* behind(Memory& memory) {
+    static_assert(sizeof(Memory) % 16 == 0, "what lies behind the struct in shared memory would not be aligned");
+    return reinterpret_cast<float*>(&memory + 1);
+}
+
 template <class Source>
 struct ForwardMemory {
     typename Source::Staged staged[Source::staged_chunks];
@@ -196,7 +203,7 @@ __global__ void __launch_bounds__(Source::Tile::threads, resident_blocks<typenam
     scan_forward_kernel(typename Source::Problem problem) {
     using Tile = typename Source::Tile;
     ForwardMemory<Source>& memory = shared_memory<ForwardMemory<Source>>();
-    Source source(problem, reinterpret_cast<float*>(&memory + 1));
+    Source source(problem, behind(memory));
     const ScanPlace& place = source.place;
     const ThreadPlace<Source> thread;
     const int channel = source.first_channel + thread.first_channel, states = problem.states;
@@ -237,7 +244,7 @@ __global__ void __launch_bounds__(Source::Tile::threads, resident_blocks<typenam
     scan_segments_kernel(typename Source::Problem problem) {
     using Tile = typename Source::Tile;
     ForwardMemory<Source>& memory = shared_memory<ForwardMemory<Source>>();
-    Source source(problem, reinterpret_cast<float*>(&memory + 1));
+    Source source(problem, behind(memory));
     const ScanPlace& place = source.place;
     const ThreadPlace<Source> thread;
     constexpr bool adjoint = Source::pass == Pass::adjoint;
@@ -306,7 +313,7 @@ __global__ void __launch_bounds__(Source::Tile::threads, resident_backward_block
     scan_backward_kernel(typename Source::Problem problem) {
     using Tile = typename Source::Tile;
     BackwardMemory<Source>& memory = shared_memory<BackwardMemory<Source>>();
-    Source source(problem, reinterpret_cast<float*>(&memory + 1));
+    Source source(problem, behind(memory));
     const ScanPlace& place = source.place;
     const ThreadPlace<Source> thread;
     const int states = problem.states;

@@ -15,6 +15,7 @@
 // state, from the end. The cut depends on shapes alone.
 #pragma once
 
+#include "scan_runs.cuh"
 #include "scan_steps_backward.cuh"
 
 namespace medmamba::cuda {
@@ -70,14 +71,8 @@ struct ScanShape {
     }
 };
 
-// Images of a run when each needs so many floats of workspace: 512 MiB of them, or one image.
-inline int64_t images_together(int64_t batch, int64_t floats) {
-    const int64_t most = ((int64_t)1 << 27) / floats;
-    return most < 1 ? 1 : most < batch ? most : batch;
-}
-
 // Whether a thread with 16 states of a channel (backward: 4 states of two) still leaves enough threads to fill a GPU.
-// Such sequences are never cut.
+// Such sequences are never cut. They are those of one run of images.
 inline bool many_channels(int64_t sequence_channels) { return sequence_channels >= 32768; }
 
 // What a block owns.

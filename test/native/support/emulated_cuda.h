@@ -9,6 +9,7 @@
 #include <new>
 
 #include "../../../native/cuda/scan.cuh"
+#include "../../../native/cuda/scan_runs.cuh"
 #include "../../../native/cuda/stream.cuh"
 #include "../../../native/emulator/memory.h"
 #include "../../../native/emulator/stream.h"

@@ -616,6 +616,10 @@ typedef struct mm_backend {
     mm_status (*graph_launch)(mm_stream *stream, mm_graph *graph);
     void (*graph_destroy)(mm_stream *stream, mm_graph *graph); /* in stream order */
 
+    /* What is called from here on is shown to a profiler as part of `name`; NULL ends the stretch that began last. Called
+     * by the thread that calls operations. NULL where no profiler would look, as on the CPU. */
+    void (*annotate)(mm_stream *stream, const char *name);
+
     int64_t (*scan4_checkpoint_count)(int64_t batch, int64_t height, int64_t width, int64_t channels, int64_t states);
 
 #define MM_DECLARE_OPERATION(name) mm_status (*name)(mm_stream * stream, const struct mm_##name##_params *params);

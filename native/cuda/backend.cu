@@ -12,6 +12,7 @@
 
 #include "driver.cuh"
 #include "event.cuh"
+#include "range.cuh"
 #include "scan.cuh"
 #include "stream.cuh"
 #include "transfers.cuh"
@@ -218,6 +219,8 @@ void graph_destroy(mm_stream* stream, mm_graph* graph) { stream->graphs.destroy(
 
 const char* last_error(mm_stream* stream) { return stream->told_error(); }
 
+void annotate(mm_stream*, const char* name) { name ? begin_range(name) : end_range(); }
+
 mm_backend make_backend() {
     mm_backend table{};
     table.abi_version = MM_ABI_VERSION;
@@ -232,10 +235,17 @@ mm_backend make_backend() {
     table.graph_change = graph_change;
     table.graph_launch = graph_launch;
     table.graph_destroy = graph_destroy;
+    table.annotate = annotate;
 #define MM_FILL(name) table.name = name;
     MM_STREAM_FUNCTIONS(MM_FILL)
-    MM_OPERATIONS(MM_FILL)
 #undef MM_FILL
+#define MM_FILL_OPERATION(name)                                                    \
+    table.name = [](mm_stream* stream, const mm_##name##_params* params) {         \
+        const Range range(#name);                                                  \
+        return cuda::name(stream, params);                                         \
+    };
+    MM_OPERATIONS(MM_FILL_OPERATION)
+#undef MM_FILL_OPERATION
     return table;
 }
 

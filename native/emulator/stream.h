@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 
 #include "runtime.h"
 
@@ -35,6 +36,9 @@ struct Stream {
 
 // Keeps the sentence for cudaGetErrorString; the error is what the thread's next cudaGetLastError() answers.
 __attribute__((format(printf, 2, 3))) void set_last_error(cudaError_t error, const char* format, ...);
+
+// The ranges of the calling thread so far, "outer(inner)", "(" where one began and ")" where it ended.
+const std::string& annotated_ranges();
 
 // How often somebody has waited for `stream` (null: for an event without cudaEventBlockingSync) with a busy processor.
 int busy_waits(const Stream* stream);

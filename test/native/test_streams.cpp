@@ -101,6 +101,17 @@ void test_waits_sleep() {
                 "whoever waits for work of the GPU sleeps");
 }
 
+void test_ranges() {
+    Backend b;
+    const size_t before = emulator::annotated_ranges().size();
+    b.table->annotate(b.stream, "block");
+    b.affine(1, b.x, b.y);
+    b.gradient_norm();
+    b.table->annotate(b.stream, nullptr);
+    check::that(emulator::annotated_ranges().substr(before) == "block(affine()gradient_norm())",
+                "a profiler is told of operations, within what they belong to");
+}
+
 void test_sticky_errors() {
     emulator::set_late(true);
     {
@@ -135,6 +146,7 @@ int main() {
     test_last_error_is_the_last();
     test_memory_goes_back();
     test_waits_sleep();
+    test_ranges();
     test_sticky_errors();
     return check::report();
 }

@@ -25,12 +25,15 @@ import type { FitProgress } from "../training/observers/observer.js";
 import type { Extension } from "../training/resumption.js";
 import { resolveClassWeights } from "../training/settings.js";
 import { replaceText } from "../weights/atomic-file.js";
+import { groupsOf } from "./groups.js";
 import type { Judging, JudgingProgress } from "./judged-images.js";
 import { writeEntry } from "./ledger.js";
 import { begin, knownStart, trained } from "./milestones.js";
 import { type RunStart, runFiles } from "./run-directory.js";
+import { usualColumnsOf } from "./run-facts.js";
 import { lockRun } from "./run-lock.js";
 import type { RunPlan } from "./run-plan.js";
+import { cameDivided } from "./run-remains.js";
 import { studyReport } from "./study-report.js";
 import { judge, type Verdict } from "./verdict.js";
 
@@ -211,7 +214,9 @@ async function conclude(
   };
   const judged = { dataset: images, part: split } as const;
   const described = { ...(await readCheckpoint(checkpoint)), path: checkpoint, model };
-  const verdict = await judge(described, judged, judging, { by: "train" });
+  const columns = usualColumnsOf(images);
+  const attributes = columns.length === 0 ? undefined : groupsOf(columns, images);
+  const verdict = await judge(described, judged, judging, { by: "train", attributes });
   const { samples } = verdict.evaluation.metrics;
   const name = split === "test" ? "test images" : "validation images";
   const files = await writeReport(directory, {
@@ -230,6 +235,7 @@ async function conclude(
       parts: { train: dataset.train, val: dataset.val, test: dataset.test },
       plan,
       history,
+      divided: await cameDivided(plan.data, plan.opening),
       images: pictures,
       signal: judging.signal,
       onProgress,

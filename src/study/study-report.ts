@@ -27,6 +27,8 @@ export interface ReportedStudy {
   readonly dataName: string;
   /** The data of the training, where they are open. */
   readonly parts?: Readonly<Record<SplitName, LabelledImages>> | undefined;
+  /** Whether those came divided. */
+  readonly divided?: boolean | undefined;
   readonly plan?: RunPlan | undefined;
   readonly history?: readonly EpochRecord[] | undefined;
   /** Whether the page has pictures of mistakes, which are pictures of patients. */
@@ -50,6 +52,7 @@ export async function studyReport(study: ReportedStudy) {
     path: checkpoint.path,
     plan,
     history,
+    divided: study.divided,
     dataName,
     ...(seal.test === "external" ? { external: dataset } : { parts: parts ?? own }),
     columns: usualColumnsOf(dataset),

@@ -147,7 +147,9 @@ describe("evaluate", () => {
     const scores = json(...common, "--data", "scans", "--report", "report");
     expect(Object.keys(scores).slice(0, evaluationKeys.length)).toEqual(evaluationKeys);
     const sealed = { test: "internal", testLooks: 2, seal: expect.any(Object) };
-    expect(scores).toEqual({ ...trained.test, split: "test", ...sealed });
+    expect(trained.uncertainty).toMatchObject({ images: 12, assessedOn: { train: 48, validation: 12 } });
+    const { test, uncertainty } = trained;
+    expect(scores).toEqual({ ...test, split: "test", uncertainty, ...sealed });
     expect(scores.classes).toEqual(["cyst", "mass", "normal"]);
     expect(readFileSync(join(folder, "report/report.html"), "utf8")).toContain("</html>");
     expect(json(...common, "--data", "scans", "--split", "train").samples).toBe(48);

@@ -1,6 +1,6 @@
 /** `medmamba evaluate`: how good a checkpoint is on labelled images. */
 import { existsSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { type Command, Option } from "commander";
 import type { Checkpoint } from "../../checkpoints/checkpoint.js";
 import { cacheRows } from "../../data/cache-choice.js";
@@ -8,6 +8,7 @@ import type { FrameChoice } from "../../data/decoding/frame-choice.js";
 import { limitRows } from "../../data/decoding/limits.js";
 import { type SplitName, splitNames } from "../../data/index.js";
 import { openingRows } from "../../data/sources/opening.js";
+import { StudyError } from "../../errors.js";
 import { poolingOf, poolingRows, unitsOfDataset } from "../../inference/pooling.js";
 import { expectRisk } from "../../inference/uncertainty.js";
 import { type EvaluationReport, writeReport } from "../../reports/evaluation-report.js";
@@ -18,6 +19,7 @@ import { expectChoosable } from "../../study/chosen-point.js";
 import { expectComparable } from "../../study/comparison.js";
 import { type Judged, type Judging, openJudged } from "../../study/judged-images.js";
 import { runFiles } from "../../study/run-directory.js";
+import { type FinishedRun, readRun } from "../../study/run-remains.js";
 import { studyReport } from "../../study/study-report.js";
 import { judge, type Verdict, type VerdictOptions, verdictJson } from "../../study/verdict.js";
 import { writableFolder } from "../../study/writable-folder.js";
@@ -147,6 +149,7 @@ async function run(options: EvaluateCommandOptions): Promise<void> {
             verdict,
             dataset: judged.dataset,
             dataName: lastNames(data, 1),
+            ...(await trainedIn(options.checkpoint)),
             images: options.images,
             signal,
             onProgress,
@@ -219,6 +222,17 @@ function reportOf(
     description: "Scores of a checkpoint on labelled images.",
     facts: { Checkpoint: lastNames(checkpoint, 2), Data: lastNames(data, 1), Images: images },
   };
+}
+
+/** What the run of a checkpoint says of its training, where the checkpoint is still in its folder. */
+async function trainedIn(checkpoint: string): Promise<Partial<Pick<FinishedRun, "plan" | "history">>> {
+  try {
+    const { plan, history } = await readRun(dirname(checkpoint));
+    return { plan, history };
+  } catch (error) {
+    if (error instanceof StudyError) return {}; // There is none, or it is damaged: the report says less.
+    throw error;
+  }
 }
 
 /** The report of a training is part of its run. @throws CommandError if it would be replaced */

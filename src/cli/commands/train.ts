@@ -165,6 +165,7 @@ function outcomeJson(directory: string, { result, checkpoint, verdict, files }: 
     evaluated: verdict?.split ?? null,
     test: verdict?.split === "test" ? scoresOf(verdict.evaluation, verdict.threshold) : null,
     validation: verdict?.split === "val" ? scoresOf(verdict.evaluation, verdict.threshold) : null,
+    uncertainty: verdict?.uncertainty ?? null,
     testLooks: verdict?.seal.looks?.total ?? null,
     seal: verdict?.seal ?? null,
     files: files.map((file) => join(directory, file)),

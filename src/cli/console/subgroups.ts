@@ -3,23 +3,18 @@ import type { LabelledImages } from "../../data/index.js";
 import type { Estimate } from "../../metrics/estimate.js";
 import type { SubgroupEvidence } from "../../reports/evidence.js";
 import { nearest } from "../../settings/nearest.js";
+import { type Groups, groupsOf } from "../../study/groups.js";
 import { CommandError } from "./failure.js";
 import { reasonLines } from "./score-lines.js";
 import { columns, decimals, plural } from "./wording.js";
-
-/** By the titles of columns, (images) the group of each; undefined where that is not known. */
-export type Groups = Readonly<Record<string, readonly (string | undefined)[]>>;
-
-/** More different numbers than this, such as ages, are put into groups of about as many images. */
-const mostNumbers = 10;
 
 /**
  * The groups of named columns.
  *
  * @throws CommandError with the nearest title, or all, if there is no such column
  */
-export function groupsBy(names: readonly string[], { attributes = {} }: LabelledImages): Groups {
-  const titles = Object.keys(attributes);
+export function groupsBy(names: readonly string[], dataset: LabelledImages): Groups {
+  const titles = Object.keys(dataset.attributes ?? {});
   const chosen = names.map((name) => {
     const title = titles.find((known) => known.toLowerCase() === name.toLowerCase());
     if (title !== undefined) return title;
@@ -32,26 +27,8 @@ export function groupsBy(names: readonly string[], { attributes = {} }: Labelled
           : "these data have none beside labels. A table says by further columns whom and what images are of.";
     throw new CommandError(`--subgroups: there is no column ${name}; ${rest}`);
   });
-  return Object.fromEntries(chosen.map((title) => [title, inQuarters(attributes[title] ?? [])]));
+  return groupsOf(chosen, dataset);
 }
-
-/** Many different numbers by the quarter that they are in: "<43", "43 to <57", "57 to <68", "68 or more". */
-function inQuarters(texts: readonly (string | undefined)[]): readonly (string | undefined)[] {
-  const values = texts.map((text) => (text === undefined ? undefined : numberOf(text)));
-  const sorted = values.filter((value) => value !== undefined).sort((a, b) => a - b);
-  if (sorted.some(Number.isNaN) || new Set(sorted).size <= mostNumbers) return texts;
-  const quarters = [1, 2, 3].map((quarter) => sorted[Math.floor((quarter * sorted.length) / 4)]!);
-  const edges = [...new Set(quarters)].filter((edge) => edge > sorted[0]!);
-  return values.map((value) => {
-    if (value === undefined) return undefined;
-    const above = edges.filter((edge) => value >= edge).length;
-    if (above === 0) return `<${edges[0]}`;
-    return above === edges.length ? `${edges[above - 1]} or more` : `${edges[above - 1]} to <${edges[above]}`;
-  });
-}
-
-/** NaN for what is none; an age may be written as DICOM does, "063Y". */
-const numberOf = (text: string): number => (text.trim() === "" ? Number.NaN : Number(text.replace(/Y$/, "")));
 
 const named: Readonly<Record<string, string>> = { accuracy: "accuracy", auc: "AUC" };
 

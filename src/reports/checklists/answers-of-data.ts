@@ -122,7 +122,7 @@ export function missingData(facts: RunFacts): string | undefined {
     "Nothing was imputed.",
     gaps.length > 0
       ? `Not known is ${listed(gaps)}; those images are in no group of that column and count everywhere else.`
-      : "Columns that were looked at have no gap.",
+      : "The columns that are described have no gap.",
   );
 }
 

@@ -109,7 +109,9 @@ function riskTable({ riskCoverage }: UncertaintyEvidence): string {
     const at = x.findIndex((value) => Math.abs(value - share) < 1e-9);
     if (at < 0) return [];
     const [value, low, high] = [y, lower, upper].map((values) => percent(values[at] ?? Number.NaN));
-    return `<tr><th scope="row">${percentOf(share)}</th><td class="number">${value}</td><td class="number">${low} to ${high}</td></tr>`;
+    // No draw has an error where there is none: that is no certainty.
+    const range = low === high ? "none: too few errors to tell" : `${low} to ${high}`;
+    return `<tr><th scope="row">${percentOf(share)}</th><td class="number">${value}</td><td class="number">${range}</td></tr>`;
   });
   return tableOf(
     "Errors if only the most certain images are answered",

@@ -12,9 +12,9 @@
 
 import { EvaluationError } from "../errors.js";
 import { expectList, expectNamed, expectTexts, inWords, type NamesOf } from "../settings/given.js";
-import type { ConfidenceLevel } from "./confidence-level.js";
 import { classificationIntervals } from "./classification-intervals.js";
 import { clustersOf } from "./clusters.js";
+import type { ConfidenceLevel } from "./confidence-level.js";
 import { type Estimate, levelOf, notEstimated } from "./estimate.js";
 import { differenceOfProportions } from "./proportion.js";
 import { bootstrapped, type ResamplingOptions, resample, resamplingNames } from "./resampling.js";
@@ -109,7 +109,9 @@ export function subgroups(
         value,
         samples: count,
         scores: compare(samples, inside, metrics, drawing),
-        ...(count < few && { warning: `only ${count} ${count === 1 ? "sample" : "samples"}: fewer than ${few} say little` }),
+        ...(count < few && {
+          warning: `only ${count} ${count === 1 ? "sample" : "samples"}: fewer than ${few} say little`,
+        }),
       };
     }),
   );

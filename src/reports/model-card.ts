@@ -2,6 +2,7 @@
 import { type AppliedModelCard, cardSchema, type KeyMetric } from "./card/applied-model-card.js";
 import { toBeWritten } from "./card/fill-card.js";
 import { decimal } from "./checklists/words.js";
+import { textWithCode } from "./code-markup.js";
 import { escapeMarkup } from "./figures/svg.js";
 import { pageHtml } from "./page.js";
 import { textTable } from "./text-table.js";
@@ -88,7 +89,7 @@ const section = (heading: string, body: string): string =>
 
 /** What is to be written is told by words, not by colour. */
 function textMarkup(text: string): string {
-  if (!text.startsWith(toBeWritten)) return escapeMarkup(text);
+  if (!text.startsWith(toBeWritten)) return textWithCode(text);
   return `<strong>${escapeMarkup(toBeWritten.trim())}</strong> ${escapeMarkup(text.slice(toBeWritten.length))}`;
 }
 

@@ -88,7 +88,20 @@ export async function divideDataset(
   const asked = folds > 0 ? foldShares(folds, testFraction) : shares;
   const division = summary(rows, listing.classes, { asked, folds });
   await replaceText(out, divisionTable(out, rows, listing, groups));
-  return groups === undefined ? division : { ...division, groups };
+  if (groups === undefined) return division;
+  return { ...division, groups, notes: [...division.notes, ...notesOnPatients(rows, groups)] };
+}
+
+/** Patients whose groups came into several parts, which training refuses. */
+function notesOnPatients(rows: readonly DividedImage[], groups: string): string[] {
+  const parts = new Map<string, Set<string>>();
+  for (const { patient, split } of rows)
+    if (patient !== undefined) parts.set(patient, (parts.get(patient) ?? new Set()).add(split));
+  const torn = [...parts.values()].filter(({ size }) => size > 1).length;
+  if (torn === 0) return [];
+  return [
+    `images of ${torn} patients are in several parts, since ${groups} keeps images together and not the patient: train refuses that unless told --allow-leaks; divide by patient where you can.`,
+  ];
 }
 
 /** The column of groups, unless it is the patient under its own title. */

@@ -14,10 +14,10 @@ import {
 import { type ConfidenceLevel, confidenceLevels, type Interval } from "./confidence-level.js";
 
 /**
- * How an interval was made. `wilson`: Wilson's for a proportion. `delong`: DeLong's variance of areas. `bootstrap`: percentiles
+ * How an interval was made. `wilson`: Wilson's for a proportion. `newcombe`: Newcombe's for a difference of two. `delong`: DeLong's variance of areas. `bootstrap`: percentiles
  * over resampled patients. `log`: normal on the scale of the logarithm, or of log odds. `normal`: normal on the scale itself.
  */
-export type IntervalMethod = "wilson" | "delong" | "bootstrap" | "log" | "normal";
+export type IntervalMethod = "wilson" | "newcombe" | "delong" | "bootstrap" | "log" | "normal";
 
 /** A number with its confidence interval. */
 export interface Estimated {

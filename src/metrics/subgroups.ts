@@ -3,6 +3,10 @@
  * group is judged beside all samples outside it, with the interval of the difference: one that holds 0 is no evidence that the
  * group is treated otherwise, and no evidence that it is not, the less the smaller the group.
  *
+ * Accuracies differ by Newcombe's interval, all else by resampled patients, and where one side has no interval, as the AUC of a
+ * group that is ranked without an error, the difference has none: patients drawn from a group without errors have none either,
+ * so that its few samples would seem to be sure.
+ *
  * Many groups make some differ by chance: of twenty without a difference one is expected to have an interval without 0.
  */
 
@@ -10,7 +14,9 @@ import { EvaluationError } from "../errors.js";
 import { expectList, expectNamed, expectTexts, inWords, type NamesOf } from "../settings/given.js";
 import { classificationIntervals } from "./classification-intervals.js";
 import { clustersOf } from "./clusters.js";
+import type { ConfidenceLevel } from "./confidence-level.js";
 import { type Estimate, levelOf, notEstimated } from "./estimate.js";
+import { differenceOfProportions } from "./proportion.js";
 import { bootstrapped, type ResamplingOptions, resample, resamplingNames } from "./resampling.js";
 import { type Classes, checkSamples, type Labels, type Probabilities, type Samples } from "./samples.js";
 import { WeightedScores, wholeScores } from "./weighted-scores.js";
@@ -103,7 +109,9 @@ export function subgroups(
         value,
         samples: count,
         scores: compare(samples, inside, metrics, drawing),
-        ...(count < few && { warning: `only ${count} samples: fewer than ${few} say little` }),
+        ...(count < few && {
+          warning: `only ${count} ${count === 1 ? "sample" : "samples"}: fewer than ${few} say little`,
+        }),
       };
     }),
   );
@@ -157,13 +165,24 @@ function compare(
   return Object.fromEntries(
     metrics.map((metric, i): [SubgroupMetric, SubgroupScore] => {
       const [a, b] = [own.estimates(metric), rest.estimates(metric)];
-      const difference =
-        a.value === undefined || b.value === undefined
-          ? notEstimated(a.value === undefined ? a.reason! : `outside the group, ${b.reason}`)
-          : bootstrapped(a.value - b.value, drawn[i]!, level, "it is not defined");
-      return [metric, { inside: a, outside: b, difference }];
+      return [metric, { inside: a, outside: b, difference: differenceOf(a, b, drawn[i]!, level) }];
     }),
   );
+}
+
+function differenceOf(
+  inside: Estimate,
+  outside: Estimate,
+  drawn: Float64Array,
+  level: ConfidenceLevel,
+): Estimate {
+  const difference =
+    inside.value === undefined || outside.value === undefined ? undefined : inside.value - outside.value;
+  if (inside.reason !== undefined) return notEstimated(inside.reason, difference);
+  if (outside.reason !== undefined) return notEstimated(`outside the group, ${outside.reason}`, difference);
+  if (inside.method === "wilson" && outside.method === "wilson")
+    return differenceOfProportions(inside, outside);
+  return bootstrapped(inside.value - outside.value, drawn, level, "it is not defined");
 }
 
 interface Side {

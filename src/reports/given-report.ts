@@ -26,7 +26,7 @@ import type { ChosenEvidence } from "./sections/operating-point.js";
 import type { AnyPooledEvaluation } from "./sections/pooled.js";
 import type { RunEvidence } from "./sections/run.js";
 
-const methods: readonly IntervalMethod[] = ["wilson", "delong", "bootstrap", "log", "normal"];
+const methods: readonly IntervalMethod[] = ["wilson", "newcombe", "delong", "bootstrap", "log", "normal"];
 const estimate: Part = (operation, what, value) => {
   expectEstimate(operation, what, value as never);
   optional(oneOf(methods))(operation, `${what}.method`, (value as Estimate).method);

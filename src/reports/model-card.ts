@@ -1,6 +1,8 @@
 /** The model card as a page that stands alone: what it is, what for and what not, for whom, how good, and what is not known. */
 import { type AppliedModelCard, cardSchema, type KeyMetric } from "./card/applied-model-card.js";
 import { toBeWritten } from "./card/fill-card.js";
+import { decimal } from "./checklists/words.js";
+import { textWithCode } from "./code-markup.js";
 import { escapeMarkup } from "./figures/svg.js";
 import { pageHtml } from "./page.js";
 import { textTable } from "./text-table.js";
@@ -87,7 +89,7 @@ const section = (heading: string, body: string): string =>
 
 /** What is to be written is told by words, not by colour. */
 function textMarkup(text: string): string {
-  if (!text.startsWith(toBeWritten)) return escapeMarkup(text);
+  if (!text.startsWith(toBeWritten)) return textWithCode(text);
   return `<strong>${escapeMarkup(toBeWritten.trim())}</strong> ${escapeMarkup(text.slice(toBeWritten.length))}`;
 }
 
@@ -114,7 +116,7 @@ function metricMarkup({ Results, ...about }: KeyMetric, of: string): string {
 function valueInWords(json: string): string {
   const { kind, value, unit, estimate, lower, upper, level } = JSON.parse(json) as Record<string, unknown>;
   const number = (one: unknown) =>
-    typeof one !== "number" ? String(one) : Number.isInteger(one) ? String(one) : one.toFixed(3);
+    typeof one !== "number" ? String(one) : Number.isInteger(one) ? String(one) : decimal(one);
   if (kind === "estimate_ci")
     return `${number(estimate)} (${String(level)} % interval ${number(lower)} to ${number(upper)})`;
   return unit === undefined || unit === "count" ? number(value) : `${number(value)} ${String(unit)}`;

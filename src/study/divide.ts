@@ -45,6 +45,8 @@ export interface Division {
   readonly patients: number | null;
   readonly splits: Readonly<Record<string, Part>>;
   readonly folds: readonly Part[];
+  /** The column that images were kept together by, where it is not the patient: `patients` count its groups. */
+  readonly groups?: string;
   /** What could not be as it was asked for. */
   readonly notes: readonly string[];
 }
@@ -66,7 +68,8 @@ export async function divideDataset(
   const listing = await listImages(data, options);
   const entries = entriesOf(data, listing, again);
   const hashes = await hashFiles(entries, options);
-  const rows = named(entries, hashes);
+  const groups = groupsBeside(entries, options.groups);
+  const rows = named(entries, hashes, groups !== undefined);
   const items = rows.map(({ entry, hash, unit }) => ({ key: hash, group: unit, labels: entry.labels }));
   const shares = folds > 0 ? [1 - testFraction, 0, testFraction] : sharesOf(validationFraction, testFraction);
   for (const [at, part] of groupedSplit(items, { shares, seed }).entries())
@@ -84,8 +87,27 @@ export async function divideDataset(
   }
   const asked = folds > 0 ? foldShares(folds, testFraction) : shares;
   const division = summary(rows, listing.classes, { asked, folds });
-  await replaceText(out, divisionTable(out, rows, listing));
-  return division;
+  await replaceText(out, divisionTable(out, rows, listing, groups));
+  if (groups === undefined) return division;
+  return { ...division, groups, notes: [...division.notes, ...notesOnPatients(rows, groups)] };
+}
+
+/** Patients whose groups came into several parts, which training refuses. */
+function notesOnPatients(rows: readonly DividedImage[], groups: string): string[] {
+  const parts = new Map<string, Set<string>>();
+  for (const { patient, split } of rows)
+    if (patient !== undefined) parts.set(patient, (parts.get(patient) ?? new Set()).add(split));
+  const torn = [...parts.values()].filter(({ size }) => size > 1).length;
+  if (torn === 0) return [];
+  return [
+    `images of ${torn} patients are in several parts, since ${groups} keeps images together and not the patient: train refuses that unless told --allow-leaks; divide by patient where you can.`,
+  ];
+}
+
+/** The column of groups, unless it is the patient under its own title. */
+function groupsBeside(entries: readonly ImageEntry[], groups: string | undefined): string | undefined {
+  const isPatient = entries.every(({ group, patient }) => group === undefined || group === patient);
+  return isPatient ? undefined : groups;
 }
 
 function sharesOf(validationFraction: number, testFraction: number): number[] {
@@ -135,28 +157,45 @@ async function hashFile({ file, frame = 0 }: ImageEntry): Promise<string> {
   return hashOf(frame === 0 ? bytes : Buffer.concat([bytes, Buffer.from(`frame ${frame}`)]));
 }
 
+/** Whom images are of, and what stays together, under names that say nothing. @param byGroup  whether a column was named */
+function named(entries: readonly ImageEntry[], hashes: readonly string[], byGroup: boolean): DividedImage[] {
+  const units = pseudonymsOf(
+    entries.map(({ group, patient }) => group ?? patient),
+    hashes,
+  );
+  const patients = byGroup
+    ? pseudonymsOf(
+        entries.map(({ patient }) => patient),
+        hashes,
+      )
+    : units;
+  return entries.map((entry, at) => ({
+    entry,
+    hash: hashes[at]!,
+    unit: units[at],
+    patient: patients[at],
+    split: "train",
+    fold: undefined,
+  }));
+}
+
 /**
- * Patients under names that follow from their images alone: the same each time that the data are divided, and nothing of who
+ * Names that follow from the images of each unit alone: the same each time that the data are divided, and nothing of who
  * they are.
  */
-function named(entries: readonly ImageEntry[], hashes: readonly string[]): DividedImage[] {
+function pseudonymsOf(
+  units: readonly (string | undefined)[],
+  hashes: readonly string[],
+): (string | undefined)[] {
   const images = new Map<string, string[]>();
-  const unitOf = ({ group, patient }: ImageEntry) => group ?? patient;
-  for (const [at, entry] of entries.entries()) {
-    const unit = unitOf(entry);
+  for (const [at, unit] of units.entries()) {
     if (unit === undefined) continue;
     const known = images.get(unit);
     if (known) known.push(hashes[at]!);
     else images.set(unit, [hashes[at]!]);
   }
   const names = new Map([...images].map(([unit, own]) => [unit, hashOf(Buffer.from(own.sort().join()))]));
-  return entries.map((entry, at) => ({
-    entry,
-    hash: hashes[at]!,
-    unit: names.get(unitOf(entry) ?? ""),
-    split: "train",
-    fold: undefined,
-  }));
+  return units.map((unit) => names.get(unit ?? ""));
 }
 
 function summary(

@@ -7,8 +7,10 @@ import type { SplitName } from "../data/splitting/split-names.js";
 export interface DividedImage {
   readonly entry: ImageEntry;
   readonly hash: string;
-  /** The patient or group that it stays together with, as in the table. */
+  /** The patient or group that it stays together with, under a name that says nothing of it. */
   readonly unit: string | undefined;
+  /** The patient, likewise; the unit where no column of groups was named. */
+  readonly patient: string | undefined;
   split: SplitName;
   /** From 1; undefined of images to test on, and where there are no folds. */
   fold: number | undefined;
@@ -18,8 +20,9 @@ export interface DividedImage {
 function keptAttributes(
   rows: readonly DividedImage[],
   { attributes = [] }: Listing,
+  written: readonly string[],
 ): { title: string; at: number }[] {
-  const ours = new Set(["hash", "fold", "group"]);
+  const ours = new Set(["hash", "fold", ...written]);
   const isPseudonym = (text: string | undefined) => text === undefined || /^[0-9a-f]{16}$/.test(text);
   return attributes
     .map((title, at) => ({ title, at }))
@@ -30,8 +33,18 @@ function keptAttributes(
     });
 }
 
-/** The table, as RFC 4180 has it; paths lead from its folder. */
-export function divisionTable(out: string, rows: readonly DividedImage[], listing: Listing): string {
+/**
+ * The table, as RFC 4180 has it; paths lead from its folder.
+ *
+ * @param groups  title of the column that images stay together by, where it is not the patient: kept as it is, or with names in
+ *   it that say nothing where what it holds may be somebody's
+ */
+export function divisionTable(
+  out: string,
+  rows: readonly DividedImage[],
+  listing: Listing,
+  groups?: string,
+): string {
   const { classes, task } = listing;
   const some = (value: (row: DividedImage) => unknown) => rows.some((row) => value(row) !== undefined);
   const columns: [title: string, text: (row: DividedImage) => string | number | undefined][] = [
@@ -42,11 +55,17 @@ export function divisionTable(out: string, rows: readonly DividedImage[], listin
       columns.push([name, ({ entry }) => Number(entry.labels.includes(label))]);
   else columns.push(["label", ({ entry }) => classes[entry.labels[0] ?? 0]]);
   columns.push(["split", ({ split }) => split]);
-  if (some(({ unit }) => unit)) columns.push(["patient", ({ unit }) => unit]);
+  if (some(({ patient }) => patient)) columns.push(["patient", ({ patient }) => patient]);
   if (some(({ entry }) => entry.frame)) columns.push(["frame", ({ entry }) => entry.frame]);
   if (some(({ entry }) => entry.weight)) columns.push(["weight", ({ entry }) => entry.weight ?? 1]);
-  for (const { title, at } of keptAttributes(rows, listing))
-    columns.push([title, ({ entry }) => entry.attributes?.[at]]);
+  const kept = keptAttributes(
+    rows,
+    listing,
+    columns.map(([title]) => title.toLowerCase()),
+  );
+  for (const { title, at } of kept) columns.push([title, ({ entry }) => entry.attributes?.[at]]);
+  if (groups !== undefined && !columns.some(([title]) => title.toLowerCase() === groups.toLowerCase()))
+    columns.push([groups, ({ entry, unit }) => (entry.group === undefined ? undefined : unit)]);
   if (some(({ fold }) => fold)) columns.push(["fold", ({ fold }) => fold]);
   columns.push(["hash", ({ hash }) => hash]);
   const lines = [columns.map(([title]) => title), ...rows.map((row) => columns.map(([, text]) => text(row)))];

@@ -55,6 +55,43 @@ describe("split", () => {
     expect(readFileSync(join(root, "again.csv"))).toEqual(readFileSync(join(root, "study.csv")));
   });
 
+  it("keeps patients beside groups, and a column called group", async () => {
+    const lines = readFileSync(join(root, "scans.csv"), "utf8").split("\n").slice(1);
+    const rows = lines.map(
+      (line, at) =>
+        `${line.split(",", 2).join()},Doe ${at >> 1},L${at >> 2},LID${at >> 2},${at % 2 ? "a" : "b"}`,
+    );
+    await write("lesions.csv", ["path,label,patient,lesion,lesion_id,group", ...rows].join("\n"));
+    for (const groups of ["lesion", "lesion_id"]) {
+      const { stdout } = medmamba("split", "lesions.csv", "--out", `by-${groups}.csv`, "--groups", groups);
+      expect(stdout).toContain("40 images of 10 groups divided");
+      expect(stdout).toContain(`Train with --groups ${groups}`);
+      const divided = rowsOf(`by-${groups}.csv`);
+      const different = (of: readonly string[]) =>
+        new Set(divided.map((row) => of.map((title) => row[title]).join())).size;
+      expect(divided.map(({ lesion, group }) => `${lesion},${group}`).sort()).toEqual(
+        lines.map((_, at) => `L${at >> 2},${at % 2 ? "a" : "b"}`).sort(),
+      );
+      expect([different(["patient"]), different([groups]), different([groups, "split"])]).toEqual([
+        20, 10, 10,
+      ]);
+      const train = ["train", "--data", `by-${groups}.csv`, "--groups", groups, ...smallArguments];
+      expect(medmamba(...train, "--epochs", "1", "--out", `run-${groups}`).status).toBe(0);
+    }
+    expect(readFileSync(join(root, "by-lesion_id.csv"), "utf8")).not.toMatch(/LID|Doe/);
+    const torn = medmamba(
+      "split",
+      "lesions.csv",
+      "--out",
+      "torn.csv",
+      "--groups",
+      "group",
+      "--split",
+      "50,0,50",
+    );
+    expect(torn.stderr).toContain("images of 20 patients are in several parts, since group keeps");
+  });
+
   it("replaces nothing, and divides nothing twice unless it is told to", () => {
     const before = readFileSync(join(root, "study.csv"));
     const twice = medmamba("split", "scans.csv", "--out", "study.csv");

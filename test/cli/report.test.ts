@@ -98,6 +98,22 @@ describe("report", () => {
     expect(readFileSync(join(root, "stated/model-card.html"), "utf8")).toContain("To learn.");
   });
 
+  it("takes the audit of its own data alone, and counts no look for another's", async () => {
+    const looks = () => readFileSync(join(root, "run/ledger.jsonl"), "utf8").split("\n").length;
+    await write("own.json", call("audit", "study.csv", "--json").stdout);
+    await write("others.json", call("audit", "other", "--json").stdout);
+    const before = looks();
+    const { status, stderr } = report("run", "--audit", "others.json", "--out", "audited");
+    expect([status, stderr]).toEqual([
+      2,
+      expect.stringMatching(
+        /^medmamba: --audit: the audit is of other data \(12 images of benign and 12 images of malignant\) than the run \(40 images of benign and 40 .*: name the audit of the run's data\.\n$/,
+      ),
+    ]);
+    expect(looks()).toBe(before);
+    expect(resultOf("run", "--audit", "own.json", "--out", "audited").checklists).toHaveLength(3);
+  });
+
   it("judges other data as an external test", () => {
     const { checklists } = resultOf("run/best.safetensors", "--data", "other", "--out", "external");
     expect(checklists[1]?.toWrite.map(({ number }) => number)).not.toContain("33");
@@ -116,8 +132,9 @@ describe("report", () => {
 
   it("writes an empty card, whose every key it takes", async () => {
     const { stdout } = call("report", "--statements");
-    const names = stdout.match(/^\w+(?=:)/gm) ?? [];
+    const names = stdout.match(/^[\w-]+(?=:)/gm) ?? [];
     expect(names.length).toBeGreaterThan(60);
+    expect(names).toContain("intended-use");
     await write("full.yaml", names.map((name) => `${name}: stated`).join("\n"));
     const { checklists } = resultOf("run", "--card", "full.yaml", "--out", "full");
     expect(checklists.flatMap(({ toWrite }) => toWrite)).toEqual([]);
@@ -157,7 +174,7 @@ describe("report", () => {
     };
     const unknown = await tried("funding: a\nintendeduses: b\n");
     expect(unknown.stderr).toMatch(
-      /odd\.yaml line 2: a card has no intendeduses; did you mean intendedUse\?/,
+      /odd\.yaml line 2: a card has no intendeduses; did you mean intended-use\?/,
     );
     expect(unknown.status).toBe(2);
     expect((await tried("qqqqqqqqq: b\n")).stderr).toMatch(

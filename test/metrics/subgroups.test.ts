@@ -6,17 +6,50 @@ import { subgroups } from "../../src/metrics/subgroups.js";
 import { drawnAlike, evidence, expectNear, partsOf } from "../support/evidence.js";
 
 const { labels, probabilities, patients } = evidence;
-const { scanner, values, byPatient } = evidence.subgroups;
+const { scanner, values, byPatient, newcombe, newcombeByPatient } = evidence.subgroups;
 
 describe("subgroups", () => {
   const options = { ...drawnAlike, patients };
   const groups = subgroups(labels, probabilities, 4, { scanner }, options);
 
-  it("differ from the rest as scikit-learn says with the same draws", () => {
+  it("differ from the rest as Newcombe's formula and scikit-learn with the same draws say", () => {
     const [of] = groups.filter(({ value }) => value === "old");
     const { accuracy, auc } = of!.scores;
-    expectNear(partsOf(accuracy!.difference), [values[0]!, ...byPatient[0]!], 1e-13);
+    expectNear(partsOf(accuracy!.difference), newcombeByPatient, 1e-13);
     expectNear(partsOf(auc!.difference), [values[1]!, ...byPatient[1]!], 1e-13);
+  });
+
+  it("differ by statsmodels' interval of Newcombe, also where a group has no error", () => {
+    for (const [hits, count, others, of, ...golden] of newcombe) {
+      const right = [hits!, count! - hits!, others!, of! - others!];
+      const rows = right.flatMap((times, at) => new Array<number>(times).fill(at));
+      const [group] = subgroups(
+        rows.map((_, i) => i % 2),
+        rows.map((at, i) => (i % 2 === at % 2 ? [0.9, 0.1] : [0.1, 0.9])),
+        2,
+        { group: rows.map((at) => (at < 2 ? "a" : "b")) },
+        { metrics: ["accuracy"], resamples: 10 },
+      );
+      expectNear(partsOf(group!.scores.accuracy!.difference), golden, 1e-14);
+    }
+  });
+
+  it("have no interval of a difference where one side has none, such as a group ranked without an error", () => {
+    const truth = Array.from({ length: 60 }, (_, i) => i % 2);
+    const certain = truth.map((label, i) => (i < 10 ? label : (label + (i % 5) / 3) / 2.4));
+    const [few, most] = subgroups(
+      truth,
+      certain.map((score) => [1 - score, score]),
+      2,
+      { sex: truth.map((_, i) => (i < 10 ? "F" : "M")) },
+      { metrics: ["auc", "balancedAccuracy"], resamples: 200 },
+    );
+    for (const metric of ["auc", "balancedAccuracy"] as const) {
+      const { inside, outside, difference } = few!.scores[metric]!;
+      expect(inside).toMatchObject({ value: 1, reason: expect.any(String) });
+      expect(difference).toEqual({ value: 1 - outside.value!, reason: inside.reason });
+      expect(most!.scores[metric]!.difference.reason).toBe(`outside the group, ${inside.reason}`);
+    }
   });
 
   it("are judged as if they were all there is", () => {
@@ -44,6 +77,8 @@ describe("subgroups", () => {
       samples: 3,
       warning: expect.stringMatching(/only 3 samples/),
     });
+    const one = { rare: labels.map((_, i) => (i === 0 ? "one" : "")) };
+    expect(subgroups(labels, probabilities, 4, one, { resamples: 10 })[0]!.warning).toMatch(/only 1 sample:/);
     const [all] = subgroups(labels, probabilities, 4, { all: labels.map(() => "x") }, { resamples: 50 });
     expect(all!.scores.accuracy!.difference.reason).toMatch(/outside the group, there are no such samples/);
   });

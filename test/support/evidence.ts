@@ -55,7 +55,13 @@ export interface Evidence {
   brier: number[];
   temperature: Record<"softmax" | "sigmoid", { logits: number[]; expected: Golden }>;
   thresholds: Record<string, number>;
-  subgroups: { scanner: string[]; values: number[]; byPatient: [number, number][] };
+  subgroups: {
+    scanner: string[];
+    values: number[];
+    byPatient: [number, number][];
+    newcombeByPatient: Golden;
+    newcombe: number[][];
+  };
   features: {
     width: number;
     training: number[];

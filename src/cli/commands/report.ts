@@ -12,13 +12,14 @@ import { limitRows } from "../../data/decoding/limits.js";
 import { type LabelledImages, type SplitName, splitNames } from "../../data/index.js";
 import { type Opening, openingRows } from "../../data/sources/opening.js";
 import { cardFiles, writeModelCard } from "../../reports/card-files.js";
+import { expectAuditOf } from "../../reports/checklists/audit-of-run.js";
 import type { AnsweredChecklist } from "../../reports/checklists/checklist.js";
 import { expectAuditReport } from "../../reports/given-audit.js";
 import { answeredChecklists, shareInWords } from "../../reports/sections/checklists.js";
 import { sealCautions } from "../../reports/sections/seal.js";
 import { texts } from "../../settings/kind.js";
 import { type Judging, openJudged, openSplit } from "../../study/judged-images.js";
-import { runFacts, usualColumnsOf } from "../../study/run-facts.js";
+import { partFacts, runFacts, usualColumnsOf } from "../../study/run-facts.js";
 import { cameDivided, type FinishedRun, readRun } from "../../study/run-remains.js";
 import { judge as judgeCheckpoint, verdictJson } from "../../study/verdict.js";
 import { writableFolder } from "../../study/writable-folder.js";
@@ -126,7 +127,7 @@ async function run(given: string | undefined, options: ReportCommandOptions): Pr
   await interruptible(terminal, "Stopping.", async (signal) => {
     const folder = await writableFolder(out, "--out");
     try {
-      const judging = { data, path, run: found, scores, terminal, signal, options };
+      const judging = { data, path, run: found, scores, audit, terminal, signal, options };
       const facts = await runFacts({
         ...(await judge(judging)),
         plan: found?.plan,
@@ -149,6 +150,7 @@ interface JudgingRun {
   readonly path: string;
   readonly run: FinishedRun | undefined;
   readonly scores: unknown;
+  readonly audit: AuditReport | undefined;
   readonly terminal: Terminal;
   readonly signal: AbortSignal;
   readonly options: ReportCommandOptions;
@@ -173,6 +175,9 @@ async function judge(judging: JudgingRun) {
       if (!own || own[name].images === 0) continue;
       parts[name] = name === judged.part ? judged.dataset : await openSplit(name, checkpoint, reading);
     }
+    // Before the look at the test images, which counts.
+    const known = Object.values(parts).map((part) => partFacts(part, []));
+    if (judging.audit) expectAuditOf("--audit", judging.audit, known);
     const columns = columnsOf(judged.dataset, options.subgroups);
     const { name, precision } = device;
     const { model } = devices().find((other) => other.name === name) ?? {};

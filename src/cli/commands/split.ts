@@ -70,22 +70,24 @@ async function run(data: string, options: SplitCommandOptions): Promise<void> {
     }),
   );
   const { images, patients, splits, notes } = division;
-  const unit = [undefined, "patient"].includes(options.groups?.toLowerCase()) ? "patient" : "group";
+  const unit = division.groups === undefined ? "patient" : "group";
   const of = patients === null ? "" : ` of ${plural(patients, unit)}`;
   terminal.print(`${plural(images, "image")}${of} divided in ${shortPath(out)}\n`);
   const parts = [
     ...Object.entries(splits),
     ...division.folds.map((fold, at) => [`fold ${at + 1}`, fold] as const),
   ];
-  for (const line of tableOf(parts)) terminal.print(`  ${line}`);
+  for (const line of tableOf(parts, `${unit}s`)) terminal.print(`  ${line}`);
   for (const note of notes) terminal.warn(note);
+  if (division.groups !== undefined)
+    terminal.print(`Train with --groups ${division.groups}, so that its groups are kept apart there, too.`);
   terminal.result({ out, ...division });
 }
 
-function tableOf(parts: readonly (readonly [string, Part])[]): string[] {
+function tableOf(parts: readonly (readonly [string, Part])[], units: string): string[] {
   const classes = Object.keys(parts[0]?.[1].classes ?? {});
   const hasPatients = parts.some(([, { patients }]) => patients !== null);
-  const header = ["", "images", "share", ...(hasPatients ? ["patients"] : []), ...classes];
+  const header = ["", "images", "share", ...(hasPatients ? [units] : []), ...classes];
   const rows = parts.map(([name, part]) => [
     name,
     String(part.images),

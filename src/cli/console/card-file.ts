@@ -1,6 +1,6 @@
 /** Card files: YAML or JSON in which people state of a study and a model what no run can know. */
 import { givenStatements } from "../../reports/card/given-statements.js";
-import { type CardStatements, statementRows } from "../../reports/card/statements.js";
+import { type CardStatements, keyOf, statementRows } from "../../reports/card/statements.js";
 import { nearest } from "../../settings/nearest.js";
 import { readNamed } from "./config.js";
 import { UsageError } from "./failure.js";
@@ -22,7 +22,9 @@ export async function readCardFile(path: string): Promise<CardStatements> {
     if (names.includes(name)) return [name, value] as const;
     const meant = nearest(key, names);
     const advice =
-      meant === undefined ? "`medmamba report --statements` lists what it can." : `did you mean ${meant}?`;
+      meant === undefined
+        ? "`medmamba report --statements` lists what it can."
+        : `did you mean ${keyOf(meant)}?`;
     throw new UsageError(`${placeOf(key)}: a card has no ${key.slice(0, 64)}; ${advice}`);
   });
   return givenStatements(path, Object.fromEntries(named));
@@ -30,6 +32,6 @@ export async function readCardFile(path: string): Promise<CardStatements> {
 
 /** All statements with what to write, as an empty card file: to be filled in. */
 export function emptyCardFile(): string {
-  const rows = Object.entries(statementRows).map(([name, { words }]) => `# ${words}\n${name}:\n`);
+  const rows = Object.entries(statementRows).map(([name, { words }]) => `# ${words}\n${keyOf(name)}:\n`);
   return `# What no run can know. Leave empty what you do not state.\n\n${rows.join("\n")}`;
 }

@@ -14,7 +14,8 @@ import { columns, decimals, plural } from "./wording.js";
  * @throws CommandError with the nearest title, or all, if there is no such column
  */
 export function groupsBy(names: readonly string[], dataset: LabelledImages): Groups {
-  const titles = Object.keys(dataset.attributes ?? {});
+  // `split` writes a hash of each image, which is no group.
+  const titles = Object.keys(dataset.attributes ?? {}).filter((title) => title.toLowerCase() !== "hash");
   const chosen = names.map((name) => {
     const title = titles.find((known) => known.toLowerCase() === name.toLowerCase());
     if (title !== undefined) return title;

@@ -1,9 +1,10 @@
 /** Numbers, durations and tables as people read them. */
 import { isAbsolute, relative, resolve, sep } from "node:path";
 
-/** Three decimals; a dash for what is undefined (NaN, or null where it went through JSON). */
+/** Three decimals, without a sign where they are 0; a dash for what is undefined (NaN, or null where it went through JSON). */
 export function decimals(value: number | null | undefined, digits = 3): string {
-  return value !== null && value !== undefined && Number.isFinite(value) ? value.toFixed(digits) : "-";
+  if (value === null || value === undefined || !Number.isFinite(value)) return "-";
+  return value.toFixed(digits).replace(/^-(?=[0.]*$)/, "");
 }
 
 /** "45 s", "1 min 20 s", "2 h 5 min". */

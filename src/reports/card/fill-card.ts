@@ -17,12 +17,33 @@ export const researchOnly = "Research only, not a medical device";
 const textOf = (answer: ReturnType<typeof specification>): string | undefined =>
   typeof answer === "object" ? answer.partly : answer;
 
+/** Whether a statement of the use names what the card forbids, in a sentence that does not say that it is not for that. */
+function namesForbiddenUse({ intendedUse = "", regulatoryApproval }: CardStatements): boolean {
+  if (regulatoryApproval !== undefined) return false;
+  const forbidden = /\b(triag|diagnos|treat|priorit)|work-? ?list/i;
+  return intendedUse
+    .split(/[.;!?\n]/)
+    .some((sentence) => forbidden.test(sentence) && !/\b(not|no|never|without|nor)\b/i.test(sentence));
+}
+
+/** What stands beside such a statement. */
+const contradiction =
+  "This names diagnosis, treatment or triage (such as the order of a work list), for which the card says that it must not be used: state another use, or the approval as a medical device (regulatory-approval).";
+
+/** What an image may be answered. */
+function answersInWords({ uncertainty }: RunFacts): string {
+  const mayRefer = uncertainty?.risk !== undefined || uncertainty?.falseAlarms !== undefined;
+  return mayRefer
+    ? 'every image is given one of these answers or referred to a human ("not sure: refer"); one that shows something else may still be given one of them.'
+    : "every image is given one of these answers, also one that shows something else.";
+}
+
 /** What it must not be used for whatever people state: it follows from what it is. */
 export function mustNotBeUsedFor(facts: RunFacts, statements: CardStatements): string {
   return sentences(
     statements.regulatoryApproval === undefined &&
       "Not for diagnosis, treatment or triage of a patient: it is research software and no medical device.",
-    `Not for any question but this: ${classesInWords(facts) || "its classes"}; every image is given one of these answers, also one that shows something else.`,
+    `Not for any question but this: ${classesInWords(facts) || "its classes"}; ${answersInWords(facts)}`,
     "Not for images of other kinds, devices, places or patients than those it was trained and tested on, until it has been tested there.",
     "Not without somebody who looks at the image.",
     statements.outOfScope,
@@ -56,7 +77,10 @@ export function fillCard(facts: RunFacts, statements: CardStatements = {}): Appl
       Keywords: { Keyword: itemsOf(statements.keywords ?? "MedMamba, image classification") },
     },
     UsesAndDirections: {
-      IntendedUseAndWorkflow: stated("intendedUse"),
+      IntendedUseAndWorkflow: sentences(
+        stated("intendedUse"),
+        namesForbiddenUse(statements) && contradiction,
+      ),
       PrimaryIntendedUsers: stated("users"),
       HowToUse: both(textOf(specification(facts)), "howToUse"),
       TargetedPatientPopulation: stated("population"),

@@ -107,7 +107,9 @@ const modelRows = {
   regulatoryApproval: row("approvals as a medical device, with their numbers"),
   summary: row("the model in a few sentences for everyone"),
   keywords: row("keywords, with commas between"),
-  intendedUse: row("what it is to be used for, and where in the course of care"),
+  intendedUse: row(
+    "what it is to be used for, and where in the course of care; without an approval that is not diagnosis, treatment or triage",
+  ),
   users: row("who is to use it"),
   howToUse: row("how its answers are to be used"),
   population: row("the patients that it is meant for"),
@@ -133,6 +135,9 @@ const modelRows = {
 
 /** All statements. */
 export const statementRows = { ...modelRows, ...studyRows } as const;
+
+/** A statement's name as a card file is to have it: "intended-use"; "intendedUse" is taken, too. */
+export const keyOf = (name: string): string => name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 
 /** By what a card file has a statement. */
 export type StatementName = keyof typeof statementRows;

@@ -4,7 +4,7 @@ import type { EvaluationFacts, RunFacts, SubgroupFact } from "./facts.js";
 import { counted, decimal, estimate, judgedInWords, listed, sentences } from "./words.js";
 
 const methodNote =
-  "Proportions have Wilson's intervals, areas DeLong's, ratios those of their logarithm, other scores percentiles of 2,000 bootstrap samples";
+  "Proportions have Wilson's intervals and their differences between groups Newcombe's, areas DeLong's, ratios those of their logarithm, other scores percentiles of 2,000 bootstrap samples";
 
 /** How numbers and their intervals were made. */
 export function statistics({ evaluation }: RunFacts): string | undefined {
@@ -228,7 +228,7 @@ export function internalTest(facts: RunFacts): Answer | undefined {
 export function externalTest(facts: RunFacts): Answer | undefined {
   const { evaluation } = facts;
   if (evaluation?.external === undefined) return undefined;
-  if (!evaluation.external) return { partly: "No external data were tested." };
+  if (!evaluation.external) return { partly: "This report has no test on external data." };
   return scores(facts);
 }
 
@@ -302,7 +302,8 @@ export function limits({ evaluation, audit, seal, division, classes = [] }: RunF
   const few = (evaluation.subgroups ?? []).filter(({ samples }) => samples < small);
   const fewNames = [...new Set(few.map(({ attribute, value }) => `${attribute} ${value}`))];
   return [
-    evaluation.external !== true && "Not tested on external data: how it does elsewhere is not known.",
+    evaluation.external !== true &&
+      "This report has no test on external data: how the model does elsewhere it does not say.",
     evaluation.patients === null &&
       "Whom images are of is not known: intervals take images for patients and may be too narrow.",
     rare.length > 0 && `Fewer than ${small} images of ${listed(rare)}.`,

@@ -10,8 +10,8 @@ export function listed(items: readonly string[]): string {
   return items.length < 2 ? last : `${items.slice(0, -1).join(", ")} and ${last}`;
 }
 
-/** Three decimals. */
-export const decimal = (value: number): string => value.toFixed(3);
+/** Three decimals; what rounds to 0 has no sign. */
+export const decimal = (value: number): string => value.toFixed(3).replace(/^-(?=[0.]*$)/, "");
 
 /** "0.912 (95 % interval 0.874 to 0.941)", or why there is none. */
 export function estimate({ value, interval, reason }: ScoreFact): string {

@@ -9,6 +9,7 @@ import { element, escapeMarkup, figure, ink, line, type Markup, palette, text } 
 export interface ForestRow {
   readonly name: string;
   readonly samples: number;
+  /** Drawn hollow where it has no interval: nothing says how sure it is. */
   readonly difference: Estimate;
   /** Whether it is of so few samples that it says little: drawn hollow. */
   readonly few: boolean;
@@ -82,7 +83,7 @@ function drawRow(
     y: y - 4,
     width: 8,
     height: 8,
-    fill: few ? ink.paper : palette[0].line,
+    fill: few || reason !== undefined ? ink.paper : palette[0].line,
     stroke: palette[0].line,
     "stroke-width": 1.5,
   });

@@ -1,6 +1,6 @@
 /** Reporting checklists with what the run answers, what people have stated, and what is to be written. */
 import { givenStatements } from "../card/given-statements.js";
-import type { CardStatements } from "../card/statements.js";
+import { type CardStatements, keyOf } from "../card/statements.js";
 import { checklists } from "../checklists/all.js";
 import {
   type AnsweredChecklist,
@@ -10,6 +10,7 @@ import {
 } from "../checklists/checklist.js";
 import type { RunFacts } from "../checklists/facts.js";
 import { expectFacts } from "../checklists/given-facts.js";
+import { textWithCode } from "../code-markup.js";
 import { escapeMarkup } from "../figures/svg.js";
 import { textTable } from "../text-table.js";
 import type { ReportSection } from "./section.js";
@@ -79,11 +80,11 @@ ${textTable(`Items of ${name}`, ["Item", "What it asks", "Answer"], rows)}
 }
 
 function answerMarkup({ text, stated = [], write, state, subject }: AnsweredItem): string {
-  const said = [text, ...stated].flatMap((part) => (part === undefined ? [] : [escapeMarkup(part)]));
+  const said = [text, ...stated].flatMap((part) => (part === undefined ? [] : [textWithCode(part)]));
   if (state === "run" || state === "stated") return said.join("<br>");
   const asked = (write ?? []).map(
     ({ name, words }) =>
-      `${escapeMarkup(words)} <span class="note">(<code>${escapeMarkup(name)}</code>)</span>`,
+      `${escapeMarkup(words)} <span class="note">(<code>${escapeMarkup(keyOf(name))}</code>)</span>`,
   );
   const what = asked.length > 0 ? asked.join("; ") : escapeMarkup(subject);
   return [...said, `<strong>You must write this:</strong> ${what}`].join("<br>");

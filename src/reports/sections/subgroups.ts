@@ -43,7 +43,7 @@ export function subgroupFigure(groups: readonly SubgroupEvidence[]): ReportFigur
   const left = groups.length > mostRows ? ` The first ${mostRows} of ${groups.length} groups.` : "";
   return {
     svg: forestPlot(rows, better[metric]!),
-    caption: `${better[metric]} of each group less that of all others, with 95 % intervals; hollow and dashed: fewer than 20 images.${left}`,
+    caption: `${better[metric]} of each group less that of all others, with 95 % intervals; hollow: without an interval, or, with a dashed one, of fewer than 20 images.${left}`,
   };
 }
 
@@ -72,7 +72,7 @@ export function subgroupsSection(
   const care =
     warned === 0
       ? ""
-      : `<p class="bad">${warned === 1 ? "One group has" : `${warned} groups have`} fewer than 20 images: they say little.</p>`;
+      : `<p class="bad">${warned === 1 ? "One group has" : `${warned} groups have`} fewer than 20 images: ${warned === 1 ? "it says" : "they say"} little.</p>`;
   const groupCount = groups.length;
   const chance =
     groupCount < 5

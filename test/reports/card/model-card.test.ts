@@ -177,6 +177,49 @@ describe("the page", () => {
   });
 });
 
+describe("the stated use", () => {
+  const use = (intendedUse: string, regulatoryApproval?: string) =>
+    fillCard(wholeFacts, { intendedUse, ...(regulatoryApproval && { regulatoryApproval }) }).UsesAndDirections
+      .IntendedUseAndWorkflow;
+
+  it.each([
+    "To order the work list; every image is read by a radiologist.",
+    "Triage in emergency.",
+    "To diagnose pneumonia.",
+  ])("contradicts the card: %s", (stated) => {
+    expect(use(stated)).toMatch(/ This names diagnosis, treatment or triage .* must not be used/);
+    expect(use(stated, "CE 0123")).toBe(stated);
+  });
+
+  it("does not where it is none of that", () => {
+    const stated = "Research on stored images. Not for triage.";
+    expect(use(stated)).toBe(stated);
+  });
+});
+
+it("says that an image may be referred where the model may", () => {
+  const says = (facts: RunFacts) => fillCard(facts).UsesAndDirections.CautionedOutOfScopeSettings;
+  const { uncertainty, ...answering } = wholeFacts;
+  expect(says({ ...answering, uncertainty: { ...uncertainty, risk: 0.1 } })).toContain(
+    "one of these answers or referred to a human",
+  );
+  expect(says(answering)).toContain("every image is given one of these answers, also one that shows");
+});
+
+it("has commands as code, and no sign before what rounds to 0", () => {
+  const attribute = { attribute: "sex", value: "F", samples: 30, metric: "auc", inside: { value: 0.9 } };
+  const judged = {
+    ...evaluation!,
+    subgroups: [{ ...attribute, difference: { value: -0.1, interval: [-0.2, -0.0001] as const } }],
+  };
+  const card = fillCard(
+    { ...wholeFacts, evaluation: judged },
+    { maintenance: "By `medmamba evaluate <x>`." },
+  );
+  expect(modelCardHtml(card)).toContain("By <code>medmamba evaluate &lt;x&gt;</code>.");
+  expect(modelCardHtml(card)).toContain("-0.100 (95 % interval -0.200 to 0.000)");
+});
+
 describe("statements", () => {
   it("are text, and lists of it", () => {
     const given = {

@@ -172,6 +172,22 @@ it("the forest plot has the differences that scikit-learn has with the same draw
   expectDrawn([value(Number(interval.x1)), value(Number(interval.x2))], byPatient[1]!, reach);
 });
 
+it("the forest plot draws a difference without an interval hollow, as its legend says", () => {
+  const sure = { value: -0.1, lower: -0.2, upper: -0.0001, method: "newcombe" } as const;
+  const estimates = [sure, { value: 0.2, reason: "too few errors to tell" }];
+  const groups = estimates.map((difference, at) => ({
+    attribute: "sex",
+    value: "FM"[at]!,
+    samples: 100,
+    scores: { accuracy: { inside: sure, outside: sure, difference } },
+  }));
+  const { svg, caption } = subgroupFigure(groups)!;
+  const squares = elementsOf(svg, "rect").filter(({ width }) => width === "8");
+  expect(squares.map(({ fill, stroke }) => fill === stroke)).toEqual([true, false]);
+  expect(caption).toContain("hollow: without an interval");
+  expect(svg).not.toContain("−0.000");
+});
+
 describe("the histogram", () => {
   const contents = {
     classes: ["well", "ill"] as const,

@@ -103,7 +103,9 @@ export function subgroups(
         value,
         samples: count,
         scores: compare(samples, inside, metrics, drawing),
-        ...(count < few && { warning: `only ${count} samples: fewer than ${few} say little` }),
+        ...(count < few && {
+          warning: `only ${count} ${count === 1 ? "sample" : "samples"}: fewer than ${few} say little`,
+        }),
       };
     }),
   );

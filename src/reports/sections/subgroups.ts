@@ -72,12 +72,12 @@ export function subgroupsSection(
   const care =
     warned === 0
       ? ""
-      : `<p class="bad">${warned === 1 ? "One group has" : `${warned} groups have`} fewer than 20 images: they say little.</p>`;
+      : `<p class="bad">${warned === 1 ? "One group has fewer than 20 images: it says" : `${warned} groups have fewer than 20 images: they say`} little.</p>`;
   const groupCount = groups.length;
   const chance =
     groupCount < 5
       ? ""
-      : ` Of ${groupCount} groups without any difference, about ${Math.max(1, Math.round(groupCount / 20))} would look different by chance.`;
+      : ` Of ${groupCount} groups without any difference, ${groupCount < 20 ? "fewer than 1" : `about ${Math.round(groupCount / 20)}`} would look different by chance.`;
   return {
     id: "subgroups",
     heading: "Subgroups",

@@ -230,7 +230,7 @@ it("units are counted as what they are", () => {
   const { heading, body } = pooledSection(pooled as unknown as AnyPooledEvaluation);
   expect(heading).toBe("By patient");
   expect(body).toContain(`by the mean of the probabilities: ${pooled.units} patients.`);
-  expect(textOf(body)).toMatch(/Of 100 patients with \S+ it finds 100/);
+  expect(textOf(body)).toMatch(/Of 100 patients of class \S+ it finds 100/);
   expect(tableOf(body, /^Scores by patient/)).toBeDefined();
 });
 

@@ -51,6 +51,7 @@ figcaption { margin-top: 6px; color: #59636e; font-size: 14px; max-width: 72ch; 
 .good { color: #00704f; }
 @media (max-width: 480px) { header, nav, main { padding-left: 15px; padding-right: 15px; } header { padding-top: 24px; }
   caption span { max-width: calc(100vw - 30px); }
+  .scroll:not(.under) tbody th { min-width: 8em; }
   .under table, .under tbody, .under thead, .under caption { display: block; }
   .under tr { display: grid; grid-template-columns: minmax(0, 1fr) 4em 8.5em; border-bottom: 1px solid #e4e7eb; align-items: baseline; }
   .under th, .under td { border-bottom: 0; padding-right: 0; overflow-wrap: anywhere; }

@@ -44,6 +44,10 @@ describe("subgroups", () => {
       samples: 3,
       warning: expect.stringMatching(/only 3 samples/),
     });
+    const one = labels.map((_, i) => (i < 1 ? "one" : ""));
+    expect(subgroups(labels, probabilities, 4, { one }, { resamples: 50 })[0]!.warning).toMatch(
+      /^only 1 sample:/,
+    );
     const [all] = subgroups(labels, probabilities, 4, { all: labels.map(() => "x") }, { resamples: 50 });
     expect(all!.scores.accuracy!.difference.reason).toMatch(/outside the group, there are no such samples/);
   });

@@ -147,7 +147,7 @@ function tableOf(caption: string, headings: readonly string[], rows: readonly st
   );
   const under = headings.length === 4 ? " under" : "";
   return `<h3>${escapeMarkup(caption)}</h3>
-<div class="scroll${under}"><table><thead><tr>${head.join("")}</tr></thead><tbody>${rows.join("")}</tbody></table></div>`;
+<div class="scroll${under}" role="region" aria-label="${escapeMarkup(caption)}" tabindex="0"><table><thead><tr>${head.join("")}</tr></thead><tbody>${rows.join("")}</tbody></table></div>`;
 }
 
 const percent = (share: number): string => `${(100 * share).toFixed(1)} %`;

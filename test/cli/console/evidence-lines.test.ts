@@ -1,12 +1,15 @@
 /** What evaluate's terminal says of decisions, wishes and comparisons; and how warnings are broken into lines. */
 import { afterEach, expect, it, vi } from "vitest";
+import { summary } from "../../../src/cli/commands/train.js";
 import { chosenLines, comparisonLines, pooledLines } from "../../../src/cli/console/evidence.js";
 import { thresholdLines } from "../../../src/cli/console/prediction-lines.js";
 import { scoreLines } from "../../../src/cli/console/score-lines.js";
 import { Terminal } from "../../../src/cli/console/terminal.js";
 import type { AnyPooledEvaluation } from "../../../src/reports/sections/pooled.js";
+import type { StudyOutcome } from "../../../src/study/carry-out.js";
 import type { ChosenPoint } from "../../../src/study/chosen-point.js";
 import type { Against } from "../../../src/study/comparison.js";
+import { type Verdict, verdictReport } from "../../../src/study/verdict.js";
 import { evaluationOfEvidence } from "../../support/evaluations.js";
 
 const evaluation = evaluationOfEvidence("two classes", { patients: false });
@@ -53,6 +56,32 @@ it("does not repeat the page where each unit has one image", () => {
     "",
     "Each patient has one image: by patient the scores are those above.",
   ]);
+});
+
+it("a summary warns where most images are referred", () => {
+  const told = (value: number) => {
+    const seal = { test: "internal", looks: null, findings: [], images: 100, of: null, ledger: null };
+    const shares = { referred: estimate(value), right: estimate(0.7), rightOfAnswered: estimate(0.8) };
+    const absent = { reason: "there are too few" };
+    const uncertainty = {
+      ...{ ...shares, images: 100, assessedOn: { train: 1, validation: 1 }, risk: 0.1, reasons: {} },
+      ...{ calibration: absent, sets: absent, outliers: absent },
+    };
+    return verdictReport({ evaluation, seal, uncertainty } as unknown as Verdict).cautions;
+  };
+  expect(told(0.98)).toEqual(["It refers 98 of 100 images to a human: of little use as it is."]);
+  expect(told(0.5)).toEqual([]);
+});
+
+it("train names the rule that its accuracy is by, where predict has another", () => {
+  const told = (threshold?: number) =>
+    summary("run", {
+      ...{ result: { history: [], stopped: "done" }, checkpoint: "run/best.safetensors", files: [] },
+      verdict: { split: "val", evaluation, threshold },
+    } as unknown as StudyOutcome);
+  expect(told(0.3).join(" ")).toMatch(/accuracy [\d.]+( \([\d. to]+\))? of the most probable class, AUC/);
+  expect(told().join(" ")).not.toContain("most probable");
+  for (const line of told(0.3)) expect(line.length).toBeLessThanOrEqual(80);
 });
 
 afterEach(() => void vi.restoreAllMocks());

@@ -1,12 +1,16 @@
 /** What evaluate's terminal says of decisions, wishes and comparisons; and how warnings are broken into lines. */
+import { Command } from "commander";
 import { afterEach, expect, it, vi } from "vitest";
+import { define as defineReport } from "../../../src/cli/commands/report.js";
 import { summary } from "../../../src/cli/commands/train.js";
 import { chosenLines, comparisonLines, pooledLines } from "../../../src/cli/console/evidence.js";
 import { thresholdLines } from "../../../src/cli/console/prediction-lines.js";
 import { scoreLines } from "../../../src/cli/console/score-lines.js";
+import { tellProgress } from "../../../src/cli/console/study-progress.js";
 import { Terminal } from "../../../src/cli/console/terminal.js";
+import { data } from "../../../src/index.js";
 import type { AnyPooledEvaluation } from "../../../src/reports/sections/pooled.js";
-import type { StudyOutcome } from "../../../src/study/carry-out.js";
+import type { StudyOutcome, StudyProgress } from "../../../src/study/carry-out.js";
 import type { ChosenPoint } from "../../../src/study/chosen-point.js";
 import type { Against } from "../../../src/study/comparison.js";
 import { type Verdict, verdictReport } from "../../../src/study/verdict.js";
@@ -96,4 +100,32 @@ it.each([true, false])("breaks warnings on a terminal alone (%s)", (isTTY) => {
   const lines = written.join("").trimEnd().split("\n");
   if (isTTY) for (const line of lines) expect(line.length).toBeLessThanOrEqual(40);
   else expect(lines).toHaveLength(1);
+});
+
+it("tells of many classes before a training, and helps with reports, within 80 columns", () => {
+  const classes = ["akiec", "basal cell", "keratosis", "dermatofibroma", "melanoma", "nevus", "vascular"];
+  const labels = classes.map((_, at) => at);
+  const train = data.fromArrays({ images: new Uint8Array(7 * 64), shape: [7, 8, 8], labels, classes });
+  const none = { ...train, length: 0 };
+  const lines: string[] = [];
+  const terminal = { status: (line: string) => lines.push(line) } as unknown as Terminal;
+  const device = { name: "cpu", precision: "float32", describe: () => ({ model: "a processor" }) };
+  tellProgress(terminal, { chosen: false })({
+    ...{
+      type: "prepared",
+      dataset: { train, val: none, test: none },
+      model: { device, parameterCount: 1e6 },
+    },
+    plan: {
+      data: "scans",
+      model: { depths: [1], dims: [4] },
+      settings: { epochs: 1, batchSize: 1, lr: 1, seed: 0 },
+    },
+  } as unknown as StudyProgress);
+  expect(lines.join(" ")).toContain("vascular 1");
+  const command = new Command().configureOutput({ writeOut: (text) => lines.push(...text.split("\n")) });
+  defineReport(command);
+  command.outputHelp();
+  expect(lines.join(" ")).toContain("STARD-AI");
+  for (const line of lines) expect(line.length, line).toBeLessThanOrEqual(80);
 });

@@ -37,6 +37,7 @@ import { type ChosenEvidence, operatingPointSection } from "./sections/operating
 import { type AnyPooledEvaluation, pooledSection, rightOf } from "./sections/pooled.js";
 import { type RunEvidence, runSection } from "./sections/run.js";
 import { classTable, scoresSection } from "./sections/scores.js";
+import { originWords, type ThresholdOrigin } from "./sections/seal.js";
 import { expectSections, type ReportSection } from "./sections/section.js";
 import { subgroupFigure, subgroupsSection } from "./sections/subgroups.js";
 import { type JudgedImages, judgedImages, summaryOf, summarySection } from "./sections/summary.js";
@@ -55,6 +56,8 @@ export interface EvaluationReport {
   readonly evaluation: AnyEvaluation;
   /** Of a two-class checkpoint that has one. */
   readonly threshold?: number | undefined;
+  /** Who chose the threshold: "training" on validation images, "another"; default "unknown". */
+  readonly thresholdFrom?: ThresholdOrigin | undefined;
   /** Of the training, if the report is about one. */
   readonly history?:
     | {
@@ -94,6 +97,7 @@ const reportNames: NamesOf<EvaluationReport> = {
   facts: true,
   evaluation: true,
   threshold: true,
+  thresholdFrom: true,
   history: true,
   judged: true,
   cautions: true,
@@ -113,6 +117,7 @@ function expectReport(contents: EvaluationReport): void {
   const {
     evaluation,
     threshold,
+    thresholdFrom,
     judged,
     cautions = [],
     sections = [],
@@ -122,6 +127,10 @@ function expectReport(contents: EvaluationReport): void {
   } = expectNamed(operation, "contents", contents, reportNames);
   expectAnyEvaluation(operation, evaluation);
   if (threshold !== undefined) expectNumbers(operation, { threshold });
+  if (thresholdFrom !== undefined && !Object.hasOwn(originWords, thresholdFrom))
+    throw new ArgumentError(
+      `${operation}: thresholdFrom is ${inWords(thresholdFrom)}, not one of ${Object.keys(originWords).join(", ")}.`,
+    );
   if (judged !== undefined && !judgedImages.includes(judged))
     throw new ArgumentError(
       `${operation}: judged is ${inWords(judged)}, not one of ${judgedImages.join(", ")}.`,
@@ -181,7 +190,7 @@ function drawReport(
   hash: string,
 ): { sections: ReportSection[]; figures: FigureFile[] } {
   const { evaluation, threshold, history, chosen, pooled, subgroups, mistakes, data, run = {} } = contents;
-  const { judged, cautions } = contents;
+  const { judged, cautions, thresholdFrom } = contents;
   const figures: FigureFile[] = [];
   const kept = <Figure extends ReportFigure | undefined>(file: string, figure: Figure): Figure => {
     if (figure) figures.push({ file, svg: figure.svg });
@@ -206,7 +215,7 @@ function drawReport(
     ),
     scoresSection({ metrics: evaluation.metrics, estimates }),
     classesSection(classes),
-    binary && operatingPointOf(evaluation, findings[0]!, threshold, chosen),
+    binary && operatingPointOf(evaluation, findings[0]!, { threshold, thresholdFrom, chosen }),
     curvesSection(curves),
     calibrationSection(calibration),
     pooled && pooledSection(pooled, threshold),
@@ -239,7 +248,5 @@ function calibrationEvidence(evaluation: AnyEvaluation, { scores, findings, labe
 const operatingPointOf = (
   { metrics }: AnyEvaluation,
   { name, diagnostic }: Finding,
-  threshold: number | undefined,
-  chosen: ChosenEvidence | undefined,
-): ReportSection =>
-  operatingPointSection({ name, other: metrics.classes[0]!, threshold, diagnostic, chosen });
+  asked: Pick<EvaluationReport, "threshold" | "thresholdFrom" | "chosen">,
+): ReportSection => operatingPointSection({ name, other: metrics.classes[0]!, diagnostic, ...asked });

@@ -21,6 +21,7 @@ dt { color: #59636e; }
 dd { margin: 0; overflow-wrap: anywhere; }
 .scroll { overflow-x: auto; margin: 0 0 20px; position: relative; }
 caption { text-align: left; padding: 0 0 6px; font-weight: 600; font-size: 14px; }
+caption span { display: inline-block; position: sticky; left: 0; max-width: min(852px, calc(100vw - 48px)); }
 table { border-collapse: collapse; min-width: min(100%, 420px); font-size: 14px; }
 th, td { padding: 5px 14px 5px 0; text-align: left; vertical-align: baseline; border-bottom: 1px solid #e4e7eb; }
 thead th, thead td { border-bottom: 1px solid #8c959f; color: #59636e; font-weight: 500; vertical-align: bottom; }
@@ -48,7 +49,15 @@ figcaption { margin-top: 6px; color: #59636e; font-size: 14px; max-width: 72ch; 
 .findings li { margin: 0 0 8px; overflow-wrap: anywhere; }
 .bad { color: #a84a00; }
 .good { color: #00704f; }
-@media (max-width: 480px) { header, nav, main { padding-left: 15px; padding-right: 15px; } header { padding-top: 24px; } }
+@media (max-width: 480px) { header, nav, main { padding-left: 15px; padding-right: 15px; } header { padding-top: 24px; }
+  caption span { max-width: calc(100vw - 30px); }
+  .scroll:not(.under) tbody th { min-width: 8em; }
+  .under table, .under tbody, .under thead, .under caption { display: block; }
+  .under tr { display: grid; grid-template-columns: minmax(0, 1fr) 4em 8.5em; border-bottom: 1px solid #e4e7eb; align-items: baseline; }
+  .under th, .under td { border-bottom: 0; padding-right: 0; overflow-wrap: anywhere; }
+  .under .number { white-space: normal; }
+  .under tbody .words { grid-column: 1 / -1; padding-top: 0; color: #59636e; }
+  .under thead .words { display: none; } }
 @page { size: A4; margin: 14mm; }
 @media print {
   header, nav, main { max-width: none; padding: 0; }
@@ -61,5 +70,6 @@ figcaption { margin-top: 6px; color: #59636e; font-size: 14px; max-width: 72ch; 
   th, td { padding: 3px 8px 3px 0; }
   figure .scroll svg, figure svg { max-width: 100%; max-height: 235mm; }
   .wide .number { white-space: normal; }
+  caption span { max-width: none; }
 }
 `;

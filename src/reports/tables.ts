@@ -23,7 +23,10 @@ export interface TableContents {
 const mostOnPaper = 9;
 
 export function tableHtml({ caption, headings, rows, texts = [], reasons }: TableContents): string {
-  const kind = (column: number) => (column === 0 || texts.includes(column) ? "" : ' class="number"');
+  const kind = (column: number) =>
+    column === 0 ? "" : texts.includes(column) ? ' class="words"' : ' class="number"';
+  // A last column of words goes under its row where the page is narrow.
+  const under = headings.length <= 4 && texts.length === 1 && texts[0] === headings.length - 1;
   const head = headings.map((name, column) =>
     name === "" ? `<td${kind(column)}></td>` : `<th scope="col"${kind(column)}>${escapeMarkup(name)}</th>`,
   );
@@ -33,7 +36,7 @@ export function tableHtml({ caption, headings, rows, texts = [], reasons }: Tabl
     );
     return `<tr>${cells.join("")}</tr>`;
   });
-  return `<div class="scroll${headings.length > mostOnPaper ? " wide" : ""}" role="region" aria-label="${escapeMarkup(caption)}" tabindex="0"><table><caption>${escapeMarkup(caption)}</caption><thead><tr>${head.join("")}</tr></thead><tbody>${body.join("")}</tbody></table></div>${reasons?.list() ?? ""}`;
+  return `<div class="scroll${headings.length > mostOnPaper ? " wide" : ""}${under ? " under" : ""}" role="region" aria-label="${escapeMarkup(caption)}" tabindex="0"><table><caption><span>${escapeMarkup(caption)}</span></caption><thead><tr>${head.join("")}</tr></thead><tbody>${body.join("")}</tbody></table></div>${reasons?.list() ?? ""}`;
 }
 
 const markupOf = (cell: Cell): string => (typeof cell === "string" ? escapeMarkup(cell) : cell.markup);

@@ -17,5 +17,5 @@ export function textTable(
     return `<tr><th scope="row">${first}</th>${cells}</tr>`;
   });
   const name = escapeMarkup(caption);
-  return `<div class="scroll" role="region" aria-label="${name}" tabindex="0"><table><caption>${name}</caption><thead><tr>${head}</tr></thead><tbody>${body.join("\n")}</tbody></table></div>`;
+  return `<div class="scroll" role="region" aria-label="${name}" tabindex="0"><table><caption><span>${name}</span></caption><thead><tr>${head}</tr></thead><tbody>${body.join("\n")}</tbody></table></div>`;
 }

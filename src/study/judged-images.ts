@@ -80,7 +80,7 @@ export async function openJudged(
   }
   const own = trained.test.images > 0 ? "test" : trained.val.images > 0 ? "val" : "train";
   const found = await ifThere(own, openSplit(own, checkpoint, judging));
-  if (found && isSameSplit(await splitIdentity(found, signal), trained[own])) {
+  if (found && (await isOwn(found, own, checkpoint, trained, signal))) {
     if (own === "test") return { dataset: found, part: "test" };
     throw new StudyError(
       `${data} is what ${checkpoint.path} was trained on, and no images were left for testing: name a part with --split ${own}, or other data.`,
@@ -88,6 +88,22 @@ export async function openJudged(
   }
   const because = "these are not the data that it was trained on";
   return { ...(await openAll(checkpoint, judging)), because };
+}
+
+/** Whether these are the very images of a part of the training, in whatever order and with whatever labels. */
+async function isOwn(
+  found: LabelledImages,
+  part: SplitName,
+  { path, provenance }: JudgedCheckpoint,
+  trained: DataIdentity,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const images = await splitIdentity(found, signal);
+  if (images.images !== trained[part].images) return false;
+  if (images.contents === trained[part].contents) return true;
+  const known = await readRunImages(dirname(path));
+  if (known?.run === undefined || known.run !== provenance?.run) return false;
+  return (await countKnown(known, found, signal))[part] === images.images;
 }
 
 /** Every image of a data set, however it is divided. */
@@ -162,7 +178,7 @@ export interface Acquaintance {
   readonly images: SplitIdentity;
   /** How many of them it was trained, validated and is to be tested on; null where that is not known. */
   readonly of: Readonly<Record<SplitName, number>> | null;
-  /** Whether they are its test images with other labels. */
+  /** Whether they are its test images, or all of its images divided as they were, with other labels. */
   readonly relabelled: boolean;
 }
 
@@ -195,7 +211,12 @@ export async function acquaintance(
     const { train, val, test } = of;
     if (train + val + test === 0) return { kind: "external", images, of, relabelled };
     if (train + val > 0 || test < images.images || test !== trained.test.images)
-      return { kind: "mixed", images, of, relabelled };
+      return {
+        kind: "mixed",
+        images,
+        of,
+        relabelled: relabelled || (part === "all" && (await haveOtherLabels(parts, trained, signal))),
+      };
     // The same images, in another order at least.
     const alike = (await labelledHash(known.run, dataset, signal)) === known.labelled;
     return { kind: alike ? "internal" : "mixed", images, of, relabelled: !alike };
@@ -203,6 +224,20 @@ export async function acquaintance(
   return relabelled
     ? { kind: "mixed", images, of: { ...none, test: images.images }, relabelled }
     : { kind: "external", images, of: null, relabelled };
+}
+
+/** Whether all parts have the images that they had, in their order, so that only labels can be others. */
+async function haveOtherLabels(
+  parts: Partial<Record<SplitName, LabelledImages>>,
+  trained: DataIdentity,
+  signal?: AbortSignal,
+): Promise<boolean> {
+  for (const name of splitNames) {
+    const part = parts[name];
+    if ((part?.length ?? 0) !== trained[name].images) return false;
+    if (part && (await splitIdentity(part, signal)).contents !== trained[name].contents) return false;
+  }
+  return true;
 }
 
 async function areAll(

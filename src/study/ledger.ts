@@ -3,7 +3,7 @@
  * line holds the SHA-256 of the line before, so that none can be changed, removed or put in between without showing; how many
  * there are, and the hash of the last, stands a second time in `ledger.head`, so that lines taken from the end show, too.
  *
- * There is no secret in it: who rewrites all lines and `ledger.head` leaves no trace here. But every report that was given away
+ * There is no secret in it: who takes lines from its end and writes `ledger.head` to match leaves no trace here. But every report that was given away
  * holds the number and the hash of its time.
  */
 import { createHash } from "node:crypto";
@@ -106,20 +106,28 @@ const headOf = (lines: readonly string[]): LedgerHead => ({
 function verified(found: Lines): Ledger {
   const { lines, rest, anchor } = found;
   const broken: string[] = [];
+  const unfollowing: number[] = [];
+  const strange: number[] = [];
   const entries: LedgerEntry[] = [];
   for (const [at, line] of lines.entries()) {
     const entry = parsed(line) as Partial<LedgerEntry> | undefined;
-    if (typeof entry?.event !== "string") broken.push(`line ${at + 1} is no entry`);
+    if (typeof entry?.event !== "string") strange.push(at + 1);
     else entries.push(entry as LedgerEntry);
     if (entry?.sequence !== at + 1 || entry.previous !== (at === 0 ? "" : hashOf(lines[at - 1]!)))
-      broken.push(
-        at === 0
-          ? "its first line is not where it begins"
-          : `line ${at + 1} does not follow from the line before, so one of the two was changed, or lines between them removed`,
-      );
+      if (at === 0) broken.push("its first line is not where it begins");
+      else unfollowing.push(at + 1);
     for (const earlier of entry && Array.isArray(entry.found) ? entry.found : [])
       broken.push(`${String(earlier)}, as was found when line ${at + 1} was written`);
   }
+  const torn = "so one of the two was changed, or lines between them removed";
+  const ofLines = [
+    ...saidOnce(strange, "is no entry", "are no entries"),
+    ...saidOnce(
+      unfollowing,
+      `does not follow from the line before, ${torn}`,
+      `do not follow from the line before each, ${torn}`,
+    ),
+  ];
   if (entries.length > 0 && entries[0]?.event !== "begun") broken.push("its beginning is gone");
   const ended = comparedWithHead(found);
   const doubts: string[] = [];
@@ -131,7 +139,15 @@ function verified(found: Lines): Ledger {
     doubts.push(
       `${ledgerFiles.ledgerHead} is gone or damaged: whether lines were taken from the end is not known`,
     );
-  return { entries, head: headOf(lines), broken: [...broken, ...ended], doubts };
+  return { entries, head: headOf(lines), broken: [...ofLines, ...broken, ...ended], doubts };
+}
+
+/** The same of several lines, once, with their number and the first of them. */
+function saidOnce(numbers: readonly number[], ofOne: string, ofSeveral: string): string[] {
+  if (numbers.length < 2) return numbers.map((number) => `line ${number} ${ofOne}`);
+  const most = 5;
+  const more = numbers.length > most ? ", …" : "";
+  return [`${numbers.length} lines (${numbers.slice(0, most).join(", ")}${more}) ${ofSeveral}`];
 }
 
 /** What a new head would make forgotten, so that the line that brings it has to say it. */

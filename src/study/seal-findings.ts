@@ -53,9 +53,13 @@ export function splitFinding({ kind, images, of, relabelled }: Acquaintance): Se
   const not = notTests[kind];
   if (not !== undefined) return finding("split", "broken", not);
   if (kind === "mixed") {
-    const words = relabelled
-      ? `These are the ${count} test images that the training set aside, but their labels are others now.`
-      : `The division is not that of the training: of these ${count} images it had ${of?.train} in train, ${of?.val} in val and ${of?.test} in test.`;
+    const whole = of !== null && of.train + of.val > 0;
+    const words =
+      relabelled && whole
+        ? `These are ${count} images of the training, divided as they were, but labels of them are others now.`
+        : relabelled
+          ? `These are the ${count} test images that the training set aside, but their labels are others now.`
+          : `The division is not that of the training: of these ${count} images it had ${of?.train} in train, ${of?.val} in val and ${of?.test} in test.`;
     return finding("split", "broken", words);
   }
   if (kind === "unknown")

@@ -105,7 +105,7 @@ function whoChose(past: Past, look: Look): string {
 
 function sealOf(past: Past, look: Look, recorded: SealFinding | undefined): SealEvidence {
   const { ledger, own } = past;
-  const { kind, images, of } = look.acquaintance;
+  const { kind, images, of, relabelled } = look.acquaintance;
   const trained = past.checkpoint.provenance?.data;
   const hasTest = isDataIdentity(trained) && trained.test.images > 0;
   const isAsked = hasTest && kind !== "external";
@@ -127,6 +127,7 @@ function sealOf(past: Past, look: Look, recorded: SealFinding | undefined): Seal
   return {
     test: kind,
     images: images.images,
+    ...(kind === "mixed" && relabelled && { relabelled }),
     of,
     looks,
     ledger: own && ledger ? ledger.head : null,

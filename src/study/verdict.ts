@@ -15,6 +15,8 @@ import {
   type SealEvidence,
   sealCautions,
   sealSection,
+  type ThresholdOrigin,
+  thresholdOrigin,
 } from "../reports/sections/seal.js";
 import { uncertaintySection } from "../reports/sections/uncertainty.js";
 import { type AnyEvaluation, isOfSeveralLabels } from "../reports/several-labels.js";
@@ -104,6 +106,18 @@ export async function judge(
   };
 }
 
+/** Who chose the checkpoint's own threshold: a finding about one that was chosen by judged images is of that one. */
+export const originOf = ({ chosen, seal }: Pick<Verdict, "chosen" | "seal">): ThresholdOrigin =>
+  chosen && chosen.judgedAmongChosen > 0 ? "unknown" : thresholdOrigin(seal);
+
+/** What a summary says where the model leaves most of the work to humans. */
+function referralCautions(uncertainty: UncertaintyEvidence | undefined): string[] {
+  const share = uncertainty?.referred.value ?? 0;
+  if (!uncertainty || share <= 1 / 2) return [];
+  const { images } = uncertainty;
+  return [`It refers ${Math.round(share * images)} of ${images} images to a human: of little use as it is.`];
+}
+
 /**
  * What a report shows of it. Whoever has further evidence adds it to `Verdict`, and what the page makes of it here: `train` and
  * `evaluate` both write their report with this.
@@ -113,11 +127,12 @@ export function verdictReport(verdict: Verdict) {
   return {
     evaluation,
     threshold,
+    thresholdFrom: originOf(verdict),
     chosen,
     subgroups,
     pooled,
     judged: judgedWords(seal),
-    cautions: [...sealCautions(seal), ...lookCautions(seal)],
+    cautions: [...sealCautions(seal), ...lookCautions(seal), ...referralCautions(uncertainty)],
     sections: [
       ...(against ? [comparisonSection(against)] : []),
       ...(uncertainty ? [uncertaintySection(uncertainty)] : []),

@@ -54,6 +54,10 @@ describe("evaluate", () => {
 
   it("prints them within 80 columns, and puts them on the page", () => {
     const { stdout } = evaluate("--report", "report");
+    expect(stdout).toMatch(
+      /Called malignant from a probability of [\d.]+ on \(chosen on validation images\s+in training\)/,
+    );
+    expect(stdout).toMatch(/Images by class, where the most probable class is called:\n +true \\ called/);
     expect(stdout).toMatch(/macro F1 +[\d.]+ +[\d.]+ to [\d.]+/);
     for (const line of stdout.split("\n")) expect(line.length, line).toBeLessThanOrEqual(80);
     const page = readFileSync(join(root, "report/report.html"), "utf8");

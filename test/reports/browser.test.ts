@@ -105,6 +105,31 @@ describe.skipIf(withoutBrowser)("a report in a browser", () => {
     });
   });
 
+  it("on a phone has what a score is under it, and captions that stay where a table scrolls", async () => {
+    const found = await opened("two classes", 390, (page) =>
+      page.evaluate(() => {
+        const scrolled = [...document.querySelectorAll(".scroll")].filter(
+          (frame) => frame.scrollWidth > frame.clientWidth && frame.outerHTML.includes("<caption>"),
+        );
+        const captions = [...document.querySelectorAll("caption span")];
+        for (const frame of scrolled) (frame as unknown as { scrollLeft: number }).scrollLeft = 60;
+        return {
+          scrolled: scrolled.length,
+          lefts: captions.map(
+            (caption) => (caption.getBoundingClientRect() as unknown as { left: number }).left,
+          ),
+          words: [...document.querySelectorAll(".under tbody .words")].map(
+            (cell) => cell.getBoundingClientRect().width,
+          ),
+        };
+      }),
+    );
+    expect(found.scrolled).toBeGreaterThan(0);
+    for (const left of found.lefts) expect(left).toBeGreaterThanOrEqual(14);
+    expect(found.words.length).toBeGreaterThan(10);
+    for (const width of found.words) expect(width).toBeGreaterThan(300);
+  });
+
   it("has headings in order, a link to every section, and no id twice", async () => {
     const found = await opened("two classes", 1280, (page) =>
       page.evaluate(() => ({

@@ -88,8 +88,12 @@ describe("a ledger that was edited", () => {
     ["a line changed", (all) => all.with(1, all[1]!.replace("0.75", "0.95")), /line 3 does not follow from/],
     ["the first line changed", (all) => all.with(0, all[0]!.replace("r0", "r1")), /line 2 does not follow/],
     ["a line removed in the middle", (all) => all.toSpliced(2, 1), /line 3 does not follow from/],
-    ["a line put in between", (all) => all.toSpliced(2, 0, all[2]!), /line 4 does not follow from/],
-    ["two lines exchanged", (all) => all.with(1, all[2]!).with(2, all[1]!), /line 2 does not follow from/],
+    ["a line put in between", (all) => all.toSpliced(2, 0, all[2]!), /^2 lines \(4, 5\) do not follow from/],
+    [
+      "two lines exchanged",
+      (all) => all.with(1, all[2]!).with(2, all[1]!),
+      /^3 lines \(2, 3, 4\) do not follow from/,
+    ],
     [
       "its beginning removed",
       (all) => all.slice(1),

@@ -96,7 +96,14 @@ describe("a changed split", () => {
     );
     const edited = /These are the 8 test images that the training set aside, but their labels are others now/;
     const asked = { split: "test" } as const;
-    await expectBroken("split", edited, copyOf("divided"), "labels.csv", asked);
+    const { json, section } = await expectBroken("split", edited, copyOf("divided"), "labels.csv", asked);
+    expect(json.seal.relabelled).toBe(true);
+    expect(section).toContain("labels of these images are others now");
+    expect(section).not.toContain("division");
+    // Without a part that was asked for they are still its test images, and not all images.
+    await expectBroken("split", edited, copyOf("divided"), "labels.csv");
+    const whole = /^These are 40 images of the training, divided as they were, but labels of them are others/;
+    await expectBroken("split", whole, copyOf("divided"), "labels.csv", { split: "all" });
     cpSync(join(root, "scans"), join(root, "relabelled/test"), { recursive: true });
     for (const [label, i] of ["benign", "malignant"].flatMap((label) =>
       Array.from({ length: 20 }, (_, i) => [label, i] as const),
@@ -151,6 +158,8 @@ describe("a threshold tuned on test", () => {
       /is not the file that the training wrote: it was changed or replaced/,
     );
     expect(found.json.testLooks).toBe(2);
+    expect(found.html).toContain("from a probability of 0.123 on, not the one that the training chose.");
+    expect((await evaluated(copyOf("run"))).html).toContain("on, chosen on validation images in training.");
     expect(JSON.parse(linesOf(run).at(-1)!)).toMatchObject({
       thresholds: [0.123],
       chosenBy: "not the training",

@@ -163,7 +163,7 @@ describe("a run", () => {
     expect(old.broken).toEqual({});
     await study(join(root, run), { epochs: 3 }, { resume: true });
     const since = await evaluated(run);
-    expect(since.section).toContain("looked at at least twice");
+    expect(since.section).toContain("seen at least twice");
     expect(since.unknown.looks).toMatch(/before the run kept a ledger is not known/);
     expect(since.broken).toEqual({});
   });

@@ -55,7 +55,7 @@ export async function evaluated(run: string, images = "scans", asked: Asked = {}
       Object.fromEntries(
         findings.filter((one) => one.state === state).map(({ code, words }) => [code, words]),
       );
-    return { json, section, broken: of("broken"), unknown: of("unknown"), ok: of("ok") };
+    return { json, html, section, broken: of("broken"), unknown: of("unknown"), ok: of("ok") };
   } finally {
     checkpoint.model.dispose();
   }

@@ -21,7 +21,7 @@ import { type Judged, type Judging, openJudged } from "../../study/judged-images
 import { runFiles } from "../../study/run-directory.js";
 import { type FinishedRun, readRun } from "../../study/run-remains.js";
 import { studyReport } from "../../study/study-report.js";
-import { judge, type Verdict, type VerdictOptions, verdictJson } from "../../study/verdict.js";
+import { judge, originOf, type Verdict, type VerdictOptions, verdictJson } from "../../study/verdict.js";
 import { writableFolder } from "../../study/writable-folder.js";
 import { taskOf } from "../../tasks/index.js";
 import { chosenLines, comparisonLines, pooledLines, sealLines } from "../console/evidence.js";
@@ -196,17 +196,18 @@ function verdictLines(
   const { evaluation, threshold, chosen, against, subgroups, pooled, uncertainty } = verdict;
   const { classes } = evaluation.metrics;
   const images = imagesOf(judged, evaluation.metrics);
+  const from = originOf(verdict);
   const because = judged.because === undefined ? "" : `: ${judged.because}`;
   return [
     ...wrapped(`${shortPath(checkpoint)} on ${images} of ${shortPath(data)}${because}`, lineWidth),
     ...sealLines(verdict),
     "",
-    ...scoreLines(evaluation, threshold),
+    ...scoreLines(evaluation, threshold, from),
     ...(chosen ? chosenLines(chosen, classes) : []),
     ...(against ? comparisonLines(against, shortPath(other?.path ?? "")) : []),
     ...(uncertainty ? uncertaintyLines(uncertainty) : []),
     ...(subgroups && attributes ? subgroupLines(subgroups, attributes) : []),
-    ...(pooled ? pooledLines(pooled, threshold) : []),
+    ...(pooled ? pooledLines(pooled, threshold, from, evaluation.metrics.samples) : []),
   ];
 }
 

@@ -59,8 +59,8 @@ interface ReportCommandOptions extends CommonOptions {
 }
 
 const examples = `
-Fills the checklists TRIPOD+AI, CLAIM 2024 and STARD-AI as far as the run can, and
-says of each other item what you must write; and a model card. What only you
+Fills the checklists TRIPOD+AI, CLAIM 2024 and STARD-AI as far as the run can,
+and says of each other item what you must write; and a model card. What only you
 can say goes into a card file, which --statements writes to be filled in.
 The images are judged anew, which counts as a look at them, unless --scores has
 what evaluate printed.

@@ -143,7 +143,10 @@ export function summary(directory: string, { result, checkpoint, verdict, files 
     const found = scoreIntervals(verdict.evaluation).accuracy;
     const range = isInterval(found) ? ` (${decimals(found[0], 2)} to ${decimals(found[1], 2)})` : "";
     const name = verdict.split === "test" ? "test" : "validation";
-    lines.push(`On ${samples} ${name} images: accuracy ${decimals(accuracy)}${range}, AUC ${decimals(auc)}.`);
+    // Where there is a threshold, predict calls by that.
+    const rule = verdict.threshold === undefined ? "" : " of the most probable class";
+    const said = `On ${samples} ${name} images: accuracy ${decimals(accuracy)}${range}${rule}, AUC ${decimals(auc)}.`;
+    lines.push(...wrapped(said, lineWidth));
     if (verdict.split === "test") lines.push(...wrapped(lookWords(verdict.seal), lineWidth));
   }
   const described: [string, string][] = [[shortPath(checkpoint), "the model, to evaluate and predict with"]];

@@ -1,7 +1,7 @@
 /** What `evaluate` says beside scores: a threshold for a wish, a second checkpoint, images as one, and how far it was a test. */
 import type { PooledEvaluation } from "../../inference/pooling.js";
 import type { Estimate } from "../../metrics/estimate.js";
-import { lookWords, testWords } from "../../reports/sections/seal.js";
+import { lookWords, type ThresholdOrigin, testWords } from "../../reports/sections/seal.js";
 import type { AnyEvaluation } from "../../reports/several-labels.js";
 import type { ChosenPoint } from "../../study/chosen-point.js";
 import type { Against } from "../../study/comparison.js";
@@ -17,6 +17,12 @@ const row = (name: string, estimate: Estimate): string[] =>
 /** The chosen threshold as lines of 80 columns. */
 export function chosenLines(chosen: ChosenPoint, classes: readonly string[]): string[] {
   const { threshold, criterion, sensitivity, specificity } = chosen;
+  const fellShort =
+    sensitivity.value !== undefined && sensitivity.value < criterion.atLeast
+      ? [
+          `The wish fell short on these images: ${decimals(sensitivity.value)} is less than ${criterion.atLeast}.`,
+        ]
+      : [];
   const { positivePredictiveValue, negativePredictiveValue, validation } = chosen;
   const rows = [
     ["", "value", "95 % interval"],
@@ -28,10 +34,16 @@ export function chosenLines(chosen: ChosenPoint, classes: readonly string[]): st
   ];
   return [
     "",
-    `  To find ${decimals(100 * criterion.atLeast, 1)} % of ${classes[1]}, by the val images, call it from ${decimals(threshold)} on:`,
-    ...columns(rows).map((line) => `  ${line}`),
+    ...wrapped(
+      `To find ${decimals(100 * criterion.atLeast, 1)} % of ${classes[1]}, by the val images, call it from ${decimals(threshold)} on:`,
+      lineWidth - 2,
+    ).map((line) => `  ${line}`),
+    ...[...columns(rows), ...fellShort].map((line) => `  ${line}`),
   ];
 }
+
+const spent =
+  "Whoever chooses between checkpoints by test images has spent them: the chosen one needs another test.";
 
 /** The comparison as lines of 80 columns. */
 export function comparisonLines({ first, second, difference, pValue }: Against, path: string): string[] {
@@ -50,20 +62,28 @@ export function comparisonLines({ first, second, difference, pValue }: Against, 
     ...(pValue === undefined
       ? []
       : [`  p ${pValue < 0.001 ? "below 0.001" : decimals(pValue)} (DeLong, paired)`]),
+    ...wrapped(spent, lineWidth - 2).map((line) => `  ${line}`),
   ];
 }
 
-/** The scores of units, under a line that says what they are. */
+/**
+ * The scores of units, under a line that says what they are; where each has one image, that alone.
+ *
+ * @param images  that were pooled
+ */
 export function pooledLines(
   pooled: PooledEvaluation<AnyEvaluation["metrics"]>,
   threshold: number | undefined,
+  from: ThresholdOrigin,
+  images: number,
 ): string[] {
   const { units, leftOut, pooling } = pooled;
   const { by, how } = pooling;
   const rule = how === "mean" ? "mean" : "largest probability";
+  if (units === images) return ["", `Each ${by} has one image: by ${by} the scores are those above.`];
   const torn = leftOut === 0 ? "" : ` (${leftOut} left out, whose images are of several classes)`;
   const heading = `By ${by}, ${rule} of the images of each: ${units}${torn}`;
-  return ["", ...wrapped(heading, lineWidth), "", ...scoreLines(pooled as AnyEvaluation, threshold)];
+  return ["", ...wrapped(heading, lineWidth), "", ...scoreLines(pooled as AnyEvaluation, threshold, from)];
 }
 
 /** What kind of a test it was, and how often its images were looked at, or why that is not known. */

@@ -39,10 +39,10 @@ export function predictionLines(predictions: readonly StreamedPrediction<AskedSo
   });
 }
 
-/** From which probability on the second of two classes is called, where training chose one; below all predictions. */
+/** From which probability on the second of two classes is called, where the checkpoint has one; below all predictions. */
 export function thresholdLines({ threshold, classes }: Pick<Classifier, "threshold" | "classes">): string[] {
   if (threshold === undefined) return [];
-  const called = `Called ${classes[1]} from a probability of ${decimals(threshold)} on, as chosen in training.`;
+  const called = `Called ${classes[1]} from a probability of ${decimals(threshold)} on, as stored in the checkpoint.`;
   return ["", ...wrapped(called, lineWidth)];
 }
 

@@ -5,24 +5,39 @@ import type { ClassificationIntervals } from "../../metrics/classification-inter
 import type { Estimate } from "../../metrics/estimate.js";
 import type { MultiLabelMetrics } from "../../metrics/multi-label.js";
 import { estimatesOf, operatingEvidence } from "../../reports/evidence.js";
+import { originWords, type ThresholdOrigin } from "../../reports/sections/seal.js";
 import {
   type AnyEvaluation,
   isOfSeveralLabels,
   labelColumns,
   labelScores,
 } from "../../reports/several-labels.js";
-import { columns, decimals } from "./wording.js";
+import { columns, decimals, lineWidth, wrapped } from "./wording.js";
 
-/** Tables of 80 columns; under them, why a score has no interval. */
-export function scoreLines(evaluation: AnyEvaluation, threshold: number | undefined): string[] {
+/** By which rule all scores are but those of the threshold. */
+const mostProbable = "the most probable class is called";
+
+/**
+ * Tables of 80 columns; under them, why a score has no interval.
+ *
+ * @param threshold  of two classes, if there is one
+ * @param from       who chose it
+ */
+export function scoreLines(
+  evaluation: AnyEvaluation,
+  threshold: number | undefined,
+  from: ThresholdOrigin = "unknown",
+): string[] {
   if (isOfSeveralLabels(evaluation)) return labelLines(evaluation);
   const { metrics } = evaluation;
   const estimates = estimatesOf(evaluation);
   return [
+    `  All scores, where ${mostProbable}:`,
     ...indented(columns(summaryRows(metrics, estimates))),
     ...reasonLines(scores.map((score) => [names[score], estimates[score]])),
-    ...(threshold === undefined ? [] : ["", ...thresholdLines(evaluation, threshold)]),
+    ...(threshold === undefined ? [] : ["", ...thresholdLines(evaluation, threshold, from)]),
     "",
+    `  Each class, where ${mostProbable}:`,
     ...indented(columns(classRows(metrics, estimates))),
     ...confusionLines(metrics),
   ];
@@ -94,12 +109,17 @@ export function reasonLines(estimates: readonly (readonly [string, Estimate])[])
     if (reason !== undefined) without.set(reason, [...(without.get(reason) ?? []), name]);
   }
   return [...without].flatMap(([reason, missing]) => [
-    `  no interval of ${missing.slice(0, 2).join(", ")}${missing.length > 2 ? " and others" : ""}, because`,
-    `    ${reason}`,
+    ...indented(
+      wrapped(
+        `no interval of ${missing.slice(0, 2).join(", ")}${missing.length > 2 ? " and others" : ""}, because`,
+        lineWidth - 2,
+      ),
+    ),
+    ...wrapped(reason, lineWidth - 4).map((line) => `    ${line}`),
   ]);
 }
 
-function thresholdLines(evaluation: Evaluation, threshold: number): string[] {
+function thresholdLines(evaluation: Evaluation, threshold: number, from: ThresholdOrigin): string[] {
   const found = operatingEvidence(evaluation, threshold);
   const positive = evaluation.metrics.classes[1];
   const rows: [string, Estimate][] = [
@@ -110,7 +130,12 @@ function thresholdLines(evaluation: Evaluation, threshold: number): string[] {
     ["predictive value of no call", found.negativePredictiveValue],
   ];
   return [
-    `  Called ${positive} from a probability of ${decimals(threshold)} on (chosen in training):`,
+    ...indented(
+      wrapped(
+        `Called ${positive} from a probability of ${decimals(threshold)} on (${originWords[from]}), as predict does:`,
+        lineWidth - 2,
+      ),
+    ),
     ...indented(columns(rows.map(([name, estimate]) => [name, decimals(estimate.value), range(estimate)]))),
   ];
 }
@@ -146,6 +171,6 @@ function confusionLines({ classes, confusionMatrix }: ClassificationMetrics): st
   const lines = indented(columns(rows));
   const fits = lines.every((line) => line.length <= 80);
   return fits
-    ? ["", ...lines]
+    ? ["", `  Images by class, where ${mostProbable}:`, ...lines]
     : ["", `  The confusion matrix of ${classes.length} classes is in the report (--report).`];
 }

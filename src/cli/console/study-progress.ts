@@ -8,7 +8,7 @@ import type { FitProgress } from "../../training/observers/observer.js";
 import type { Extension } from "../../training/resumption.js";
 import type { TrainingSettings } from "../../training/settings.js";
 import type { Terminal } from "./terminal.js";
-import { decimals, duration, plural, shortPath } from "./wording.js";
+import { decimals, duration, lineWidth, plural, shortPath, wrapped } from "./wording.js";
 
 type Prepared = Extract<StudyProgress, { type: "prepared" }>;
 type Step = Extract<FitProgress, { type: "step" }>;
@@ -58,7 +58,11 @@ function preparedLines(
   const { precision } = model.device;
   const lines = [
     `Data      ${shortPath(data)}`,
-    ...splits.map(([name, split]) => `  ${name.padEnd(8)}${describeDataset(split)}`),
+    ...splits.flatMap(([name, split]) =>
+      wrapped(describeDataset(split), lineWidth - 10).map(
+        (line, at) => `  ${(at === 0 ? name : "").padEnd(8)}${line}`,
+      ),
+    ),
     `Model     MedMamba of depths ${architecture.depths.join(",")} and widths ${architecture.dims.join(",")}: ${millions} M parameters`,
     `Training  ${plural(settings.epochs, "epoch")} in batches of ${settings.batchSize}, learning rate ${settings.lr}, seed ${settings.seed}`,
     `Device    ${model.device.name}: ${processor}${cpu}`,

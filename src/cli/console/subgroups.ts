@@ -6,7 +6,7 @@ import { nearest } from "../../settings/nearest.js";
 import { type Groups, groupsOf } from "../../study/groups.js";
 import { CommandError } from "./failure.js";
 import { reasonLines } from "./score-lines.js";
-import { columns, decimals, plural } from "./wording.js";
+import { columns, decimals, lineWidth, plural, wrapped } from "./wording.js";
 
 /**
  * The groups of named columns.
@@ -48,11 +48,13 @@ export function subgroupLines(found: readonly SubgroupEvidence[], groups: Groups
       ),
       ...(labels.length === 0 ? ["", `  By ${attribute}: no image says it.`] : []),
       ...(unknown > 0 && labels.length > 0
-        ? [`  ${plural(unknown, "image")} without a value of ${attribute}: in no group`]
+        ? inLines(`${plural(unknown, "image")} without a value of ${attribute}: in no group`)
         : []),
     ];
   });
 }
+
+const inLines = (text: string): string[] => wrapped(text, lineWidth - 2).map((line) => `  ${line}`);
 
 function tableOf(heading: string, groups: readonly SubgroupEvidence[]): string[] {
   const rows = groups.flatMap(({ value, samples, scores }) =>
@@ -77,7 +79,7 @@ function tableOf(heading: string, groups: readonly SubgroupEvidence[]): string[]
   const head = ["", "images", "score", "value", "95 % interval", "differs", "95 % interval"];
   return [
     "",
-    `  ${heading}`,
+    ...inLines(heading),
     ...columns([head, ...cells], { longest: 12 }).map((line) => `  ${line}`.trimEnd()),
     ...reasonLines(
       rows.flatMap(({ value, name, score: { inside, difference } }) => [
@@ -85,6 +87,6 @@ function tableOf(heading: string, groups: readonly SubgroupEvidence[]): string[]
         [`the difference of ${value} ${name}`, difference] as const,
       ]),
     ),
-    ...groups.flatMap(({ value, warning }) => (warning === undefined ? [] : [`  ${value}: ${warning}`])),
+    ...groups.flatMap(({ value, warning }) => (warning === undefined ? [] : inLines(`${value}: ${warning}`))),
   ];
 }

@@ -3,6 +3,7 @@
  * Progress and warnings are on stderr. The progress line is rewritten in place, and only on a terminal.
  */
 import { CommandError } from "./failure.js";
+import { lineWidth, wrapped } from "./wording.js";
 
 /** A reader that went away (`| head`) is no reason to stop a training; a full disk behind stdout is one to fail. */
 export function survivePipes(): void {
@@ -46,7 +47,11 @@ export class Terminal {
   /** Something odd that is no obstacle. */
   warn(text: string): void {
     this.clearProgress();
-    process.stderr.write(`warning: ${printable(text)}\n`);
+    const { isTTY, columns } = process.stderr;
+    const said = `warning: ${printable(text)}`;
+    // A file or a program gets a warning as one line, which can be searched for.
+    const lines = isTTY ? said.split("\n").flatMap((line) => wrapped(line, columns || lineWidth)) : [said];
+    process.stderr.write(`${lines.join("\n")}\n`);
   }
 
   /** What is going on right now; the next call replaces it. */

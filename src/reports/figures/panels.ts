@@ -44,6 +44,7 @@ const margin = { left: 54, right: 12, top: 14, bottom: 46 };
 const alone = 286;
 const several = 120;
 const between = 20;
+const scoreRow = 14;
 export const legendRow = 18;
 export const swatch = 26;
 /** Of a row of the legend, from its top: marks are drawn about it. */
@@ -67,7 +68,8 @@ export function panelFigure(
 ): string {
   const single = panels.length === 1;
   const side = single ? alone : several;
-  const heading = single ? (panels[0]!.score === "" ? 0 : 18) : 34;
+  const broken = !single && panels.some(({ score }) => textWidth(score, 11) > side + margin.right);
+  const heading = single ? (panels[0]!.score === "" ? 0 : 18) : broken ? 34 + scoreRow : 34;
   const columns = single ? 1 : 2;
   const stride = { x: margin.left + side + between, y: heading + side + margin.bottom };
   const rows = Math.ceil(panels.length / columns);
@@ -80,7 +82,7 @@ export function panelFigure(
       width: side,
       height: side,
     };
-    return drawPanel(panel, area, labels, single);
+    return drawPanel(panel, area, labels, { single, broken });
   });
   const entries = legend.map(([mark, content], at) =>
     element(
@@ -100,13 +102,18 @@ export function panelFigure(
   );
 }
 
-function drawPanel(panel: Panel, area: PlotArea, labels: PanelAxes, single: boolean): Markup {
+function drawPanel(
+  panel: Panel,
+  area: PlotArea,
+  labels: PanelAxes,
+  { single = false, broken = false },
+): Markup {
   const { x: xTitle, y: yTitle, xDomain = [0, 1], yDomain = [0, 1] } = labels;
   const ticks = single ? 5 : 2;
   const x = axis(horizontal(area, xDomain), xTitle, ticks);
   const y: Axis = axis(vertical(area, yDomain), yTitle, ticks);
   const shown = fitText(panel.name, 12, area.width + 8);
-  const above = area.top - (single ? 8 : 22);
+  const above = area.top - (single ? 8 : broken ? 22 + scoreRow : 22);
   const name =
     panel.name === ""
       ? []
@@ -118,7 +125,12 @@ function drawPanel(panel: Panel, area: PlotArea, labels: PanelAxes, single: bool
             text(area.left, above, shown, { "font-weight": 600 }),
           ),
         ];
-  const score = panel.score === "" ? [] : [text(area.left, area.top - 8, panel.score, { "font-size": 11 })];
+  // The interval goes under the score where one line has no room for both.
+  const lines = panel.score === "" ? [] : broken ? panel.score.split(/ (?=\()/) : [panel.score];
+  const lowest = area.top - 8 - (broken ? (2 - lines.length) * scoreRow : 0);
+  const score = lines.map((content, at) =>
+    text(area.left, lowest - (lines.length - 1 - at) * scoreRow, content, { "font-size": 11 }),
+  );
   return element("g", {}, axes(area, x, y), ...panel.draw(x.scale, y.scale, area), ...name, ...score);
 }
 

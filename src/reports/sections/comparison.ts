@@ -22,7 +22,7 @@ export function comparisonSection(evidence: ComparisonEvidence): ReportSection {
   ] as const;
   const chance =
     pValue === undefined ? "" : ` Were both alike, so large a difference would come ${pWords(pValue)}.`;
-  const words = `${verdict(evidence)}${chance}`;
+  const words = `${verdict(evidence)}${chance} Whoever chooses between checkpoints by test images has spent them: the chosen one needs another test.`;
   return {
     id: "comparison",
     heading: "Beside another checkpoint",

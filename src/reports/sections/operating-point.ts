@@ -9,6 +9,7 @@ import { escapeMarkup } from "../figures/svg.js";
 import { decimal, ofHundred, ofHundredWithin } from "../numbers.js";
 import { type Cell, Reasons, tableHtml } from "../tables.js";
 import { measures } from "./classes.js";
+import { originWords, type ThresholdOrigin } from "./seal.js";
 import type { ReportSection } from "./section.js";
 
 /** A threshold that was chosen for a wish, and what it does to the images that are judged. */
@@ -29,6 +30,8 @@ export interface OperatingPointEvidence {
   readonly other: string;
   /** The checkpoint's. */
   readonly threshold?: number | undefined;
+  /** Who chose it; not known unless given. */
+  readonly thresholdFrom?: ThresholdOrigin | undefined;
   /** What it does to these images. */
   readonly diagnostic?: DiagnosticMetrics | undefined;
   /** One chosen for a wish. */
@@ -37,11 +40,11 @@ export interface OperatingPointEvidence {
 
 /** The section. */
 export function operatingPointSection(evidence: OperatingPointEvidence): ReportSection {
-  const { name, other, threshold, diagnostic, chosen } = evidence;
+  const { name, other, threshold, thresholdFrom = "unknown", diagnostic, chosen } = evidence;
   const own =
     threshold === undefined || diagnostic === undefined
       ? "<p>The checkpoint has no threshold: the more probable class is called.</p>"
-      : `<p>The checkpoint calls <b>${escapeMarkup(name)}</b> from a probability of ${decimal(threshold)} on. The threshold was chosen on validation images when it was trained.</p>
+      : `<p>The checkpoint calls <b>${escapeMarkup(name)}</b> from a probability of ${decimal(threshold)} on, ${originWords[thresholdFrom]}.</p>
 ${countTable(`Calls at the threshold ${decimal(threshold)}`, [name, other], diagnostic)}`;
   return {
     id: "operating-point",

@@ -39,6 +39,8 @@ export interface SealEvidence {
   readonly test: TestKind;
   /** That were judged. */
   readonly images: number;
+  /** True where these are the images that they should be, divided as they were, but with other labels. */
+  readonly relabelled?: boolean;
   /** How many of them the checkpoint was trained, validated and is to be tested on; null where that is not known. */
   readonly of: { readonly train: number; readonly val: number; readonly test: number } | null;
   /** How often the test images of the training were looked at, this time included; null where that is not known. */
@@ -72,7 +74,26 @@ const kinds: Readonly<Record<TestKind, string>> = {
 };
 
 /** What kind of a test it was, as a sentence or two. */
-export const testWords = ({ test }: Pick<SealEvidence, "test">): string => kinds[test];
+export const testWords = ({ test, relabelled }: Pick<SealEvidence, "test" | "relabelled">): string =>
+  relabelled
+    ? "No test as it was planned: labels of these images are others now than in the training."
+    : kinds[test];
+
+/** Who chose a threshold: the training on validation images, somebody else, or nobody knows. */
+export type ThresholdOrigin = "training" | "another" | "unknown";
+
+/** Of the checkpoint's own threshold. */
+export function thresholdOrigin({ findings }: Pick<SealEvidence, "findings">): ThresholdOrigin {
+  const state = findings.find(({ code }) => code === "threshold")?.state ?? "unknown";
+  return ({ ok: "training", broken: "another", unknown: "unknown" } as const)[state];
+}
+
+/** How a threshold is told of, as the end of a sentence. */
+export const originWords: Readonly<Record<ThresholdOrigin, string>> = {
+  training: "chosen on validation images in training",
+  another: "not the one that the training chose",
+  unknown: "as stored in the checkpoint",
+};
 
 const times = (count: number): string => (count === 1 ? "once" : count === 2 ? "twice" : `${count} times`);
 
@@ -81,7 +102,8 @@ export function lookWords({ looks, test }: Pick<SealEvidence, "looks" | "test">)
   if (looks === null || (looks.total === 0 && looks.atLeast))
     return "How often the test images were looked at is not known.";
   const { total, earlier, atLeast, checkpoints, decisions } = looks;
-  const how = total === 0 ? "not looked at yet" : `looked at ${atLeast ? "at least " : ""}${times(total)}`;
+  const how =
+    total === 0 ? "not looked at yet" : `${atLeast ? "seen at least" : "looked at"} ${times(total)}`;
   const own = total - earlier;
   const different =
     own < 2
@@ -138,7 +160,7 @@ export function sealSection(evidence: SealEvidence): ReportSection {
   const sum =
     broken === 0
       ? ""
-      : `<p><strong class="bad">${broken === 1 ? "One thing that a test needs does" : `${broken} things that a test needs do`} not hold.</strong> Do not pass the scores on without it.</p>`;
+      : `<p><strong class="bad">${broken === 1 ? "One thing that a test needs does" : `${broken} things that a test needs do`} not hold.</strong> Do not pass the scores on without saying so.</p>`;
   const sorted = order.flatMap((state) => findings.filter((finding) => finding.state === state));
   const items = sorted.map(({ state, words, code }) => {
     const [word, style] = states[state];

@@ -77,7 +77,7 @@ export function subgroupsSection(
   const chance =
     groupCount < 5
       ? ""
-      : ` Of ${groupCount} groups without any difference, about ${Math.max(1, Math.round(groupCount / 20))} would look different by chance.`;
+      : ` Of ${groupCount} groups without any difference, ${groupCount < 20 ? "fewer than 1" : `about ${Math.round(groupCount / 20)}`} would look different by chance.`;
   return {
     id: "subgroups",
     heading: "Subgroups",

@@ -89,7 +89,9 @@ export function summaryOf(
     cautions: [
       ...aboutImages(facts, judged),
       ...aboutNumbers(facts),
-      ...findings.flatMap((finding) => aboutFinding(finding, facts)),
+      ...aboutFew(findings, facts),
+      ...aboutWidth(findings, kind),
+      ...findings.flatMap(aboutArea),
       ...(kind === "two classes" ? aboutProbabilities(found[0]!, evaluation) : []),
       ...cautions,
     ],
@@ -113,6 +115,10 @@ function countsOf({ metrics }: AnyEvaluation): number[] | undefined {
 }
 
 // ---- what to be careful about --------------------------------------------------------------------------------------
+
+/** Images have labels; of classes they are one. */
+const having = (kind: TaskKind): string => (kind === "several labels" ? "with" : "of class");
+const lacking = (kind: TaskKind): string => (kind === "several labels" ? "without" : "not of class");
 
 type Facts = Omit<SummaryEvidence, "cautions">;
 
@@ -156,29 +162,46 @@ function aboutNumbers({ samples, unit, right, commonest }: Facts): string[] {
   return said;
 }
 
-function aboutFinding(
-  { name, samples, sensitivity, falseAlarms, area }: SummaryFinding,
-  facts: Facts,
-): string[] {
-  const said: string[] = [];
-  if (samples < few)
-    said.push(
-      `There ${samples === 1 ? "is" : "are"} only ${counted(samples, facts.unit)} with ${name}: fewer than ${few} say little.`,
+/** All kinds of which there are few, in one sentence. */
+function aboutFew(findings: readonly SummaryFinding[], { kind, unit }: Facts): string[] {
+  const rare = findings.filter(({ samples }) => samples < few);
+  if (rare.length === 0) return [];
+  const [first, ...others] = rare;
+  const list = [
+    `${counted(first!.samples, unit)} ${having(kind)} ${first!.name}`,
+    ...others.map(({ name, samples }) => `${samples} ${having(kind)} ${name}`),
+  ];
+  return [
+    `There ${first!.samples === 1 ? "is" : "are"} only ${list.join(", ")}: fewer than ${few} say little.`,
+  ];
+}
+
+/** All shares that their intervals leave open, in one sentence. */
+function aboutWidth(findings: readonly SummaryFinding[], kind: TaskKind): string[] {
+  const shares = [
+    [having(kind), "it may find", "sensitivity"],
+    [lacking(kind), "it may call", "falseAlarms"],
+  ] as const;
+  const open = shares.flatMap(([whose, may, key]) => {
+    const ofClasses = findings.flatMap(({ name, [key]: share }) =>
+      share.reason === undefined && share.upper - share.lower > wide ? [{ name, share }] : [],
     );
-  for (const [what, share] of [
-    [`of 100 with ${name} it may find`, sensitivity],
-    [`of 100 without ${name} it may call`, falseAlarms],
-  ] as const) {
-    if (share.reason === undefined && share.upper - share.lower > wide)
-      said.push(
-        `The interval is wide: ${what} anything between ${ofHundred(share.lower)} and ${ofHundred(share.upper)}.`,
-      );
-  }
-  if (area.reason === undefined && area.lower <= 0.5)
-    said.push(
-      `It has not been shown that it tells ${name} from the rest better than a coin: the interval of its AUC, ${rangeWords(area)}, ${area.upper < 0.5 ? "lies below" : "includes"} 0.5.`,
-    );
-  return said;
+    return ofClasses.map(({ name, share: { lower, upper } }, at) => {
+      const range = `${ofHundred(lower)} and ${ofHundred(upper)}`;
+      return at === 0
+        ? `of 100 ${whose} ${name} ${may} anything between ${range}`
+        : `${whose} ${name} between ${range}`;
+    });
+  });
+  if (open.length === 0) return [];
+  return [`${open.length === 1 ? "The interval is" : "Intervals are"} wide: ${open.join("; ")}.`];
+}
+
+function aboutArea({ name, area }: SummaryFinding): string[] {
+  if (area.reason !== undefined || area.lower > 0.5) return [];
+  return [
+    `It has not been shown that it tells ${name} from the rest better than a coin: the interval of its AUC, ${rangeWords(area)}, ${area.upper < 0.5 ? "lies below" : "includes"} 0.5.`,
+  ];
 }
 
 function aboutProbabilities({ positive, scores, name }: Finding, evaluation: AnyEvaluation): string[] {
@@ -267,8 +290,9 @@ function overallWords(evidence: SummaryEvidence): string {
   return `Of 100 ${units(evidence)} it calls ${escapeMarkup(share)} rightly.${baseline}`;
 }
 
-/** "Of 100 images with pneumonia it finds 94 (89 to 97); of 100 without, it calls 12 (8 to 17)." */
+/** "Of 100 images of class pneumonia it finds 94 (89 to 97); of 100 others it calls 12 (8 to 17)." */
 function findingWords(evidence: SummaryEvidence, finding: SummaryFinding): string {
+  const { kind } = evidence;
   const { sensitivity, falseAlarms, name } = finding;
   const bold = `<b>${escapeMarkup(name)}</b>`;
   const found = ofHundredWithin(sensitivity);
@@ -276,10 +300,10 @@ function findingWords(evidence: SummaryEvidence, finding: SummaryFinding): strin
   const first =
     found === undefined
       ? `How much of ${bold} it finds cannot be said, because ${escapeMarkup(sensitivity.reason!)}`
-      : `Of 100 ${units(evidence)} with ${bold} it finds ${escapeMarkup(found)}`;
+      : `Of 100 ${units(evidence)} ${having(kind)} ${bold} it finds ${escapeMarkup(found)}`;
   const second =
     alarms === undefined
       ? `how often it calls it wrongly cannot be said, because ${escapeMarkup(falseAlarms.reason!)}`
-      : `of 100 without, it calls ${escapeMarkup(alarms)}`;
+      : `of 100 ${kind === "several labels" ? "without" : "others"} it calls ${escapeMarkup(alarms)}${kind === "several labels" ? "" : " so"}`;
   return `${first}; ${second}.`;
 }

@@ -66,7 +66,7 @@ function answersTable({ referred, right, rightOfAnswered, outliers }: Uncertaint
   return estimates("Who is referred", [
     ["referred to a human", referred, "for any reason"],
     ["right about those that it answers", rightOfAnswered, "should be more than below"],
-    ["right about all", right, "if nothing were referred"],
+    ["right about all", right, "if nothing were referred; called from the threshold on, where there is one"],
     ...strange,
   ]);
 }
@@ -114,7 +114,7 @@ function riskTable({ riskCoverage }: UncertaintyEvidence): string {
     return `<tr><th scope="row">${percentOf(share)}</th><td class="number">${value}</td><td class="number">${range}</td></tr>`;
   });
   return tableOf(
-    "Errors if only the most certain images are answered",
+    "Errors if only the most certain images are answered, and the most probable class is called",
     ["Answered", "Wrong among them", "95 % interval"],
     rows,
   );
@@ -134,17 +134,20 @@ function estimates(caption: string, rows: readonly Row[]): string {
       lower === undefined || upper === undefined
         ? escapeMarkup(`none, because ${reason}`)
         : `${percent(lower)} to ${percent(upper)}`;
-    return `<tr><th scope="row">${escapeMarkup(name)}</th><td class="number">${value === undefined ? "–" : percent(value)}</td><td class="number">${interval}</td><td class="note">${escapeMarkup(meaning)}</td></tr>`;
+    return `<tr><th scope="row">${escapeMarkup(name)}</th><td class="number">${value === undefined ? "–" : percent(value)}</td><td class="number">${interval}</td><td class="note words">${escapeMarkup(meaning)}</td></tr>`;
   });
   return tableOf(caption, ["", "Share", "95 % interval", "Meaning"], lines);
 }
 
 function tableOf(caption: string, headings: readonly string[], rows: readonly string[]): string {
   const head = headings.map((name) =>
-    name === "" ? "<td></td>" : `<th scope="col">${escapeMarkup(name)}</th>`,
+    name === ""
+      ? "<td></td>"
+      : `<th scope="col"${name === "Meaning" ? ' class="words"' : ""}>${escapeMarkup(name)}</th>`,
   );
+  const under = headings.length === 4 ? " under" : "";
   return `<h3>${escapeMarkup(caption)}</h3>
-<div class="scroll"><table><thead><tr>${head.join("")}</tr></thead><tbody>${rows.join("")}</tbody></table></div>`;
+<div class="scroll${under}" role="region" aria-label="${escapeMarkup(caption)}" tabindex="0"><table><thead><tr>${head.join("")}</tr></thead><tbody>${rows.join("")}</tbody></table></div>`;
 }
 
 const percent = (share: number): string => `${(100 * share).toFixed(1)} %`;

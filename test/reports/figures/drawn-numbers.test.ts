@@ -14,6 +14,7 @@ import {
   usefulWords,
 } from "../../../src/reports/figures/banded-curves.js";
 import { calibrationFigure } from "../../../src/reports/figures/calibration-figure.js";
+import { textWidth } from "../../../src/reports/figures/lettering.js";
 import { scoreCounts, scoreHistogram } from "../../../src/reports/figures/score-histogram.js";
 import { subgroupFigure } from "../../../src/reports/sections/subgroups.js";
 import { elementsOf, heightsAt, numberIn, pointsOf, scalesOf } from "../../support/drawn.js";
@@ -213,4 +214,19 @@ describe("the histogram", () => {
     expect(Number(bars[0]!.y) + heights[0]!).toBeCloseTo(zero, 1);
     expect(svg).toContain("called from 0.400 on");
   });
+});
+
+it("small plots have their scores within the figure, the interval under the score where both are too long", () => {
+  const curve = rocBand(binaryLabels, binaryScores, { ...options, places: 21 });
+  const area = areaEstimate(binaryLabels, binaryScores, { patients });
+  const series = ["a", "b"].map((name) => ({ name, curve, area }));
+  const svg = rocBandFigure(series);
+  const width = Number(/ width="(\d+)"/.exec(svg)![1]);
+  const texts = [...svg.matchAll(/<text x="([\d.]+)"[^>]*>([^<]*)</g)].map(
+    ([, x, words]) => [Number(x), words!] as const,
+  );
+  const intervals = texts.filter(([, words]) => words.startsWith("("));
+  expect(intervals).toHaveLength(2);
+  for (const [x, words] of [...intervals, ...texts.filter(([, words]) => words.startsWith("AUC"))])
+    expect(x + textWidth(words, 11)).toBeLessThanOrEqual(width);
 });

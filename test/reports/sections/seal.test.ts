@@ -2,10 +2,12 @@
 import { describe, expect, it } from "vitest";
 import {
   lookWords,
+  originWords,
   type SealEvidence,
   type SealFinding,
   sealSection,
   testWords,
+  thresholdOrigin,
 } from "../../../src/reports/sections/seal.js";
 
 const finding = (state: SealFinding["state"], words = `It is ${state}.`): SealFinding => ({
@@ -44,7 +46,7 @@ describe("how often test images were looked at", () => {
     ],
     [
       { total: 2, atLeast: true },
-      "These test images were looked at at least twice, each time with the same checkpoint.",
+      "These test images were seen at least twice, each time with the same checkpoint.",
     ],
     [null, "How often the test images were looked at is not known."],
   ])("%j", (change, words) => {
@@ -77,4 +79,22 @@ describe("the section", () => {
     });
     expect(body).not.toMatch(/<script>|<b>/);
   });
+
+  it("asks to say what does not hold", () => {
+    expect(sealSection(evidence).body).toContain("Do not pass the scores on without saying so.");
+  });
+
+  it("says of other labels that they are others, not that the images were divided otherwise", () => {
+    expect(testWords({ test: "mixed", relabelled: true })).toMatch(/labels of these images are others now/);
+    expect(testWords({ test: "mixed" })).toMatch(/divided otherwise/);
+  });
+});
+
+it("who chose a threshold is known from the finding alone", () => {
+  const of = (state: SealFinding["state"]) =>
+    originWords[thresholdOrigin({ findings: [{ code: "threshold", state, words: "" }] })];
+  expect(of("ok")).toBe("chosen on validation images in training");
+  expect(of("broken")).toBe("not the one that the training chose");
+  expect(of("unknown")).toBe("as stored in the checkpoint");
+  expect(originWords[thresholdOrigin({ findings: [] })]).toBe("as stored in the checkpoint");
 });

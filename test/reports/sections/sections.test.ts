@@ -183,9 +183,20 @@ describe("subgroups", () => {
   it("warn of few images, in words and in the figure", () => {
     const rare = scanner.map((_, at) => (at < 5 ? "rare" : "other"));
     const { body } = subgroupsSection(subgroupsOf(evaluation, { scanner: rare }, { resamples: 50 }));
-    expect(body).toContain("One group has fewer than 20 images");
+    expect(body).toContain("One group has fewer than 20 images: it says little.");
     expect(body).toContain('scanner rare <b class="bad">(few)</b>');
     expect(body).toContain("hollow: without an interval, or, with a dashed one");
+  });
+
+  it("say how many would look different by chance, which of few is fewer than one", () => {
+    const of = (groups: number) => {
+      const site = scanner.map((_, at) => `s${at % groups}`);
+      return subgroupsSection(subgroupsOf(evaluation, { site }, { resamples: 50 })).body;
+    };
+    expect(of(7)).toContain(
+      "Of 7 groups without any difference, fewer than 1 would look different by chance.",
+    );
+    expect(of(20)).toContain("Of 20 groups without any difference, about 1 would look different");
   });
 });
 
@@ -230,7 +241,7 @@ it("units are counted as what they are", () => {
   const { heading, body } = pooledSection(pooled as unknown as AnyPooledEvaluation);
   expect(heading).toBe("By patient");
   expect(body).toContain(`by the mean of the probabilities: ${pooled.units} patients.`);
-  expect(textOf(body)).toMatch(/Of 100 patients with \S+ it finds 100/);
+  expect(textOf(body)).toMatch(/Of 100 patients of class \S+ it finds 100/);
   expect(tableOf(body, /^Scores by patient/)).toBeDefined();
 });
 

@@ -35,7 +35,7 @@ describe("of two classes the summary says", () => {
     const [share, lower, upper] = specificity as Golden;
     const alarms = within([1 - share, 1 - upper, 1 - lower]);
     expect(words(byImage, { threshold })).toContain(
-      `Of 100 images with pneumonia it finds ${within(sensitivity as Golden)}; of 100 without, it calls ${alarms}.`,
+      `Of 100 images of class pneumonia it finds ${within(sensitivity as Golden)}; of 100 others it calls ${alarms} so.`,
     );
     expect(words(byImage, { threshold })).toContain(
       `Of 100 that it calls, ${within(positivePredictiveValue as Golden)} have it`,
@@ -46,8 +46,8 @@ describe("of two classes the summary says", () => {
 
   it("patients where each image is of another, images otherwise", () => {
     const each = Array.from(byImage.labels, (_, i) => `p${i}`);
-    expect(words({ ...byImage, patients: each })).toContain("Of 100 patients with pneumonia");
-    expect(words(evaluationOfEvidence("two classes"))).toContain("Of 100 images with pneumonia");
+    expect(words({ ...byImage, patients: each })).toContain("Of 100 patients of class pneumonia");
+    expect(words(evaluationOfEvidence("two classes"))).toContain("Of 100 images of class pneumonia");
   });
 
   it("why a number cannot be said", () => {
@@ -87,8 +87,8 @@ it("of many classes it tells of those that are found least", () => {
   const { body } = summarySection(
     summary({ metrics, labels, probabilities: Float32Array.from(rows.flat()) }),
   );
-  expect(body.split("What to be careful about")[0]!.match(/with <b>class \d+<\/b>/g)).toEqual(
-    [11, 10, 9, 8, 7].map((k) => `with <b>class ${k}</b>`),
+  expect(body.split("What to be careful about")[0]!.match(/of class <b>class \d+<\/b>/g)).toEqual(
+    [11, 10, 9, 8, 7].map((k) => `of class <b>class ${k}</b>`),
   );
   expect(body).toContain("Of 12 classes, the 5 that it finds least");
 });
@@ -124,7 +124,7 @@ describe("it warns", () => {
       [1, 0.9, 10],
       [0, 0.1, 50],
     ]);
-    expect(cautions(few).join("\n")).toMatch(/60 images in all[\s\S]*only 10 images with ill/);
+    expect(cautions(few).join("\n")).toMatch(/60 images in all[\s\S]*only 10 images of class ill/);
   });
 
   it("of wide intervals", () => {
@@ -134,7 +134,21 @@ describe("it warns", () => {
       [0, 0.1, 200],
     ]);
     expect(cautions(wide).join("\n")).toMatch(
-      /The interval is wide: of 100 with ill it may find anything between 41 and 77/,
+      /The interval is wide: of 100 of class ill it may find anything between 41 and 77/,
+    );
+  });
+
+  it("once of all classes with wide intervals", () => {
+    const labels = Int32Array.from({ length: 60 }, (_, i) => i % 3);
+    const rows = Array.from(labels, (label, i) =>
+      [0, 1, 2].map((k) => (k === (i % 2 ? label : (label + 1) % 3) ? 0.8 : 0.1)),
+    );
+    const metrics = classificationMetrics(labels, rows, ["a", "b", "c"]);
+    const evaluation = { metrics, labels, probabilities: Float32Array.from(rows.flat()) };
+    const wide = cautions(evaluation).filter((sentence) => sentence.includes("wide"));
+    expect(wide).toHaveLength(1);
+    expect(wide[0]).toMatch(
+      /^Intervals are wide: of 100 of class a it may find anything between \d+ and \d+; of class b between \d+ and \d+; of class c between/,
     );
   });
 

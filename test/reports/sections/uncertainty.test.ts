@@ -122,6 +122,11 @@ describe("the section", () => {
     expect(body).not.toContain("a<b");
   });
 
+  it("says by which decision each share is", () => {
+    expect(body).toContain("called from the threshold on, where there is one");
+    expect(body).toContain("most certain images are answered, and the most probable class is called");
+  });
+
   it("fits a terminal as lines", () => {
     const lines = uncertaintyLines(evidence as reports.UncertaintyEvidence);
     expect(Math.max(...lines.map((line) => line.length))).toBeLessThanOrEqual(80);

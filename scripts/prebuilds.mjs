@@ -7,7 +7,7 @@
 //
 // prebuildify does it, with scripts/build.mjs in the place of node-gyp. Without nvcc the CUDA library is left out, and without
 // its compiler another machine; scripts/verify-prebuilds.mjs, which runs before every `npm pack` and `npm publish`, will refuse
-// what is there.
+// what is there. prebuilds/SHA256SUMS names the hashes of all.
 import { spawnSync } from "node:child_process";
 import { mkdirSync, rmSync } from "node:fs";
 import { arch, platform } from "node:os";
@@ -15,6 +15,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import prebuildify from "prebuildify";
+import { writeSums } from "./checksums.mjs";
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 // prebuildify takes what it finds in build/Release of its folder, which is not to be the folder of the ordinary build.
@@ -28,6 +29,7 @@ for (const { system, processor, tools } of [
   if (spawnSync(`${tools}g++`, ["--version"]).status === 0) await make(system, processor, `${tools}strip`);
   else console.log(`prebuilds: ${tools}g++ was not found: nothing is built for ${system}-${processor}.`);
 }
+writeSums(join(root, "prebuilds"));
 
 async function make(system, processor, strip) {
   rmSync(join(directory, "build", "Release"), { recursive: true, force: true });

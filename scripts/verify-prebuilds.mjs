@@ -4,7 +4,8 @@
 //
 // Of DIRECTORY, by default prebuilds/ of this package: are the addon and the CUDA library of each target there, small enough,
 // stripped, for the right processor; do they ask for no newer glibc and no other library than said here; has the CUDA
-// library code for the GPUs that the documentation names; do the two speak the same version of their interface?
+// library code for the GPUs that the documentation names; do the two speak the same version of their interface? Are SHA256SUMS
+// and all files of DIRECTORY the same as when they were built?
 // Prints one line a file, or everything that is wrong. Needs readelf.
 import { execFileSync } from "node:child_process";
 import { existsSync, readFileSync, statSync } from "node:fs";
@@ -12,6 +13,7 @@ import { createRequire } from "node:module";
 import { arch, platform } from "node:os";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
+import { whatDiffers } from "./checksums.mjs";
 
 const mebibyte = 2 ** 20;
 const newestGlibc = "2.28";
@@ -42,7 +44,7 @@ const { values, positionals } = parseArgs({
   options: { "without-cuda": { type: "boolean" }, without: { type: "string", multiple: true, default: [] } },
 });
 const directory = resolve(positionals[0] ?? join(import.meta.dirname, "..", "prebuilds"));
-const problems = [];
+const problems = whatDiffers(directory);
 
 for (const [target, files] of Object.entries(targets)) {
   if (values.without.includes(target)) continue;

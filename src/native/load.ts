@@ -146,7 +146,8 @@ function adviceAsUsual(root: string, system: System): string {
 
 function targetsIn(directory: string): string[] {
   try {
-    return readdirSync(directory);
+    const entries = readdirSync(directory, { withFileTypes: true });
+    return entries.filter((entry) => entry.isDirectory()).map(({ name }) => name); // beside SHA256SUMS
   } catch {
     return [];
   }

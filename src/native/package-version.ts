@@ -1,8 +1,5 @@
-/** What this package says about itself. */
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
-import { packageRoot } from "./package-root.js";
-
-export const packageVersion = (
-  JSON.parse(readFileSync(join(packageRoot, "package.json"), "utf8")) as { version: string }
-).version;
+/**
+ * This package's version, as package.json has it: a constant, because a bundle leaves package.json behind.
+ * `npm version` writes it, by scripts/write-version.mjs.
+ */
+export const packageVersion = "0.1.0";

@@ -164,8 +164,19 @@ function calibrationOf(
     const { found, ...fitted } = fitTemperature(labels, logits, classes.length, kind);
     if (!found)
       throw new EvaluationError("the validation images do not say how certain the network should be");
-    return fitted;
+    return inNineDigits(fitted);
   });
+}
+
+/**
+ * Numbers in a plain object, to nine digits: logarithms differ in the last of sixteen from one JavaScript engine to the next, and
+ * with them a file that should have the same bits everywhere.
+ */
+function inNineDigits<T>(value: T): T {
+  if (typeof value === "number") return Number(value.toPrecision(9)) as T;
+  if (Array.isArray(value)) return value.map(inNineDigits) as T;
+  if (typeof value !== "object" || value === null || ArrayBuffer.isView(value)) return value;
+  return Object.fromEntries(Object.entries(value).map(([name, one]) => [name, inNineDigits(one)])) as T;
 }
 
 function setsOf(
@@ -255,7 +266,11 @@ function outliersOf(
     const directions = name === "picture" ? pictureDirections : undefined;
     return { name, width, directions, train: train as Float32Array, validation: validation as Float32Array };
   });
-  return orReason(() => fitOutlierPanel(looks, falseAlarms));
+  return orReason(() => {
+    const { limit, ...panel } = fitOutlierPanel(looks, falseAlarms);
+    // The image that the limit is of stays within it.
+    return inNineDigits({ ...panel, limit: limit + 1e-8 * Math.abs(limit) });
+  });
 }
 
 function columnsOf(rows: Float32Array, total: number, from: number, width: number): Float32Array {

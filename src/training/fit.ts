@@ -124,8 +124,7 @@ class Run {
     if (resume) await restoreRun(this.#path("last.safetensors"), this.#parts(), { extend });
     this.#saved = resume;
     for (const observer of this.#observers) await observer.begin?.();
-    const { validation, signal } = this.#options;
-    if (validation) this.#validatedOn = await splitIdentity(validation, signal);
+    this.#validatedOn = await this.#identityOfValidation();
     if (directory !== undefined) await makeFolder(directory);
     const { epochs, patience } = this.#settings;
     const progress = this.#progress;
@@ -137,6 +136,16 @@ class Run {
       await this.#endEpoch();
     }
     return this.#finish("completed");
+  }
+
+  /** Undefined where there are no validation images, and where the run ends before it has begun. */
+  async #identityOfValidation(): Promise<SplitIdentity | undefined> {
+    const { validation, signal } = this.#options;
+    if (!validation || signal?.aborted) return undefined;
+    return splitIdentity(validation, signal).catch((error: unknown) => {
+      if (signal?.aborted) return undefined;
+      throw error;
+    });
   }
 
   #trainEpoch(): Promise<boolean> {

@@ -211,7 +211,7 @@ describe("200 divisions of data whose truth is known", () => {
   };
 
   it.each([0.05, 0.1, 0.2])(
-    "keep a risk of %f within 2 %% in all and in each class, with a temperature from the same images",
+    "keep a risk of %f within 2 in 100 in all and in each class, with a temperature from the same images",
     (risk) => {
       const held = [0, 0, 0];
       const seen = [0, 0, 0];

@@ -38,8 +38,8 @@ export function roofline({ rows, limits }, caption) {
       yTitle: "FLOP/s",
       rate: ({ gigaflops }) => 1e9 * gigaflops,
       slope: memory,
-      roofs: Object.entries(limits).map(([precision, { multiplyAdds }]) => ({
-        name: `product, ${precision}`,
+      roofs: Object.entries(limits).map(([precision, { multiplyAdds, published }]) => ({
+        name: `product, ${precision}${published ? " (published)" : ""}`,
         rate: 2 * multiplyAdds,
       })),
     },

@@ -86,8 +86,8 @@ void* Memory::take_new(size_t size) {
     if (cached_bytes_ > std::max(high_water_, least_cache)) trim();
     void* pointer = nullptr;
     mm_status status = backend_->allocate(stream_, size, &pointer);
-    if (status != MM_OK && cached_bytes_ > 0) {
-        trim();
+    if (status != MM_OK) {
+        trim();  // also what only the backend has: the memory of operations that are over
         status = backend_->allocate(stream_, size, &pointer);
     }
     if (status != MM_OK) return nullptr;
@@ -104,6 +104,7 @@ void Memory::trim() {
         owned_.erase(pointer);
         backend_->release(stream_, pointer, capacity);
     }
+    backend_->trim(stream_);
     cached_.clear();
     on_change_(-(int64_t)cached_bytes_);
     cached_bytes_ = 0;

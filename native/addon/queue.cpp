@@ -4,6 +4,27 @@
 
 namespace medmamba::addon {
 
+namespace {
+
+// Names to a profiler what the executor does while it lives: a block's many operations belong together.
+class Annotation {
+public:
+    Annotation(const mm_backend* backend, mm_stream* stream, const char* name) : backend_(backend), stream_(stream) {
+        if (backend_->annotate) backend_->annotate(stream_, name);
+    }
+    ~Annotation() {
+        if (backend_->annotate) backend_->annotate(stream_, nullptr);
+    }
+    Annotation(const Annotation&) = delete;
+    Annotation& operator=(const Annotation&) = delete;
+
+private:
+    const mm_backend* backend_;
+    mm_stream* stream_;
+};
+
+}  // namespace
+
 Queue::Queue(const mm_backend* backend, mm_stream* stream)
     : backend_(backend), stream_(stream), thread_([this] { run(); }) {}
 
@@ -52,6 +73,7 @@ void Queue::run() {
 void Queue::execute(Item& item) {
     std::optional<Failure> failed;
     try {
+        const Annotation annotation(backend_, stream_, item.operation);
         const mm_status status = item.work();
         if (status != MM_OK) failed = Failure{status, item.operation, backend_->last_error(stream_)};
     } catch (const Failure& failure) {

@@ -31,7 +31,7 @@ extern "C" {
 #endif
 
 /* Raised whenever a struct or the table changes; addon and backend must agree. */
-#define MM_ABI_VERSION 3
+#define MM_ABI_VERSION 4
 #define MM_MAX_DIMENSIONS 8
 
 typedef enum mm_status {
@@ -542,7 +542,7 @@ typedef struct mm_affine_sample_params {
 
 /* What every backend has beside its operations, but for graphs: MM_STREAM_FUNCTIONS(F) expands F(name) for each. */
 #define MM_STREAM_FUNCTIONS(F)                                                                                 \
-    F(device_count) F(stream_create) F(stream_destroy) F(describe) F(allocate) F(release) F(upload)            \
+    F(device_count) F(stream_create) F(stream_destroy) F(describe) F(allocate) F(release) F(trim) F(upload)    \
     F(download) F(synchronize) F(event_create) F(event_destroy) F(event_record) F(event_elapsed)               \
     F(last_error) F(activation_dtype) F(scan4_checkpoint_count)
 
@@ -574,6 +574,9 @@ typedef struct mm_backend {
     /* Thread-safe. Memory is uninitialised. `release` may be called once no queued work uses the memory. */
     mm_status (*allocate)(mm_stream *stream, size_t bytes, void **pointer);
     void (*release)(mm_stream *stream, void *pointer, size_t bytes);
+    /* Gives back to the system what has been released and was kept for the next `allocate`, or for operations. Not while
+     * a graph is captured. */
+    void (*trim)(mm_stream *stream);
 
     /* In stream order; host memory must stay valid until `synchronize` returns. */
     mm_status (*upload)(mm_stream *stream, void *device, const void *host, size_t bytes);
@@ -612,6 +615,10 @@ typedef struct mm_backend {
     mm_status (*graph_change)(mm_stream *stream, mm_graph *graph, int64_t call);
     mm_status (*graph_launch)(mm_stream *stream, mm_graph *graph);
     void (*graph_destroy)(mm_stream *stream, mm_graph *graph); /* in stream order */
+
+    /* What is called from here on is shown to a profiler as part of `name`; NULL ends the stretch that began last. Called
+     * by the thread that calls operations. NULL where no profiler would look, as on the CPU. */
+    void (*annotate)(mm_stream *stream, const char *name);
 
     int64_t (*scan4_checkpoint_count)(int64_t batch, int64_t height, int64_t width, int64_t channels, int64_t states);
 

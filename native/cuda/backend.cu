@@ -12,6 +12,7 @@
 
 #include "driver.cuh"
 #include "event.cuh"
+#include "range.cuh"
 #include "scan.cuh"
 #include "stream.cuh"
 #include "transfers.cuh"
@@ -29,13 +30,16 @@ struct Stream : mm_stream {
         if (stream && cudaStreamSynchronize(stream) != cudaSuccess) cudaGetLastError();
         graphs.close(this);
         if (label_error && cudaFreeHost(label_error) != cudaSuccess) cudaGetLastError();
+        if (stream && cudaStreamSynchronize(stream) != cudaSuccess) cudaGetLastError();
+        if (memory_stream && cudaStreamSynchronize(memory_stream) != cudaSuccess) cudaGetLastError();
+        memory.close();
+        if (reached && cudaEventDestroy(reached) != cudaSuccess) cudaGetLastError();
         if (stream && cudaStreamDestroy(stream) != cudaSuccess) cudaGetLastError();
         if (memory_stream && cudaStreamDestroy(memory_stream) != cudaSuccess) cudaGetLastError();
     }
 };
 
-// Streams are opened, memory is allocated and devices are described beside the thread that runs operations: what goes
-// wrong there is told in a sentence of the calling thread's own.
+// Why there is no device or no stream, in a sentence of the calling thread's own.
 thread_local char sentence[320] = "";
 
 __attribute__((format(printf, 1, 2))) const char* say(const char* format, ...) {
@@ -79,17 +83,9 @@ mm_dtype activation_dtype(const mm_stream* stream) {
     return stream->precision == Precision::bf16 ? MM_BFLOAT16 : MM_FLOAT32;
 }
 
-// Memory that has been freed stays with the process, for the next one who asks; but it is never given to one stream
-// on the condition that work of another is done first, as allocating must not wait for the queue.
-cudaError_t keep_freed_memory(int device) {
-    cudaMemPool_t pool;
-    cudaError_t error = cudaDeviceGetDefaultMemPool(&pool, device);
-    if (error != cudaSuccess) return error;
-    int conditional_reuse = 0;
-    error = cudaMemPoolSetAttribute(pool, cudaMemPoolReuseAllowInternalDependencies, &conditional_reuse);
-    if (error != cudaSuccess) return error;
-    uint64_t everything = UINT64_MAX;
-    return cudaMemPoolSetAttribute(pool, cudaMemPoolAttrReleaseThreshold, &everything);
+bool is_set(const char* name) {
+    const char* setting = std::getenv(name);
+    return setting && *setting && std::strcmp(setting, "0") != 0;
 }
 
 cudaError_t open(Stream* stream) {
@@ -113,9 +109,11 @@ cudaError_t open(Stream* stream) {
                      stream->device);
         return cudaErrorInvalidDevice;
     }
-    error = keep_freed_memory(stream->device);
+    error = stream->memory.open(stream->device);
     if (error == cudaSuccess) error = cudaStreamCreateWithFlags(&stream->stream, cudaStreamNonBlocking);
     if (error == cudaSuccess) error = cudaStreamCreateWithFlags(&stream->memory_stream, cudaStreamNonBlocking);
+    constexpr unsigned sleeping = cudaEventDisableTiming | cudaEventBlockingSync;
+    if (error == cudaSuccess) error = cudaEventCreateWithFlags(&stream->reached, sleeping);
     if (error == cudaSuccess) error = cudaMallocHost(&stream->label_error, sizeof *stream->label_error);
     if (error == cudaSuccess) *stream->label_error = {};
     return error;
@@ -136,6 +134,7 @@ mm_status stream_create(const mm_stream_options* options, mm_stream** stream, co
         return MM_OUT_OF_MEMORY;
     }
     created->device = options->device_index;
+    created->waits_for_each = is_set("MEDMAMBA_CUDA_SYNC");
     if (!read_precision(options->precision, &created->precision)) {
         *why = say("there is no precision \"%.64s\": use \"float32\", \"tf32\" or \"bf16\"", options->precision);
         return MM_INVALID_ARGUMENT;
@@ -158,10 +157,7 @@ mm_status describe(mm_stream* stream, mm_device_description* description) {
     cudaError_t error = cudaSetDevice(stream->device);
     if (error == cudaSuccess) error = cudaGetDeviceProperties(&properties, stream->device);
     if (error == cudaSuccess) error = cudaMemGetInfo(&free_bytes, &total_bytes);
-    if (error != cudaSuccess) {
-        say_error("asking the GPU what it is", error);
-        return MM_DEVICE_ERROR;
-    }
+    if (error != cudaSuccess) return stream->check_aside(error, "asking the GPU what it is");
     std::snprintf(description->name, sizeof description->name, "%.127s", properties.name);
     description->total_bytes = (int64_t)total_bytes;
     description->free_bytes = (int64_t)free_bytes;
@@ -172,18 +168,16 @@ mm_status describe(mm_stream* stream, mm_device_description* description) {
 // captured. Nothing else is queued there, so that there is nothing to wait for.
 mm_status allocate(mm_stream* stream, size_t bytes, void** pointer) {
     cudaError_t error = cudaSetDevice(stream->device);
-    if (error == cudaSuccess) error = cudaMallocAsync(pointer, bytes ? bytes : 1, stream->memory_stream);
+    if (error == cudaSuccess) error = stream->memory.take(pointer, bytes ? bytes : 1, stream->memory_stream);
     if (error == cudaSuccess) error = cudaStreamSynchronize(stream->memory_stream);
     if (error == cudaSuccess) return MM_OK;
     *pointer = nullptr;
     size_t free_bytes = 0, total_bytes = 0;
-    if (error != cudaErrorMemoryAllocation || cudaMemGetInfo(&free_bytes, &total_bytes) != cudaSuccess) {
-        say_error("allocating memory", error);
-        return error == cudaErrorMemoryAllocation ? MM_OUT_OF_MEMORY : MM_DEVICE_ERROR;
-    }
+    if (error != cudaErrorMemoryAllocation || cudaMemGetInfo(&free_bytes, &total_bytes) != cudaSuccess)
+        return stream->check_aside(error, "allocating memory");
     cudaGetLastError();
-    say("%zu bytes were asked for, of %zu the GPU has %zu free", bytes, total_bytes, free_bytes);
-    return MM_OUT_OF_MEMORY;
+    return stream->fail_aside(MM_OUT_OF_MEMORY, "%zu bytes were asked for, of %zu the GPU has %zu free", bytes,
+                              total_bytes, free_bytes);
 }
 
 // An error of giving back is an earlier error of the device: whoever waits for the stream is told.
@@ -192,10 +186,18 @@ void release(mm_stream* stream, void* pointer, size_t) {
         cudaGetLastError();
 }
 
+void trim(mm_stream* stream) {
+    cudaError_t error = cudaSetDevice(stream->device);
+    if (error == cudaSuccess) error = stream->sleep_until_done();
+    if (error == cudaSuccess) error = cudaStreamSynchronize(stream->memory_stream);
+    if (error == cudaSuccess) error = stream->memory.trim();
+    if (error != cudaSuccess) cudaGetLastError();
+}
+
 mm_status upload(mm_stream* stream, void* device, const void* host, size_t bytes) {
     if (const mm_status ready = stream->use(); ready != MM_OK) return ready;
-    return stream->check(static_cast<Stream*>(stream)->transfers.upload(stream->stream, device, host, bytes),
-                         "upload");
+    const cudaError_t error = static_cast<Stream*>(stream)->transfers.upload(stream->stream, device, host, bytes);
+    return error == cudaSuccess ? stream->queued("upload") : stream->check(error, "upload");
 }
 
 mm_status download(mm_stream* stream, void* host, const void* device, size_t bytes) {
@@ -215,7 +217,9 @@ mm_status graph_change(mm_stream* stream, mm_graph* graph, int64_t call) {
 mm_status graph_launch(mm_stream* stream, mm_graph* graph) { return stream->graphs.launch(stream, graph); }
 void graph_destroy(mm_stream* stream, mm_graph* graph) { stream->graphs.destroy(stream, graph); }
 
-const char* last_error(mm_stream* stream) { return *sentence ? sentence : stream->last_error; }
+const char* last_error(mm_stream* stream) { return stream->told_error(); }
+
+void annotate(mm_stream*, const char* name) { name ? begin_range(name) : end_range(); }
 
 mm_backend make_backend() {
     mm_backend table{};
@@ -231,10 +235,17 @@ mm_backend make_backend() {
     table.graph_change = graph_change;
     table.graph_launch = graph_launch;
     table.graph_destroy = graph_destroy;
+    table.annotate = annotate;
 #define MM_FILL(name) table.name = name;
     MM_STREAM_FUNCTIONS(MM_FILL)
-    MM_OPERATIONS(MM_FILL)
 #undef MM_FILL
+#define MM_FILL_OPERATION(name)                                                    \
+    table.name = [](mm_stream* stream, const mm_##name##_params* params) {         \
+        const Range range(#name);                                                  \
+        return cuda::name(stream, params);                                         \
+    };
+    MM_OPERATIONS(MM_FILL_OPERATION)
+#undef MM_FILL_OPERATION
     return table;
 }
 

@@ -13,7 +13,7 @@ mm_status event_create(mm_stream* stream, mm_event** event) {
     if (const mm_status ready = stream->use(); ready != MM_OK) return ready;
     std::unique_ptr<mm_event> created(new (std::nothrow) mm_event);
     if (!created) return stream->fail(MM_OUT_OF_MEMORY, "not enough host memory");
-    const cudaError_t error = cudaEventCreateWithFlags(&created->event, cudaEventDefault);
+    const cudaError_t error = cudaEventCreateWithFlags(&created->event, cudaEventBlockingSync);
     const mm_status status = stream->check(error, "cudaEventCreate");
     if (status == MM_OK) *event = created.release();
     return status;

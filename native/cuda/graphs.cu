@@ -4,8 +4,9 @@
 
 #include "stream.cuh"
 
-// Destroying a graph that is still running lets it finish first. An error is an earlier error of the device.
+// An error is an earlier error of the device.
 mm_graph::~mm_graph() {
+    if (done && cudaEventDestroy(done) != cudaSuccess) cudaGetLastError();
     if (executable && cudaGraphExecDestroy(executable) != cudaSuccess) cudaGetLastError();
     if (graph && cudaGraphDestroy(graph) != cudaSuccess) cudaGetLastError();
 }
@@ -16,6 +17,7 @@ namespace medmamba::cuda {
 mm_status Graphs::begin(mm_stream* stream) {
     if (const mm_status ready = stream->use(); ready != MM_OK) return ready;
     if (capturing_) return stream->fail(MM_INVALID_ARGUMENT, "a graph is being captured already");
+    destroy_ended();
     const cudaError_t error = cudaStreamBeginCapture(stream->stream, cudaStreamCaptureModeThreadLocal);
     if (error != cudaSuccess) return stream->check(error, "beginning to capture a graph");
     capturing_ = std::make_unique<mm_graph>();
@@ -90,32 +92,66 @@ mm_status Graphs::next_kernel(mm_stream* stream, const char* what, cudaGraphExec
 
 mm_status Graphs::launch(mm_stream* stream, mm_graph* graph) {
     if (const mm_status ready = stream->use(); ready != MM_OK) return ready;
-    return stream->check(cudaGraphLaunch(graph->executable, stream->stream), "launching a graph");
+    destroy_ended();
+    cudaError_t error = cudaSuccess;
+    if (!graph->done) error = cudaEventCreateWithFlags(&graph->done, cudaEventDisableTiming);
+    if (error == cudaSuccess) error = cudaGraphLaunch(graph->executable, stream->stream);
+    if (error == cudaSuccess) error = cudaEventRecord(graph->done, stream->stream);
+    return error == cudaSuccess ? stream->queued("a graph") : stream->check(error, "launching a graph");
 }
 
 void Graphs::destroy(mm_stream* stream, mm_graph* graph) {
     const auto found =
         std::find_if(graphs_.begin(), graphs_.end(), [&](const auto& kept) { return kept.get() == graph; });
     if (found == graphs_.end()) return;
+    ending_.push_back(std::move(*found));
     graphs_.erase(found);
+    destroy_ended();
     release_memory(stream);
+}
+
+// CUDA does not say what becomes of a graph that is destroyed while it runs: so it is kept until it has.
+// Within a capture nobody may ask.
+void Graphs::destroy_ended() {
+    if (capturing()) return;
+    const auto has_ended = [](const std::unique_ptr<mm_graph>& graph) {
+        const cudaError_t error = graph->done ? cudaEventQuery(graph->done) : cudaSuccess;
+        if (error != cudaSuccess) cudaGetLastError();
+        return error != cudaErrorNotReady;
+    };
+    ending_.erase(std::remove_if(ending_.begin(), ending_.end(), has_ended), ending_.end());
 }
 
 namespace {
 
-// On another stream, because here it would become a part of the graph; and the thread has to say that it knows that
-// waiting for that stream is no part of it either.
-cudaError_t allocate_beside(cudaStream_t stream, size_t bytes, float** memory) {
+// Within the capture of a stream the thread may do nothing that could wait for the device, unless it says that it knows
+// that this is no part of the capture.
+template <class Work>
+cudaError_t beside_capture(Work&& work) {
     cudaStreamCaptureMode mode = cudaStreamCaptureModeRelaxed;
     cudaError_t error = cudaThreadExchangeStreamCaptureMode(&mode);
     if (error != cudaSuccess) return error;
-    error = cudaMallocAsync(memory, bytes, stream);
-    if (error == cudaSuccess) error = cudaStreamSynchronize(stream);
+    error = work();
     const cudaError_t restored = cudaThreadExchangeStreamCaptureMode(&mode);
     return error == cudaSuccess ? restored : error;
 }
 
+// On another stream, because here it would become a part of the graph.
+cudaError_t allocate_beside(mm_stream* stream, size_t bytes, float** memory) {
+    return beside_capture([&] {
+        const cudaError_t error = stream->memory.take((void**)memory, bytes, stream->memory_stream);
+        return error == cudaSuccess ? cudaStreamSynchronize(stream->memory_stream) : error;
+    });
+}
+
 }  // namespace
+
+// CUDA loads kernels when they are first used, which may wait for the device. To ask for a kernel's attributes loads it.
+cudaError_t Graphs::load_kernel(const void* kernel) const {
+    if (!capturing()) return cudaSuccess;
+    cudaFuncAttributes attributes;
+    return beside_capture([&] { return cudaFuncGetAttributes(&attributes, kernel); });
+}
 
 // A piece that is not much too large, otherwise a new one.
 float* Graphs::take(mm_stream* stream, size_t bytes, cudaError_t* error) {
@@ -126,7 +162,7 @@ float* Graphs::take(mm_stream* stream, size_t bytes, cudaError_t* error) {
     }
     if (!best) {
         float* memory = nullptr;
-        *error = allocate_beside(stream->memory_stream, bytes, &memory);
+        *error = allocate_beside(stream, bytes, &memory);
         if (*error != cudaSuccess) return nullptr;
         memory_.push_back({memory, bytes, false});
         best = &memory_.back();
@@ -150,6 +186,7 @@ void Graphs::release_memory(mm_stream* stream) {
 
 void Graphs::close(mm_stream* stream) {
     graphs_.clear();
+    ending_.clear();
     release_memory(stream);
 }
 

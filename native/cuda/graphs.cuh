@@ -14,6 +14,7 @@
 struct mm_graph {
     cudaGraph_t graph = nullptr;
     cudaGraphExec_t executable = nullptr;
+    cudaEvent_t done = nullptr;  // with the last launch; null before the first
     std::vector<std::vector<cudaGraphNode_t>> varying;  // the kernels of each varying call, in order
 
     mm_graph() = default;
@@ -47,6 +48,9 @@ public:
     float* take(mm_stream* stream, size_t bytes, cudaError_t* error);
     void give_back(float* memory);
 
+    // Loads a kernel that may never have run before, where a capture would not allow it. Nothing if none is captured.
+    cudaError_t load_kernel(const void* kernel) const;
+
     // Destroys all graphs. What was launched has been waited for.
     void close(mm_stream* stream);
 
@@ -57,12 +61,14 @@ private:
         bool taken;
     };
     void release_memory(mm_stream* stream);
+    void destroy_ended();
 
     std::unique_ptr<mm_graph> capturing_;
     int64_t varying_call_ = -1;
     mm_graph* changing_ = nullptr;
     size_t changing_call_ = 0, changed_kernels_ = 0;
     std::vector<std::unique_ptr<mm_graph>> graphs_;
+    std::vector<std::unique_ptr<mm_graph>> ending_;  // destroyed by the caller, while the GPU may still run them
     std::vector<Piece> memory_;
 };
 

@@ -3,7 +3,7 @@
 //
 // Directions run side by side, each to a copy of its own of y (of du, backward), which are added at the end: that
 // reads and writes less than 1.3 times what one block visiting all four would, and there are four times as many
-// blocks. A run of images is as many as keep the copies within `most_floats`.
+// blocks. A run of images is as many as scan_runs.cuh lets the copies take.
 //
 // What comes from memory and what goes there, the copies included, is kept as T, float32 or bfloat16; the parameters
 // and their gradients are float32.
@@ -34,14 +34,15 @@ struct Scan4 : ScanShape {
     // Of one image or segment: dA (4, D, N) | ddt_weight (4, D, R) | ddt_bias (4, D) | dskip (4, D)
     int64_t gradient_floats() const { return (int64_t)directions * channels * (states + rank + 2); }
 
+    // For runs of up to so many images.
     template <class Params>
-    void take_shape(const Params& p, int block_channels) {
+    void take_shape(const Params& p, int block_channels, int64_t run_images) {
         height = (int)p.height, width = (int)p.width, length = height * width;
         channels = (int)p.channels, states = (int)p.states, rank = (int)p.rank;
         columns = rank + 2 * states, dt_row = (rank + 3) / 4 * 4;
         blocks = (int)ceil_div(channels, block_channels);
         dt_weight = p.dt_weight, dt_bias = p.dt_bias, A_log = p.A_log, skip = p.skip;
-        sequences = p.batch * directions;
+        sequences = run_images * directions;
         cut_into_segments(block_channels);
     }
     template <class Params>

@@ -13,7 +13,7 @@
 //
 // Where there are many channels a block has 48 (or 32) and a thread 4 states of two of them, otherwise 32 and 4
 // states of one. Shared memory at rank 3: 72 KB for 48 channels and 96 threads, three blocks on a multiprocessor of
-// an H200; 51 KB for 32. Workspace: the copies for a run of images, at most 512 MiB.
+// an H200; 51 KB for 32. Workspace: the copies for a run of images, at most 2 GiB, and the parameters' gradients.
 #include "scan4.cuh"
 
 namespace medmamba::cuda {
@@ -66,9 +66,9 @@ mm_status backward_run(mm_stream* stream, const mm_scan4_backward_params& p, con
 }
 
 template <class T, int block_channels, int thread_channels>
-mm_status backward(mm_stream* stream, const mm_scan4_backward_params& p) {
+mm_status backward(mm_stream* stream, const mm_scan4_backward_params& p, const ImageRuns& runs) {
     Scan4<T> problem = {};
-    problem.take_shape(p, block_channels);
+    problem.take_shape(p, block_channels, runs.most_images());
     problem.vectors = problem.channels % (16 / sizeof(T)) == 0 && ((uintptr_t)p.u | (uintptr_t)p.dy) % 16 == 0;
     const int64_t image_u = (int64_t)problem.length * problem.channels;
     const int64_t image_projected = (int64_t)problem.length * directions * problem.columns;
@@ -76,11 +76,10 @@ mm_status backward(mm_stream* stream, const mm_scan4_backward_params& p) {
     const int64_t dprojected_copies = problem.blocks > 1 ? problem.blocks * image_projected : 0;
     const int64_t gradient_sets = problem.segments * problem.gradient_floats();
     const int64_t image_floats = gradient_sets + problem.floats(du_copies + dprojected_copies);
-    const int64_t together = images_together(p.batch, image_floats);
-    Workspace workspace(stream, problem.carry_floats() + together * image_floats);
+    Workspace workspace(stream, problem.carry_floats() + runs.most_images() * image_floats);
     if (workspace.status() != MM_OK) return workspace.status();
-    for (int64_t first = 0; first < p.batch; first += together) {
-        const int64_t images = p.batch - first < together ? p.batch - first : together;
+    for (int64_t run = 0; run < runs.count; ++run) {
+        const int64_t first = runs.first(run), images = runs.images(run);
         problem.take_images(p, first, images);
         problem.dy = stored<T>(p.dy) + first * image_u;
         problem.saved = p.checkpoints + first * directions * problem.chunks * problem.channels * problem.states;
@@ -106,12 +105,16 @@ mm_status scan4_backward(mm_stream* stream, const mm_scan4_backward_params* para
                          WriteGradient{channels * p.states, channels * p.rank, channels, p.A_log, p.dA_log,
                                        p.ddt_weight, p.ddt_bias, p.dskip, false});
     }
-    const bool many = many_channels(p.batch * directions * p.channels);
+    // With as many copies of dprojected as the smallest blocks have; which blocks there are depends on the runs.
+    const int64_t blocks = ceil_div(p.channels, 32);
+    const int64_t pixel_copies = p.channels + (blocks > 1 ? blocks * (p.rank + 2 * p.states) : 0);
     return with_storage(stream, "scan4_backward", p.x_dtype, [&](auto element) {
         using T = decltype(element);
-        if (many && p.channels % 48 == 0) return backward<T, 48, 2>(stream, p);
-        if (many && p.channels % 32 == 0) return backward<T, 32, 2>(stream, p);
-        return backward<T, 32, 1>(stream, p);
+        const ImageRuns runs(p.batch, Scan4<T>::floats(directions * p.height * p.width * pixel_copies));
+        const bool many = many_channels(runs.most_images() * directions * p.channels);
+        if (many && p.channels % 48 == 0) return backward<T, 48, 2>(stream, p, runs);
+        if (many && p.channels % 32 == 0) return backward<T, 32, 2>(stream, p, runs);
+        return backward<T, 32, 1>(stream, p, runs);
     });
 }
 

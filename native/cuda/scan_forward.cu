@@ -8,7 +8,7 @@
 // or 64, a thread for each: 49 KB at rank 3, four blocks on a multiprocessor of an H200. Otherwise it has 32, four
 // threads for each: 22 KB.
 //
-// Workspace: four copies of y for a run of images, at most 512 MiB, and for a few images (fewer than fill the GPU) 17
+// Workspace: four copies of y for a run of images, at most 2 GiB, and for a few images (fewer than fill the GPU) 17
 // floats a segment, direction and channel.
 #include "scan.cuh"
 #include "scan4.cuh"
@@ -18,17 +18,17 @@ namespace medmamba::cuda {
 namespace {
 
 template <class T, int block_channels, int lane_states>
-mm_status forward(mm_stream* stream, const mm_scan4_forward_params& p) {
+mm_status forward(mm_stream* stream, const mm_scan4_forward_params& p, const ImageRuns& runs) {
     constexpr const char* what = "scan4_forward";
     Scan4<T> problem = {};
-    problem.take_shape(p, block_channels);
+    problem.take_shape(p, block_channels, runs.most_images());
     problem.vectors = problem.channels % (16 / sizeof(T)) == 0 && (uintptr_t)p.u % 16 == 0;
     const int64_t image_u = (int64_t)problem.length * problem.channels;
-    const int64_t together = images_together(p.batch, problem.floats(directions * image_u));
-    Workspace workspace(stream, problem.carry_floats() + problem.floats(together * directions * image_u));
+    const int64_t y_copies = runs.most_images() * directions * image_u;
+    Workspace workspace(stream, problem.carry_floats() + problem.floats(y_copies));
     if (workspace.status() != MM_OK) return workspace.status();
-    for (int64_t first = 0; first < p.batch; first += together) {
-        const int64_t images = p.batch - first < together ? p.batch - first : together;
+    for (int64_t run = 0; run < runs.count; ++run) {
+        const int64_t first = runs.first(run), images = runs.images(run);
         problem.take_images(p, first, images);
         problem.place_carry(workspace.data());
         problem.y = stored<T>(workspace.data() + problem.carry_floats());
@@ -58,12 +58,14 @@ int64_t scan4_checkpoint_count(int64_t batch, int64_t height, int64_t width, int
 
 mm_status scan4_forward(mm_stream* stream, const mm_scan4_forward_params* params) {
     if (params->batch * params->height * params->width * params->channels == 0) return MM_OK;
-    const bool many = many_channels(params->batch * directions * params->channels);
+    const int64_t image_copies = directions * params->height * params->width * params->channels;
     return with_storage(stream, "scan4_forward", params->x_dtype, [&](auto element) {
         using T = decltype(element);
-        if (many && params->channels % 96 == 0) return forward<T, 96, 16>(stream, *params);
-        if (many && params->channels % 64 == 0) return forward<T, 64, 16>(stream, *params);
-        return forward<T, 32, 4>(stream, *params);
+        const ImageRuns runs(params->batch, Scan4<T>::floats(image_copies));
+        const bool many = many_channels(runs.most_images() * directions * params->channels);
+        if (many && params->channels % 96 == 0) return forward<T, 96, 16>(stream, *params, runs);
+        if (many && params->channels % 64 == 0) return forward<T, 64, 16>(stream, *params, runs);
+        return forward<T, 32, 4>(stream, *params, runs);
     });
 }
 

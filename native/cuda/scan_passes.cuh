@@ -15,6 +15,7 @@
 // state, from the end. The cut depends on shapes alone.
 #pragma once
 
+#include "scan_runs.cuh"
 #include "scan_steps_backward.cuh"
 
 namespace medmamba::cuda {
@@ -70,14 +71,8 @@ struct ScanShape {
     }
 };
 
-// Images of a run when each needs so many floats of workspace: 512 MiB of them, or one image.
-inline int64_t images_together(int64_t batch, int64_t floats) {
-    const int64_t most = ((int64_t)1 << 27) / floats;
-    return most < 1 ? 1 : most < batch ? most : batch;
-}
-
 // Whether a thread with 16 states of a channel (backward: 4 states of two) still leaves enough threads to fill a GPU.
-// Such sequences are never cut.
+// Such sequences are never cut. They are those of one run of images.
 inline bool many_channels(int64_t sequence_channels) { return sequence_channels >= 32768; }
 
 // What a block owns.
@@ -185,6 +180,13 @@ constexpr int resident_blocks = (Tile::lane_states == 4 ? 640 : 384) / Tile::thr
 template <class Tile>
 constexpr int resident_backward_blocks = (Tile::thread_channels == 1 ? 384 : 288) / Tile::threads;
 
+// What a source has of its own lies behind the struct, and is read 16 bytes at a time.
+template <class Memory>
+__device__ __forceinline__ float* behind(Memory& memory) {
+    static_assert(sizeof(Memory) % 16 == 0, "what lies behind the struct in shared memory would not be aligned");
+    return reinterpret_cast<float*>(&memory + 1);
+}
+
 template <class Source>
 struct ForwardMemory {
     typename Source::Staged staged[Source::staged_chunks];
@@ -196,7 +198,7 @@ __global__ void __launch_bounds__(Source::Tile::threads, resident_blocks<typenam
     scan_forward_kernel(typename Source::Problem problem) {
     using Tile = typename Source::Tile;
     ForwardMemory<Source>& memory = shared_memory<ForwardMemory<Source>>();
-    Source source(problem, reinterpret_cast<float*>(&memory + 1));
+    Source source(problem, behind(memory));
     const ScanPlace& place = source.place;
     const ThreadPlace<Source> thread;
     const int channel = source.first_channel + thread.first_channel, states = problem.states;
@@ -237,7 +239,7 @@ __global__ void __launch_bounds__(Source::Tile::threads, resident_blocks<typenam
     scan_segments_kernel(typename Source::Problem problem) {
     using Tile = typename Source::Tile;
     ForwardMemory<Source>& memory = shared_memory<ForwardMemory<Source>>();
-    Source source(problem, reinterpret_cast<float*>(&memory + 1));
+    Source source(problem, behind(memory));
     const ScanPlace& place = source.place;
     const ThreadPlace<Source> thread;
     constexpr bool adjoint = Source::pass == Pass::adjoint;
@@ -306,7 +308,7 @@ __global__ void __launch_bounds__(Source::Tile::threads, resident_backward_block
     scan_backward_kernel(typename Source::Problem problem) {
     using Tile = typename Source::Tile;
     BackwardMemory<Source>& memory = shared_memory<BackwardMemory<Source>>();
-    Source source(problem, reinterpret_cast<float*>(&memory + 1));
+    Source source(problem, behind(memory));
     const ScanPlace& place = source.place;
     const ThreadPlace<Source> thread;
     const int states = problem.states;

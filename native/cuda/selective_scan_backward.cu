@@ -4,7 +4,7 @@
 // over a group's channels, are added within the block; if a group has several blocks each has a copy, and each image
 // and segment has its own gradients of A, D and delta_bias. They are added in their order at the end.
 //
-// Shared memory: 71 KB a block. Workspace: the copies for a run of images, at most 512 MiB.
+// Shared memory: 71 KB a block. Workspace: the copies for a run of images, at most 2 GiB.
 #include "selective_scan.cuh"
 
 namespace medmamba::cuda {
@@ -65,11 +65,11 @@ mm_status selective_scan_backward(mm_stream* stream, const mm_selective_scan_bac
     const int64_t shared = p.groups * p.states * p.length;
     const int64_t shared_copies = problem.group_blocks > 1 ? problem.group_blocks * shared : 0;
     const int64_t image_floats = 2 * shared_copies + problem.segments * problem.gradient_floats();
-    const int64_t together = images_together(p.batch, image_floats);
-    Workspace workspace(stream, problem.carry_floats() + together * image_floats);
+    const ImageRuns runs(p.batch, image_floats);
+    Workspace workspace(stream, problem.carry_floats() + runs.most_images() * image_floats);
     if (workspace.status() != MM_OK) return workspace.status();
-    for (int64_t first = 0; first < p.batch; first += together) {
-        const int64_t images = p.batch - first < together ? p.batch - first : together;
+    for (int64_t run = 0; run < runs.count; ++run) {
+        const int64_t first = runs.first(run), images = runs.images(run);
         const int64_t rows = first * p.channels * p.length, states = first * p.channels * p.states;
         problem.take_images(p, first, images);
         problem.dy = p.dy + rows, problem.du = p.du + rows, problem.ddelta = p.ddelta + rows;

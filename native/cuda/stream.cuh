@@ -7,6 +7,7 @@
 #include "../backend/backend.h"
 #include "device.cuh"
 #include "graphs.cuh"
+#include "memory_pool.cuh"
 
 namespace medmamba::cuda {
 
@@ -30,10 +31,13 @@ struct mm_stream {
     int shared_bytes_per_block = 0;  // the most that a kernel may ask for
     medmamba::cuda::Precision precision = medmamba::cuda::Precision::float32;
     cudaStream_t stream = nullptr;
+    cudaEvent_t reached = nullptr;         // of who waits for `stream`
     cudaStream_t memory_stream = nullptr;  // for memory that outlives an operation: never captured, never behind
+    medmamba::cuda::MemoryPool memory;
     medmamba::cuda::Graphs graphs;
     medmamba::cuda::LabelError* label_error = nullptr;  // host memory that kernels can write
-    char last_error[512] = "";
+    bool waits_for_each = false;                            // operation: MEDMAMBA_CUDA_SYNC
+    char last_error[640] = "";
 
     // Keeps the sentence and returns the status, so that an operation can `return stream->fail(...)`.
     __attribute__((format(printf, 3, 4))) mm_status fail(mm_status status, const char* format, ...);
@@ -41,11 +45,24 @@ struct mm_stream {
     // The calling thread's CUDA calls are for this stream's device from here on.
     mm_status use();
 
-    // Returns when everything queued so far has run; what went wrong meanwhile is told here.
+    // Returns when everything queued so far has run. The thread sleeps meanwhile: waiting for a stream itself would keep
+    // a processor busy.
+    cudaError_t sleep_until_done();
+
+    // The same; what went wrong meanwhile is told here.
     mm_status wait();
 
     // MM_OK, or the CUDA error as a status with a sentence that names `what`.
     mm_status check(cudaError_t error, const char* what);
+
+    // After `what` has been queued: with MEDMAMBA_CUDA_SYNC=1 it has run, and an error is its own.
+    mm_status queued(const char* what);
+
+    // A failure beside the thread that runs operations, in a sentence of the calling thread's own: it would cross the
+    // operations' sentences. The last of both is `told_error`.
+    __attribute__((format(printf, 3, 4))) mm_status fail_aside(mm_status status, const char* format, ...);
+    mm_status check_aside(cudaError_t error, const char* what);
+    const char* told_error() const;
 };
 
 namespace medmamba::cuda {
@@ -94,8 +111,8 @@ mm_status launch(mm_stream* stream, const char* what, void (*kernel)(Parameters.
 #else
     emulator::launch(what, kernel, grid, block, shared_bytes, stream->stream, Parameters(arguments)...);
 #endif
-    const mm_status launched = stream->check(cudaGetLastError(), what);
-    return launched == MM_OK && stream->graphs.capturing() ? stream->graphs.captured_kernel(stream, what) : launched;
+    if (const mm_status launched = stream->check(cudaGetLastError(), what); launched != MM_OK) return launched;
+    return stream->graphs.capturing() ? stream->graphs.captured_kernel(stream, what) : stream->queued(what);
 }
 
 inline int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }

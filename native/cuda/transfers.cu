@@ -20,7 +20,8 @@ cudaError_t Transfers::prepare() {
             if (error != cudaSuccess) return piece.memory = nullptr, error;
         }
         if (!piece.done) {
-            const cudaError_t error = cudaEventCreateWithFlags(&piece.done, cudaEventDisableTiming);
+            constexpr unsigned sleeping = cudaEventDisableTiming | cudaEventBlockingSync;
+            const cudaError_t error = cudaEventCreateWithFlags(&piece.done, sleeping);
             if (error != cudaSuccess) return piece.done = nullptr, error;
         }
     }

@@ -1,5 +1,7 @@
 #include "graph.h"
 
+#include <cstdio>
+#include <cstdlib>
 #include <memory>
 #include <thread>
 #include <utility>
@@ -17,6 +19,7 @@ struct Graph {
 struct Executable {
     std::vector<const Node*> places;
     std::vector<Node> nodes;
+    uint64_t launched = 0;
 };
 
 struct Capture {
@@ -149,10 +152,16 @@ cudaError_t cudaGraphLaunch(cudaGraphExec_t executable, cudaStream_t stream) {
         node.work(stream);
         if (const cudaError_t error = cudaPeekAtLastError(); error != cudaSuccess) return error;
     }
+    executable->launched = queue_work();
     return cudaSuccess;
 }
 
+// Of one that runs, CUDA says no more than that what happens then is undefined.
 cudaError_t cudaGraphExecDestroy(cudaGraphExec_t executable) {
+    if (!has_run(executable->launched)) {
+        std::fprintf(stderr, "medmamba emulator: a graph is destroyed while it runs\n");
+        std::abort();
+    }
     delete executable;
     return cudaSuccess;
 }

@@ -22,6 +22,9 @@ struct Grid {
 // Sets what cudaGetLastError() answers.
 void run(const Grid& grid);
 
+// Loads a kernel; false, and the end of the capture, where the calling thread captures.
+bool load_kernel(const void* kernel);
+
 // What the hardware would refuse is an error at the launch, captured or not.
 bool launchable(const Grid& grid);
 
@@ -71,8 +74,11 @@ template <class... Parameters>
 void launch(const char* what, void (*kernel)(Parameters...), dim3 blocks, dim3 threads, size_t shared_bytes,
             Stream* stream, Parameters... arguments) {
     const Call<Parameters...> call(what, kernel, blocks, threads, shared_bytes, arguments...);
-    if (!stream || !stream_is_capturing(stream)) return call(stream);
-    if (launchable(call.grid(stream))) capture(stream, {(const void*)kernel, call});
+    if (!stream || !stream_is_capturing(stream)) {
+        load_kernel((const void*)kernel);
+        return call(stream);
+    }
+    if (launchable(call.grid(stream)) && load_kernel((const void*)kernel)) capture(stream, {(const void*)kernel, call});
 }
 
 // cudaGraphExecKernelNodeSetParams: later launches of the graph run the node's kernel so.

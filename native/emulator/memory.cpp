@@ -33,7 +33,7 @@ struct Malloc {
 struct Registry {
     std::mutex mutex;
     std::map<uintptr_t, size_t, std::less<uintptr_t>, Malloc<std::pair<const uintptr_t, size_t>>> allocations;
-    size_t in_use = 0;
+    size_t in_use = 0, kept = 0;
 };
 
 // Never destroyed: streams may still run while the process exits.
@@ -79,7 +79,7 @@ void* allocate_device(size_t bytes) {
     const size_t size = round_up(std::max<size_t>(bytes, 1), alignment);
     Registry& all = registry();
     std::lock_guard lock(all.mutex);
-    if (size < bytes || all.in_use + size > device_bytes()) return nullptr;
+    if (size < bytes || all.in_use + all.kept + size > device_bytes()) return nullptr;
     void* pointer = map_guarded(size);
     if (!pointer) return nullptr;
     std::memset(pointer, poison, size);
@@ -129,6 +129,21 @@ void describe_address(const void* address, char* sentence, size_t size) {
     }
     if (after != all.allocations.end() && after->first - place <= 2 * page())
         std::snprintf(sentence, size, "%zu bytes before an allocation of %zu", after->first - place, after->second);
+}
+
+void keep_device_bytes(size_t bytes) {
+    std::lock_guard lock(registry().mutex);
+    registry().kept += bytes;
+}
+
+void give_back_device_bytes(size_t bytes) {
+    std::lock_guard lock(registry().mutex);
+    registry().kept -= bytes;
+}
+
+size_t device_bytes_kept() {
+    std::lock_guard lock(registry().mutex);
+    return registry().kept;
 }
 
 size_t device_bytes_in_use() {

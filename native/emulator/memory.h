@@ -29,6 +29,10 @@ void accept_host_memory();
 void describe_address(const void* address, char* sentence, size_t size);
 
 size_t device_bytes_in_use();
+// Memory that nobody uses and a pool keeps: as good as in use for who asks for memory elsewhere.
+void keep_device_bytes(size_t bytes);
+void give_back_device_bytes(size_t bytes);
+size_t device_bytes_kept();
 size_t device_bytes();
 
 }  // namespace medmamba::cuda::emulator

@@ -1,12 +1,17 @@
 #include "runtime.h"
 
+#include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <cstdarg>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <map>
 #include <mutex>
+#include <set>
 #include <unordered_map>
+#include <unordered_set>
 
 #include "graph.h"
 #include "launch.h"
@@ -16,11 +21,16 @@
 namespace medmamba::cuda::emulator {
 
 struct Event {
-    bool timed, recorded;
+    bool timed, sleeping, recorded;
     std::chrono::steady_clock::time_point moment;
+    uint64_t work;  // that was queued before
     bool captured;  // recorded last by work that is captured: nobody can wait for it
 };
-struct Pool {};
+struct Pool {
+    std::multiset<size_t> kept;      // blocks that were freed
+    std::map<void*, size_t> in_use;  // with the size of their block
+    bool destroyed = false;
+};
 
 namespace {
 
@@ -33,7 +43,31 @@ int device_count() {
     return setting && *setting ? std::atoi(setting) : 1;
 }
 
+std::atomic<int> busy_waits_for_events{0};
+
+// As many as a test looks at.
+thread_local std::string ranges;
+void remember_range(const char* words) {
+    if (ranges.size() < 4096) ranges += words;
+}
+
 uint64_t chosen_seed = 0;  // 0: the environment's
+
+// With set_late: whether a kernel has failed, whether somebody has waited since, and with which words.
+struct Late {
+    bool on = false, failed = false, noticed = false;
+    uint64_t queued = 0, run = 0;
+    char sentence[512] = "";
+};
+Late late;
+
+// What a call answers that waits.
+cudaError_t noticed_failure() {
+    late.noticed = late.failed;
+    if (!late.failed) return cudaSuccess;
+    std::snprintf(sentence, sizeof sentence, "%s", late.sentence);
+    return last_error = cudaErrorLaunchFailure;
+}
 
 uint64_t seed() {
     if (chosen_seed) return chosen_seed;
@@ -44,6 +78,41 @@ uint64_t seed() {
 cudaError_t failed(cudaError_t error) {
     *sentence = 0;
     return last_error = error;
+}
+
+// Never destroyed: streams may still run while the process exits.
+struct Pools {
+    std::mutex mutex;
+    std::set<Pool*> all;
+};
+Pools& pools() {
+    static Pools& only = *new Pools;
+    return only;
+}
+
+// Under the lock.
+void trim(Pool& pool) {
+    for (const size_t bytes : pool.kept) give_back_device_bytes(bytes);
+    pool.kept.clear();
+}
+void delete_unused(Pool* pool) {
+    if (!pool->destroyed || !pool->in_use.empty()) return;
+    pools().all.erase(pool);
+    delete pool;
+}
+
+// Under the lock: what is freed stays with the pool that it is from.
+void keep(void* pointer) {
+    for (Pool* pool : pools().all) {
+        const auto found = pool->in_use.find(pointer);
+        if (found == pool->in_use.end()) continue;
+        if (!pool->destroyed) {
+            pool->kept.insert(found->second);
+            keep_device_bytes(found->second);
+        }
+        pool->in_use.erase(found);
+        return delete_unused(pool);
+    }
 }
 
 cudaError_t release(void* pointer) {
@@ -57,6 +126,7 @@ cudaError_t release(void* pointer) {
 struct KernelLimits {
     std::mutex mutex;
     std::unordered_map<const void*, size_t> shared_bytes;
+    std::unordered_set<const void*> loaded;
 };
 KernelLimits& kernel_limits() {
     static KernelLimits& only = *new KernelLimits;
@@ -67,11 +137,37 @@ KernelLimits& kernel_limits() {
 
 void set_seed(uint64_t value) { chosen_seed = value; }
 
+const std::string& annotated_ranges() { return ranges; }
+
+int busy_waits(const Stream* stream) { return stream ? stream->busy_waits : busy_waits_for_events.load(); }
+
+void set_late(bool on) {
+    late = {};
+    late.on = on;
+    last_error = cudaSuccess;
+}
+
+uint64_t queue_work() { return ++late.queued; }
+bool has_run(uint64_t work) { return !late.on || work <= late.run; }
+void wait_for_work(uint64_t work) { late.run = std::max(late.run, work); }
+
+bool load_kernel(const void* kernel) {
+    KernelLimits& limits = kernel_limits();
+    std::lock_guard lock(limits.mutex);
+    if (limits.loaded.count(kernel)) return true;
+    if (forbidden_while_capturing("the first use of a kernel, which loads it,")) return false;
+    limits.loaded.insert(kernel);
+    return true;
+}
+
 void set_last_error(cudaError_t error, const char* format, ...) {
-    last_error = error;
+    const bool later = late.on && error == cudaErrorLaunchFailure;
+    if (!later) last_error = error;
+    if (later && late.failed) return;
+    late.failed = late.failed || later;
     va_list arguments;
     va_start(arguments, format);
-    std::vsnprintf(sentence, sizeof sentence, format, arguments);
+    std::vsnprintf(later ? late.sentence : sentence, sizeof sentence, format, arguments);
     va_end(arguments);
 }
 
@@ -132,7 +228,7 @@ cudaError_t cudaDriverGetVersion(int* version) {
 
 cudaError_t cudaMemGetInfo(size_t* free, size_t* total) {
     *total = device_bytes();
-    const size_t in_use = device_bytes_in_use();
+    const size_t in_use = device_bytes_in_use() + device_bytes_kept();
     *free = *total > in_use ? *total - in_use : 0;
     return cudaSuccess;
 }
@@ -158,20 +254,57 @@ cudaError_t cudaMallocAsync(void** pointer, size_t bytes, cudaStream_t stream) {
 }
 cudaError_t cudaFreeAsync(void* pointer, cudaStream_t stream) {
     if (invalidated_as_unsupported(stream, "cudaFreeAsync")) return cudaErrorNotSupported;
-    return release(pointer);
+    std::lock_guard lock(pools().mutex);
+    const cudaError_t error = release(pointer);
+    if (error == cudaSuccess) keep(pointer);
+    return error;
 }
 
 // Pinned memory of the host is memory that kernels reach too.
 cudaError_t cudaMallocHost(void** pointer, size_t bytes) { return cudaMalloc(pointer, bytes); }
 cudaError_t cudaFreeHost(void* pointer) { return cudaFree(pointer); }
 
-cudaError_t cudaDeviceGetDefaultMemPool(cudaMemPool_t* pool, int) {
-    static Pool only;
-    *pool = &only;
+cudaError_t cudaMemPoolCreate(cudaMemPool_t* pool, const cudaMemPoolProps* properties) {
+    if (properties->location.id < 0 || properties->location.id >= device_count()) return failed(cudaErrorInvalidDevice);
+    std::lock_guard lock(pools().mutex);
+    *pool = new Pool;
+    pools().all.insert(*pool);
     return cudaSuccess;
 }
+cudaError_t cudaMemPoolDestroy(cudaMemPool_t pool) {
+    std::lock_guard lock(pools().mutex);
+    trim(*pool);
+    pool->destroyed = true;
+    delete_unused(pool);
+    return cudaSuccess;
+}
+cudaError_t cudaMallocFromPoolAsync(void** pointer, size_t bytes, cudaMemPool_t pool, cudaStream_t stream) {
+    if (invalidated_as_unsupported(stream, "cudaMallocFromPoolAsync")) return cudaErrorNotSupported;
+    std::lock_guard lock(pools().mutex);
+    const auto found = pool->kept.lower_bound(bytes);
+    const size_t block = found == pool->kept.end() ? bytes : *found;
+    const bool reused = found != pool->kept.end();
+    if (reused) {
+        pool->kept.erase(found);
+        give_back_device_bytes(block);
+    }
+    *pointer = allocate_device(bytes);
+    if (*pointer) {
+        pool->in_use.emplace(*pointer, block);
+        return cudaSuccess;
+    }
+    if (reused) {
+        pool->kept.insert(block);
+        keep_device_bytes(block);
+    }
+    return failed(cudaErrorMemoryAllocation);
+}
 cudaError_t cudaMemPoolSetAttribute(cudaMemPool_t, cudaMemPoolAttr, void*) { return cudaSuccess; }
-cudaError_t cudaMemPoolTrimTo(cudaMemPool_t, size_t) { return cudaSuccess; }
+cudaError_t cudaMemPoolTrimTo(cudaMemPool_t pool, size_t) {
+    std::lock_guard lock(pools().mutex);
+    trim(*pool);
+    return cudaSuccess;
+}
 
 cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpyKind kind, cudaStream_t stream) {
     if (kind == cudaMemcpyHostToDevice && !is_device(to)) return failed(cudaErrorInvalidValue);
@@ -198,13 +331,16 @@ cudaError_t cudaStreamDestroy(cudaStream_t stream) {
     return cudaSuccess;
 }
 cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
+    ++stream->busy_waits;
     const bool refused = invalidated_as_unsupported(stream, "cudaStreamSynchronize") ||
                          forbidden_while_capturing("cudaStreamSynchronize");
-    return refused ? cudaErrorStreamCaptureUnsupported : cudaSuccess;
+    if (refused) return cudaErrorStreamCaptureUnsupported;
+    wait_for_work(late.queued);
+    return noticed_failure();
 }
 
 cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned flags) {
-    *event = new Event{!(flags & cudaEventDisableTiming), false, {}, false};
+    *event = new Event{!(flags & cudaEventDisableTiming), (flags & cudaEventBlockingSync) != 0, false, {}, 0, false};
     return cudaSuccess;
 }
 cudaError_t cudaEventDestroy(cudaEvent_t event) {
@@ -214,12 +350,21 @@ cudaError_t cudaEventDestroy(cudaEvent_t event) {
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
     event->captured = stream_is_capturing(stream);
     event->recorded = true;
+    event->work = late.queued;
     if (event->timed) event->moment = std::chrono::steady_clock::now();
     return cudaSuccess;
 }
 cudaError_t cudaEventSynchronize(cudaEvent_t event) {
+    if (!event->sleeping) ++busy_waits_for_events;
     if (event->captured) return failed(cudaErrorCapturedEvent);
-    return forbidden_while_capturing("cudaEventSynchronize") ? cudaErrorStreamCaptureUnsupported : cudaSuccess;
+    if (forbidden_while_capturing("cudaEventSynchronize")) return cudaErrorStreamCaptureUnsupported;
+    wait_for_work(event->work);
+    return noticed_failure();
+}
+cudaError_t cudaEventQuery(cudaEvent_t event) {
+    if (event->captured) return failed(cudaErrorCapturedEvent);
+    if (forbidden_while_capturing("cudaEventQuery")) return cudaErrorStreamCaptureUnsupported;
+    return has_run(event->work) ? cudaSuccess : failed(cudaErrorNotReady);
 }
 cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t begin, cudaEvent_t end) {
     if (!begin->timed || !end->timed || !begin->recorded || !end->recorded)
@@ -231,7 +376,14 @@ cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t begin, cudaEve
 
 // ---- kernels and errors ---------------------------------------------------------------------------------------
 
+cudaError_t cudaFuncGetAttributes(cudaFuncAttributes* attributes, const void* kernel) {
+    if (!load_kernel(kernel)) return cudaErrorStreamCaptureUnsupported;
+    attributes->maxDynamicSharedSizeBytes = (int)most_shared_bytes(kernel);
+    return cudaSuccess;
+}
+
 cudaError_t cudaFuncSetAttribute(const void* kernel, cudaFuncAttribute, int value) {
+    if (!load_kernel(kernel)) return cudaErrorStreamCaptureUnsupported;
     if (value < 0 || (size_t)value > shared_bytes_at_most) return failed(cudaErrorInvalidValue);
     KernelLimits& limits = kernel_limits();
     std::lock_guard lock(limits.mutex);
@@ -239,10 +391,20 @@ cudaError_t cudaFuncSetAttribute(const void* kernel, cudaFuncAttribute, int valu
     return cudaSuccess;
 }
 
+int nvtxRangePushA(const char* name) {
+    remember_range(name);
+    remember_range("(");
+    return 0;
+}
+int nvtxRangePop() {
+    remember_range(")");
+    return 0;
+}
+
 cudaError_t cudaGetLastError() {
     const cudaError_t error = last_error;
     last_error = cudaSuccess;
-    return error;
+    return late.noticed ? noticed_failure() : error;
 }
 
 cudaError_t cudaPeekAtLastError() { return last_error; }
@@ -259,6 +421,15 @@ const char* cudaGetErrorName(cudaError_t error) {
         case cudaErrorInvalidResourceHandle: return "cudaErrorInvalidResourceHandle";
         case cudaErrorIllegalState: return "cudaErrorIllegalState";
         case cudaErrorNotReady: return "cudaErrorNotReady";
+        case cudaErrorECCUncorrectable: return "cudaErrorECCUncorrectable";
+        case cudaErrorIllegalAddress: return "cudaErrorIllegalAddress";
+        case cudaErrorLaunchTimeout: return "cudaErrorLaunchTimeout";
+        case cudaErrorAssert: return "cudaErrorAssert";
+        case cudaErrorHardwareStackError: return "cudaErrorHardwareStackError";
+        case cudaErrorIllegalInstruction: return "cudaErrorIllegalInstruction";
+        case cudaErrorMisalignedAddress: return "cudaErrorMisalignedAddress";
+        case cudaErrorInvalidAddressSpace: return "cudaErrorInvalidAddressSpace";
+        case cudaErrorInvalidPc: return "cudaErrorInvalidPc";
         case cudaErrorLaunchFailure: return "cudaErrorLaunchFailure";
         case cudaErrorNotSupported: return "cudaErrorNotSupported";
         case cudaErrorStreamCaptureUnsupported: return "cudaErrorStreamCaptureUnsupported";

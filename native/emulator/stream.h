@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 
 #include "runtime.h"
 
@@ -29,11 +30,29 @@ private:
 struct Stream {
     int device;
     Dice dice;
+    int busy_waits = 0;
     Capture* capture = nullptr;  // of what is queued, while it is captured
 };
 
 // Keeps the sentence for cudaGetErrorString; the error is what the thread's next cudaGetLastError() answers.
 __attribute__((format(printf, 2, 3))) void set_last_error(cudaError_t error, const char* format, ...);
+
+// The ranges of the calling thread so far, "outer(inner)", "(" where one began and ")" where it ended.
+const std::string& annotated_ranges();
+
+// How often somebody has waited for `stream` (null: for an event without cudaEventBlockingSync) with a busy processor.
+int busy_waits(const Stream* stream);
+
+// As a GPU does it: what is queued is done later, so that an error of a kernel is told by whoever waits, or by what is
+// queued after somebody has waited, and by every call from then on. Off, an error is told at once and then forgotten;
+// turning it off ends what was queued and forgets. A graph runs until somebody has waited for it, or for what came after.
+void set_late(bool late);
+
+// Work that is queued and has a number from here on, and whether that has run: with set_late, once somebody has waited.
+uint64_t queue_work();
+bool has_run(uint64_t work);
+void wait_for_work(uint64_t work);
+
 
 // The dynamic shared memory that a kernel may be launched with.
 size_t most_shared_bytes(const void* kernel);

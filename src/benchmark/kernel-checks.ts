@@ -280,6 +280,21 @@ export const kernelChecks: readonly KernelCheck[] = [
   network("SS2D, four directions", normal([2, 9, 7, 24]), (device) => new SS2D(24, 16, { device }), {
     relus: false,
   }),
+  // With 32768 channels and more of all images and directions a GPU has other scans: a thread has 16 states forward, in
+  // blocks of 96 or 64 channels, and two channels backward, in blocks of 48 or 32.
+  ...(
+    [
+      [48, 7, 5],
+      [32, 3, 3],
+    ] as const
+  ).map(([width, rows, columns]) =>
+    network(
+      `SS2D, many images of ${width} channels`,
+      normal([Math.ceil(4096 / width), rows, columns, width]),
+      (device) => new SS2D(width, 16, { device }),
+      { relus: false },
+    ),
+  ),
   network(
     "SS-Conv-SSM block",
     normal([2, 9, 7, 48]),

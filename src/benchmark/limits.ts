@@ -1,6 +1,7 @@
 /**
  * What this machine can do at best, measured with this package's own code in the same run as everything else: a
- * matrix product large enough to hide its edges, in the precision of the device; a copy larger than the caches;
+ * matrix product large enough to hide its edges, in the precision of the device, where the maker of a GPU has not
+ * published what that one can do; a copy larger than the caches;
  * exponentials of numbers in L2. A GPU's exponentials outrun its caches, so that there the scan counts as well, which
  * takes many of each number that it loads. Of several samples the fastest counts: whatever else runs on the machine
  * can only hide what it can do.
@@ -13,11 +14,14 @@ import type { Device } from "../tensor/device.js";
 import { Tensor } from "../tensor/tensor.js";
 import { scanForward } from "./kernels.js";
 import { measure, type Pace } from "./measure.js";
+import { publishedMultiplyAdds } from "./published-peaks.js";
 import type { Cost, Stage } from "./work.js";
 
 /** Rates a second, of all threads together. */
 export interface Limits {
   readonly multiplyAdds: number;
+  /** Whether `multiplyAdds` is the maker's number instead of a measurement. */
+  readonly published?: boolean;
   /** Read plus written. */
   readonly bytes: number;
   readonly exponentials: number;
@@ -50,9 +54,11 @@ export async function measureLimits(device: Device, pace: Pace, quick: boolean):
   const sizes = (device.name === "cpu" ? cpu : gpu)[quick ? "quick" : "full"];
   const { matrix, copied } = sizes;
   const numbers = sizes.exponentials * (device.describe().threads || 1);
+  const peak = publishedMultiplyAdds(device.describe().model, device.precision);
   return {
     multiplyAdds:
-      matrix ** 3 / (await secondsOf(device, pace, matrix ** 2, (a, c) => multiply(matrix, a, c))),
+      peak ?? matrix ** 3 / (await secondsOf(device, pace, matrix ** 2, (a, c) => multiply(matrix, a, c))),
+    ...(peak === undefined ? {} : { published: true }),
     bytes: (8 * copied) / (await secondsOf(device, pace, copied, copy)),
     exponentials: Math.max(
       numbers / (await secondsOf(device, pace, numbers, exponential)),

@@ -7,6 +7,7 @@ import { afterEach, describe, expect, it, vi } from "vitest";
 import { leastTime } from "../../src/benchmark/limits.js";
 import { summary } from "../../src/benchmark/measure.js";
 import { profileTraining } from "../../src/benchmark/profile.js";
+import { publishedMultiplyAdds } from "../../src/benchmark/published-peaks.js";
 import { allBenchmarks, type Row } from "../../src/benchmark/suite.js";
 import { backwardCost, forwardCost, modelWork, stagesOf } from "../../src/benchmark/work.js";
 import { define as defineBench } from "../../src/cli/commands/bench.js";
@@ -52,6 +53,19 @@ describe("work", () => {
     expect(two.multiplyAdds).toBe(2 * one.multiplyAdds);
     const images = work.products.patchEmbed;
     expect(backwardCost(work, 1).multiplyAdds).toBe(2 * one.multiplyAdds - images);
+  });
+});
+
+describe("published peaks", () => {
+  it("are those of a card by its model and precision, two operations to a multiply-add", () => {
+    expect(publishedMultiplyAdds("NVIDIA H200", "bf16")).toBeCloseTo(989.4e12 / 2, -6);
+    expect(publishedMultiplyAdds("NVIDIA H100 80GB HBM3", "tf32")).toBeCloseTo(494.7e12 / 2, -6);
+    expect(publishedMultiplyAdds("NVIDIA A100-SXM4-80GB", "float32")).toBeCloseTo(19.5e12 / 2, -6);
+  });
+
+  it("are unknown of other cards, processors and the emulator, whose products are measured", () => {
+    for (const model of ["NVIDIA H100 PCIe", "NVIDIA H200 NVL", "NVIDIA A1000", "CUDA emulator", undefined])
+      expect(publishedMultiplyAdds(model, "bf16")).toBeUndefined();
   });
 });
 

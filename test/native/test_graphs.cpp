@@ -6,15 +6,16 @@
 #include "../../native/cuda/device.cuh"
 #include "../../native/cuda/stream.cuh"
 #include "../../native/emulator/memory.h"
+#include "../../native/emulator/stream.h"
+#include "support/backend_stream.h"
 #include "support/check.h"
 
 using namespace medmamba::cuda;
 
-extern "C" const mm_backend* medmamba_backend();
-
 namespace {
 
 __global__ void scaled(const float* x, float factor, float* y) { y[threadIdx.x] = x[threadIdx.x] * factor; }
+__global__ void never_used(const float* x, float, float* y) { y[threadIdx.x] = x[threadIdx.x]; }
 __global__ void other(const float* x, float factor, float* y) { y[threadIdx.x] = x[threadIdx.x] + factor; }
 
 struct Emulated {
@@ -25,6 +26,8 @@ struct Emulated {
         cudaMalloc(&x, 4 * sizeof(float));
         cudaMalloc(&y, 4 * sizeof(float));
         for (int i = 0; i < 4; ++i) x[i] = (float)(i + 1), y[i] = 0;
+        cudaFuncAttributes attributes;
+        for (const auto kernel : {scaled, other}) cudaFuncGetAttributes(&attributes, (const void*)kernel);
     }
     ~Emulated() {
         cudaStreamDestroy(stream);
@@ -98,6 +101,10 @@ void test_misuse() {
                 [&](Emulated&) { return cudaStreamSynchronize(another.stream); });
     invalidates("cudaMalloc", cudaErrorStreamCaptureUnsupported, [&](Emulated&) { return cudaMalloc(&memory, 4); });
     invalidates("cudaFree", cudaErrorStreamCaptureUnsupported, [](Emulated& e) { return cudaFree(e.y); });
+    invalidates("the first use of a kernel", cudaErrorStreamCaptureUnsupported, [](Emulated& e) {
+        emulator::launch("never_used", never_used, dim3(1), dim3(4), 0, e.stream, (const float*)e.x, 1.0f, e.y);
+        return cudaGetLastError();
+    });
     invalidates("a memory node", cudaErrorNotSupported,
                 [&](Emulated& e) { return cudaMallocAsync(&memory, 4, e.stream); });
 
@@ -117,39 +124,6 @@ void test_misuse() {
     cudaGraphDestroy(graph);
     cudaEventDestroy(event);
 }
-
-// A stream of the backend with an input of 4 and an output.
-struct Backend {
-    const mm_backend* table = medmamba_backend();
-    mm_stream* stream = nullptr;
-    float *x = nullptr, *y = nullptr;
-    Backend() {
-        const mm_stream_options options{};
-        const char* why;
-        table->stream_create(&options, &stream, &why);
-        table->allocate(stream, 16, (void**)&x);
-        table->allocate(stream, 16, (void**)&y);
-        for (int i = 0; i < 4; ++i) x[i] = (float)(i + 1), y[i] = 0;
-    }
-    ~Backend() {
-        table->release(stream, x, 16);
-        table->release(stream, y, 16);
-        table->stream_destroy(stream);
-    }
-    mm_status affine(float scale, const float* from, float* to) {
-        const mm_affine_params params{4, scale, 1, from, to};
-        return table->affine(stream, &params);
-    }
-    mm_status gradient_norm() {
-        const int64_t counts[] = {4};
-        const float* gradients[] = {x};
-        const mm_gradient_norm_params params{{1, counts}, gradients, 1, y, y + 1};
-        return table->gradient_norm(stream, &params);
-    }
-    bool failed_with(mm_status status, mm_status expected, const char* sentence) const {
-        return status == expected && std::string(table->last_error(stream)).find(sentence) != std::string::npos;
-    }
-};
 
 void test_varying_calls() {
     Backend b;
@@ -228,9 +202,48 @@ void test_waiting_while_capturing() {
     check::that(b.y[3] == 9, "after that, the result");
 }
 
+// The first thing that the process asks of the GPU: every kernel is loaded within the capture.
+void test_first_use_in_a_capture() {
+    Backend b;
+    mm_graph* graph = nullptr;
+    b.table->graph_begin(b.stream);
+    const mm_status status = b.affine(2, b.x, b.y);
+    const mm_status norm = b.gradient_norm();
+    check::that(status == MM_OK && norm == MM_OK && b.table->graph_end(b.stream, &graph) == MM_OK,
+                "kernels are used for the first time in a capture");
+    if (graph) b.table->graph_launch(b.stream, graph);
+    check::that(std::fabs(b.y[0] - std::sqrt(30.0f)) < 1e-5f, "and are in the graph");
+    b.table->graph_destroy(b.stream, graph);
+}
+
+// The emulator aborts when a graph is destroyed that runs.
+void test_destroyed_while_it_runs() {
+    emulator::set_late(true);
+    {
+        Backend b;
+        const auto capture_and_launch = [&] {
+            mm_graph* graph = nullptr;
+            b.table->graph_begin(b.stream);
+            b.affine(2, b.x, b.y);
+            b.table->graph_end(b.stream, &graph);
+            b.table->graph_launch(b.stream, graph);
+            return graph;
+        };
+        for (int i = 0; i < 3; ++i) b.table->graph_destroy(b.stream, capture_and_launch());
+        check::that(b.table->synchronize(b.stream) == MM_OK && b.y[3] == 9, "a graph runs to its end");
+        mm_graph* last = capture_and_launch();
+        b.table->synchronize(b.stream);
+        b.table->graph_launch(b.stream, last);
+        b.table->graph_destroy(b.stream, last);
+    }
+    emulator::set_late(false);
+}
+
 }  // namespace
 
 int main() {
+    test_first_use_in_a_capture();
+    test_destroyed_while_it_runs();
     test_capture_and_launch();
     test_misuse();
     test_varying_calls();

@@ -141,6 +141,31 @@ Case with_fast_decays(Case c) {
     return c;
 }
 
+#if defined(MM_TEST_CUDA)
+// Batches that are cut into runs of images: 7 in 4 of 1 or 2, long enough for segments, and 172 in 2 of 86, with as many
+// channels each as a thread of 16 states wants.
+void in_runs(Kernels& kernels, Recorded& results) {
+    using medmamba::cuda::ImageRuns, medmamba::cuda::most_run_floats;
+    const int64_t before = most_run_floats;
+    most_run_floats = 2 * 4 * 14 * 17 * (33 + 2 * (3 + 32)) + 1;
+    compare(kernels, results, Case(7, 14, 17, 33, 16, 3));
+    most_run_floats = 86 * 4 * 2 * 3 * (96 + 3 * (6 + 32)) + 1;
+    compare(kernels, results, Case(172, 2, 3, 96, 16, 6));
+    most_run_floats = before;
+    // Stage 1 of MedMamba-T at 224 pixels in bfloat16, batch 128, and twice as wide and high in float32.
+    const ImageRuns headline(128, 4 * 56 * 56 * (96 + 3 * 35) / 2), large(128, 4 * 112 * 112 * (96 + 3 * 35));
+    that(headline.count == 1, "the headline's batch is one run");
+    that(large.count > 1 && large.first(large.count) == 128, "larger images need several runs, which are all of them");
+    for (int64_t batch = 1; batch < 40; ++batch) {
+        const ImageRuns runs(batch, most_run_floats / 7);
+        bool even = runs.first(0) == 0 && runs.first(runs.count) == batch && runs.most_images() <= 7;
+        for (int64_t run = 0; run < runs.count; ++run)
+            even = even && runs.most_images() - runs.images(run) <= 1 && runs.images(run) <= runs.most_images();
+        that(even, "runs of equal size, to an image");
+    }
+}
+#endif
+
 }  // namespace
 
 int main() {
@@ -164,5 +189,8 @@ int main() {
         compare(kernels, results, Case(0, 3, 3, 4, 16, 1));
         compare(kernels, results, with_fast_decays(Case(1, 9, 8, 40, 16, 2)));
         not_a_number(kernels, results);
+#if defined(MM_TEST_CUDA)
+        in_runs(kernels, results);
+#endif
     });
 }

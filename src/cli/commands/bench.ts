@@ -54,7 +54,8 @@ then blocks, then inference and training steps (forward, loss, backward, AdamW).
 The limits are the fastest samples of a large matrix product in the precision
 that the rows have and of exponentials of numbers in cache (on a GPU also of the
 scan), by this package's own kernels, and of a copy larger than caches, all from
-the same run. A least time is multiply-adds and exponentials at these rates, one
+the same run; of products on an A100, H100 or H200 the peak that NVIDIA
+publishes. A least time is multiply-adds and exponentials at these rates, one
 after the other, or the bytes at the speed of memory if that takes longer.
 Kernels whose tensors fit into caches can exceed the memory's limit, and the
 scan by a little that of the exponentials: its own need not serve every

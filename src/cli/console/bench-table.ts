@@ -67,13 +67,15 @@ export class BenchTable {
   }
 }
 
-export function limitLines({ multiplyAdds, bytes, exponentials }: Limits, precision: Precision): string[] {
+export function limitLines(limits: Limits, precision: Precision): string[] {
+  const { multiplyAdds, bytes, exponentials, published } = limits;
   const rows = [
     [`products, ${precision}`, `${rate(2e-9 * multiplyAdds)}FLOP/s`],
     ["memory", `${rate(1e-9 * bytes)}B/s`],
     ["exponentials", `${rate(1e-9 * exponentials)}exp/s`],
   ];
-  return ["", "limits, measured in this run:", ...columns(rows).map((line) => `  ${line}`)];
+  const heading = `limits, measured in this run${published ? ", but for the products, whose the maker publishes" : ""}:`;
+  return ["", heading, ...columns(rows).map((line) => `  ${line}`)];
 }
 
 export function profileLines({ operations, outside, secondsPerStep, steps }: StepProfile): string[] {

@@ -9,6 +9,7 @@
 #include <new>
 
 #include "../../../native/cuda/scan.cuh"
+#include "../../../native/cuda/scan_runs.cuh"
 #include "../../../native/cuda/stream.cuh"
 #include "../../../native/emulator/memory.h"
 #include "../../../native/emulator/stream.h"
@@ -31,11 +32,15 @@ struct TestStream : mm_stream {
         cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking);
         cudaDeviceGetAttribute(&multiprocessors, cudaDevAttrMultiProcessorCount, 0);
         cudaDeviceGetAttribute(&shared_bytes_per_block, cudaDevAttrMaxSharedMemoryPerBlockOptin, 0);
+        memory.open(0);
+        cudaEventCreateWithFlags(&reached, cudaEventDisableTiming | cudaEventBlockingSync);
         cudaMallocHost(&label_error, sizeof *label_error);
         label_error->operation = nullptr;
     }
     ~TestStream() {
         cudaFreeHost(label_error);
+        memory.close();
+        cudaEventDestroy(reached);
         cudaStreamDestroy(stream);
     }
 };

@@ -3,8 +3,9 @@
 // Without a tool that listens a range costs two tests of a pointer. A toolkit without NVTX's headers builds none.
 #pragma once
 
-#if !defined(__CUDACC__)
-#include "../emulator/runtime.h"
+#include "device.cuh"
+
+#if !defined(__CUDACC__)  // The emulator has the two functions.
 #define MM_HAS_NVTX 1
 #elif __has_include(<nvtx3/nvToolsExt.h>)
 #include <nvtx3/nvToolsExt.h>

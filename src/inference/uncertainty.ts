@@ -107,7 +107,7 @@ export function judgeOf(
     sets,
     judge({ probabilities, called, outlier }) {
       const found = sets && (severalLabels ? labelSets : classSet)(classes, probabilities, called, sets);
-      const reasons = [...(outlier ? unlikeTraining(outlier) : []), ...(found?.reasons ?? [])];
+      const reasons = [...(outlier ? unlikeTraining(outlier, outliers) : []), ...(found?.reasons ?? [])];
       return {
         decision: reasons.length > 0 ? "refer" : "answer",
         reasons,
@@ -150,10 +150,23 @@ export function outlierOf(outliers: StoredOutliers, features: Float32Array, imag
   return { score: scores[0] as number, limit: outliers.limit, view };
 }
 
-function unlikeTraining({ score, limit, view }: OutlierScore): Referral[] {
+function unlikeTraining(
+  { score, limit, view }: OutlierScore,
+  outliers: StoredOutliers | undefined,
+): Referral[] {
   if (score <= limit) return [];
-  const sentence = `not like the training images (${view}: score ${brief(score)}, limit ${brief(limit)})`;
+  const seen = inWhat(view, outliers?.views.map(({ name }) => name) ?? []);
+  const sentence = `${seen} unlike the training images (${view}: score ${brief(score)}, limit ${brief(limit)})`;
   return [{ code: "unlike-training", sentence, classes: [] }];
+}
+
+/** What is strange of an image, in words for who looks at it: earlier stages of a network see detail, later ones the whole. */
+function inWhat(view: string, views: readonly string[]): string {
+  if (view === "picture") return "its brightness, contrast or color is";
+  const stages = views.filter((name) => name.startsWith("stage "));
+  const at = stages.indexOf(view);
+  if (at < 0) return "it is";
+  return at < stages.length / 2 ? "its fine structure is" : "its coarse structure is";
 }
 
 interface FoundSet {

@@ -27,7 +27,7 @@ export interface Drawing {
 /**
  * Draws an explanation.
  *
- * @returns the picture twice, at its own size, with `gap` white pixels between; colours are relative to the map's largest value
+ * @returns the picture twice, at its own size, with `gap` white pixels between; colours end at the explanation's scale
  */
 export function drawHeatMap(explanation: HeatMapOf): Drawing {
   const { picture } = explanation;
@@ -47,15 +47,14 @@ export function drawHeatMap(explanation: HeatMapOf): Drawing {
   return drawing;
 }
 
-/** The picture with the map over it, at its own size; colours are relative to the map's largest value. */
-export function drawOverlay({ picture, map, placement, peak }: HeatMapOf): Drawing {
+/** The picture with the map over it, at its own size; colours end at the explanation's scale, so that noise does not glow. */
+export function drawOverlay({ picture, map, placement, scale }: HeatMapOf): Drawing {
   const { width, height } = picture;
   const over = mapAtPicture(map, picture, placement);
-  const largest = peak.value > 0 ? peak.value : 1;
   const data = new Uint8Array(3 * width * height);
   const colours = tableOfColours();
   for (let pixel = 0; pixel < width * height; ++pixel) {
-    const share = Math.min(1, Math.max(0, (over[pixel] as number) / largest));
+    const share = Math.min(1, Math.max(0, (over[pixel] as number) / scale));
     const colour = 3 * Math.round(share * (levels - 1));
     const part = strongest * share;
     for (let channel = 0; channel < 3; ++channel)
@@ -66,7 +65,7 @@ export function drawOverlay({ picture, map, placement, peak }: HeatMapOf): Drawi
 }
 
 /** What is drawn of an explanation. */
-export type HeatMapOf = Pick<Explanation, "picture" | "map" | "placement" | "peak">;
+export type HeatMapOf = Pick<Explanation, "picture" | "map" | "placement" | "scale">;
 
 /** As a PNG. */
 export async function heatMapPng(explanation: HeatMapOf): Promise<Uint8Array> {

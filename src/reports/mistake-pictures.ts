@@ -112,8 +112,8 @@ async function pictureFor(
       window,
       signal,
     });
-    const { map, placement, peak } = found;
-    const { width, height, data } = drawHeatMap({ picture: small, map, placement, peak });
+    const { map, placement, scale } = found;
+    const { width, height, data } = drawHeatMap({ picture: small, map, placement, scale });
     return await dataUri(width, height, 3, data);
   } catch (error) {
     if (error instanceof DataError) return undefined; // Gone since it was judged: the table still tells of it.

@@ -35,13 +35,15 @@ describe("explain", () => {
     const { stdout, stderr, status } = explain("--out", "maps", "a/scan.png", "b/scan.png");
     expect([status, stderr]).toEqual([0, expect.not.stringContaining("Error")]);
     expect(stdout.split("\n").slice(0, 2)).toEqual([
-      expect.stringMatching(/^a\/scan\.png .* at row \d+, column \d+$/),
-      expect.stringMatching(/^b\/scan\.png .* at row \d+, column \d+$/),
+      expect.stringMatching(/^a\/scan\.png .*(at row \d+, column \d+|nothing in the image speaks for \w+)$/),
+      expect.stringMatching(/^b\/scan\.png .*(at row \d+, column \d+|nothing in the image speaks for \w+)$/),
     ]);
     const drawn = await sharp(join(root, "maps/scan.png")).metadata();
     expect([drawn.width, drawn.height]).toEqual([2 * picture.width + 8, picture.height]);
     expect(existsSync(join(root, "maps/scan-2.png"))).toBe(true);
     const told = JSON.parse(readFileSync(join(root, "maps/scan.json"), "utf8"));
+    expect(stdout.includes("nothing in the image")).toBe(told.peak.value < 0.001);
+    expect(told.scale).toBeCloseTo(Math.max(0.001, told.peak.value), 9);
     const bytes = readFileSync(join(root, "maps/scan.npy"));
     expect(bytes.length).toBe(128 + 4 * told.map.height * told.map.width);
     expect(told.peak.row).toBeLessThan(picture.height);
@@ -77,7 +79,7 @@ describe("explain", () => {
     );
     expect([status, stdout]).toEqual([
       1,
-      expect.stringContaining("a/scan.png could not be read: it is no DICOM file"),
+      expect.stringContaining("a/scan.png: no picture: it is no DICOM file"),
     ]);
     expect(stderr).toContain("1 of 2 images could not be explained.");
     const told = JSON.parse(readFileSync(join(root, "captures/IM1.json"), "utf8"));

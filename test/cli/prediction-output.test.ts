@@ -6,7 +6,16 @@ import { parse } from "csv-parse/sync";
 import { beforeAll, describe, expect, it } from "vitest";
 import { UsageError } from "../../src/cli/console/failure.js";
 import { expectOutputOptions, type OutputOptions } from "../../src/cli/console/prediction-output.js";
-import { data, MedMamba, saveCheckpoint } from "../../src/index.js";
+import {
+  type Assurance,
+  data,
+  loadCheckpoint,
+  MedMamba,
+  type Prediction,
+  predictImages,
+  reports,
+  saveCheckpoint,
+} from "../../src/index.js";
 import { study, studyFrames, studyImage } from "../support/dicom-study.js";
 import { hasDcmtk, hasDicom3tools, iodProblems, reportInWords } from "../support/dicom-tools.js";
 import { program } from "../support/repository.js";
@@ -28,12 +37,21 @@ const linesOf = (file: string): Record<string, unknown>[] =>
     .filter(Boolean)
     .map((line) => JSON.parse(line));
 
-async function checkpoint(file: string): Promise<void> {
+/** Of which nothing is sure. */
+const unsure: Assurance = {
+  images: { train: 99, validation: 60 },
+  calibration: { reason: "there are too few" },
+  sets: { risks: [0.1], least: [[0.9999, 0.9999]], images: [30, 30] },
+  outliers: { reason: "nobody asked" },
+};
+
+async function checkpoint(file: string, assurance?: Assurance): Promise<void> {
   const model = new MedMamba({ depths: [1], dims: [8], inChannels: 1, numClasses: 2 });
   await saveCheckpoint(join(root, file), model.stateDict(), {
     config: model.config,
     classes: ["benign", "=mass"],
     threshold: 0.3,
+    assurance,
     preprocessing: data.definePreprocessing({ imageSize: 16, channels: 1 }),
   });
   model.dispose();
@@ -44,6 +62,7 @@ const odd = ["=1+1.png", "-x.png", '@a,"b".png', "two\nlines.png", "ü b.png", "
 beforeAll(async () => {
   await checkpoint("best.safetensors");
   await checkpoint("other.safetensors");
+  await checkpoint("unsure.safetensors", unsure);
   for (const [i, name] of odd.entries()) await write(`scans/${name}`, await png(20 * i));
   for (const name of odd) await write(name, await png(7));
   await write("ward/a/scan.dcm", studyImage(1));
@@ -198,7 +217,7 @@ describe("reports", () => {
     const { status, stderr, stdout } = predict("--format dicom-sr --out reports ward");
     expect(status).toBe(1);
     expect(stdout).toContain("3 reports written in reports, listed in reports/predictions.jsonl");
-    expect(stderr).toContain("ward/photo.png could not be read: it is no DICOM file");
+    expect(stderr).toContain("ward/photo.png: no report: it is no DICOM file");
     expect(stderr).toContain(
       "1 of 5 images could not be predicted, and 1 reports or maps could not be written.",
     );
@@ -260,6 +279,93 @@ describe("reports", () => {
       "--format csv --out made/for/nothing.csv --explain made/maps --pool patient:mean plain.png",
     );
     expect([none.status, existsSync(join(root, "made"))]).toEqual([1, false]);
+  });
+});
+
+/** Commands on the checkpoint of which nothing is sure. */
+function unsurely(command: string) {
+  const [name = "", ...rest] = command.split(" ");
+  const given = [program, name, "--checkpoint", "unsure.safetensors", "--device", "cpu", ...rest];
+  return spawnSync(process.execPath, given, { cwd: root, encoding: "utf8" });
+}
+
+const verdict = "none of the classes is possible at a risk of 10 %";
+
+describe("what is not sure", () => {
+  it("says so first, and why, and how many are so, in every form", () => {
+    const lines = unsurely("predict plain.png").stdout.split("\n");
+    expect(lines[0]).toMatch(/^plain\.png {2}not sure: refer {3}\((benign|=mass) \d+\.\d %, then /);
+    expect(lines[1]).toBe(`  because ${verdict}`);
+    const table = unsurely("predict --format csv plain.png ward/broken.dcm");
+    expect(table.stdout).toMatch(/^file,decision,frame,label,/);
+    expect(table.stdout).toMatch(/\nplain\.png,refer,/);
+    expect(table.stderr).toContain("1 of 1 image to be referred");
+    const { stdout } = unsurely("predict --format dicom-sr --out unsure-reports ward/a ward/b");
+    expect(stdout).toContain("2 of 2 images to be referred");
+    expect(unsurely("predict --format jsonl --pool image:mean plain.png").stderr).toContain(
+      "1 of 1 unit to be referred",
+    );
+  });
+
+  it("is not sure where it is explained, in words, numbers and DICOM", () => {
+    const { stdout } = unsurely("explain --out unsure-maps --format dicom-sc --fidelity ward/a/scan.dcm");
+    const lines = stdout.split("\n");
+    expect(lines[0]).toMatch(/^ward\/a\/scan\.dcm {2}not sure: refer {3}\(/);
+    expect(lines[1]).toBe(`  because ${verdict}`);
+    expect(Math.max(...lines.map((line) => line.length))).toBeLessThanOrEqual(80);
+    const told = JSON.parse(readFileSync(join(root, "unsure-maps/scan.json"), "utf8"));
+    expect(told).toMatchObject({ decision: "refer", set: [], risk: 0.1, reasons: [{ sentence: verdict }] });
+    const capture = readFileSync(join(root, "unsure-maps/scan.sc.dcm"), "latin1");
+    expect(capture).toContain(`NOT SURE: REFER. ${verdict}.`);
+    expect(unsurely("explain --out unsure-maps --no-refer --json ward/a/scan.dcm").stdout).not.toContain(
+      "decision",
+    );
+  });
+
+  it.each(["predict", "explain --out never"])("has no sets for other risks: %s", (command) => {
+    const { status, stderr } = unsurely(`${command} --risk 0.01 plain.png`);
+    expect(status).not.toBe(0);
+    expect(stderr).toContain("--risk: the checkpoint has no sets for a risk of 0.01: it has them for 0.1.");
+    expect(stderr).not.toContain("predictStream");
+  });
+});
+
+describe("an output that is gone on with", () => {
+  it.each(["csv", "jsonl"])("stays a failure while it has errors: %s", (format) => {
+    const again = `--format ${format} --out failed.${format} --resume plain.png ward/broken.dcm ward/photo.png`;
+    const first = predict(again);
+    expect([first.status, first.stdout]).toEqual([1, expect.stringContaining("2 images predicted")]);
+    const second = predict(again);
+    expect([second.status, second.stderr]).toEqual([1, expect.stringContaining("1 of 3 earlier lines has")]);
+    expect(second.stdout).toContain("3 lines were there already.");
+  });
+
+  it("stays one while reports are missing", () => {
+    const again = "--format dicom-sr --out unreported --resume ward/photo.png";
+    expect(predict(again).status).toBe(1);
+    const second = predict(again);
+    expect([second.status, second.stderr]).toEqual([
+      1,
+      expect.stringContaining("1 of 1 earlier line has an error"),
+    ]);
+    expect(second.stdout).toContain("1 line was there already.");
+  });
+});
+
+describe("a report of a program", () => {
+  it("is the one that the command writes", async () => {
+    predict("--format dicom-sr --out commanded ward/a");
+    const [name = ""] = readdirSync(join(root, "commanded")).filter((file) => file.endsWith(".sr.dcm"));
+    const path = join(root, "best.safetensors");
+    const checkpoint = await loadCheckpoint(path);
+    const file = join(root, "ward/a/scan.dcm");
+    const model = { ...checkpoint, checkpointHash: await reports.checkpointHash(path) };
+    const [prediction] = await predictImages(checkpoint, [file]);
+    const source = await reports.dicomSource(file);
+    const { sopInstance } = reports.structuredReport([{ source }], prediction as Prediction, model);
+    const written = readFileSync(join(root, "commanded", name), "latin1");
+    expect(written).toContain(sopInstance);
+    checkpoint.model.dispose();
   });
 });
 

@@ -74,7 +74,7 @@ describe("a prediction", () => {
       0,
       2.25,
       "unlike-training",
-      "not like the training images (stage 1: score 2.25, limit 1.50)",
+      "its fine structure is unlike the training images (stage 1: score 2.25, limit 1.50)",
       [],
     ],
   ] as const)("is referred: %j", (probabilities, called, score, code, sentence, about) => {

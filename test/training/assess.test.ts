@@ -6,6 +6,7 @@ import {
   type Assurance,
   data,
   evaluate,
+  explain,
   type FitResult,
   fit as fitModel,
   globalAveragePool,
@@ -121,11 +122,25 @@ describe("fit", () => {
     expect(refer?.decision).toBe("refer");
     expect(refer?.reasons?.[0]?.code).toBe("unlike-training");
     expect(refer?.reasons?.[0]?.sentence).toMatch(
-      /^not like the training images \((stage \d|picture): score /,
+      /^its .* is unlike the training images \((stage \d|picture): score /,
     );
     const [unjudged] = await predictImages(checkpoint, [inverted], { refer: false });
     expect(unjudged?.decision).toBeUndefined();
     expect(unjudged?.probabilities).toEqual(refer?.probabilities);
+    for (const [image, predicted] of [
+      [own, answer],
+      [inverted, refer],
+    ] as const) {
+      const { decision, reasons, set, risk } = await explain(checkpoint, image);
+      expect({ decision, reasons, set, risk }).toEqual({
+        decision: predicted?.decision,
+        reasons: predicted?.reasons,
+        set: predicted?.set,
+        risk: predicted?.risk,
+      });
+    }
+    const unasked = await explain(checkpoint, inverted, { refer: false });
+    expect(unasked).not.toHaveProperty("decision");
     checkpoint.model.dispose();
   });
 });

@@ -9,14 +9,18 @@ import {
   type Explanation,
   explain,
   explainMethods,
+  showsNothing,
 } from "../../inference/explanation/explain.js";
 import { type Fidelity, fidelity } from "../../inference/explanation/fidelity.js";
+import { probabilityWords } from "../../inference/probability-words.js";
+import { expectRisk } from "../../inference/uncertainty.js";
 import { checkpointHash, type ReportingModel } from "../../reports/dicom/reporting-model.js";
 import { secondaryCapture } from "../../reports/dicom/secondary-capture.js";
 import { dicomSource } from "../../reports/dicom/source.js";
 import { heatMapPng } from "../../reports/heat-map.js";
 import { encodeNpy } from "../../reports/npy.js";
 import { writableFolder } from "../../study/writable-folder.js";
+import { taskOf } from "../../tasks/index.js";
 import { replaceText } from "../../weights/atomic-file.js";
 import { askedImages, fileOf } from "../console/asked-images.js";
 import { CommandError } from "../console/failure.js";
@@ -30,10 +34,16 @@ import {
   withSettings,
 } from "../console/options.js";
 import { expectCheckpoint } from "../console/paths.js";
-import { type AskedSource, thresholdLines } from "../console/prediction-lines.js";
+import {
+  type AskedSource,
+  type DecidedRow,
+  decidedLines,
+  thresholdLines,
+} from "../console/prediction-lines.js";
 import { modelOf } from "../console/prediction-reports.js";
+import { referralLines, riskOption } from "../console/referrals.js";
 import { interruptible, Terminal } from "../console/terminal.js";
-import { columns, decimals, endOf, plural, shortPath } from "../console/wording.js";
+import { decimals, endOf, plural, shortPath } from "../console/wording.js";
 
 interface ExplainOptions extends CommonOptions {
   readonly checkpoint: string;
@@ -46,6 +56,8 @@ interface ExplainOptions extends CommonOptions {
   readonly fidelity?: boolean;
   readonly maxPixels?: number;
   readonly format?: "png" | "dicom-sc";
+  readonly risk?: number;
+  readonly refer: boolean;
 }
 
 /** One image, as `--json` and the files have it. */
@@ -63,8 +75,11 @@ For each image three files: NAME.png has the picture and beside it the same with
 the map over it, NAME.npy the map's own values, NAME.json what was predicted and
 where the map is largest. With --format dicom-sc, of DICOM images, NAME.sc.dcm
 takes the place of NAME.png: an image for viewers, in the study of the original,
-which names the patient as that does. A map shows where the network found evidence for a
-class; it does not say that the evidence is right.
+which names the patient as that does. A map shows where the network found
+evidence for a class; it does not say that the evidence is right.
+
+Where the checkpoint can tell, an image that is not like the training images, or
+that may be of several classes, gets "not sure: refer" and the reason.
 
 Examples:
   $ medmamba explain --checkpoint run/best.safetensors --out maps scan.png
@@ -105,16 +120,19 @@ export function define(command: Command): void {
       ).argParser(countOrZero),
     )
     .addOption(new Option("--format <name>", "of the picture (default: png)").choices(["png", "dicom-sc"]))
+    .addOption(riskOption())
+    .option("--no-refer", "do not say which images a human should look at")
     .option("--fidelity", "measure too whether the map tells what matters to the network");
   withCommonOptions(withSettings(command, limitRows)).addHelpText("after", examples).action(run);
 }
 
 async function run(images: string[], options: ExplainOptions): Promise<void> {
   const terminal = new Terminal(options);
-  const { label, method, stage, window, frame, maxPixels } = options;
+  const { label, method, stage, window, frame, maxPixels, risk, refer } = options;
   expectCheckpoint(options.checkpoint);
   await interruptible(terminal, "Stopping.", async (signal) => {
     const checkpoint = await openCheckpoint(options.checkpoint, openDeviceOf(options), terminal);
+    if (risk !== undefined) expectRisk("--risk", checkpoint.assurance, risk, taskOf(checkpoint));
     const folder = await writableFolder(options.out, "--out");
     try {
       const asked = (await askedImages(images, terminal)).map(({ source }) => source);
@@ -137,12 +155,14 @@ async function run(images: string[], options: ExplainOptions): Promise<void> {
             maxPixels,
             onWarning: (message) => terminal.warn(message),
             signal,
+            risk,
+            refer,
           });
           const measured = options.fidelity
             ? await fidelity(checkpoint, source, explanation, { frame: explanation.frame, maxPixels, signal })
             : undefined;
           const picture = model
-            ? await captureOf(source, explanation, model, { frame, maxPixels })
+            ? await captureOf(source, explanation, model, maxPixels)
             : await heatMapPng(explanation);
           done.push(await write(name, isDicom ? ".sc.dcm" : ".png", picture, file, explanation, measured));
         } catch (error) {
@@ -151,7 +171,13 @@ async function run(images: string[], options: ExplainOptions): Promise<void> {
         }
       }
       terminal.clearProgress();
-      for (const line of [...explanationLines(done), ...thresholdLines(checkpoint)]) terminal.print(line);
+      const judged = done.map((one) => ("error" in one ? { error: one.error } : one));
+      for (const line of [
+        ...explanationLines(done),
+        ...thresholdLines(checkpoint),
+        ...referralLines(checkpoint, judged, options),
+      ])
+        terminal.print(line);
       terminal.result({ explanations: done });
       const failed = done.filter((one) => "error" in one).length;
       if (failed > 0)
@@ -180,11 +206,14 @@ async function captureOf(
   source: AskedSource,
   explanation: Explanation,
   model: ReportingModel,
-  { frame, maxPixels }: Pick<ExplainOptions, "frame" | "maxPixels">,
+  maxPixels: number | undefined,
 ): Promise<Uint8Array> {
-  const original = await dicomSource(fileOf(source), { maxPixels });
-  const shown = typeof source === "string" ? frame : source.frame;
-  return secondaryCapture({ source: original, frame: shown }, explanation, model).bytes;
+  const file = fileOf(source);
+  const original = await dicomSource(file, { maxPixels }).catch((error: unknown) => {
+    if (!(error instanceof DataError)) throw error;
+    throw new DataError(`${file}: no picture: ${error.reason}.`, { file, reason: error.reason });
+  });
+  return secondaryCapture({ source: original, frame: explanation.frame }, explanation, model).bytes;
 }
 
 async function write(
@@ -205,31 +234,31 @@ async function write(
   return result;
 }
 
-/** A line an image: what it is called, what was looked for, and where. */
+/** A line an image: what it is called or that a human should look at it, what was looked for, and where. */
 function explanationLines(explanations: readonly FileExplanation[]): string[] {
-  const rows = explanations.map((one): string[] => {
-    const file = endOf(shortPath(one.file));
-    if ("error" in one) return [file];
+  const rows = explanations.map((one): DecidedRow => {
+    if ("error" in one) return { place: [], error: one.error };
     const { label, probability, explained, peak } = one;
-    const called = Number.isNaN(probability) ? label : `${label} ${decimals(100 * probability, 1)} %`;
-    return [
-      file,
-      called,
-      `${explained} at row ${peak.row}, column ${peak.column}`,
-      ...fidelityWords(one.fidelity),
-    ];
+    const called = Number.isNaN(probability) ? label : `${label} ${probabilityWords(probability)}`;
+    const where = showsNothing(one)
+      ? `nothing in the image speaks for ${explained}`
+      : `${explained} at row ${peak.row}, column ${peak.column}`;
+    const isReferred = one.decision === "refer";
+    return {
+      place: [endOf(shortPath(one.file))],
+      prediction: one,
+      called: isReferred ? [called] : [called, where],
+      below: [...(isReferred ? [`  ${where}`] : []), ...fidelityLines(one.fidelity)],
+    };
   });
-  return columns(rows, { left: true, longest: Infinity }).map((line, i) => {
-    const one = explanations[i];
-    return one && "error" in one ? one.error : line;
-  });
+  return decidedLines(rows);
 }
 
-function fidelityWords(measured: Fidelity | undefined): string[] {
+/** Below the line of an image, so that both fit. */
+function fidelityLines(measured: Fidelity | undefined): string[] {
   if (!measured) return [];
   const { deletion, insertion, random } = measured;
   return [
-    `deletion ${decimals(deletion)} (chance ${decimals(random.deletion)})`,
-    `insertion ${decimals(insertion)} (chance ${decimals(random.insertion)})`,
+    `  deletion ${decimals(deletion)} (chance ${decimals(random.deletion)}), insertion ${decimals(insertion)} (chance ${decimals(random.insertion)})`,
   ];
 }

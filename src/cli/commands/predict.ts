@@ -5,6 +5,8 @@ import { limitRows } from "../../data/decoding/limits.js";
 import { openingRows } from "../../data/sources/opening.js";
 import { poolingOf, poolingRows } from "../../inference/pooling.js";
 import { predictStream } from "../../inference/predict.js";
+import { expectRisk } from "../../inference/uncertainty.js";
+import { taskOf } from "../../tasks/index.js";
 import { askedImages, withPatients } from "../console/asked-images.js";
 import { CommandError, UsageError } from "../console/failure.js";
 import { framesOf, openCheckpoint } from "../console/for-checkpoint.js";
@@ -105,10 +107,14 @@ async function run(images: string[], options: PredictOptions): Promise<void> {
       const asked = pooling?.by === "patient" ? await withPatients(found, terminal) : found;
       if (pooling) expectUnits(asked, pooling);
       const { batchSize, maxPixels, risk, refer } = options;
+      if (risk !== undefined) expectRisk("--risk", checkpoint.assurance, risk, taskOf(checkpoint));
       const frames = options.frames ?? framesOf(checkpoint);
       output = await openOutput(options, { checkpoint, terminal, pooling, frames, signal });
       const sources = output.remaining(asked).map(({ source }) => source);
-      if (output.earlier > 0) terminal.status(`${plural(output.earlier, "line")} were there already.`);
+      if (output.earlier > 0)
+        terminal.status(
+          `${plural(output.earlier, "line")} ${output.earlier === 1 ? "was" : "were"} there already.`,
+        );
       const warnings: string[] = [];
       const onWarning = (message: string) => warnings.push(message);
       const streaming = { batchSize, frames, maxPixels, signal, onWarning, risk, refer };
@@ -147,16 +153,24 @@ async function run(images: string[], options: PredictOptions): Promise<void> {
 }
 
 /** @throws CommandError that counts what could not be predicted, or not be written */
-function expectAll({ failed, taken, unwritten }: PredictionOutput, terminal: Terminal): void {
+function expectAll(
+  { failed, taken, unwritten, earlier, earlierErrors }: PredictionOutput,
+  terminal: Terminal,
+): void {
   for (const reason of unwritten.slice(0, warningsShown)) terminal.warn(reason);
   if (unwritten.length > warningsShown)
     terminal.warn(`the same of ${unwritten.length - warningsShown} more; the output has the reason of each.`);
   const images = plural(taken, "image");
   const files = unwritten.length;
+  if (earlierErrors > 0)
+    terminal.warn(
+      `${earlierErrors} of ${plural(earlier, "earlier line")} ${earlierErrors === 1 ? "has an error" : "have errors"}: remove them to try again.`,
+    );
   if (failed > 0 && files > 0)
     throw new CommandError(
       `${failed} of ${images} could not be predicted, and ${files} reports or maps could not be written.`,
     );
   if (failed > 0) throw new CommandError(`${failed} of ${images} could not be predicted.`);
   if (files > 0) throw new CommandError(`${files} reports or maps could not be written.`);
+  if (earlierErrors > 0) throw new CommandError("the output is not complete.");
 }

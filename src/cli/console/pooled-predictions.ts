@@ -5,9 +5,8 @@ import type { PredictedImage, Prediction, StreamedPrediction } from "../../infer
 import { type AskedImage, fileOf } from "./asked-images.js";
 import { CommandError } from "./failure.js";
 import { expectPath } from "./paths.js";
-import { type AskedSource, calledCells } from "./prediction-lines.js";
-import { whyReferred } from "./referrals.js";
-import { columns, endOf, plural, shortPath } from "./wording.js";
+import { type AskedSource, calledCells, type DecidedRow, decidedLines } from "./prediction-lines.js";
+import { endOf, plural, shortPath } from "./wording.js";
 
 /** A unit, as `--json` has it: patients are numbered, and known by their files. */
 export interface UnitPrediction extends Prediction {
@@ -79,19 +78,12 @@ export function unitsWithImages(
 /** A line a unit, under what they are. */
 export function unitLines(units: readonly UnitPrediction[], { by, how }: Pooling): string[] {
   const rule = how === "mean" ? "mean" : "largest probability";
-  const rows = units.map((unit) => {
+  const rows = units.map((unit): DecidedRow => {
     const [first = ""] = unit.files;
     const more = unit.files.length > 1 ? ` and ${unit.files.length - 1} more` : "";
     const place =
       by === "image" ? endOf(shortPath(first)) : `${unit.unit}: ${endOf(shortPath(first), 26)}${more}`;
-    return [place, plural(unit.images, "image"), ...calledCells(unit)];
+    return { place: [place, plural(unit.images, "image")], prediction: unit, called: calledCells(unit) };
   });
-  return [
-    "",
-    `By ${by}, ${rule} of the images of each:`,
-    ...columns(rows, { left: true, longest: Infinity }).flatMap((line, i) => [
-      line,
-      ...whyReferred(units[i] as UnitPrediction),
-    ]),
-  ];
+  return ["", `By ${by}, ${rule} of the images of each:`, ...decidedLines(rows)];
 }

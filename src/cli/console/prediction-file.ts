@@ -26,6 +26,8 @@ export class PredictionFile {
   readonly path: string;
   /** Lines that were there already. */
   readonly earlier: number;
+  /** Of these, those that have an error in the place of a prediction or report. */
+  readonly earlierErrors: number;
   readonly #file: FileHandle;
   readonly #format: TableFormat;
   readonly #done: ReadonlySet<string>;
@@ -39,6 +41,7 @@ export class PredictionFile {
     this.#done = done.names;
     this.#position = done.end;
     this.earlier = done.lines;
+    this.earlierErrors = done.errors;
   }
 
   /**
@@ -95,11 +98,12 @@ export class PredictionFile {
 interface Done {
   readonly names: ReadonlySet<string>;
   readonly lines: number;
+  readonly errors: number;
   /** In bytes: behind it are a line that breaks off, and those of a file of which not all pictures may have been predicted. */
   readonly end: number;
 }
 
-const nothing: Done = { names: new Set(), lines: 0, end: 0 };
+const nothing: Done = { names: new Set(), lines: 0, errors: 0, end: 0 };
 
 /** "./=a.png" is how a table has "=a.png". */
 const nameOf = (file: string, frame: number | undefined): string =>
@@ -111,6 +115,7 @@ async function readDone(path: string, format: TableFormat, checkpoint: string): 
     readonly file: string | undefined;
     readonly frame: number | undefined;
     readonly start: number;
+    readonly isError: boolean;
   }[] = [];
   let [end, number] = [0, 0];
   for await (const { text, start, end: next } of linesOf(path, format.quoted)) {
@@ -130,7 +135,8 @@ async function readDone(path: string, format: TableFormat, checkpoint: string): 
         throw new CommandError(
           `${path} line ${number} is of another checkpoint (SHA-256 ${record.checkpoint.slice(0, 12)}, this one ${checkpoint}): name another file with --out, or replace it with --overwrite.`,
         );
-      records.push({ file: record.file, frame: record.frame, start });
+      const isError = record.error !== undefined || record.reportError !== undefined;
+      records.push({ file: record.file, frame: record.frame, start, isError });
     }
     end = next;
   }
@@ -139,7 +145,8 @@ async function readDone(path: string, format: TableFormat, checkpoint: string): 
   while (last?.frame !== undefined && records.length > 0 && records.at(-1)?.file === last.file)
     end = records.pop()?.start ?? end;
   const names = records.flatMap(({ file = "", frame }) => [nameOf(file, undefined), nameOf(file, frame)]);
-  return { names: new Set(names), lines: records.length, end };
+  const errors = records.filter(({ isError }) => isError).length;
+  return { names: new Set(names), lines: records.length, errors, end };
 }
 
 /** The whole lines of a file. @param quoted  whether line breaks between quotes are part of a line */

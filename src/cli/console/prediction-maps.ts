@@ -18,20 +18,30 @@ export interface MapDrawing {
   readonly signal: AbortSignal;
 }
 
-/** Draws what the model found in an image; the path of the picture, or the error where it cannot be decoded a second time. */
+/** A map that was drawn. */
+export interface DrawnMap {
+  readonly path: string;
+  /** Whether nothing in the image speaks for the answer. */
+  readonly showsNothing: boolean;
+}
+
+/** Draws what the model found in an image; or the error where it cannot be decoded a second time. */
 export async function drawMap(
   { source, frame }: PredictedImage<AskedSource>,
   { checkpoint, files, method, maxPixels, frames, signal }: MapDrawing,
-): Promise<string | DataError> {
-  const [{ explain }, { heatMapPng }] = await Promise.all([
+): Promise<DrawnMap | DataError> {
+  const [{ explain, showsNothing }, { heatMapPng }] = await Promise.all([
     import("../../inference/explanation/explain.js"),
     import("../../reports/heat-map.js"),
   ]);
   try {
     const file = fileOf(source);
     const one = frames !== undefined && isSingle(frames) ? frames : undefined;
-    const explanation = await explain(checkpoint, file, { frame, frames: one, method, maxPixels, signal });
-    return await files.place(`${outputName(file, frame)}.png`, await heatMapPng(explanation));
+    // What is predicted was judged already.
+    const options = { frame, frames: one, method, maxPixels, signal, refer: false };
+    const explanation = await explain(checkpoint, file, options);
+    const path = await files.place(`${outputName(file, frame)}.png`, await heatMapPng(explanation));
+    return { path, showsNothing: showsNothing(explanation) };
   } catch (error) {
     if (error instanceof DataError) return error;
     throw error;

@@ -10,7 +10,7 @@ import type { Checkpoint } from "../../checkpoints/checkpoint.js";
 import type { FrameChoice } from "../../data/decoding/frame-choice.js";
 import { type ExplainMethod, explainMethods } from "../../inference/explanation/explain.js";
 import type { Pooling } from "../../inference/pooling.js";
-import type { StreamedPrediction } from "../../inference/predict.js";
+import type { Prediction, StreamedPrediction } from "../../inference/predict.js";
 import { readLabelCodes } from "../../reports/dicom/label-codes.js";
 import { checkpointHash } from "../../reports/dicom/reporting-model.js";
 import { type WritableFolder, writableFolder } from "../../study/writable-folder.js";
@@ -214,9 +214,14 @@ export class PredictionOutput {
   taken = 0;
   /** Images that could not be read. */
   failed = 0;
+  /** Predictions, of images or of units, that a human should look at; undefined where nothing was judged. */
+  referred: number | undefined;
   /** Images or units without a report, and images without a map. */
   readonly unwritten: string[] = [];
   #written = 0;
+  /** Maps that show nothing. */
+  #empty = 0;
+  #units = 0;
 
   constructor(options: OutputOptions, run: OutputRun, parts: Parts) {
     this.#options = options;
@@ -238,14 +243,22 @@ export class PredictionOutput {
     return this.#parts.file?.earlier ?? 0;
   }
 
+  /** Of these, those that have an error. */
+  get earlierErrors(): number {
+    return this.#parts.file?.earlierErrors ?? 0;
+  }
+
   async take(prediction: StreamedPrediction<AskedSource>): Promise<void> {
     const { lines, reports, maps, digits } = this.#parts;
     const { pooling } = this.#run;
     this.taken += 1;
     if (prediction.error) this.failed += 1;
+    else if (!pooling) this.#noteDecision(prediction.decision);
     const drawn = maps && !prediction.error ? await drawMap(prediction, maps) : undefined;
     if (drawn instanceof Error) this.unwritten.push(drawn.message);
-    const map = typeof drawn === "string" ? { map: drawn } : {};
+    const isDrawn = drawn !== undefined && !(drawn instanceof Error);
+    if (isDrawn && drawn.showsNothing) this.#empty += 1;
+    const map = isDrawn ? { map: drawn.path } : {};
     if (!lines || pooling) {
       this.kept.push(prediction);
       this.#maps.set(prediction, map);
@@ -255,6 +268,11 @@ export class PredictionOutput {
     const written = reports && !prediction.error ? await reportOfImage(prediction, reports) : {};
     this.#noteReport(written);
     await lines.write({ ...filePrediction(prediction), ...map, ...written, checkpoint: digits });
+  }
+
+  #noteDecision(decision: Prediction["decision"]): void {
+    if (decision === undefined) return;
+    this.referred = (this.referred ?? 0) + (decision === "refer" ? 1 : 0);
   }
 
   #noteReport(written: { reportError?: string; report?: string }): void {
@@ -275,6 +293,8 @@ export class PredictionOutput {
     for (const unit of unitsWithImages(checkpoint, this.kept, images, pooling)) {
       const written = reports ? await reportOfUnit(unit, pooling, reports) : {};
       this.#noteReport(written);
+      this.#noteDecision(unit.prediction.decision);
+      this.#units += 1;
       await lines.write({ ...unit.prediction, ...written, checkpoint: digits });
     }
   }
@@ -290,15 +310,21 @@ export class PredictionOutput {
   /** What was written where, for people; nothing where standard output has the predictions. */
   summary(): string[] {
     const { out, explain } = this.#options;
-    const { reports } = this.#parts;
+    const { reports, lines } = this.#parts;
+    const predicted = this.taken - this.failed;
+    const judged = this.#run.pooling ? plural(this.#units, "unit") : plural(predicted, "image");
     return [
       ...(reports
         ? [`${plural(this.#written, "report")} written in ${out}, listed in ${join(out ?? "", ledgerName)}`]
         : []),
       ...(out !== undefined && !reports
-        ? [`${plural(this.taken, "image")} predicted, written in ${out}`]
+        ? [`${plural(predicted, "image")} predicted, written in ${out}`]
         : []),
+      ...(lines && this.referred !== undefined ? [`${this.referred} of ${judged} to be referred`] : []),
       ...(explain !== undefined ? [`heat maps are in ${explain}`] : []),
+      ...(this.#empty > 0
+        ? [`${plural(this.#empty, "map")} without color: nothing in the image speaks for the answer`]
+        : []),
     ];
   }
 

@@ -1,6 +1,7 @@
 /** Predictions as DICOM reports in a folder, one of each image or unit. */
 import type { Checkpoint } from "../../checkpoints/checkpoint.js";
 import type { FrameChoice } from "../../data/decoding/frame-choice.js";
+import { frameName } from "../../data/decoding/sample.js";
 import { DataError } from "../../errors.js";
 import type { Pooling } from "../../inference/pooling.js";
 import type { PredictedImage } from "../../inference/predict.js";
@@ -27,9 +28,7 @@ export interface ReportWriting {
 /** What a report says of a model beside its hash. */
 export function modelOf(checkpoint: Checkpoint, checkpointHash: string): ReportingModel {
   const { classes, task, threshold, thresholds, preprocessing } = checkpoint;
-  const { imageSize, channels, resize } = preprocessing;
-  const parameters = [`images of ${imageSize} x ${imageSize} pixels, ${channels} channels, by ${resize}`];
-  return { classes, task, threshold, thresholds, checkpointHash, parameters };
+  return { classes, task, threshold, thresholds, preprocessing, checkpointHash };
 }
 
 /** Of one image. */
@@ -37,7 +36,7 @@ export async function reportOfImage(
   prediction: PredictedImage<AskedSource>,
   writing: ReportWriting,
 ): Promise<Reported> {
-  return orWhyNot(async () => {
+  return orWhyNot(frameName(fileOf(prediction.source), prediction.frame), async () => {
     const image = await reportedImage(prediction, writing);
     const { bytes } = structuredReport([image], prediction, writing.model);
     const name = outputName(fileOf(prediction.source), prediction.frame);
@@ -51,7 +50,7 @@ export async function reportOfUnit(
   { by, how }: Pooling,
   writing: ReportWriting,
 ): Promise<Reported> {
-  return orWhyNot(async () => {
+  return orWhyNot(prediction.unit, async () => {
     const reported: ReportedImage[] = [];
     for (const image of images) reported.push(await reportedImage(image, writing));
     const { bytes } = structuredReport(reported, prediction, writing.model, {
@@ -78,11 +77,12 @@ async function reportedImage(
   return { source: found, frame: frame ?? (frames === "middle" ? Math.floor(found.frames / 2) : 0) };
 }
 
-async function orWhyNot(write: () => Promise<string>): Promise<Reported> {
+/** @param ofWhat  the image or unit, for the reason */
+async function orWhyNot(ofWhat: string, write: () => Promise<string>): Promise<Reported> {
   try {
     return { report: await write() };
   } catch (error) {
-    if (error instanceof DataError) return { reportError: error.message };
+    if (error instanceof DataError) return { reportError: `${ofWhat}: no report: ${error.reason}.` };
     throw error;
   }
 }

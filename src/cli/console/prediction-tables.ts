@@ -32,7 +32,9 @@ export interface TableFormat {
   readonly quoted: boolean;
   line(record: PredictionRecord): string;
   /** Of a line, what tells whether it is done; undefined if it is damaged. */
-  read(line: string): Pick<PredictionRecord, "file" | "frame" | "checkpoint"> | undefined;
+  read(
+    line: string,
+  ): Pick<PredictionRecord, "file" | "frame" | "checkpoint" | "error" | "reportError"> | undefined;
 }
 
 export const jsonLines: TableFormat = {
@@ -52,9 +54,9 @@ export const jsonLines: TableFormat = {
 /** A table with a column for each class. */
 export function csv(classes: readonly string[]): TableFormat {
   const titles = csvLine([
-    ..."file frame label probability".split(" "),
+    ..."file decision frame label probability".split(" "),
     ...classes.map((name) => `probability of ${name}`),
-    ..."decision reasons set error report map checkpoint".split(" "),
+    ..."reasons set error report map checkpoint".split(" "),
   ]);
   return {
     titles,
@@ -62,11 +64,11 @@ export function csv(classes: readonly string[]): TableFormat {
     line: ({ file, unit, frame, label, probability, probabilities = {}, ...more }) =>
       csvLine([
         file === undefined ? (unit ?? "") : pathCell(file),
+        more.decision ?? "",
         number(frame),
         label ?? "",
         number(probability),
         ...classes.map((name) => number(probabilities[name])),
-        more.decision ?? "",
         sentencesOf(more).join("; "),
         (more.set ?? []).join("; "),
         more.error ?? more.reportError ?? "",
@@ -76,10 +78,11 @@ export function csv(classes: readonly string[]): TableFormat {
       ]),
     read(line) {
       const cells = cellsOf(line);
-      const [file, frame] = cells;
+      const [file, , frame] = cells;
+      const error = cells.at(-4); // before report, map and checkpoint
       const checkpoint = cells.at(-1);
       if (cells.length !== classes.length + 11 || file === undefined || !checkpoint) return undefined;
-      return { file, checkpoint, ...(frame && { frame: Number(frame) }) };
+      return { file, checkpoint, ...(frame && { frame: Number(frame) }), ...(error && { error }) };
     },
   };
 }

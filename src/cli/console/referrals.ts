@@ -1,7 +1,7 @@
 /** "Not sure: refer": which images a human should look at, and why, for people. */
 import { InvalidArgumentError, Option } from "commander";
 import { isAbsent, risksOf, setsAt } from "../../checkpoints/assurance.js";
-import type { Classifier, StreamedPrediction } from "../../inference/predict.js";
+import type { Classifier } from "../../inference/predict.js";
 import {
   defaultRisk,
   type Judgement,
@@ -16,24 +16,29 @@ import { lineWidth, plural, wrapped } from "./wording.js";
 export const riskOption = (): Option =>
   new Option(
     "--risk <share>",
-    "of true classes that the possible ones may miss, as the checkpoint has them (default: 0.1)",
+    "of true classes that the possible ones may miss, one of those that `medmamba info` lists (default: 0.1)",
   ).argParser((text) => {
     const risk = Number(text);
     if (text.trim() !== "" && risk > 0 && risk < 1) return risk;
     throw new InvalidArgumentError("It has to be a number above 0 and below 1, such as 0.05.");
   });
 
-/** Under the line of an image: that it is referred, and why. */
+/** Under the line of an image that is referred: why. */
 export function whyReferred({ decision, reasons = [] }: Partial<Judgement>): string[] {
   if (decision !== "refer") return [];
-  const text = `not sure: refer; ${reasons.map(({ sentence }) => sentence).join("; ")}`;
+  const text = `because ${reasons.map(({ sentence }) => sentence).join("; ")}`;
   return wrapped(text, lineWidth - 4).map((line, i) => (i === 0 ? `  ${line}` : `    ${line}`));
+}
+
+/** A prediction as far as it is counted. */
+interface Judged extends Pick<Partial<Judgement>, "decision"> {
+  readonly error?: unknown;
 }
 
 /** Below all predictions: how many are referred, and by what a checkpoint cannot tell. */
 export function referralLines(
   classifier: Pick<Classifier, "assurance" | "classes" | "task">,
-  predictions: readonly StreamedPrediction[],
+  predictions: readonly Judged[],
   { refer = true, risk = defaultRisk }: JudgingOptions,
 ): string[] {
   if (!refer) return [];
@@ -43,7 +48,7 @@ export function referralLines(
       "Whether a human should look is not known of this checkpoint: train it anew with validation images.",
     );
   const severalLabels = taskOf(classifier).name === "multi-label";
-  const judged = predictions.filter(({ error }) => error === undefined) as readonly Partial<Judgement>[];
+  const judged = predictions.filter(({ error }) => error === undefined);
   const referred = judged.filter(({ decision }) => decision === "refer").length;
   const lines = judged.some(({ decision }) => decision !== undefined)
     ? [`${referred} of ${plural(judged.length, "image")} to be referred.`]

@@ -1,7 +1,7 @@
 /** Where a classifier looked: the map of one image and one class, with what was predicted. */
 
 import { augmentations } from "../../data/augmentation.js";
-import { drawBatch, expectSample, stackSamples } from "../../data/batch.js";
+import { type BatchImages, drawBatch, expectSample, stackSamples } from "../../data/batch.js";
 import type { Sample } from "../../data/dataset.js";
 import type { Pixels } from "../../data/decoding/decoder.js";
 import { type SingleChoice, singleFrame } from "../../data/decoding/frame-choice.js";
@@ -31,7 +31,8 @@ import {
   type Prediction,
   predictionOf,
 } from "../predict.js";
-import { calibratedTask } from "../probabilities.js";
+import { calibratedTask, predictBatches } from "../probabilities.js";
+import { type Judge, type Judgement, type JudgingOptions, judgeOf } from "../uncertainty.js";
 import { gradCam, type HeatMap, hiResCam, peakOf } from "./class-activation.js";
 import { atRest, defaultStage, expectStages, featuresAndGradient, hostProbabilities } from "./network.js";
 import { hide, occlusionMap, windowsOver } from "./occlusion.js";
@@ -43,7 +44,7 @@ export const explainMethods = ["grad-cam", "hirescam", "occlusion"] as const;
 export type ExplainMethod = (typeof explainMethods)[number];
 
 /** What is to be explained, and how. */
-export interface ExplainOptions {
+export interface ExplainOptions extends JudgingOptions {
   /** The class whose evidence is shown, by name; default: the one that the image is called. */
   readonly label?: string | undefined;
   /**
@@ -80,6 +81,8 @@ const optionNames: NamesOf<ExplainOptions> = {
   maxPixels: true,
   onWarning: true,
   signal: true,
+  refer: true,
+  risk: true,
 };
 
 /** What an image's class was made of. */
@@ -104,6 +107,11 @@ export interface Explanation extends Prediction {
     /** Of the map. */
     readonly value: number;
   };
+  /**
+   * Where the colors of a drawing end: the value of the peak, or where that is less, the least one that is more than noise. Then
+   * nothing in the image speaks for the class.
+   */
+  readonly scale: number;
   /** Which picture of its file it is, from 0. */
   readonly frame: number;
   /** The picture at its own size. */
@@ -116,10 +124,11 @@ export interface Explanation extends Prediction {
  * Shows where in an image the evidence for a class lies.
  *
  * A map says where the network looked, not that it was right to, and not why. `fidelity` measures whether a map is about this
- * network at all.
+ * network at all. Whether the answer is to be believed is judged as `predictImages` does.
  *
  * @param source  a path, or the bytes of an image file
- * @throws ArgumentError for a label, method, stage or window that there is not; DataError naming an image that cannot be read
+ * @throws ArgumentError for a label, method, stage, window or risk that there is not; DataError naming an image that cannot be
+ *   read
  */
 export async function explain(
   classifier: Classifier,
@@ -139,10 +148,40 @@ export async function explain(
     throw new ArgumentError(`explain: frames ${inWords(options.frames)} is not one of auto, first, middle.`);
   if (options.onWarning !== undefined) expectFunction("explain", options.onWarning, "onWarning");
   if (options.label !== undefined) labelNamed(options.label, classifier.classes); // before anything is read
-  const { image, frame, picture } = await readPicture(classifier, source, options);
+  const judge = judgeOf("explain", classifier, calibratedTask(classifier), options);
+  const { image, batch, frame, picture } = await readPicture(classifier, source, options);
   signal?.throwIfAborted();
-  return { ...(await explainInput(classifier, image, picture, { ...options, method })), frame };
+  const judgement = judge && (await judged(classifier, batch, judge));
+  return { ...(await explainInput(classifier, image, picture, { ...options, method })), ...judgement, frame };
 }
+
+/** Whether the prediction of a batch's one image is to be believed, found as for predictions. */
+async function judged(classifier: Classifier, batch: BatchImages, judge: Judge): Promise<Partial<Judgement>> {
+  const { model, preprocessing } = classifier;
+  const task = calibratedTask(classifier);
+  async function* alone() {
+    yield batch;
+  }
+  const options = { preprocessing, task, nameOf: () => "the image", graphs: false };
+  const features = judge.outliers !== undefined;
+  for await (const found of predictBatches(model, alone(), { ...options, features })) {
+    const whole = predictionOf(classifier, task, found.probabilities, 0, judge, found.features);
+    const { label: _, labels: __, probability: ___, probabilities: ____, ...judgement } = whole;
+    return judgement;
+  }
+  return {};
+}
+
+/**
+ * The least value of a peak that is more than noise: a tenth of a percentage point of the probability; by gradients so much of the
+ * logit at each place that all together could move the probability by that, which is a quarter of the logit at most.
+ */
+const leastPeak = (method: ExplainMethod, { data }: HeatMap): number =>
+  method === "occlusion" ? 0.001 : 0.004 / data.length;
+
+/** Whether nothing in an image speaks for the class, so that the map shows noise. */
+export const showsNothing = ({ peak, scale }: Pick<Explanation, "peak" | "scale">): boolean =>
+  peak.value < scale;
 
 /**
  * @internal As `explain`, of an image that was read already.
@@ -157,7 +196,7 @@ export async function explainInput(
   options: Omit<ExplainOptions, "frame" | "frames" | "maxPixels" | "onWarning"> & {
     readonly method: ExplainMethod;
   },
-): Promise<Omit<Explanation, "frame">> {
+): Promise<Omit<Explanation, "frame" | keyof Judgement>> {
   const { method } = options;
   const { model, classes, preprocessing } = classifier;
   const task = calibratedTask(classifier);
@@ -195,6 +234,7 @@ export async function explainInput(
       stage,
       map,
       peak,
+      scale: Math.max(peak.value, leastPeak(method, map)),
       picture,
       placement,
     };
@@ -216,18 +256,18 @@ export function networkInput(
   );
 }
 
-/** The same beside the picture at its own size, in one reading of the file. */
+/** The same beside what it is made from and the picture at its own size, in one reading of the file. */
 function readPicture(
   classifier: Classifier,
   source: ImageSource,
   options: PictureOptions,
-): Promise<{ image: Float32Array; frame: number; picture: Pixels }> {
+): Promise<{ image: Float32Array; batch: BatchImages; frame: number; picture: Pixels }> {
   const { model, preprocessing } = classifier;
-  return withPicture(classifier, source, options, async (file, frame) => ({
-    image: await inputOf(await file.sample(frame), nameOf(source), preprocessing, model.device),
-    frame,
-    picture: await file.pixels(frame),
-  }));
+  return withPicture(classifier, source, options, async (file, frame) => {
+    const batch = await batchOf(await file.sample(frame), nameOf(source), preprocessing);
+    const image = await normalized(batch, preprocessing, model.device);
+    return { image, batch, frame, picture: await file.pixels(frame) };
+  });
 }
 
 function withPicture<T>(
@@ -255,15 +295,20 @@ export async function inputOf(
   preprocessing: Preprocessing,
   device: Device,
 ): Promise<Float32Array> {
+  return normalized(await batchOf(sample, name, preprocessing), preprocessing, device);
+}
+
+/** A batch of one. */
+async function batchOf(sample: Sample, name: string, preprocessing: Preprocessing): Promise<BatchImages> {
   expectSample(sample, name, preprocessing);
-  const input = toInput(
-    {
-      ...(await stackSamples([sample], preprocessing)),
-      ...drawBatch(augmentations.none, { seed: 0, epoch: 0, indices: [0] }, preprocessing),
-    },
-    preprocessing,
-    device,
-  );
+  return {
+    ...(await stackSamples([sample], preprocessing)),
+    ...drawBatch(augmentations.none, { seed: 0, epoch: 0, indices: [0] }, preprocessing),
+  };
+}
+
+function normalized(batch: BatchImages, preprocessing: Preprocessing, device: Device): Promise<Float32Array> {
+  const input = toInput(batch, preprocessing, device);
   return input.data().finally(() => input.dispose());
 }
 

@@ -2,6 +2,7 @@
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import type { CheckpointDescription } from "../../checkpoints/checkpoint.js";
+import { definePreprocessing } from "../../data/preprocessing.js";
 import { ArgumentError } from "../../errors.js";
 import { packageVersion } from "../../native/package-version.js";
 import {
@@ -22,10 +23,11 @@ import { type Dataset, plainText } from "./writing.js";
 
 /** A model as objects name it. */
 export interface ReportingModel
-  extends Pick<CheckpointDescription, "classes" | "task" | "threshold" | "thresholds"> {
+  extends Pick<CheckpointDescription, "classes" | "task" | "threshold" | "thresholds">,
+    Partial<Pick<CheckpointDescription, "preprocessing">> {
   /** SHA-256 of its checkpoint, 64 hexadecimal digits; `checkpointHash` computes it. */
   readonly checkpointHash: string;
-  /** What else decides its answers, a sentence each. */
+  /** What else decides its answers beside the preprocessing, a sentence each. */
   readonly parameters?: readonly string[] | undefined;
   /** Of labels; those that have none get one of our own scheme. */
   readonly codes?: LabelCodes | undefined;
@@ -52,7 +54,16 @@ export async function checkpointHash(location: Path): Promise<string> {
 /** @throws ArgumentError unless it names a model */
 export function expectModel(operation: string, model: ReportingModel): void {
   const named = expectNamed(operation, "the model", model);
-  const { classes, checkpointHash: hash, parameters, codes, date, threshold, thresholds } = named;
+  const {
+    classes,
+    checkpointHash: hash,
+    parameters,
+    codes,
+    date,
+    threshold,
+    thresholds,
+    preprocessing,
+  } = named;
   expectTexts(operation, "the model's classes", classes);
   taskOf(model);
   if (threshold !== undefined) expectNumbers(operation, { threshold });
@@ -60,6 +71,8 @@ export function expectModel(operation: string, model: ReportingModel): void {
     expectList(operation, "thresholds", thresholds);
     for (const [i, each] of thresholds.entries()) expectNumbers(operation, { [`threshold ${i}`]: each });
   }
+  if (preprocessing !== undefined)
+    definePreprocessing(expectNamed(operation, "the model's preprocessing", preprocessing));
   if (parameters !== undefined) expectTexts(operation, "the model's parameters", parameters);
   for (const [label, code] of Object.entries(
     codes === undefined ? {} : expectNamed(operation, "the model's codes", codes),
@@ -77,6 +90,13 @@ export function expectModel(operation: string, model: ReportingModel): void {
     );
   if (date !== undefined && !(date instanceof Date && Number.isFinite(date.getTime())))
     throw new ArgumentError(`${operation}: the model's date ${inWords(date)} is no date.`);
+}
+
+/** What decides a model's answers beside its weights, a sentence each. */
+export function parametersOf({ preprocessing, parameters = [] }: ReportingModel): readonly string[] {
+  if (preprocessing === undefined) return parameters;
+  const { imageSize, channels, resize } = preprocessing;
+  return [`images of ${imageSize} x ${imageSize} pixels, ${channels} channels, by ${resize}`, ...parameters];
 }
 
 /** The device module. */

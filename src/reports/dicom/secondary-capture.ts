@@ -4,9 +4,11 @@
  */
 
 import { ArgumentError, DataError } from "../../errors.js";
-import type { Explanation } from "../../inference/explanation/explain.js";
+import { type Explanation, showsNothing } from "../../inference/explanation/explain.js";
+import { probabilityWords } from "../../inference/probability-words.js";
 import {
   expectCounts,
+  expectList,
   expectNamed,
   expectNumbers,
   expectText,
@@ -18,7 +20,7 @@ import { drawText, letterSize, lettersOf } from "./bitmap-font.js";
 import { concepts } from "./concepts.js";
 import { codeItem, referenceItem } from "./content.js";
 import { deviceOf, expectModel, momentOf, type ReportingModel, seriesOf } from "./reporting-model.js";
-import { expectReported, type ReportedImage } from "./structured-report.js";
+import { expectReported, type ReportedImage, sentencesOf } from "./structured-report.js";
 import { ownUid } from "./uids.js";
 import { type Dataset, dicomFile, encodeDataset, plainText, type WrittenObject } from "./writing.js";
 
@@ -100,8 +102,9 @@ export function secondaryCapture(
 /** @throws ArgumentError unless it is what `explain` gave */
 function expectExplanation(explanation: Explanation): void {
   const operation = "secondaryCapture";
-  const { map, picture, peak, placement, explained, label, method, stage, probability, probabilities } =
-    expectNamed(operation, "the explanation", explanation);
+  const given = expectNamed(operation, "the explanation", explanation);
+  const { map, picture, peak, scale, placement, explained, label, method, stage, reasons = [] } = given;
+  const { probability, probabilities } = given;
   for (const [name, part] of Object.entries({ explained, label, method }))
     expectText(operation, `the explanation's ${name}`, part);
   if (stage !== undefined) expectCounts(operation, { stage }, 0);
@@ -113,6 +116,12 @@ function expectExplanation(explanation: Explanation): void {
   expectCounts(operation, { "the picture's channels": channels, "the picture's bitDepth": bitDepth });
   expectGrid(operation, "picture", picture, channels);
   const { value } = expectNamed(operation, "the explanation's peak", peak);
+  expectNumbers(operation, { "the explanation's scale": scale });
+  if (!(scale > 0))
+    throw new ArgumentError(`${operation}: the explanation's scale ${inWords(scale)} is not above 0.`);
+  expectList(operation, "the explanation's reasons", reasons);
+  for (const reason of reasons)
+    expectText(operation, "a reason", expectNamed(operation, "a reason", reason).sentence);
   const { top, left, width, height } = expectNamed(operation, "the explanation's placement", placement);
   expectNumbers(operation, { "the peak's value": value, top, left, width, height });
 }
@@ -136,14 +145,24 @@ function expectGrid(
 function descriptionOf(explanation: Explanation, { checkpointHash: hash }: ReportingModel): string {
   const { explained, method, stage } = explanation;
   const how = stage === undefined ? method : `${method} of stage ${stage}`;
-  return `${warning.join(" - ")}. Map of the evidence for "${explained}" over the picture, by ${how}. ${calledAs(explanation)}. Made by medmamba, checkpoint SHA-256 ${hash}.`;
+  const doubt = [...doubtOf(explanation), ...(showsNothing(explanation) ? [nothing(explanation)] : [])];
+  const said = doubt.map((sentence) => ` ${sentence}.`).join("");
+  return `${warning.join(" - ")}.${said} Map of the evidence for "${explained}" over the picture, by ${how}. ${calledAs(explanation)}. Made by medmamba, checkpoint SHA-256 ${hash}.`;
 }
 
 /** "Called mass 97.3 %" */
 function calledAs({ label, probability, probabilities, explained }: Explanation): string {
-  const percent = (value: number) => `${(100 * value).toFixed(1)} %`;
-  if (Number.isNaN(probability)) return `${explained} ${percent(probabilities[explained] as number)}`;
-  return `Called ${label} ${percent(probability)}`;
+  if (Number.isNaN(probability))
+    return `${explained} ${probabilityWords(probabilities[explained] as number)}`;
+  return `Called ${label} ${probabilityWords(probability)}`;
+}
+
+/** What a map of noise says instead of glowing. */
+const nothing = ({ explained }: Explanation): string => `Nothing in the image speaks for "${explained}"`;
+
+/** "NOT SURE: REFER", and why, of an image that a human should look at. */
+function doubtOf({ decision, ...doubt }: Explanation): string[] {
+  return decision === "refer" ? ["NOT SURE: REFER", ...sentencesOf(doubt)] : [];
 }
 
 /** The picture with the map over it, between a line that warns and a legend. */
@@ -153,11 +172,13 @@ function draw(explanation: Explanation, model: ReportingModel): Drawing {
   const width = zoom * overlay.width;
   const scale = Math.max(1, Math.floor(width / columnsPerDot));
   const perLine = Math.floor(width / (letterSize.width * scale)) - 1;
-  const { method, explained, peak } = explanation;
+  const { method, explained, scale: most } = explanation;
   const legend = [
+    ...doubtOf(explanation).flatMap((sentence) => wrapped(sentence, perLine)),
     ...wrapped(calledAs(explanation), perLine),
     ...wrapped(`Map: evidence for ${explained}, ${method}`, perLine),
-    `0 to ${peak.value.toPrecision(3)}:`,
+    ...(showsNothing(explanation) ? wrapped(nothing(explanation), perLine) : []),
+    `0 to ${most.toPrecision(3)}:`,
   ];
   const foot = wrapped(`medmamba, checkpoint ${model.checkpointHash.slice(0, 12)}`, perLine);
   const head = wrapped(warning.join(" - "), perLine);

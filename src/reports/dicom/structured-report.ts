@@ -27,7 +27,14 @@ import {
   referenceItem,
   text,
 } from "./content.js";
-import { deviceOf, expectModel, momentOf, type ReportingModel, seriesOf } from "./reporting-model.js";
+import {
+  deviceOf,
+  expectModel,
+  momentOf,
+  parametersOf,
+  type ReportingModel,
+  seriesOf,
+} from "./reporting-model.js";
 import { type DicomSource, expectSource } from "./source.js";
 import { ownUid } from "./uids.js";
 import { type Dataset, dicomFile, encodeDataset, plainText, type WrittenObject } from "./writing.js";
@@ -330,7 +337,7 @@ function algorithm(model: ReportingModel, pooling: string | undefined): Dataset[
   const parameters = [
     `checkpoint SHA-256 ${model.checkpointHash}`,
     ...(pooling === undefined ? [] : [`images taken together by ${pooling}`]),
-    ...(model.parameters ?? []),
+    ...parametersOf(model),
   ];
   return [
     text("HAS CONCEPT MOD", concepts.algorithmName, "medmamba"),

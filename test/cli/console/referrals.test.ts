@@ -6,7 +6,7 @@ import type { Assurance, Referral } from "../../../src/index.js";
 const reasons: Referral[] = [
   {
     code: "unlike-training",
-    sentence: "not like the training images (stage 1: score 12.21, limit 2.82)",
+    sentence: "its fine structure is unlike the training images (stage 1: score 12.21, limit 2.82)",
     classes: [],
   },
   {
@@ -42,7 +42,7 @@ const told = { classes: ["a", "b"], assurance };
 
 it("gives the reasons below the line of the image, in 80 columns", () => {
   const lines = whyReferred({ decision: "refer", reasons });
-  expect(lines[0]).toMatch(/^ {2}not sure: refer; not like the training images/);
+  expect(lines[0]).toMatch(/^ {2}because its fine structure is unlike the training images/);
   expect(lines.length).toBeGreaterThan(1);
   expect(Math.max(...lines.map((line) => line.length))).toBeLessThanOrEqual(80);
   expect(whyReferred({ decision: "answer", reasons: [] })).toEqual([]);

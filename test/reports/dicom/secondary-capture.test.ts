@@ -27,6 +27,7 @@ function explanation(width: number, height: number): Explanation {
     stage: undefined,
     map: { width: 2, height: 2, data: Float32Array.of(0, 0, 0, 0.5) },
     peak: { row: height - 1, column: width - 1, value: 0.5 },
+    scale: 0.5,
     frame: 0,
     picture: {
       width,
@@ -101,6 +102,46 @@ describe("a secondary capture", () => {
     expect(whole.subarray(0, above * row)).toContain(255);
     const below = whole.subarray((above + 32 * zoom) * row);
     expect(below.filter((value) => value === 255).length).toBeGreaterThan(1000);
+  });
+
+  it.skipIf(!hasDcmtk)("says that its answer is not sure, in words and in its pixels", async () => {
+    const source = await reports.dicomSource(studyImage(1));
+    const sentence = "its coarse structure is unlike the training images";
+    const reasons = [{ code: "unlike-training", sentence, classes: [] }] as const;
+    const sure = reports.secondaryCapture({ source }, explanation(64, 32), model);
+    const referred = { ...explanation(64, 32), decision: "refer", reasons } as const;
+    const doubtful = reports.secondaryCapture({ source }, referred, model);
+    const elements = elementsOf(await write("doubtful.dcm", doubtful.bytes));
+    expect(elements["00082111"]?.Value?.[0]).toMatch(
+      `RESEARCH ONLY - NOT FOR DIAGNOSIS. NOT SURE: REFER. ${sentence}. Map of the evidence`,
+    );
+    expect(JSON.stringify(elementsOf(await write("sure.dcm", sure.bytes))["00082111"])).not.toContain(
+      "REFER",
+    );
+    const [with_, without] = [doubtful, sure].map(({ bytes }) =>
+      decodePixels(bytes, definePreprocessing({})),
+    );
+    // Two more lines at least: the verdict, and the reason.
+    const letters = 2 * 8;
+    expect((await with_)?.height).toBeGreaterThanOrEqual(((await without)?.height ?? 0) + letters);
+  });
+
+  it("does not glow where nothing moves the answer, and rounds nothing to certainty", async () => {
+    const drawn = explanation(64, 32);
+    const noise = {
+      ...drawn,
+      map: { ...drawn.map, data: Float32Array.of(0, 0, 0, 1e-6) },
+      probability: 0.99996,
+    };
+    const faint = { ...noise, peak: { ...drawn.peak, value: 1e-6 }, scale: 0.001 };
+    const plain = drawOverlay({ ...faint, map: { ...drawn.map, data: new Float32Array(4) } });
+    const over = drawOverlay(faint);
+    expect(Math.max(...over.data.map((value, at) => Math.abs(value - (plain.data[at] ?? 0))))).toBeLessThan(
+      2,
+    );
+    const source = await reports.dicomSource(studyImage(1));
+    const { bytes } = reports.secondaryCapture({ source }, faint, model);
+    expect(Buffer.from(bytes).toString("latin1")).toMatch(/Nothing in the image speaks for .*\..*>99\.9 %/);
   });
 
   it("is the same each time, and refuses a picture larger than DICOM's images", async () => {

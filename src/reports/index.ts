@@ -82,6 +82,7 @@ export { type DataEvidence, type DataSplit, dataEvidenceOf } from "./sections/da
 export type { ChosenEvidence } from "./sections/operating-point.js";
 export type { AnyPooledEvaluation } from "./sections/pooled.js";
 export type { RunEvidence } from "./sections/run.js";
+export type { ThresholdOrigin } from "./sections/seal.js";
 export { type ReportSection, type SectionId, sectionOrder } from "./sections/section.js";
 export type { JudgedImages } from "./sections/summary.js";
 export type { AnyEvaluation } from "./several-labels.js";

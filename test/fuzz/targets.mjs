@@ -59,7 +59,15 @@ async function reportOf(path) {
   };
   const seen = { map, picture, placement: { top: 0, left: 0, width: 1, height: 1 } };
   const peak = { row: 0, column: 0, value: 0 };
-  const explanation = { ...prediction, ...seen, peak, explained: "a", method: "occlusion", stage: undefined };
+  const explanation = {
+    ...prediction,
+    ...seen,
+    peak,
+    scale: 1,
+    explained: "a",
+    method: "occlusion",
+    stage: undefined,
+  };
   reports.secondaryCapture({ source }, explanation, model);
 }
 

@@ -49,6 +49,7 @@ const explanation = () => ({
   stage: 1,
   map: { width: 2, height: 2, data: Float32Array.of(0, 1, 2, 3) },
   peak: { row: 3, column: 3, value: 3 },
+  scale: 3,
   picture: { width: 4, height: 4, channels: 1, bitDepth: 8, photometric: "grey", data: new Uint8Array(16) },
   placement: { top: 0, left: 0, width: 1, height: 1 },
 });

@@ -4,22 +4,10 @@
  * docs/evidence.md: `node bench/interval-coverage.mjs`, after `npm run build:ts`.
  */
 import { metrics } from "../dist/index.js";
+import { generator } from "./generator.mjs";
 
 const studies = 400;
 const resamples = 400;
-
-/** Numbers that are the same every time. */
-function generator(seed) {
-  let state = seed;
-  const uniform = () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let bits = Math.imul(state ^ (state >>> 15), state | 1);
-    bits ^= bits + Math.imul(bits ^ (bits >>> 7), bits | 61);
-    return ((bits ^ (bits >>> 14)) >>> 0) / 2 ** 32;
-  };
-  const normal = () => Math.sqrt(-2 * Math.log(1 - uniform())) * Math.cos(2 * Math.PI * uniform());
-  return { uniform, normal };
-}
 
 /** @param sharpness  what logits are multiplied by: 1 is calibrated nearly, above is too extreme */
 function draw({ uniform, normal }, people, sharpness) {

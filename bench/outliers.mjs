@@ -8,6 +8,7 @@ import { describeMachine, machineLines } from "../dist/benchmark/machine.js";
 import { columns } from "../dist/cli/console/wording.js";
 import { data, evaluate, fit as fitModel, MedMamba, manualSeed, metrics, openDevice } from "../dist/index.js";
 import { readArguments, wholeNumber } from "./arguments.mjs";
+import { generator } from "./generator.mjs";
 import { markdownTable, writeResults } from "./results-files.mjs";
 
 const help = `npm run bench:outliers -- --data FOLDER [options]
@@ -85,19 +86,6 @@ function open(name) {
   const path = join(options.data, name);
   const table = join(path, "labels.csv");
   return data.openDataset(existsSync(table) ? table : path, { preprocessing, onWarning: () => {} });
-}
-
-/** Numbers that are the same every time. */
-function generator(seed) {
-  let state = seed;
-  const uniform = () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let bits = Math.imul(state ^ (state >>> 15), state | 1);
-    bits ^= bits + Math.imul(bits ^ (bits >>> 7), bits | 61);
-    return ((bits ^ (bits >>> 14)) >>> 0) / 2 ** 32;
-  };
-  const normal = () => Math.sqrt(-2 * Math.log(1 - uniform())) * Math.cos(2 * Math.PI * uniform());
-  return { uniform, normal };
 }
 
 // ---- images of the wrong kind -------------------------------------------------------------------------------

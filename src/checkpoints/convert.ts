@@ -1,6 +1,4 @@
 /** From weights that others have published to a checkpoint, which this package predicts, evaluates and trains with. */
-import { createHash } from "node:crypto";
-import { createReadStream } from "node:fs";
 import { open, stat } from "node:fs/promises";
 import { basename } from "node:path";
 import { definePreprocessing, type Preprocessing } from "../data/index.js";
@@ -22,6 +20,7 @@ import type { Tensor } from "../tensor/tensor.js";
 import { readFully } from "../weights/atomic-file.js";
 import { toTensor } from "../weights/conversion.js";
 import { weightsError } from "../weights/file-errors.js";
+import { fileHash } from "../weights/file-hash.js";
 import { readHeader, readTensors, type StoredTensor } from "../weights/safetensors.js";
 import { checkpointFormat, readCheckpoint, saveCheckpoint } from "./checkpoint.js";
 import { disposeAll, expectFinite, takeWeights } from "./training-state.js";
@@ -111,7 +110,7 @@ export async function convert(source: Path, target: Path, options: ConvertOption
       await expectFinite(input, name, tensor);
     }
     takeWeights(input, loaded, model);
-    const provenance = { source: { file: basename(input), sha256: await hashOf(input) } };
+    const provenance = { source: { file: basename(input), sha256: await fileHash(input) } };
     await saveCheckpoint(output, model.stateDict(), { ...description, provenance });
     return {
       path: output,
@@ -224,11 +223,4 @@ function expectReal(path: string, name: string, { dtype }: StoredTensor): void {
   throw new WeightsError(
     `${path}: "${name}" is of ${dtype}, which no network here computes with: save it as float32 in Python, with tensor.float().`,
   );
-}
-
-/** By which the published file is found again. */
-async function hashOf(path: string): Promise<string> {
-  const hash = createHash("sha256");
-  for await (const piece of createReadStream(path)) hash.update(piece as Uint8Array);
-  return hash.digest("hex");
 }

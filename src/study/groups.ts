@@ -28,4 +28,5 @@ function inQuarters(texts: readonly (string | undefined)[]): readonly (string | 
 }
 
 /** NaN for what is none; an age may be written as DICOM does, "063Y". */
-const numberOf = (text: string): number => (text.trim() === "" ? Number.NaN : Number(text.replace(/Y$/, "")));
+export const numberOf = (text: string): number =>
+  text.trim() === "" ? Number.NaN : Number(text.replace(/Y$/, ""));

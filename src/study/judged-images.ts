@@ -200,7 +200,7 @@ export async function acquaintance(
     const kind = ({ train: "train", val: "validation", test: "internal" } as const)[own];
     return { kind, images, of: { ...none, [own]: images.images }, relabelled: false };
   }
-  if (part === "all" && (await areAll(parts, trained, signal))) {
+  if (part === "all" && (await areAll(parts, trained, isSameSplit, signal))) {
     const of = { train: trained.train.images, val: trained.val.images, test: trained.test.images };
     return { kind: "all", images, of, relabelled: false };
   }
@@ -215,7 +215,7 @@ export async function acquaintance(
         kind: "mixed",
         images,
         of,
-        relabelled: relabelled || (part === "all" && (await haveOtherLabels(parts, trained, signal))),
+        relabelled: relabelled || (part === "all" && (await areAll(parts, trained, isSameImages, signal))),
       };
     // The same images, in another order at least.
     const alike = (await labelledHash(known.run, dataset, signal)) === known.labelled;
@@ -226,29 +226,22 @@ export async function acquaintance(
     : { kind: "external", images, of: null, relabelled };
 }
 
-/** Whether all parts have the images that they had, in their order, so that only labels can be others. */
-async function haveOtherLabels(
-  parts: Partial<Record<SplitName, LabelledImages>>,
-  trained: DataIdentity,
-  signal?: AbortSignal,
-): Promise<boolean> {
-  for (const name of splitNames) {
-    const part = parts[name];
-    if ((part?.length ?? 0) !== trained[name].images) return false;
-    if (part && (await splitIdentity(part, signal)).contents !== trained[name].contents) return false;
-  }
-  return true;
-}
+type Likeness = (a: SplitIdentity, b: SplitIdentity) => boolean;
 
+/** In their order, so that only labels can be others. */
+const isSameImages: Likeness = (a, b) => a.contents === b.contents;
+
+/** Whether the parts are all those of the training, each as it was. */
 async function areAll(
   parts: Partial<Record<SplitName, LabelledImages>>,
   trained: DataIdentity,
+  isAsBefore: Likeness,
   signal?: AbortSignal,
 ): Promise<boolean> {
   for (const name of splitNames) {
     const part = parts[name];
     if ((part?.length ?? 0) !== trained[name].images) return false;
-    if (part && part.length > 0 && !isSameSplit(await splitIdentity(part, signal), trained[name]))
+    if (part && part.length > 0 && !isAsBefore(await splitIdentity(part, signal), trained[name]))
       return false;
   }
   return true;

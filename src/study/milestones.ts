@@ -6,11 +6,12 @@ import type { DataIdentity, SplitIdentity } from "../data/contents.js";
 import type { LabelledImages, OpenedDataset, SplitName } from "../data/index.js";
 import { findLeaks, type Leaks } from "../data/splitting/leaks.js";
 import type { FitResult } from "../training/fit-options.js";
+import { fileHash } from "../weights/file-hash.js";
 import { thresholdsOf } from "./evaluating.js";
 import { readLedger, writeEntry } from "./ledger.js";
 import { type BegunEvent, begunIn, looksIn, type TrainedEvent } from "./ledger-entries.js";
 import { beginRun, type RunStart, runFiles } from "./run-directory.js";
-import { fileHash, runIdentity, settingsHash } from "./run-identity.js";
+import { runIdentity, settingsHash } from "./run-identity.js";
 import { listRunImages, type RunImagesText, writeRunImages } from "./run-images.js";
 import type { RunPlan } from "./run-plan.js";
 

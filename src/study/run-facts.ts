@@ -1,6 +1,4 @@
 /** What a run can say of itself, gathered from what it leaves: checkpoint, plan, history, data, scores and an audit. */
-import { createHash } from "node:crypto";
-import { createReadStream } from "node:fs";
 import { basename } from "node:path";
 import type { AuditReport } from "../audit/report.js";
 import type { CheckpointDescription } from "../checkpoints/checkpoint.js";
@@ -21,6 +19,8 @@ import type {
 import { taskOf } from "../tasks/index.js";
 import type { EpochRecord } from "../training/history.js";
 import { type TrainingSettings, trainingSettings } from "../training/settings.js";
+import { fileHash } from "../weights/file-hash.js";
+import { numberOf } from "./groups.js";
 import type { RunPlan } from "./run-plan.js";
 
 /** What a run leaves; what is not there stays unknown. */
@@ -57,7 +57,7 @@ export async function runFacts(remains: RunRemains): Promise<RunFacts> {
   const { scores, audit, computing, explanation } = remains;
   const { config, classes, preprocessing, threshold, thresholds, provenance } = checkpoint;
   const { numbers } = path === undefined ? {} : await describeWeights(path);
-  const file = path === undefined ? undefined : { file: basename(path), sha256: await sha256Of(path) };
+  const file = path === undefined ? undefined : { file: basename(path), sha256: await fileHash(path) };
   const isExternal = external !== undefined ? true : parts === undefined ? undefined : false;
   const opening = (plan?.opening ?? provenance?.opening ?? {}) as Opening;
   return withoutUndefined({
@@ -103,12 +103,6 @@ function withoutUndefined(facts: Possibly<RunFacts>): RunFacts {
   return Object.fromEntries(Object.entries(facts).filter(([, value]) => value !== undefined)) as RunFacts;
 }
 
-async function sha256Of(path: string): Promise<string> {
-  const hash = createHash("sha256");
-  for await (const chunk of createReadStream(path)) hash.update(chunk as Buffer);
-  return hash.digest("hex");
-}
-
 function partsOf(
   parts: Readonly<Partial<Record<SplitName, LabelledImages>>>,
   columns: readonly string[],
@@ -141,9 +135,6 @@ export function partFacts(dataset: LabelledImages, columns: readonly string[]): 
 
 /** A column with more different texts than this is told of by their number alone. */
 const mostValues = 12;
-
-/** An age may be written as DICOM does, "063Y". */
-const numberOf = (text: string): number => Number(text.replace(/Y$/, ""));
 
 function columnFact(values: readonly (string | undefined)[]): ColumnFact {
   const known = values.filter((value) => value !== undefined && value.trim() !== "") as string[];

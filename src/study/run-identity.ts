@@ -1,9 +1,8 @@
 /** What tells a run from others, so that a checkpoint and a ledger know whether they belong together: the same in a run that is repeated. */
 import { createHash } from "node:crypto";
-import { createReadStream, existsSync } from "node:fs";
-import { pipeline } from "node:stream/promises";
+import { existsSync } from "node:fs";
 import type { DataIdentity } from "../data/contents.js";
-import { weightsError } from "../weights/file-errors.js";
+import { fileHash } from "../weights/file-hash.js";
 import type { RunPlan } from "./run-plan.js";
 
 const digits = 32; // Of a hash, 4 bits each.
@@ -21,13 +20,4 @@ export function settingsHash({ model, preprocessing, opening, split, settings, .
 export async function runIdentity(plan: RunPlan, contents: DataIdentity): Promise<string> {
   const weights = plan.init !== undefined && existsSync(plan.init) ? await fileHash(plan.init) : null;
   return hashOf({ settings: settingsHash(plan), contents, weights });
-}
-
-/** SHA-256 of a file in hexadecimal digits. @throws WeightsError naming it */
-export async function fileHash(path: string): Promise<string> {
-  const hash = createHash("sha256");
-  await pipeline(createReadStream(path), hash).catch((error: unknown) => {
-    throw weightsError(path, error);
-  });
-  return hash.digest("hex");
 }

@@ -8,10 +8,10 @@ import { dirname, join } from "node:path";
 import { isDataIdentity } from "../data/contents.js";
 import type { SealEvidence, SealFinding } from "../reports/sections/seal.js";
 import { messageOf } from "../settings/realms.js";
+import { fileHash } from "../weights/file-hash.js";
 import type { JudgedCheckpoint } from "./judged-images.js";
 import { readLedger, writeEntry } from "./ledger.js";
 import { begunIn, type LookedEvent, looksIn, trainedIn } from "./ledger-entries.js";
-import { fileHash } from "./run-identity.js";
 import {
   apartFinding,
   checkpointFinding,

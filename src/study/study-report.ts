@@ -41,9 +41,8 @@ export interface ReportedStudy {
 export async function studyReport(study: ReportedStudy) {
   const { checkpoint, verdict, dataset, dataName, parts, plan, history } = study;
   const { part, evaluation, threshold, seal } = verdict;
-  const { model } = checkpoint;
-  const { precision } = model.device;
-  const { model: device = model.device.name } = model.device.describe();
+  const { name, precision } = checkpoint.model.device;
+  const { model: device = name, simd, threads } = checkpoint.model.device.describe();
   const found = mistakesOf(evaluation, { threshold });
   const mistakes = study.images && found.wrong > 0 ? await pictured(found, study) : found;
   const own = part === "all" ? undefined : { [part]: dataset };
@@ -65,7 +64,14 @@ export async function studyReport(study: ReportedStudy) {
     ...shown,
     mistakes,
     data: dataEvidenceOf(parts ?? { [part]: dataset }),
-    run: runEvidence(study, device, facts.checkpoint?.sha256),
+    run: {
+      ...settingsOf(study),
+      device: `${name} ${device}`,
+      precision,
+      simd,
+      threads,
+      checkpoint: facts.checkpoint?.sha256,
+    },
     sections: [...shown.sections, checklistSection(facts)],
   } satisfies Partial<EvaluationReport>;
 }
@@ -78,21 +84,10 @@ function pictured(
   return pictureMistakes(mistakes, dataset, { classifier: checkpoint, signal, onProgress: tell });
 }
 
-function runEvidence(
-  { checkpoint, plan }: ReportedStudy,
-  device: string,
-  sha256: string | undefined,
-): RunEvidence {
-  const { name, precision } = checkpoint.model.device;
-  const { simd, threads } = checkpoint.model.device.describe();
+function settingsOf({ checkpoint, plan }: ReportedStudy): RunEvidence {
   return {
     versions: { medmamba: packageVersion, Node: process.version },
-    device: `${name} ${device}`,
-    precision,
-    simd,
-    threads,
     seed: plan?.settings.seed,
-    checkpoint: sha256,
     settings: { ...(plan?.model ?? checkpoint.config), ...checkpoint.preprocessing, ...plan?.settings },
   };
 }

@@ -1,6 +1,4 @@
 /** Which model, on whose machine, at what time: what all objects say that are made by one. */
-import { createHash } from "node:crypto";
-import { createReadStream } from "node:fs";
 import type { CheckpointDescription } from "../../checkpoints/checkpoint.js";
 import { definePreprocessing } from "../../data/preprocessing.js";
 import { ArgumentError } from "../../errors.js";
@@ -15,11 +13,11 @@ import {
 } from "../../settings/given.js";
 import { type Path, pathOf } from "../../settings/paths.js";
 import { taskOf } from "../../tasks/index.js";
-import { weightsError } from "../../weights/file-errors.js";
+import { fileHash } from "../../weights/file-hash.js";
 import { codeProblem, type LabelCodes } from "./label-codes.js";
 import type { DicomSource } from "./source.js";
 import { ownUid } from "./uids.js";
-import { type Dataset, plainText } from "./writing.js";
+import { type Dataset, dicomFile, encodeDataset, plainText, type WrittenObject } from "./writing.js";
 
 /** A model as objects name it. */
 export interface ReportingModel
@@ -41,14 +39,7 @@ export interface ReportingModel
  * @throws WeightsError naming the file, if it cannot be read
  */
 export async function checkpointHash(location: Path): Promise<string> {
-  const path = pathOf("checkpointHash", location);
-  const hash = createHash("sha256");
-  try {
-    for await (const piece of createReadStream(path)) hash.update(piece as Uint8Array);
-  } catch (error) {
-    throw weightsError(path, error);
-  }
-  return hash.digest("hex");
+  return fileHash(pathOf("checkpointHash", location));
 }
 
 /** @throws ArgumentError unless it names a model */
@@ -120,8 +111,33 @@ export const seriesOf = (
 
 const latest = 2 ** 37; // seconds: the year 6325, where DICOM's dates end at 9999
 
+/**
+ * An object whose UID is a hash of what it says, so that the same said again is the same object; when it was written is not among
+ * that.
+ */
+export function writtenObject(
+  kind: "report" | "capture",
+  content: Dataset,
+  model: ReportingModel,
+  source: DicomSource,
+): WrittenObject {
+  const sopInstance = ownUid(kind, encodeDataset(content));
+  const { date, time } = momentOf(model, source);
+  return {
+    sopInstance,
+    bytes: dicomFile({
+      ...content,
+      SOPInstanceUID: sopInstance,
+      InstanceCreationDate: date,
+      InstanceCreationTime: time,
+      ContentDate: date,
+      ContentTime: time,
+    }),
+  };
+}
+
 /** Date and time of writing, in the time zone that the study's own are in, where it says that, or else in the machine's. */
-export function momentOf(
+function momentOf(
   { date }: ReportingModel,
   { patientAndStudy }: DicomSource,
 ): { date: string; time: string } {

@@ -19,10 +19,9 @@ import { type Drawing, drawOverlay, tableOfColours } from "../heat-map.js";
 import { drawText, letterSize, lettersOf } from "./bitmap-font.js";
 import { concepts } from "./concepts.js";
 import { codeItem, referenceItem } from "./content.js";
-import { deviceOf, expectModel, momentOf, type ReportingModel, seriesOf } from "./reporting-model.js";
+import { deviceOf, expectModel, type ReportingModel, seriesOf, writtenObject } from "./reporting-model.js";
 import { expectReported, type ReportedImage, sentencesOf } from "./structured-report.js";
-import { ownUid } from "./uids.js";
-import { type Dataset, dicomFile, encodeDataset, plainText, type WrittenObject } from "./writing.js";
+import { type Dataset, plainText, type WrittenObject } from "./writing.js";
 
 const secondaryCaptureImage = "1.2.840.10008.5.1.4.1.1.7";
 const warning = ["RESEARCH ONLY", "NOT FOR DIAGNOSIS"];
@@ -84,19 +83,7 @@ export function secondaryCapture(
     PixelRepresentation: 0,
     PixelData: data,
   };
-  const sopInstance = ownUid("capture", encodeDataset(content));
-  const { date, time } = momentOf(model, source);
-  return {
-    sopInstance,
-    bytes: dicomFile({
-      ...content,
-      SOPInstanceUID: sopInstance,
-      InstanceCreationDate: date,
-      InstanceCreationTime: time,
-      ContentDate: date,
-      ContentTime: time,
-    }),
-  };
+  return writtenObject("capture", content, model, source);
 }
 
 /** @throws ArgumentError unless it is what `explain` gave */

@@ -30,14 +30,14 @@ import {
 import {
   deviceOf,
   expectModel,
-  momentOf,
   parametersOf,
   type ReportingModel,
   seriesOf,
+  writtenObject,
 } from "./reporting-model.js";
 import { type DicomSource, expectSource } from "./source.js";
 import { ownUid } from "./uids.js";
-import { type Dataset, dicomFile, encodeDataset, plainText, type WrittenObject } from "./writing.js";
+import { type Dataset, plainText, type WrittenObject } from "./writing.js";
 
 /** An image that a prediction is about. */
 export interface ReportedImage {
@@ -141,19 +141,7 @@ export function structuredReport(
     ...evidenceOf(images),
     ...documentOf(images, prediction, model, pooling),
   };
-  const sopInstance = ownUid("report", encodeDataset(content));
-  const { date, time } = momentOf(model, source);
-  return {
-    sopInstance,
-    bytes: dicomFile({
-      ...content,
-      SOPInstanceUID: sopInstance,
-      InstanceCreationDate: date,
-      InstanceCreationTime: time,
-      ContentDate: date,
-      ContentTime: time,
-    }),
-  };
+  return writtenObject("report", content, model, source);
 }
 
 /** @throws ArgumentError unless it is an image of `dicomSource`, and one of its pictures */

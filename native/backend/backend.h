@@ -31,7 +31,7 @@ extern "C" {
 #endif
 
 /* Raised whenever a struct or the table changes; addon and backend must agree. */
-#define MM_ABI_VERSION 4
+#define MM_ABI_VERSION 5
 #define MM_MAX_DIMENSIONS 8
 
 typedef enum mm_status {

@@ -9,6 +9,7 @@
 #include <cstring>
 #include <memory>
 #include <new>
+#include <string>
 
 #include "driver.cuh"
 #include "event.cuh"
@@ -88,27 +89,35 @@ bool is_set(const char* name) {
     return setting && *setting && std::strcmp(setting, "0") != 0;
 }
 
+// MM_OK, or what the GPU lacks.
+mm_status expect_capability(Stream* stream) {
+    Capability capability;
+    const cudaError_t error = read_capability(stream->device, &capability);
+    if (error != cudaSuccess) return stream->check(error, "asking the GPU what it is");
+    const auto [name, major, minor] = capability;
+    if (major * 10 + minor < 75)
+        return stream->fail(MM_UNSUPPORTED,
+                            "GPU %d (%s) has compute capability %d.%d; 7.5 (Turing, such as T4) or newer is needed",
+                            stream->device, name.c_str(), major, minor);
+    stream->has_tensor_cores = major >= 8;
+    if (stream->precision != Precision::float32 && !stream->has_tensor_cores)
+        return stream->fail(MM_UNSUPPORTED,
+                            "GPU %d (%s) of compute capability %d.%d multiplies in float32 alone, 8.0 (Ampere) and newer "
+                            "in tf32 and bf16 as well: use precision \"float32\"",
+                            stream->device, name.c_str(), major, minor);
+    const std::string why = why_no_code(stream->device, capability);
+    return why.empty() ? MM_OK : stream->fail(MM_UNSUPPORTED, "%s", why.c_str());
+}
+
 cudaError_t open(Stream* stream) {
-    int major = 0, pools = 0;
     const auto read = [&](int* value, cudaDeviceAttr attribute) {
         return cudaDeviceGetAttribute(value, attribute, stream->device);
     };
     cudaError_t error = cudaSetDevice(stream->device);
-    if (error == cudaSuccess) error = read(&major, cudaDevAttrComputeCapabilityMajor);
-    if (error == cudaSuccess) error = read(&pools, cudaDevAttrMemoryPoolsSupported);
     if (error == cudaSuccess) error = read(&stream->multiprocessors, cudaDevAttrMultiProcessorCount);
     if (error == cudaSuccess) error = read(&stream->shared_bytes_per_block, cudaDevAttrMaxSharedMemoryPerBlockOptin);
     if (error != cudaSuccess) return error;
-    if (major < 8) {
-        stream->fail(MM_UNSUPPORTED, "GPU %d has compute capability %d.x; this build needs 8.0 (Ampere) or newer",
-                     stream->device, major);
-        return cudaErrorInvalidDevice;
-    }
-    if (!pools) {
-        stream->fail(MM_UNSUPPORTED, "GPU %d, as it is shared here, has no memory pools, which this build needs",
-                     stream->device);
-        return cudaErrorInvalidDevice;
-    }
+    if (expect_capability(stream) != MM_OK) return cudaErrorInvalidDevice;
     error = stream->memory.open(stream->device);
     if (error == cudaSuccess) error = cudaStreamCreateWithFlags(&stream->stream, cudaStreamNonBlocking);
     if (error == cudaSuccess) error = cudaStreamCreateWithFlags(&stream->memory_stream, cudaStreamNonBlocking);
@@ -180,10 +189,9 @@ mm_status allocate(mm_stream* stream, size_t bytes, void** pointer) {
                               total_bytes, free_bytes);
 }
 
-// An error of giving back is an earlier error of the device: whoever waits for the stream is told.
 void release(mm_stream* stream, void* pointer, size_t) {
-    if (cudaSetDevice(stream->device) != cudaSuccess || cudaFreeAsync(pointer, stream->memory_stream) != cudaSuccess)
-        cudaGetLastError();
+    if (cudaSetDevice(stream->device) != cudaSuccess) cudaGetLastError();
+    stream->memory.give_back(pointer, stream->memory_stream);
 }
 
 void trim(mm_stream* stream) {
@@ -221,6 +229,12 @@ const char* last_error(mm_stream* stream) { return stream->told_error(); }
 
 void annotate(mm_stream*, const char* name) { name ? begin_range(name) : end_range(); }
 
+// What a graph's varying calls need came with CUDA 11.3. Without, the addon queues the calls one by one.
+bool has_graphs() {
+    int version = 0;
+    return cudaDriverGetVersion(&version) == cudaSuccess && version >= 11030;
+}
+
 mm_backend make_backend() {
     mm_backend table{};
     table.abi_version = MM_ABI_VERSION;
@@ -229,12 +243,14 @@ mm_backend make_backend() {
 #else
     table.name = "cuda-emulated";
 #endif
-    table.graph_begin = graph_begin;
-    table.graph_end = graph_end;
-    table.graph_vary = graph_vary;
-    table.graph_change = graph_change;
-    table.graph_launch = graph_launch;
-    table.graph_destroy = graph_destroy;
+    if (has_graphs()) {
+        table.graph_begin = graph_begin;
+        table.graph_end = graph_end;
+        table.graph_vary = graph_vary;
+        table.graph_change = graph_change;
+        table.graph_launch = graph_launch;
+        table.graph_destroy = graph_destroy;
+    }
     table.annotate = annotate;
 #define MM_FILL(name) table.name = name;
     MM_STREAM_FUNCTIONS(MM_FILL)

@@ -7,7 +7,8 @@
 //   - shared memory is one struct, had from shared_memory<T>(): the emulator poisons it and guards its end;
 //   - barriers and warp operations are __syncthreads(), __syncwarp(mask), __shfl_*_sync(mask, ...),
 //     __ballot_sync(mask, ...), called by every thread that the mask or the block names;
-//   - tensor cores and asynchronous copies only through the functions below;
+//   - tensor cores and asynchronous copies only through the functions below. A GPU before sm_80 has neither of these
+//     tensor cores: what multiplies in float32 does without them, and nothing else is launched there;
 //   - no floating-point atomics: a sum has a fixed order, so that results have the same bits on every run.
 #pragma once
 
@@ -18,6 +19,14 @@
 #include <cuda_runtime.h>
 
 #include <cstdint>
+#include <type_traits>
+
+// Whether the code that is compiled is for Ampere or newer.
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ < 800
+#define MM_HAS_SM80 0
+#else
+#define MM_HAS_SM80 1
+#endif
 
 namespace medmamba::cuda {
 
@@ -55,16 +64,28 @@ __device__ __forceinline__ float reciprocal_approx(float x) {
 
 // Two floats rounded to bfloat16 (nearest even), `low` in the lower half of the word.
 __device__ __forceinline__ uint32_t pack_bf16(float low, float high) {
+#if MM_HAS_SM80
     uint32_t word;
     asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(word) : "f"(high), "f"(low));
     return word;
+#else
+    const auto upper_bits = [](float x) {
+        const uint32_t bits = __float_as_uint(x);
+        return x != x ? 0x7fffu : (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
+    };
+    return upper_bits(high) << 16 | upper_bits(low);
+#endif
 }
 
 // A float rounded to TF32 (10 bits of fraction, ties away from zero), as the tensor cores take it.
 __device__ __forceinline__ uint32_t to_tf32(float x) {
+#if MM_HAS_SM80
     uint32_t word;
     asm("cvt.rna.tf32.f32 %0, %1;" : "=r"(word) : "f"(x));
     return word;
+#else
+    return __float_as_uint(x);  // for mma_tf32_16x8x8 alone
+#endif
 }
 
 // ---- tensor cores: d += a b on tiles that a warp holds together. With lane = 4 * group + index: -------------------
@@ -77,18 +98,26 @@ __device__ __forceinline__ uint32_t to_tf32(float x) {
 //                   b[0] = B[index][group]           b[1] = B[index + 4][group]
 //   both            d[0], d[1] = D[group][2 index, 2 index + 1]     d[2], d[3] = D[group + 8][the same]
 //
-// All 32 lanes call them.
+// All 32 lanes call them, on a GPU that has_tensor_cores (stream.cuh); others stop there.
 __device__ __forceinline__ void mma_bf16_16x8x16(float (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)[2]) {
+#if MM_HAS_SM80
     asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 "
                  "{%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
                  : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
                  : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
+#else
+    __trap();
+#endif
 }
 __device__ __forceinline__ void mma_tf32_16x8x8(float (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)[2]) {
+#if MM_HAS_SM80
     asm volatile("mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 "
                  "{%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
                  : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
                  : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
+#else
+    __trap();
+#endif
 }
 
 // Four 8 x 8 matrices of 16-bit elements from shared memory: lane 8 i + r gives the address of row r of matrix i, 16
@@ -113,7 +142,9 @@ __device__ __forceinline__ void load_matrices(uint32_t (&to)[4], const Element* 
 //
 // 4, 8 or 16 bytes, both addresses aligned to them; zeros are written instead where `valid` is false (then `global`
 // is not read). Copies become visible to the thread after copy_async_wait<N>(), which leaves at most the last N
-// committed groups in flight, and to the block after the barrier that follows.
+// committed groups in flight, and to the block after the barrier that follows. GPUs before sm_80 copy at once, through
+// registers.
+#if MM_HAS_SM80
 template <int bytes>
 __device__ __forceinline__ void copy_async(void* shared, const void* global, bool valid) {
     static_assert(bytes == 4 || bytes == 8 || bytes == 16);
@@ -131,6 +162,17 @@ template <int groups>
 __device__ __forceinline__ void copy_async_wait() {
     asm volatile("cp.async.wait_group %0;" ::"n"(groups) : "memory");
 }
+#else
+template <int bytes>
+__device__ __forceinline__ void copy_async(void* shared, const void* global, bool valid) {
+    static_assert(bytes == 4 || bytes == 8 || bytes == 16);
+    using Whole = std::conditional_t<bytes == 16, uint4, std::conditional_t<bytes == 8, uint2, uint32_t>>;
+    *static_cast<Whole*>(shared) = valid ? *static_cast<const Whole*>(global) : Whole{};
+}
+__device__ __forceinline__ void copy_async_commit() {}
+template <int groups>
+__device__ __forceinline__ void copy_async_wait() {}
+#endif
 
 }  // namespace medmamba::cuda
 #endif

@@ -13,6 +13,18 @@ mm_graph::~mm_graph() {
 
 namespace medmamba::cuda {
 
+namespace {
+
+cudaError_t instantiate(mm_graph* captured) {
+#if CUDART_VERSION >= 12000
+    return cudaGraphInstantiate(&captured->executable, captured->graph, 0);
+#else
+    return cudaGraphInstantiate(&captured->executable, captured->graph, nullptr, nullptr, 0);
+#endif
+}
+
+}  // namespace
+
 // The mode leaves other threads alone, which allocate memory meanwhile, on a stream of its own.
 mm_status Graphs::begin(mm_stream* stream) {
     if (const mm_status ready = stream->use(); ready != MM_OK) return ready;
@@ -35,7 +47,7 @@ mm_status Graphs::end(mm_stream* stream, mm_graph** graph) {
         release_memory(stream);
         return MM_OK;
     }
-    if (error == cudaSuccess) error = cudaGraphInstantiate(&captured->executable, captured->graph, 0);
+    if (error == cudaSuccess) error = instantiate(captured.get());
     if (error != cudaSuccess) {
         release_memory(stream);
         return stream->check(error, "capturing a graph");
@@ -59,9 +71,13 @@ mm_status Graphs::captured_kernel(mm_stream* stream, const char* what) {
     unsigned long long id;
     cudaGraph_t graph;
     const cudaGraphNode_t* last = nullptr;
-    const cudaGraphEdgeData* edges = nullptr;
     size_t count = 0;
+#if CUDART_VERSION >= 13000
+    const cudaGraphEdgeData* edges = nullptr;
     const cudaError_t error = cudaStreamGetCaptureInfo(stream->stream, &status, &id, &graph, &last, &edges, &count);
+#else
+    const cudaError_t error = cudaStreamGetCaptureInfo_v2(stream->stream, &status, &id, &graph, &last, &count);
+#endif
     if (error != cudaSuccess) return stream->check(error, what);
     if (status != cudaStreamCaptureStatusActive || count != 1)
         return stream->fail(MM_INTERNAL, "%s: the graph has %zu last nodes, not one", what, count);
@@ -179,8 +195,7 @@ void Graphs::give_back(float* memory) {
 // In stream order: graphs that were launched find it still.
 void Graphs::release_memory(mm_stream* stream) {
     if (!graphs_.empty()) return;
-    for (const Piece& piece : memory_)
-        if (cudaFreeAsync(piece.memory, stream->stream) != cudaSuccess) cudaGetLastError();
+    for (const Piece& piece : memory_) stream->memory.give_back(piece.memory, stream->stream);
     memory_.clear();
 }
 

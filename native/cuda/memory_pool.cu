@@ -23,6 +23,13 @@ Pools& pools() {
     return all;
 }
 
+// A driver before CUDA 11.2 does not know the question.
+bool has_pools(int device) {
+    int version = 0, supported = 0;
+    if (cudaDriverGetVersion(&version) != cudaSuccess || version < 11020) return false;
+    return cudaDeviceGetAttribute(&supported, cudaDevAttrMemoryPoolsSupported, device) == cudaSuccess && supported;
+}
+
 cudaError_t create(int device, cudaMemPool_t* pool) {
     cudaMemPoolProps properties{};
     properties.allocType = cudaMemAllocationTypePinned;
@@ -41,6 +48,10 @@ cudaError_t create(int device, cudaMemPool_t* pool) {
 }  // namespace
 
 cudaError_t MemoryPool::open(int device) {
+    if (!has_pools(device)) {
+        device_ = device;
+        return cudaSuccess;
+    }
     Pools& all = pools();
     std::lock_guard lock(all.mutex);
     auto found = all.of_device.find(device);
@@ -58,6 +69,11 @@ cudaError_t MemoryPool::open(int device) {
 // Memory that is in use still, of a stream that has failed, goes back to the system when it is freed.
 void MemoryPool::close() {
     if (device_ < 0) return;
+    if (!pool_) {
+        device_ = -1;
+        if (plain_.trim() != cudaSuccess) cudaGetLastError();
+        return;
+    }
     Pools& all = pools();
     std::lock_guard lock(all.mutex);
     const auto found = all.of_device.find(device_);
@@ -69,6 +85,7 @@ void MemoryPool::close() {
 }
 
 cudaError_t MemoryPool::take(void** pointer, size_t bytes, cudaStream_t stream) {
+    if (!pool_) return plain_.take(pointer, bytes);
     cudaError_t error = cudaMallocFromPoolAsync(pointer, bytes, pool_, stream);
     if (error != cudaErrorMemoryAllocation) return error;
     cudaGetLastError();
@@ -77,6 +94,13 @@ cudaError_t MemoryPool::take(void** pointer, size_t bytes, cudaStream_t stream) 
     return error == cudaSuccess ? cudaMallocFromPoolAsync(pointer, bytes, pool_, stream) : error;
 }
 
-cudaError_t MemoryPool::trim() { return cudaMemPoolTrimTo(pool_, 0); }
+void MemoryPool::give_back(void* pointer, cudaStream_t stream) {
+    if (!pool_)
+        plain_.give_back(pointer);
+    else if (cudaFreeAsync(pointer, stream) != cudaSuccess)
+        cudaGetLastError();
+}
+
+cudaError_t MemoryPool::trim() { return pool_ ? cudaMemPoolTrimTo(pool_, 0) : plain_.trim(); }
 
 }  // namespace medmamba::cuda

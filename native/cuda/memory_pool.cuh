@@ -3,11 +3,15 @@
 // What is freed stays with the pool, for the next one who asks, until somebody trims it: an allocation that finds no
 // memory, a stream that is closed, or the caller. It is never given to one stream on the condition that work of another
 // is done first, as allocating must not wait for the queue.
+//
+// Where there are no pools, which came with CUDA 11.2 and which not every virtual GPU has, every stream keeps what it
+// frees for itself.
 #pragma once
 
 #include <cstddef>
 
 #include "device.cuh"
+#include "plain_memory.cuh"
 
 namespace medmamba::cuda {
 
@@ -23,16 +27,20 @@ public:
     // What was freed in stream order has to be free: streams have been waited for.
     void close();
 
-    // Memory in the order of `stream`, to be given back by cudaFreeAsync. Where there is none, waits for the stream,
-    // gives back what is kept, and asks once more.
+    // Memory in the order of `stream`. Where there is none, waits for the stream, gives back what is kept, and asks once
+    // more.
     cudaError_t take(void** pointer, size_t bytes, cudaStream_t stream);
+
+    // In the order of `stream`. An error is an earlier error of the device: whoever waits for the stream is told.
+    void give_back(void* pointer, cudaStream_t stream);
 
     // Gives back what is free and kept.
     cudaError_t trim();
 
 private:
     int device_ = -1;  // while it is open
-    cudaMemPool_t pool_ = nullptr;
+    cudaMemPool_t pool_ = nullptr;  // none: `plain_` is used
+    PlainMemory plain_;
 };
 
 }  // namespace medmamba::cuda

@@ -136,7 +136,9 @@ mm_status multiply_cut(mm_stream* stream, const char* what, const Cut& cut, cons
     const auto with_math = [&](auto math) { return cut.large ? queue(math, LargeTile()) : queue(math, SmallTile()); };
     static_assert(std::is_same_v<typename A::Element, typename B::Element>);
     if constexpr (std::is_same_v<typename A::Element, BFloat16>)
-        return with_math(Bf16Math());
+        return stream->has_tensor_cores
+                   ? with_math(Bf16Math())
+                   : stream->fail(MM_UNSUPPORTED, "%s: this GPU does not multiply bfloat16, which 8.0 and newer do", what);
     else
         return stream->precision == Precision::tf32 ? with_math(Tf32Math()) : with_math(Float32Math());
 }

@@ -112,7 +112,9 @@ mm_status scan4_backward(mm_stream* stream, const mm_scan4_backward_params* para
         using T = decltype(element);
         const ImageRuns runs(p.batch, Scan4<T>::floats(directions * p.height * p.width * pixel_copies));
         const bool many = many_channels(runs.most_images() * directions * p.channels);
-        if (many && p.channels % 48 == 0) return backward<T, 48, 2>(stream, p, runs);
+        // 70 KB and more of shared memory, in float32, which GPUs before 8.0 do not have.
+        const bool has_room = stream->shared_bytes_per_block > 64 << 10;
+        if (many && has_room && p.channels % 48 == 0) return backward<T, 48, 2>(stream, p, runs);
         if (many && p.channels % 32 == 0) return backward<T, 32, 2>(stream, p, runs);
         return backward<T, 32, 1>(stream, p, runs);
     });

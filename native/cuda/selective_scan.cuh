@@ -14,8 +14,6 @@
 namespace medmamba::cuda {
 
 struct SelectiveScan : ScanShape {
-    static constexpr int block_channels = 32;
-
     int64_t images;  // of this run
     int groups, group_channels, group_blocks;
     bool softplus;
@@ -29,7 +27,7 @@ struct SelectiveScan : ScanShape {
     __host__ __device__ int64_t gradient_floats() const { return ((int64_t)channels * (states + 2) + 3) / 4 * 4; }
 
     template <class Params>
-    void take_shape(const Params& p) {
+    void take_shape(const Params& p, int block_channels) {
         length = (int)p.length, channels = (int)p.channels, states = (int)p.states, groups = (int)p.groups;
         group_channels = channels / groups;
         group_blocks = (int)ceil_div(group_channels, block_channels);
@@ -55,10 +53,10 @@ struct SelectiveScan : ScanShape {
     }
 };
 
-template <Pass pass_>
+template <Pass pass_, int block_channels = 32>
 class SelectiveSource {
 public:
-    static constexpr int channels = SelectiveScan::block_channels;
+    static constexpr int channels = block_channels;
 
     using Problem = SelectiveScan;
     using Tile = ScanTile<channels, 4, 1, channels + 1, group_states + 4>;

@@ -4,7 +4,7 @@
 // over a group's channels, are added within the block; if a group has several blocks each has a copy, and each image
 // and segment has its own gradients of A, D and delta_bias. They are added in their order at the end.
 //
-// Shared memory: 71 KB a block. Workspace: the copies for a run of images, at most 2 GiB.
+// Shared memory: 71 KB a block; where a GPU has not that much (before 8.0), blocks are of 16 channels. Workspace: the copies for a run of images, at most 2 GiB.
 #include "selective_scan.cuh"
 
 namespace medmamba::cuda {
@@ -36,11 +36,12 @@ mm_status add_gradients(mm_stream* stream, const mm_selective_scan_backward_para
 }
 
 // One run of images, of which each has `shared` floats of dB, and as many of dC.
+template <int channels>
 mm_status backward_run(mm_stream* stream, const mm_selective_scan_backward_params& p, const SelectiveScan& problem,
                        int64_t first, int64_t shared) {
     constexpr const char* what = "selective_scan_backward";
-    mm_status status = launch_segments<SelectiveSource<Pass::adjoint>>(stream, what, problem);
-    if (status == MM_OK) status = launch_backward<SelectiveSource<Pass::backward>>(stream, what, problem);
+    mm_status status = launch_segments<SelectiveSource<Pass::adjoint, channels>>(stream, what, problem);
+    if (status == MM_OK) status = launch_backward<SelectiveSource<Pass::backward, channels>>(stream, what, problem);
     if (problem.group_blocks > 1) {
         const int64_t count = problem.images * shared;
         if (status == MM_OK)
@@ -61,7 +62,9 @@ mm_status selective_scan_backward(mm_stream* stream, const mm_selective_scan_bac
         return add_gradients(stream, p, 0, p.channels * (p.states + 2), nullptr, false);  // sums of no images
     }
     SelectiveScan problem = {};
-    problem.take_shape(p);
+    const bool has_room = (size_t)stream->shared_bytes_per_block >=
+                          sizeof(BackwardMemory<SelectiveSource<Pass::backward, 32>>);
+    problem.take_shape(p, has_room ? 32 : 16);
     const int64_t shared = p.groups * p.states * p.length;
     const int64_t shared_copies = problem.group_blocks > 1 ? problem.group_blocks * shared : 0;
     const int64_t image_floats = 2 * shared_copies + problem.segments * problem.gradient_floats();
@@ -81,7 +84,8 @@ mm_status selective_scan_backward(mm_stream* stream, const mm_selective_scan_bac
         float* copies = problem.gradients + images * problem.segments * problem.gradient_floats();
         problem.dB = shared_copies ? copies : p.dB + first * shared;
         problem.dC = shared_copies ? copies + images * shared_copies : p.dC + first * shared;
-        const mm_status status = backward_run(stream, p, problem, first, shared);
+        const mm_status status = has_room ? backward_run<32>(stream, p, problem, first, shared)
+                                          : backward_run<16>(stream, p, problem, first, shared);
         if (status != MM_OK) return status;
     }
     return MM_OK;

@@ -12,7 +12,7 @@ mm_status selective_scan_forward(mm_stream* stream, const mm_selective_scan_forw
     const mm_selective_scan_forward_params& p = *params;
     if (p.batch * p.channels * p.length == 0) return MM_OK;
     SelectiveScan problem = {};
-    problem.take_shape(p);
+    problem.take_shape(p, 32);
     problem.take_images(p, 0, p.batch);
     problem.y = p.y, problem.checkpoints = p.checkpoints, problem.last_state = p.last_state;
     Workspace workspace(stream, problem.carry_floats());

@@ -138,8 +138,8 @@ Workspace::~Workspace() {
     if (!data_) return;
     if (stream_->graphs.capturing())
         stream_->graphs.give_back(data_);
-    else if (cudaFreeAsync(data_, stream_->stream) != cudaSuccess)
-        cudaGetLastError();
+    else
+        stream_->memory.give_back(data_, stream_->stream);
 }
 
 // A kernel may have 48 KB of shared memory, and more only after it has been asked for.

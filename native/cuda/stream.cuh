@@ -29,6 +29,7 @@ struct mm_stream {
     int device = 0;
     int multiprocessors = 0;
     int shared_bytes_per_block = 0;  // the most that a kernel may ask for
+    bool has_tensor_cores = false;   // that multiply in bf16 and tf32
     medmamba::cuda::Precision precision = medmamba::cuda::Precision::float32;
     cudaStream_t stream = nullptr;
     cudaEvent_t reached = nullptr;         // of who waits for `stream`

@@ -26,6 +26,7 @@
 #include "language.h"
 #include "launch.h"
 #include "memory.h"
+#include "model.h"
 #include "stream.h"
 #include "tensor_cores.h"
 
@@ -70,6 +71,7 @@ int thread_count = 0, warp_count = 0, at_barrier = 0;
 unsigned ready[most_warps], waiting[most_warps], ended[most_warps];  // a bit for each lane
 bool slow[most_warps];
 bool stopped = false;
+bool sm80 = true;  // or newer, the GPU is
 char failure[400];
 
 void to_scheduler() { medmamba_emulator_switch(&current->place, scheduler); }
@@ -325,6 +327,7 @@ void run(const Grid& g) {
     blockDim = g.threads;
     gridDim = g.blocks;
     stopped = false;
+    sm80 = has_sm80();
 
     // Blocks in steps that have no divisor in common with their number: each comes once.
     Dice& dice = g.stream->dice;
@@ -385,6 +388,7 @@ unsigned ballot(unsigned mask, bool predicate, Place place) {
 }
 
 void multiply(Tile tile, float* d, const uint32_t* a, const uint32_t* b, Place place) {
+    if (!sm80) fail("tensor cores multiply at %s:%d as no GPU before 8.0 can", file_of(place), place.line);
     current->d = d;
     current->a = a;
     current->b = b;
@@ -402,6 +406,8 @@ void load_matrices(bool transposed, uint32_t* to, const void* row, Place place) 
 Thread& running_thread() { return *current; }
 
 SharedMemory shared_of_block() { return {machine.shared_end, grid->shared_bytes}; }
+
+bool copies_at_once() { return !sm80; }
 
 int lane() { return current->index % 32; }
 

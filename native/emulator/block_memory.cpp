@@ -8,6 +8,18 @@
 
 namespace medmamba::cuda::emulator {
 
+namespace {
+
+void copy(const Copy& copy) {
+    if (copy.valid) {
+        std::memcpy(copy.to, copy.from, (size_t)copy.bytes);
+    } else {
+        std::memset(copy.to, 0, (size_t)copy.bytes);
+    }
+}
+
+}  // namespace
+
 void start_copy(void* shared, const void* global, int bytes, bool valid, Place place) {
     if ((uintptr_t)shared % (uintptr_t)bytes || (valid && (uintptr_t)global % (uintptr_t)bytes))
         fail("copy_async at %s:%d of %d bytes: an address is not aligned to them", file_of(place), place.line, bytes);
@@ -17,6 +29,7 @@ void start_copy(void* shared, const void* global, int bytes, bool valid, Place p
         fail("copy_async at %s:%d writes outside of the block's shared memory", file_of(place), place.line);
     if (valid && !is_device(global))
         fail("copy_async at %s:%d reads %p, which is no memory of the device", file_of(place), place.line, global);
+    if (copies_at_once()) return copy({to, static_cast<const char*>(global), bytes, valid, 0});
     std::memset(shared, poison, (size_t)bytes);
     Thread& self = running_thread();
     self.copies.push_back({to, static_cast<const char*>(global), bytes, valid, self.committed});
@@ -39,13 +52,7 @@ void wait_for_copies(int groups_left) {
     const auto in_flight = std::find_if(copies.begin(), copies.end(), [&](const Copy& copy) {
         return copy.group >= self.committed - groups_left;
     });
-    for (auto copy = copies.begin(); copy != in_flight; ++copy) {
-        if (copy->valid) {
-            std::memcpy(copy->to, copy->from, (size_t)copy->bytes);
-        } else {
-            std::memset(copy->to, 0, (size_t)copy->bytes);
-        }
-    }
+    std::for_each(copies.begin(), in_flight, copy);
     copies.erase(copies.begin(), in_flight);
 }
 

@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "model.h"
 #include "stream.h"
 
 namespace medmamba::cuda::emulator {
@@ -124,6 +125,7 @@ cudaError_t cudaThreadExchangeStreamCaptureMode(cudaStreamCaptureMode* mode) {
 cudaError_t cudaStreamGetCaptureInfo(cudaStream_t stream, cudaStreamCaptureStatus* status, unsigned long long* id,
                                      cudaGraph_t* graph, const cudaGraphNode_t** dependencies,
                                      const cudaGraphEdgeData** edges, size_t* dependency_count) {
+    if (!driver_has(11030)) return cudaErrorCallRequiresNewerDriver;
     Capture* capture = stream->capture;
     *status = !capture               ? cudaStreamCaptureStatusNone
               : capture->invalidated ? cudaStreamCaptureStatusInvalidated

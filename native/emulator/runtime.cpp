@@ -16,6 +16,7 @@
 #include "graph.h"
 #include "launch.h"
 #include "memory.h"
+#include "model.h"
 #include "stream.h"
 
 namespace medmamba::cuda::emulator {
@@ -204,8 +205,8 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int device) {
     if (device < 0 || device >= device_count()) return failed(cudaErrorInvalidDevice);
     std::snprintf(properties->name, sizeof properties->name, "CUDA emulator");
     properties->totalGlobalMem = device_bytes();
-    properties->major = 9;
-    properties->minor = 0;
+    properties->major = capability() / 10;
+    properties->minor = capability() % 10;
     return cudaSuccess;
 }
 
@@ -213,16 +214,19 @@ cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int dev
     if (device < 0 || device >= device_count()) return failed(cudaErrorInvalidDevice);
     switch (attribute) {
         case cudaDevAttrMultiProcessorCount: *value = 4; return cudaSuccess;
-        case cudaDevAttrComputeCapabilityMajor: *value = 9; return cudaSuccess;
-        case cudaDevAttrComputeCapabilityMinor: *value = 0; return cudaSuccess;
-        case cudaDevAttrMaxSharedMemoryPerBlockOptin: *value = (int)shared_bytes_at_most; return cudaSuccess;
-        case cudaDevAttrMemoryPoolsSupported: *value = 1; return cudaSuccess;
+        case cudaDevAttrComputeCapabilityMajor: *value = capability() / 10; return cudaSuccess;
+        case cudaDevAttrComputeCapabilityMinor: *value = capability() % 10; return cudaSuccess;
+        case cudaDevAttrMaxSharedMemoryPerBlockOptin: *value = (int)shared_bytes_of_device(); return cudaSuccess;
+        case cudaDevAttrMemoryPoolsSupported:
+            if (!driver_has(11020)) break;
+            *value = 1;
+            return cudaSuccess;
     }
     return failed(cudaErrorInvalidValue);
 }
 
 cudaError_t cudaDriverGetVersion(int* version) {
-    *version = 13000;
+    *version = driver_version();
     return cudaSuccess;
 }
 
@@ -248,11 +252,13 @@ cudaError_t cudaFree(void* pointer) {
 
 // While a stream is captured these would be nodes of the graph, and the memory the graph's.
 cudaError_t cudaMallocAsync(void** pointer, size_t bytes, cudaStream_t stream) {
+    if (!driver_has(11020)) return failed(cudaErrorCallRequiresNewerDriver);
     if (invalidated_as_unsupported(stream, "cudaMallocAsync")) return cudaErrorNotSupported;
     *pointer = allocate_device(bytes);
     return *pointer ? cudaSuccess : failed(cudaErrorMemoryAllocation);
 }
 cudaError_t cudaFreeAsync(void* pointer, cudaStream_t stream) {
+    if (!driver_has(11020)) return failed(cudaErrorCallRequiresNewerDriver);
     if (invalidated_as_unsupported(stream, "cudaFreeAsync")) return cudaErrorNotSupported;
     std::lock_guard lock(pools().mutex);
     const cudaError_t error = release(pointer);
@@ -265,6 +271,7 @@ cudaError_t cudaMallocHost(void** pointer, size_t bytes) { return cudaMalloc(poi
 cudaError_t cudaFreeHost(void* pointer) { return cudaFree(pointer); }
 
 cudaError_t cudaMemPoolCreate(cudaMemPool_t* pool, const cudaMemPoolProps* properties) {
+    if (!driver_has(11020)) return failed(cudaErrorCallRequiresNewerDriver);
     if (properties->location.id < 0 || properties->location.id >= device_count()) return failed(cudaErrorInvalidDevice);
     std::lock_guard lock(pools().mutex);
     *pool = new Pool;
@@ -377,6 +384,7 @@ cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t begin, cudaEve
 // ---- kernels and errors ---------------------------------------------------------------------------------------
 
 cudaError_t cudaFuncGetAttributes(cudaFuncAttributes* attributes, const void* kernel) {
+    if (!has_code()) return failed(cudaErrorNoKernelImageForDevice);
     if (!load_kernel(kernel)) return cudaErrorStreamCaptureUnsupported;
     attributes->maxDynamicSharedSizeBytes = (int)most_shared_bytes(kernel);
     return cudaSuccess;
@@ -384,7 +392,7 @@ cudaError_t cudaFuncGetAttributes(cudaFuncAttributes* attributes, const void* ke
 
 cudaError_t cudaFuncSetAttribute(const void* kernel, cudaFuncAttribute, int value) {
     if (!load_kernel(kernel)) return cudaErrorStreamCaptureUnsupported;
-    if (value < 0 || (size_t)value > shared_bytes_at_most) return failed(cudaErrorInvalidValue);
+    if (value < 0 || (size_t)value > shared_bytes_of_device()) return failed(cudaErrorInvalidValue);
     KernelLimits& limits = kernel_limits();
     std::lock_guard lock(limits.mutex);
     limits.shared_bytes[kernel] = (size_t)value;
@@ -422,6 +430,12 @@ const char* cudaGetErrorName(cudaError_t error) {
         case cudaErrorIllegalState: return "cudaErrorIllegalState";
         case cudaErrorNotReady: return "cudaErrorNotReady";
         case cudaErrorECCUncorrectable: return "cudaErrorECCUncorrectable";
+        case cudaErrorCallRequiresNewerDriver: return "cudaErrorCallRequiresNewerDriver";
+        case cudaErrorInvalidDeviceFunction: return "cudaErrorInvalidDeviceFunction";
+        case cudaErrorNoKernelImageForDevice: return "cudaErrorNoKernelImageForDevice";
+        case cudaErrorJitCompilerNotFound: return "cudaErrorJitCompilerNotFound";
+        case cudaErrorUnsupportedPtxVersion: return "cudaErrorUnsupportedPtxVersion";
+        case cudaErrorJitCompilationDisabled: return "cudaErrorJitCompilationDisabled";
         case cudaErrorIllegalAddress: return "cudaErrorIllegalAddress";
         case cudaErrorLaunchTimeout: return "cudaErrorLaunchTimeout";
         case cudaErrorAssert: return "cudaErrorAssert";

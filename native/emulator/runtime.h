@@ -1,13 +1,20 @@
 // The part of the CUDA runtime that native/cuda uses, on the host. Work is done when it is queued; memory is guarded
-// as memory.h tells. Three settings of the environment describe the device, and are read whenever they matter:
+// as memory.h tells. Settings of the environment describe the device, and are read whenever they matter:
 //
 //   MEDMAMBA_EMULATOR_SEED     the order in which threads and blocks run on streams that are created (default 1)
 //   MEDMAMBA_EMULATOR_DEVICES  how many there are (default 1; 0 is a machine without a GPU)
 //   MEDMAMBA_EMULATOR_MEMORY   MiB of memory that each has (default 16384)
+//   MEDMAMBA_EMULATOR_CAPABILITY  its compute capability (default 9.0). Below 8.0 there are no tensor cores for bf16 and tf32,
+//                                 copies are done at once, and a block has 64 KiB of shared memory; beyond 9.x there is no
+//                                 code for it
+//   MEDMAMBA_EMULATOR_DRIVER   the CUDA that its driver supports (default 13.0). Before 11.2 there are no memory pools,
+//                              before 11.3 a capture tells nothing of its nodes
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+
+#define CUDART_VERSION 13000  // whose functions these are
 
 struct dim3 {
     unsigned x, y, z;
@@ -20,9 +27,15 @@ enum cudaError_t {
     cudaErrorMemoryAllocation = 2,
     cudaErrorInvalidConfiguration = 9,
     cudaErrorInsufficientDriver = 35,
+    cudaErrorCallRequiresNewerDriver = 36,
+    cudaErrorInvalidDeviceFunction = 98,
     cudaErrorNoDevice = 100,
     cudaErrorInvalidDevice = 101,
+    cudaErrorNoKernelImageForDevice = 209,
     cudaErrorECCUncorrectable = 214,
+    cudaErrorJitCompilerNotFound = 221,
+    cudaErrorUnsupportedPtxVersion = 222,
+    cudaErrorJitCompilationDisabled = 223,
     cudaErrorInvalidResourceHandle = 400,
     cudaErrorIllegalState = 401,
     cudaErrorNotReady = 600,

@@ -3,9 +3,13 @@
 //   node scripts/build.mjs [native] [typescript] [tests] [cuda] [prebuilt] [TARGET]
 //
 // Without words: native and typescript. `tests` adds the native test programs to the addon, and the CUDA library where
-// there is an nvcc to build it. `cuda` is the CUDA library, which needs the CUDA toolkit. `prebuilt` is both, linked as npm
-// delivers them, for `npm run prebuilds`; without nvcc, the addon alone. With a TARGET, one of native/toolchains, native
-// code is built for that machine instead, in build/cmake-TARGET.
+// there is an nvcc to build it, for few GPUs unless it has been built for more. `cuda` is the CUDA library, which needs the
+// CUDA toolkit: from one of version 13, libmedmamba_cuda.so for new drivers, and from an older one the same for older drivers
+// (scripts/find-nvcc.mjs). `prebuilt` is all of that, linked as npm delivers it, for `npm run prebuilds`; without nvcc, the
+// addon alone. With a TARGET, one of native/toolchains, native code is built for that machine instead, in
+// build/cmake-TARGET.
+//
+//   MEDMAMBA_CUDA_ARCHITECTURES  GPUs to build for, as CMake names them: "90-real" while developing on an H100
 //
 // This file is delivered, too: `npx medmamba build` runs it in an installed package, where there is no cmake-js.
 import { spawnSync } from "node:child_process";
@@ -14,7 +18,7 @@ import { createRequire } from "node:module";
 import { availableParallelism } from "node:os";
 import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { findNvcc } from "./find-nvcc.mjs";
+import { environmentOf, findNvccs, toolkits } from "./find-nvcc.mjs";
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const require = createRequire(import.meta.url);
@@ -28,10 +32,12 @@ const target = words.find((word) => targets.includes(word));
 const cmakeDirectory = join(root, "build", target ? `cmake-${target}` : "cmake");
 const unknown = words.find((word) => !known.includes(word));
 if (unknown) fail(`build: there is nothing named "${unknown}" to build; names are ${known.join(", ")}`);
+let environment = process.env; // of what is run
 const wanted = new Set(words.length > 0 ? words : ["native", "typescript"]);
 
 if (wanted.has("native") || wanted.has("tests")) buildNative(wanted.has("tests"));
-if (!target && (wanted.has("cuda") || wanted.has("tests"))) buildCuda(wanted.has("cuda"));
+if (!target && wanted.has("cuda")) buildCuda();
+else if (!target && wanted.has("tests")) buildCudaForTests();
 if (wanted.has("prebuilt")) buildPrebuilt();
 if (wanted.has("typescript")) {
   run(process.execPath, [require.resolve("typescript/bin/tsc"), "--project", root]);
@@ -45,31 +51,68 @@ function buildNative(tests) {
   build("all");
 }
 
-// The CUDA library; if it is not `needed`, a machine without nvcc goes on without it.
-function buildCuda(needed) {
-  const nvcc = findNvcc();
-  if (!nvcc) {
-    const missing =
-      "nvcc was not found: the CUDA library needs the CUDA toolkit 13.0 or newer, its nvcc on the PATH or named by CUDACXX";
-    if (needed) fail(`build: ${missing}`);
-    console.log(`build: ${missing}.\n  It is not built; its kernels are tested on the emulator.`);
-    return;
-  }
-  configure({ MEDMAMBA_CUDA: "ON", CMAKE_CUDA_COMPILER: nvcc });
-  build("medmamba_cuda");
+// The CUDA library from each toolkit that is there, for all GPUs.
+function buildCuda() {
+  const nvccs = findNvccs();
+  if (!nvccs.newest && !nvccs.older)
+    fail(
+      "build: nvcc was not found: the CUDA library needs the CUDA toolkit, its nvcc on the PATH or named by CUDACXX: " +
+        `${toolkits.newest}, for drivers from 580 on, or ${toolkits.older}, for older drivers as well`,
+    );
+  for (const nvcc of Object.values(nvccs)) if (nvcc) buildCudaWith(nvcc, nvcc.architectures);
+  if (!nvccs.older)
+    console.log(
+      `build: the CUDA library is for drivers from 580 on; ${toolkits.older} makes one for older drivers.`,
+    );
+}
+
+// The same for few GPUs, to see that it compiles and loads. A machine without nvcc goes on without it.
+function buildCudaForTests() {
+  const { newest, older } = findNvccs();
+  if (newest) buildCudaWith(newest);
+  else console.log(`build: there is no nvcc of ${toolkits.newest}: libmedmamba_cuda.so is not built.`);
+  if (older) buildCudaWith(older, isConfigured(directoryOf(older)) ? undefined : "75-real");
+  else
+    console.log(
+      `build: there is no nvcc of ${toolkits.older}: the CUDA library for older drivers is not built.`,
+    );
+  if (!newest && !older) console.log("  CUDA's kernels are tested on the emulator.");
+}
+
+function buildCudaWith(nvcc, architectures) {
+  configureCuda(nvcc, architectures);
+  build("medmamba_cuda", directoryOf(nvcc));
+}
+
+// Without `architectures`, for those that are configured, or CMakeLists.txt's.
+function configureCuda({ path, ...nvcc }, architectures) {
+  const options = { MEDMAMBA_CUDA: "ON", CMAKE_CUDA_COMPILER: path };
+  const chosen = process.env.MEDMAMBA_CUDA_ARCHITECTURES || architectures;
+  if (chosen) options.MEDMAMBA_CUDA_ARCHITECTURES = chosen;
+  environment = environmentOf({ path });
+  configure(options, directoryOf(nvcc));
+}
+
+// CMake has one nvcc a folder: the newest has that of everything else.
+function directoryOf({ major }) {
+  return major >= 13 ? cmakeDirectory : join(root, "build", `cmake-cuda${major}`);
 }
 
 function buildPrebuilt() {
-  const nvcc = target ? undefined : findNvcc();
-  configure(nvcc ? { MEDMAMBA_CUDA: "ON", CMAKE_CUDA_COMPILER: nvcc } : {});
+  const { newest, older } = target ? {} : findNvccs();
+  if (newest) configureCuda(newest, newest.architectures);
+  else configure({});
   build("prebuilt");
+  if (!older) return;
+  configureCuda(older, older.architectures);
+  build("medmamba_cuda_prebuilt", directoryOf(older));
 }
 
 // cmake-js configures first, because it knows what each platform's Node wants of an addon (Linux and macOS: nothing);
 // afterwards CMake alone finds out what has changed, CMakeLists.txt included, and takes options that are new.
-function configure(options) {
-  const cache = join(cmakeDirectory, "CMakeCache.txt");
-  removeForeign(cache);
+function configure(options, directory = cmakeDirectory) {
+  const cache = join(directory, "CMakeCache.txt");
+  removeForeign(directory);
   if (target) options = { ...options, CMAKE_TOOLCHAIN_FILE: join(toolchains, `${target}.cmake`) };
   const cmakeJs = target ? undefined : findCmakeJs();
   if (!existsSync(cache) && cmakeJs) {
@@ -77,7 +120,7 @@ function configure(options) {
       cmakeJs,
       "configure",
       "--out",
-      cmakeDirectory,
+      directory,
       "--directory",
       root,
       ...Object.entries(options).map(([name, value]) => `--CD${name}=${value}`),
@@ -88,16 +131,21 @@ function configure(options) {
   const isNew = ([name, value]) => !new RegExp(`^${name}:\\w+=${value}$`, "m").test(configured);
   const changed = Object.entries(options).filter(isNew);
   if (changed.length > 0 || !configured)
-    run("cmake", [...changed.map(([name, value]) => `-D${name}=${value}`), "-S", root, "-B", cmakeDirectory]);
+    run("cmake", [...changed.map(([name, value]) => `-D${name}=${value}`), "-S", root, "-B", directory]);
 }
 
 // The build folder of a checkout that was copied or moved belongs to the one before, and CMake would build into that.
-function removeForeign(cache) {
-  if (!existsSync(cache)) return;
+function removeForeign(directory) {
+  if (!isConfigured(directory)) return;
+  const cache = join(directory, "CMakeCache.txt");
   const [, home] = /^CMAKE_HOME_DIRECTORY:\w+=(.*)$/m.exec(readFileSync(cache, "utf8")) ?? [];
   if (home === undefined || (existsSync(home) && realpathSync(home) === realpathSync(root))) return;
-  console.log(`build: build/cmake was made for ${home}: it is made anew for this checkout.`);
-  rmSync(cmakeDirectory, { recursive: true });
+  console.log(`build: build/${basename(directory)} was made for ${home}: it is made anew for this checkout.`);
+  rmSync(directory, { recursive: true });
+}
+
+function isConfigured(directory) {
+  return existsSync(join(directory, "CMakeCache.txt"));
 }
 
 function findCmakeJs() {
@@ -108,13 +156,13 @@ function findCmakeJs() {
   }
 }
 
-function build(target) {
+function build(target, directory = cmakeDirectory) {
   const cores = String(availableParallelism());
-  run("cmake", ["--build", cmakeDirectory, "--config", "Release", "--target", target, "--parallel", cores]);
+  run("cmake", ["--build", directory, "--config", "Release", "--target", target, "--parallel", cores]);
 }
 
 function run(command, args) {
-  const { status, error } = spawnSync(command, args, { cwd: root, stdio: "inherit" });
+  const { status, error } = spawnSync(command, args, { cwd: root, env: environment, stdio: "inherit" });
   if (error?.code === "ENOENT")
     fail(`build: "${command}" was not found; building needs CMake 3.22 and a C++17 compiler`);
   if (error) fail(`build: ${command}: ${error.message}`);

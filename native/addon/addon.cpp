@@ -63,7 +63,10 @@ Napi::Value device_count(const Napi::CallbackInfo& info) {
     return Napi::Number::New(info.Env(), count);
 }
 
-Napi::Value has_driver(const Napi::CallbackInfo& info) { return Napi::Boolean::New(info.Env(), driver_installed()); }
+Napi::Value cuda_of_driver(const Napi::CallbackInfo& info) {
+    const std::optional<int> version = driver_cuda();
+    return version ? Napi::Number::New(info.Env(), *version) : info.Env().Undefined();
+}
 
 Napi::Value verdict_of(const Napi::CallbackInfo& info) {
     const std::optional<std::string> found = verdict(text(info.Env(), info[0], "verdict: the library"));
@@ -89,7 +92,7 @@ Napi::Object initialise(Napi::Env env, Napi::Object exports) {
     exports["simdLevels"] = simd_levels;
     exports["openStream"] = Napi::Function::New<entry<open_stream>>(env, "openStream");
     exports["deviceCount"] = Napi::Function::New<entry<device_count>>(env, "deviceCount");
-    exports["driverInstalled"] = Napi::Function::New<entry<has_driver>>(env, "driverInstalled");
+    exports["driverCuda"] = Napi::Function::New<entry<cuda_of_driver>>(env, "driverCuda");
     exports["verdict"] = Napi::Function::New<entry<verdict_of>>(env, "verdict");
     exports["setVerdict"] = Napi::Function::New<entry<remember_verdict>>(env, "setVerdict");
     exports["plan"] = Napi::Function::New<entry<plan>>(env, "plan");

@@ -40,7 +40,7 @@ int32_t count_devices(const std::string& library, std::string* why) {
     return count;
 }
 
-bool driver_installed() {
+std::optional<int> driver_cuda() {
 #if defined(_WIN32)
     const char* name = "nvcuda.dll";
 #else
@@ -48,8 +48,12 @@ bool driver_installed() {
 #endif
     std::string why;
     void* driver = open_library(name, &why);
-    if (driver) close_library(driver);
-    return driver != nullptr;
+    if (!driver) return std::nullopt;
+    int version = 0;
+    const auto ask = reinterpret_cast<int (*)(int*)>(find_symbol(driver, "cuDriverGetVersion"));
+    if (!ask || ask(&version) != 0) version = 0;
+    close_library(driver);
+    return version;
 }
 
 namespace {

@@ -15,8 +15,9 @@ const mm_backend* load_backend(const std::string& library, std::string* why);
 // Devices of a backend; 0 with a sentence in *why. May take the process down with it if the driver is broken.
 int32_t count_devices(const std::string& library, std::string* why);
 
-// Whether there is an NVIDIA driver to ask at all; finding that out is harmless.
-bool driver_installed();
+// The CUDA that the NVIDIA driver supports, as 12020 for 12.2 (0 if it does not say); none without a driver. Its GPUs are
+// not touched for that, which is harmless.
+std::optional<int> driver_cuda();
 
 // What has been found out about a library, for all environments of the process to read.
 std::optional<std::string> verdict(const std::string& library);

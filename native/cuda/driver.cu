@@ -73,9 +73,8 @@ void describe_no_device(cudaError_t error, char* sentence, size_t size) {
                       cudaGetErrorString(error), cudaGetErrorName(error), *driver ? driver : "not known",
                       needed_driver);
     } else if (supported > 0) {
-        std::snprintf(sentence, size, "driver %s supports CUDA %d.%d, this build needs %s (driver %s)",
-                      *driver ? driver : "of NVIDIA", supported / 1000, supported % 1000 / 10, needed_cuda,
-                      needed_driver);
+        std::snprintf(sentence, size, "the NVIDIA driver%s%s supports CUDA %d.%d, this build needs %s (driver %s)",
+                      *driver ? " " : "", driver, supported / 1000, supported % 1000 / 10, needed_cuda, needed_driver);
     } else if (*driver) {
         std::snprintf(sentence, size,
                       "the NVIDIA driver %s is installed, but its library libcuda.so.1 was not found; "

@@ -189,8 +189,8 @@ export interface NativeAddon {
    * @throws MEDMAMBA_NO_DEVICE with the reason if there is none
    */
   deviceCount(library: string): number;
-  /** Whether there is an NVIDIA driver to ask. */
-  driverInstalled(): boolean;
+  /** The CUDA that the NVIDIA driver supports, as 12020 for 12.2 (0 if it does not say); undefined without a driver. */
+  driverCuda(): number | undefined;
   /** What `setVerdict` noted about a library, anywhere in this process. */
   verdict(library: string): string | undefined;
   setVerdict(library: string, verdict: string): void;

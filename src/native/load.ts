@@ -50,7 +50,7 @@ export function addonPath(): string {
  *
  * @throws AddonError if there is no addon
  */
-export function backendLibrary(name: "medmamba_cuda" | "medmamba_cuda_emulated"): string {
+export function backendLibrary(name: `medmamba_cuda${"" | "11" | "12" | "_emulated"}`): string {
   return join(dirname(addonPath()), `lib${name}.so`);
 }
 

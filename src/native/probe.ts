@@ -26,7 +26,7 @@ const question = `
  */
 export function whyNoGpu(library: string, patienceMs = 60_000): string | undefined {
   const addon = loadAddon();
-  if (process.env[marker] || !addon.driverInstalled()) return undefined; // asking a missing driver is harmless
+  if (process.env[marker] || addon.driverCuda() === undefined) return undefined; // asking a missing driver is harmless
   let verdict = addon.verdict(library);
   if (verdict === undefined) {
     verdict = ask(library, patienceMs);

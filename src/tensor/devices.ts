@@ -6,6 +6,7 @@
  */
 import { existsSync } from "node:fs";
 import { ArgumentError, DeviceError } from "../errors.js";
+import { cudaLibrary } from "../native/cuda-library.js";
 import { inspectLibrary } from "../native/inspection.js";
 import { backendLibrary, isSourceCheckout, loadAddon } from "../native/load.js";
 import { whyNoGpu } from "../native/probe.js";
@@ -153,7 +154,7 @@ function forget(closed: Device): void {
 /** What the addon loads for a device. @throws DeviceError if it is not there, or the driver is of no use */
 function libraryOf(kind: Kind, name: string): string {
   if (kind === "cpu") return "cpu";
-  const library = backendLibrary(kind === "cuda" ? "medmamba_cuda" : "medmamba_cuda_emulated");
+  const library = kind === "cuda" ? cudaLibrary() : backendLibrary("medmamba_cuda_emulated");
   const reason = whyNotLoadable(library) ?? (kind === "cuda" ? whyNoGpu(library) : undefined);
   if (reason) throw notUsable(name, reason);
   return library;

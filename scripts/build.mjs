@@ -9,7 +9,8 @@
 // addon alone. With a TARGET, one of native/toolchains, native code is built for that machine instead, in
 // build/cmake-TARGET.
 //
-//   MEDMAMBA_CUDA_ARCHITECTURES  GPUs to build for, as CMake names them: "90-real" while developing on an H100
+//   MEDMAMBA_CUDA_ARCHITECTURES  GPUs to build for, as CMake names them: "90-real" while developing on an H100; or
+//                                "configured": those that the last build was for
 //
 // This file is delivered, too: `npx medmamba build` runs it in an installed package, where there is no cmake-js.
 import { spawnSync } from "node:child_process";
@@ -88,7 +89,7 @@ function buildCudaWith(nvcc, architectures) {
 function configureCuda({ path, ...nvcc }, architectures) {
   const options = { MEDMAMBA_CUDA: "ON", CMAKE_CUDA_COMPILER: path };
   const chosen = process.env.MEDMAMBA_CUDA_ARCHITECTURES || architectures;
-  if (chosen) options.MEDMAMBA_CUDA_ARCHITECTURES = chosen;
+  if (chosen && chosen !== "configured") options.MEDMAMBA_CUDA_ARCHITECTURES = chosen;
   environment = environmentOf({ path });
   configure(options, directoryOf(nvcc));
 }

@@ -1,9 +1,10 @@
 // What each CUDA kernel takes of a multiprocessor, as ptxas reports it: a Markdown table of threads, registers, shared
 // memory and spills.
 //
-//   node scripts/cuda-resources.mjs [--architectures 80,90] [--check] [FILE...]
+//   node scripts/cuda-resources.mjs [--toolkit newest|older] [--architectures 80,90] [--check] [FILE...]
 //
-// FILE is a name in native/cuda without .cu; all, if none is given. --check fails if a kernel spills registers.
+// FILE is a name in native/cuda without .cu; all, if none is given. The toolkits are those of scripts/find-nvcc.mjs; without
+// the word, the newest that is there. --check fails if a kernel spills registers.
 // Shared memory is the struct that the kernel asks for; what a scan's source adds behind it depends on the rank.
 import { spawn, spawnSync } from "node:child_process";
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
@@ -11,19 +12,21 @@ import { availableParallelism, tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { findNvcc } from "./find-nvcc.mjs";
+import { environmentOf, findNvccs } from "./find-nvcc.mjs";
 
 const folder = join(dirname(dirname(fileURLToPath(import.meta.url))), "native", "cuda");
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
+    toolkit: { type: "string" },
     architectures: { type: "string", default: "80,90" },
     check: { type: "boolean", default: false },
   },
 });
 const architectures = values.architectures.split(",");
 const files = positionals.length > 0 ? positionals : allFiles();
-const nvcc = findNvcc();
+const { newest, older } = findNvccs();
+const nvcc = values.toolkit ? { newest, older }[values.toolkit] : (newest ?? older);
 if (!nvcc)
   fail("nvcc was not found: install the CUDA toolkit, and put its nvcc on the PATH or name it by CUDACXX");
 
@@ -51,7 +54,7 @@ async function compile({ file, architecture }) {
   try {
     const args = ["-std=c++17", "-O3", `-arch=sm_${architecture}`, "-cubin", "-Xptxas", "-v", "--keep"];
     const output = ["--keep-dir", scratch, "-o", join(scratch, "kernels.cubin"), join(folder, `${file}.cu`)];
-    const { status, report } = await run(nvcc, [...args, ...output]);
+    const { status, report } = await run(nvcc.path, [...args, ...output]);
     if (status !== 0) fail(`${file}.cu does not compile for sm_${architecture}:\n${report}`);
     readReport(report, file, architecture);
     const ptx = readdirSync(scratch).find((name) => name.endsWith(".ptx"));
@@ -63,7 +66,7 @@ async function compile({ file, architecture }) {
 
 function run(command, args) {
   return new Promise((resolve, reject) => {
-    const child = spawn(command, args, { stdio: ["ignore", "ignore", "pipe"] });
+    const child = spawn(command, args, { env: environmentOf(nvcc), stdio: ["ignore", "ignore", "pipe"] });
     const pieces = [];
     child.stderr.on("data", (piece) => pieces.push(piece));
     child.on("error", reject);

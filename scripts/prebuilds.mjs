@@ -1,12 +1,12 @@
-// Makes prebuilds/<platform>-<arch>/: the addon and the CUDA library as npm delivers them, stripped, for this machine and for
+// Makes prebuilds/<platform>-<arch>/: the addon and the CUDA libraries as npm delivers them, stripped, for this machine and for
 // the others that there is a compiler for.
 //
 //   npm run prebuilds
 //
 // (Not "prebuild": npm would run a script of that name before every `npm run build`.)
 //
-// prebuildify does it, with scripts/build.mjs in the place of node-gyp. Without nvcc the CUDA library is left out, and without
-// its compiler another machine; scripts/verify-prebuilds.mjs, which runs before every `npm pack` and `npm publish`, will refuse
+// prebuildify does it, with scripts/build.mjs in the place of node-gyp. Without nvcc the CUDA libraries are left out, without
+// an older one that for older drivers, and without its compiler another machine; scripts/verify-prebuilds.mjs, which runs before every `npm pack` and `npm publish`, will refuse
 // what is there. prebuilds/SHA256SUMS names the hashes of all.
 import { spawnSync } from "node:child_process";
 import { mkdirSync, rmSync } from "node:fs";
@@ -16,11 +16,17 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import prebuildify from "prebuildify";
 import { writeSums } from "./checksums.mjs";
+import { findNvccs, toolkits } from "./find-nvcc.mjs";
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 // prebuildify takes what it finds in build/Release of its folder, which is not to be the folder of the ordinary build.
 const directory = join(root, "build", "prebuilt");
 
+const { newest, older } = findNvccs();
+if (!newest)
+  console.log(`prebuilds: there is no nvcc of ${toolkits.newest}: nothing is built for drivers from 580 on.`);
+if (!older)
+  console.log(`prebuilds: there is no nvcc of ${toolkits.older}: nothing is built for older drivers.`);
 await make(platform(), arch(), "strip");
 for (const { system, processor, tools } of [
   { system: "linux", processor: "arm64", tools: "aarch64-linux-gnu-" },

@@ -1,39 +1,47 @@
 // Refuses what must not be published: run by npm before it packs.
 //
-//   node scripts/verify-prebuilds.mjs [DIRECTORY] [--without-cuda] [--without TARGET]...
+//   node scripts/verify-prebuilds.mjs [DIRECTORY] [--without-cuda] [--any-gpu] [--without TARGET or FILE]...
 //
-// Of DIRECTORY, by default prebuilds/ of this package: are the addon and the CUDA library of each target there, small enough,
+// Of DIRECTORY, by default prebuilds/ of this package: are the addon and the CUDA libraries of each target there, small enough,
 // stripped, for the right processor; do they ask for no newer glibc and no other library than said here; has the CUDA
-// library code for the GPUs that the documentation names; do the two speak the same version of their interface? Are SHA256SUMS
+// libraries code for the GPUs that the documentation names; do they speak the addon's version of their interface; is all of
+// it, packed, small enough for a package? Are SHA256SUMS
 // and all files of DIRECTORY the same as when they were built?
 // Prints one line a file, or everything that is wrong. Needs readelf.
 import { execFileSync } from "node:child_process";
-import { existsSync, readFileSync, statSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { createRequire } from "node:module";
 import { arch, platform } from "node:os";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
+import { gzipSync } from "node:zlib";
 import { whatDiffers } from "./checksums.mjs";
 
 const mebibyte = 2 ** 20;
 const newestGlibc = "2.28";
 const systemLibraries = /^(libc\.so\.6|libm\.so\.6|libpthread\.so\.0|libdl\.so\.2|librt\.so\.1)$/;
-const gpuCode = ["sm_80", "sm_90", "compute_90"];
+const packedLimit = 27 * mebibyte; // of all files, as npm packs them: what else a package has is below 3 MiB
 const addon = {
   file: "medmamba.node",
   exported: /^(napi_register_module_v1|node_api_module_get_api_version_v1)$/,
 };
 const x64 = { machine: "X86-64", loader: "ld-linux-x86-64.so.2" };
 const arm64 = { machine: "AArch64", loader: "ld-linux-aarch64.so.1" };
+const cuda = { limit: 20 * mebibyte, exported: /^medmamba_backend$/ };
 const targets = {
   "linux-x64": [
     { ...addon, ...x64, limit: 4 * mebibyte },
     {
+      ...cuda,
       ...x64,
       file: "libmedmamba_cuda.so",
-      limit: 40 * mebibyte,
-      exported: /^medmamba_backend$/,
-      cuda: true,
+      gpuCode: ["sm_75", "sm_80", "sm_86", "sm_89", "sm_90", "sm_100", "sm_120", "compute_100"],
+    },
+    {
+      ...cuda,
+      ...x64,
+      file: "libmedmamba_cuda11.so",
+      gpuCode: ["sm_75", "sm_80", "sm_86", "sm_89", "sm_90", "compute_90"],
     },
   ],
   "linux-arm64": [{ ...addon, ...arm64, limit: 2 * mebibyte }],
@@ -41,7 +49,11 @@ const targets = {
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { "without-cuda": { type: "boolean" }, without: { type: "string", multiple: true, default: [] } },
+  options: {
+    "without-cuda": { type: "boolean" },
+    "any-gpu": { type: "boolean" }, // for tests, which build for few
+    without: { type: "string", multiple: true, default: [] },
+  },
 });
 const directory = resolve(positionals[0] ?? join(import.meta.dirname, "..", "prebuilds"));
 const problems = whatDiffers(directory);
@@ -49,27 +61,29 @@ const problems = whatDiffers(directory);
 for (const [target, files] of Object.entries(targets)) {
   if (values.without.includes(target)) continue;
   for (const wanted of files) {
-    const { file, cuda } = wanted;
-    if (cuda && values["without-cuda"]) continue;
+    const { file, gpuCode } = wanted;
+    if ((gpuCode && values["without-cuda"]) || values.without.includes(file)) continue;
     const path = join(directory, target, file);
     const found = existsSync(path) ? examine(path, wanted) : ["it is missing"];
     problems.push(...found.map((problem) => `${join(target, file)}: ${problem}`));
     if (found.length === 0) console.error(`${join(target, file)}: ${megabytes(statSync(path).size)}, right`);
   }
-  if (problems.length === 0 && !values["without-cuda"]) problems.push(...whyNoPair(target));
+  if (problems.length === 0 && !values["without-cuda"]) problems.push(...whyNoPair(target, files));
 }
+if (problems.length === 0) problems.push(...whyTooLarge());
 
 if (problems.length > 0) {
   console.error(`The prebuilt libraries in ${directory} cannot be published:`);
   for (const problem of problems) console.error(`  ${problem}`);
   console.error(
-    "`npm run prebuilds` makes them, the CUDA library with the CUDA toolkit 13.0 or newer, those for ARM with g++-aarch64-linux-gnu.",
+    "`npm run prebuilds` makes them, the CUDA libraries with the CUDA toolkit 13.0 or newer and with 11.8 (Debian: " +
+      "nvidia-cuda-toolkit), those for ARM with g++-aarch64-linux-gnu.",
   );
   process.exitCode = 1;
 }
 
 /** What is wrong with a file. */
-function examine(path, { machine, loader, limit, exported, cuda }) {
+function examine(path, { machine, loader, limit, exported, gpuCode }) {
   const size = statSync(path).size;
   let text;
   try {
@@ -108,8 +122,9 @@ function examine(path, { machine, loader, limit, exported, cuda }) {
     (name) => !exported.test(name),
   );
   unless(shown.length === 0, `it shows the symbols ${shown.slice(0, 5).join(", ")}`);
-  if (cuda) {
-    const missing = gpuCode.filter((name) => !codeIn(readFileSync(path)).has(name));
+  if (gpuCode && !values["any-gpu"]) {
+    const code = codeIn(readFileSync(path));
+    const missing = gpuCode.filter((name) => !code.has(name));
     unless(missing.length === 0, `it has no code for ${missing.join(", ")}`);
   }
   return found;
@@ -132,19 +147,36 @@ function codeIn(library) {
   return found;
 }
 
-/** Whether the addon takes the CUDA library, on a machine that can load them. */
-function whyNoPair(target) {
+/** Whether the addon takes the CUDA libraries, on a machine that can load them. */
+function whyNoPair(target, files) {
   if (target !== `${platform()}-${arch()}`) return [];
-  try {
-    const addon = createRequire(import.meta.url)(join(directory, target, "medmamba.node"));
-    addon.deviceCount(join(directory, target, "libmedmamba_cuda.so"));
-    return [];
-  } catch (error) {
-    // That there is no driver says that the library was loaded, and had been built for this addon.
-    return /could not be loaded|interface|no working/.test(error.message)
-      ? [`${target}: ${error.message}`]
-      : [];
-  }
+  const addon = createRequire(import.meta.url)(join(directory, target, "medmamba.node"));
+  return files
+    .filter(({ file, gpuCode }) => gpuCode && !values.without.includes(file))
+    .flatMap(({ file }) => {
+      try {
+        addon.deviceCount(join(directory, target, file));
+        return [];
+      } catch (error) {
+        // That there is no driver says that the library was loaded, and had been built for this addon.
+        return /could not be loaded|interface|no working/.test(error.message)
+          ? [`${target}: ${error.message}`]
+          : [];
+      }
+    });
+}
+
+function whyTooLarge() {
+  const files = readdirSync(directory, { recursive: true, withFileTypes: true }).filter((entry) =>
+    entry.isFile(),
+  );
+  const packed = files
+    .map(({ parentPath, path, name }) => gzipSync(readFileSync(join(parentPath ?? path, name))).length)
+    .reduce((sum, bytes) => sum + bytes, 0);
+  console.error(`all of them, packed: ${megabytes(packed)} of at most ${megabytes(packedLimit)}`);
+  return packed <= packedLimit
+    ? []
+    : [`packed, all have ${megabytes(packed)}, more than ${megabytes(packedLimit)}`];
 }
 
 function newer(version, than) {

@@ -102,8 +102,8 @@ mm_status expect_capability(Stream* stream) {
     stream->has_tensor_cores = major >= 8;
     if (stream->precision != Precision::float32 && !stream->has_tensor_cores)
         return stream->fail(MM_UNSUPPORTED,
-                            "GPU %d (%s) of compute capability %d.%d multiplies in float32 alone, 8.0 (Ampere) and newer "
-                            "in tf32 and bf16 as well: use precision \"float32\"",
+                            "GPU %d (%s) of compute capability %d.%d multiplies in float32 alone; tf32 and bf16 need 8.0 "
+                            "(Ampere) or newer",
                             stream->device, name.c_str(), major, minor);
     const std::string why = why_no_code(stream->device, capability);
     return why.empty() ? MM_OK : stream->fail(MM_UNSUPPORTED, "%s", why.c_str());

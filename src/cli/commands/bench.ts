@@ -157,9 +157,19 @@ function settingsFor(device: Device, options: BenchOptions): Settings {
     variants: options.variant ?? (cpu ? ["tiny"] : ["tiny", "small", "base"]),
     imageSize: options.imageSize,
     batchSizes: options.batchSize ?? (cpu ? [8] : [1, 32, 128]),
-    precisions: options.precision ?? (cpu ? ["float32"] : ["float32", "bf16"]),
+    precisions: options.precision ?? (cpu || !multipliesIn(device, "bf16") ? ["float32"] : ["float32", "bf16"]),
     quick: options.quick ?? false,
   };
+}
+
+function multipliesIn(device: Device, precision: Precision): boolean {
+  try {
+    inPrecision(device, precision).close();
+    return true;
+  } catch (error) {
+    if (!(error instanceof DeviceError)) throw error;
+    return false;
+  }
 }
 
 /** The device, or another like it, with as many threads, that multiplies so. */

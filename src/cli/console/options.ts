@@ -1,5 +1,6 @@
 /** Options that commands share, and the checks of values: what cannot be is refused before anything is done. */
 import { type Command, InvalidArgumentError, Option } from "commander";
+import { DeviceError } from "../../errors.js";
 import { type Flag, flagsOf } from "../../settings/flags.js";
 import type { Kind } from "../../settings/kind.js";
 import * as kinds from "../../settings/kind.js";
@@ -68,14 +69,24 @@ export function openDeviceOf(
   return opened;
 }
 
-/** The device to train on, with the precision that the run was planned with; without one, bf16 on a GPU. */
+/**
+ * The device to train on, with the precision that the run was planned with; without one, bf16 on a GPU that has it, otherwise
+ * float32, which is said.
+ */
 export function openTrainingDevice(options: CommonOptions, planned: Precision | undefined): Device {
   const device = openDeviceOf(planned === undefined ? options : { ...options, precision: planned }, {
     isLong: true,
   });
   if (planned !== undefined || !device.name.startsWith("cuda")) return device;
   device.close();
-  return openDeviceOf({ ...options, device: device.name, precision: "bf16" });
+  const inPrecision = (precision: Precision) => openDeviceOf({ ...options, device: device.name, precision });
+  try {
+    return inPrecision("bf16");
+  } catch (error) {
+    if (!(error instanceof DeviceError)) throw error;
+    process.stderr.write(`note: computing in float32, because ${error.reason}.\n`);
+    return inPrecision("float32");
+  }
 }
 
 /** "cuda-emulated", which tests have, is not offered. */

@@ -118,7 +118,7 @@ __global__ void __launch_bounds__(S::threads) forward_kernel(mm_layer_norm_forwa
         if (gated) {
             float gate[S::held];
             read_row<S>(stored<Y>(p.gate) + row * p.gate_row, channels, whole, gate);
-            for (int k = 0; k < S::held; ++k) x[k] *= silu(gate[k]);
+            for (int k = 0; k < S::held; ++k) x[k] *= silu<Y>(gate[k]);
         }
         write_row<S>(stored<Y>(p.y) + row * p.y_row, channels, whole, x);
     }
@@ -150,7 +150,7 @@ backward_kernel(mm_layer_norm_backward_params p, bool whole, int64_t rows_each, 
             const float weight = p.weight[c];
             normal[k] = (normal[k] - mean) * inverse_std;
             if constexpr (gated) {
-                const float z = gate[k], s = sigmoid(z);
+                const float z = gate[k], s = sigmoid<Y>(z);
                 const float out = normal[k] * weight + p.bias[c];
                 gate[k] = g[k] * out * (s * (1.0f + z * (1.0f - s)));
                 g[k] *= z * s;

@@ -16,3 +16,5 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
 endif()
 # Windows 10 is the oldest that Node 20 runs on.
 add_compile_definitions(_WIN32_WINNT=0x0A00 NOMINMAX WIN32_LEAN_AND_MEAN)
+# The compiler's own libraries become part of each file: no Windows has them.
+add_link_options(-static)

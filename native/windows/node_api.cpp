@@ -7,6 +7,9 @@
 // where Windows passes floating-point numbers: napi_create_double would make any number.)
 #include <windows.h>
 
+// What else is linked in, for scripts/sbom.mjs. GCC says itself that its libraries are.
+extern "C" __attribute__((used)) const char medmamba_runtime[] = "mingw-w64: " __MINGW64_VERSION_STR;
+
 namespace {
 
 // Stands for a function that this program has not. 9 is napi_generic_failure, which becomes a JavaScript error.
@@ -22,7 +25,7 @@ INT_PTR WINAPI missing() { return 9; }
         asm("jmp *medmamba_" #name "(%rip)");                   \
     }                                                           \
     }
-#include "node_api_functions.inc"
+#include <node_api_functions.inc>
 #undef MM_FUNCTION
 
 namespace {
@@ -34,7 +37,7 @@ struct Function {
 
 #define MM_FUNCTION(name) {#name, &medmamba_##name},
 constexpr Function functions[] = {
-#include "node_api_functions.inc"
+#include <node_api_functions.inc>
 };
 #undef MM_FUNCTION
 

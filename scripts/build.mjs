@@ -1,11 +1,12 @@
 // Builds what has changed: the addon through cmake-js and CMake, TypeScript through tsc.
 //
-//   node scripts/build.mjs [native] [typescript] [tests] [cuda] [prebuilt] [TARGET]
+//   node scripts/build.mjs [native] [typescript] [tests] [cuda] [gpu-tests] [prebuilt] [TARGET]
 //
 // Without words: native and typescript. `tests` adds the native test programs to the addon, and the CUDA library where
 // there is an nvcc to build it, for few GPUs unless it has been built for more. `cuda` is the CUDA library, which needs the
 // CUDA toolkit: from one of version 13, libmedmamba_cuda.so for new drivers, and from an older one the same for older drivers
-// (scripts/find-nvcc.mjs). `prebuilt` is all of that, linked as npm delivers it, for `npm run prebuilds`; without nvcc, the
+// (scripts/find-nvcc.mjs). `gpu-tests` are the native tests for a GPU, as one program, build/gpu-tests/medmamba-gpu-tests.
+// `prebuilt` is the addon and the CUDA libraries, linked as npm delivers them, for `npm run prebuilds`; without nvcc, the
 // addon alone. With a TARGET, one of native/toolchains, native code is built for that machine instead, in
 // build/cmake-TARGET.
 //
@@ -26,7 +27,7 @@ const require = createRequire(import.meta.url);
 
 const toolchains = join(root, "native", "toolchains");
 const targets = existsSync(toolchains) ? readdirSync(toolchains).map((file) => basename(file, ".cmake")) : []; // They are not delivered.
-const known = ["native", "typescript", "tests", "cuda", "prebuilt", ...targets];
+const known = ["native", "typescript", "tests", "cuda", "gpu-tests", "prebuilt", ...targets];
 const words = process.argv.slice(2);
 const target = words.find((word) => targets.includes(word));
 // Beside build/Release and what node-gyp writes into build.
@@ -39,6 +40,7 @@ const wanted = new Set(words.length > 0 ? words : ["native", "typescript"]);
 if (wanted.has("native") || wanted.has("tests")) buildNative(wanted.has("tests"));
 if (!target && wanted.has("cuda")) buildCuda();
 else if (!target && wanted.has("tests")) buildCudaForTests();
+if (wanted.has("gpu-tests")) buildGpuTests();
 if (wanted.has("prebuilt")) buildPrebuilt();
 if (wanted.has("typescript")) {
   run(process.execPath, [require.resolve("typescript/bin/tsc"), "--project", root]);
@@ -55,11 +57,7 @@ function buildNative(tests) {
 // The CUDA library from each toolkit that is there, for all GPUs.
 function buildCuda() {
   const nvccs = findNvccs();
-  if (!nvccs.newest && !nvccs.older)
-    fail(
-      "build: nvcc was not found: the CUDA library needs the CUDA toolkit, its nvcc on the PATH or named by CUDACXX: " +
-        `${toolkits.newest}, for drivers from 580 on, or ${toolkits.older}, for older drivers as well`,
-    );
+  if (!nvccs.newest && !nvccs.older) fail(`build: ${withoutNvcc("the CUDA library needs")}`);
   for (const nvcc of Object.values(nvccs)) if (nvcc) buildCudaWith(nvcc, nvcc.architectures);
   if (!nvccs.older)
     console.log(
@@ -99,6 +97,22 @@ function directoryOf({ major }) {
   return major >= 13 ? cmakeDirectory : join(root, "build", `cmake-cuda${major}`);
 }
 
+function buildGpuTests() {
+  const { newest, older } = findNvccs();
+  const nvcc = newest ?? older;
+  if (!nvcc) fail(`build: ${withoutNvcc("the tests for a GPU need")}`);
+  configureCuda(nvcc);
+  configure({ MEDMAMBA_NATIVE_TESTS: "ON" }, directoryOf(nvcc));
+  build("medmamba_gpu_tests", directoryOf(nvcc));
+}
+
+function withoutNvcc(needs) {
+  return (
+    `nvcc was not found: ${needs} the CUDA toolkit, its nvcc on the PATH or named by CUDACXX: ` +
+    `${toolkits.newest}, for drivers from 580 on, or ${toolkits.older}, for older drivers as well`
+  );
+}
+
 function buildPrebuilt() {
   const { newest, older } = target ? {} : findNvccs();
   if (newest) configureCuda(newest, newest.architectures);
@@ -109,13 +123,15 @@ function buildPrebuilt() {
   build("medmamba_cuda_prebuilt", directoryOf(older));
 }
 
-// cmake-js configures first, because it knows what each platform's Node wants of an addon (Linux and macOS: nothing);
+// cmake-js configures first, because it knows what each platform's Node wants of an addon (Linux and macOS: nothing, and
+// nothing of ours on Windows: native/windows/node_api.cpp);
 // afterwards CMake alone finds out what has changed, CMakeLists.txt included, and takes options that are new.
 function configure(options, directory = cmakeDirectory) {
   const cache = join(directory, "CMakeCache.txt");
   removeForeign(directory);
   if (target) options = { ...options, CMAKE_TOOLCHAIN_FILE: join(toolchains, `${target}.cmake`) };
-  const cmakeJs = target ? undefined : findCmakeJs();
+  const isWindows = process.platform === "win32";
+  const cmakeJs = target || isWindows ? undefined : findCmakeJs();
   if (!existsSync(cache) && cmakeJs) {
     run(process.execPath, [
       cmakeJs,
@@ -132,7 +148,28 @@ function configure(options, directory = cmakeDirectory) {
   const isNew = ([name, value]) => !new RegExp(`^${name}:\\w+=${value}$`, "m").test(configured);
   const changed = Object.entries(options).filter(isNew);
   if (changed.length > 0 || !configured)
-    run("cmake", [...changed.map(([name, value]) => `-D${name}=${value}`), "-S", root, "-B", directory]);
+    run("cmake", [
+      ...(isWindows && !configured ? windowsTools() : []),
+      ...changed.map(([name, value]) => `-D${name}=${value}`),
+      ...["-S", root, "-B", directory],
+    ]);
+}
+
+// On Windows CMake would take Microsoft's compiler, which native code is not written for: native/windows/compiler.cmake.
+function windowsTools() {
+  const hasNinja = spawnSync("ninja", ["--version"]).status === 0;
+  const { CC = "gcc", CXX = "g++" } = process.env;
+  if (spawnSync(CXX, ["--version"]).status !== 0) fail(`build: "${CXX}" was not found; ${needed()}`);
+  return [
+    ...["-G", hasNinja ? "Ninja" : "MinGW Makefiles"],
+    ...[`-DCMAKE_C_COMPILER=${CC}`, `-DCMAKE_CXX_COMPILER=${CXX}`],
+  ];
+}
+
+function needed() {
+  return process.platform === "win32"
+    ? "building on Windows needs CMake 3.22, GCC of MinGW-w64 (MSYS2's or w64devkit's), and ninja or mingw32-make, all on the PATH"
+    : "building needs CMake 3.22 and a C++17 compiler";
 }
 
 // The build folder of a checkout that was copied or moved belongs to the one before, and CMake would build into that.
@@ -164,8 +201,7 @@ function build(target, directory = cmakeDirectory) {
 
 function run(command, args) {
   const { status, error } = spawnSync(command, args, { cwd: root, env: environment, stdio: "inherit" });
-  if (error?.code === "ENOENT")
-    fail(`build: "${command}" was not found; building needs CMake 3.22 and a C++17 compiler`);
+  if (error?.code === "ENOENT") fail(`build: "${command}" was not found; ${needed()}`);
   if (error) fail(`build: ${command}: ${error.message}`);
   if (status !== 0) process.exit(status ?? 1);
 }

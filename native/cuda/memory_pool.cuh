@@ -4,8 +4,10 @@
 // memory, a stream that is closed, or the caller. It is never given to one stream on the condition that work of another
 // is done first, as allocating must not wait for the queue.
 //
+// A stream may set a limit to what the process takes of its GPU: the least of those that are open counts, for all.
+//
 // Where there are no pools, which came with CUDA 11.2 and which not every virtual GPU has, every stream keeps what it
-// frees for itself.
+// frees for itself, and its limit is its own.
 #pragma once
 
 #include <cstddef>
@@ -23,12 +25,13 @@ public:
     MemoryPool(const MemoryPool&) = delete;
     MemoryPool& operator=(const MemoryPool&) = delete;
 
-    cudaError_t open(int device);
+    // `limit`: the most bytes that the pool may have, in use and kept; 0 if there is none.
+    cudaError_t open(int device, size_t limit = 0);
     // What was freed in stream order has to be free: streams have been waited for.
     void close();
 
-    // Memory in the order of `stream`. Where there is none, waits for the stream, gives back what is kept, and asks once
-    // more.
+    // Memory in the order of `stream`. Where there is none, or it would be over the limit, waits for the stream, gives
+    // back what is kept, and asks once more.
     cudaError_t take(void** pointer, size_t bytes, cudaStream_t stream);
 
     // In the order of `stream`. An error is an earlier error of the device: whoever waits for the stream is told.
@@ -37,9 +40,20 @@ public:
     // Gives back what is free and kept.
     cudaError_t trim();
 
+    // Bytes that are in use, and those with what is kept.
+    cudaError_t used(size_t* bytes) const;
+    cudaError_t reserved(size_t* bytes) const;
+    // 0 if there is none.
+    size_t limit() const;
+
+    struct Shared;
+
 private:
+    cudaError_t take_once(void** pointer, size_t bytes, cudaStream_t stream);
+
     int device_ = -1;  // while it is open
-    cudaMemPool_t pool_ = nullptr;  // none: `plain_` is used
+    Shared* shared_ = nullptr;  // none: `plain_` is used
+    size_t own_limit_ = 0;
     PlainMemory plain_;
 };
 

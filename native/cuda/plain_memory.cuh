@@ -15,17 +15,23 @@ namespace medmamba::cuda {
 
 class PlainMemory {
 public:
-    // A block that was given back and is not much too large, otherwise a new one. Where there is no memory, gives back to
-    // the system what is kept, which waits for the device, and asks once more.
-    cudaError_t take(void** pointer, size_t bytes);
+    // A block that was given back and is not much too large, otherwise a new one. Where there is no memory, or all would be
+    // more than `limit` (0: none), gives back to the system what is kept, which waits for the device, and asks once more.
+    cudaError_t take(void** pointer, size_t bytes, size_t limit);
     void give_back(void* pointer);
     // Gives all that is kept back to the system.
     cudaError_t trim();
 
+    // Bytes that are in use, and those with what is kept.
+    size_t used() const;
+    size_t reserved() const;
+
 private:
+    cudaError_t take_new(void** pointer, size_t bytes, size_t limit);
     cudaError_t free_kept();
 
-    std::mutex mutex_;
+    mutable std::mutex mutex_;
+    size_t used_ = 0, reserved_ = 0;
     std::multimap<size_t, void*> kept_;
     std::unordered_map<void*, size_t> in_use_;
 };

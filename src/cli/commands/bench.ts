@@ -6,7 +6,7 @@ import { describeMachine, machineLines } from "../../benchmark/machine.js";
 import { type Pace, paces } from "../../benchmark/measure.js";
 import { profileTraining } from "../../benchmark/profile.js";
 import { allBenchmarks, type Row, runBenchmark } from "../../benchmark/suite.js";
-import { OutOfMemoryError } from "../../errors.js";
+import { DeviceError, OutOfMemoryError } from "../../errors.js";
 import { medMambaConfig, type Variant, variants } from "../../models/config.js";
 import { number } from "../../settings/kind.js";
 import { type Device, type Precision, precisions } from "../../tensor/device.js";
@@ -157,7 +157,8 @@ function settingsFor(device: Device, options: BenchOptions): Settings {
     variants: options.variant ?? (cpu ? ["tiny"] : ["tiny", "small", "base"]),
     imageSize: options.imageSize,
     batchSizes: options.batchSize ?? (cpu ? [8] : [1, 32, 128]),
-    precisions: options.precision ?? (cpu || !multipliesIn(device, "bf16") ? ["float32"] : ["float32", "bf16"]),
+    precisions:
+      options.precision ?? (cpu || !multipliesIn(device, "bf16") ? ["float32"] : ["float32", "bf16"]),
     quick: options.quick ?? false,
   };
 }

@@ -151,6 +151,6 @@ cudaError_t MemoryPool::reserved(size_t* bytes) const {
     *bytes = plain_.reserved();
     return cudaSuccess;
 }
-size_t MemoryPool::limit() const { return shared_ ? shared_->limit : own_limit_; }
+size_t MemoryPool::limit() const { return shared_ ? shared_->limit.load() : own_limit_; }
 
 }  // namespace medmamba::cuda

@@ -3,7 +3,8 @@
  * precision, and the same bits in whatever order threads run. On the emulator, but for the reasons a real one gives.
  */
 import { existsSync } from "node:fs";
-import { afterEach, describe, expect, it } from "vitest";
+import { afterEach, describe, expect, it, vi } from "vitest";
+import { openTrainingDevice } from "../../src/cli/console/options.js";
 import { DeviceError, OperationError, OutOfMemoryError } from "../../src/errors.js";
 import {
   crossEntropy,
@@ -16,7 +17,7 @@ import {
   tensor,
   zeros,
 } from "../../src/index.js";
-import { backendLibrary } from "../../src/native/load.js";
+import { cudaLibrary } from "../../src/native/cuda-library.js";
 import { gpus } from "../../src/tensor/devices.js";
 import { hasEmulatedCuda } from "../support/backends.js";
 import { expectClose, expectSameBits } from "../support/closeness.js";
@@ -25,7 +26,13 @@ import { labels, outcome, programs } from "../support/programs.js";
 const mebibyte = 2 ** 20;
 
 const open: Device[] = [];
-const settings = ["MEDMAMBA_EMULATOR_SEED", "MEDMAMBA_EMULATOR_DEVICES", "MEDMAMBA_EMULATOR_MEMORY"] as const;
+const settings = [
+  "MEDMAMBA_EMULATOR_SEED",
+  "MEDMAMBA_EMULATOR_DEVICES",
+  "MEDMAMBA_EMULATOR_MEMORY",
+  "MEDMAMBA_EMULATOR_CAPABILITY",
+  "MEDMAMBA_EMULATOR_DRIVER",
+] as const;
 function emulated(
   environment: Partial<Record<(typeof settings)[number], string>> = {},
   options: DeviceOptions = {},
@@ -53,7 +60,7 @@ function problem(action: () => unknown): Error {
 const families = programs("small");
 
 describe("a machine whose GPU cannot be used", () => {
-  const library = backendLibrary("medmamba_cuda");
+  const library = cudaLibrary();
   const hasDriver = existsSync("/proc/driver/nvidia/version");
 
   it.skipIf(existsSync(library))("is told that the library is missing, and how to make it", () => {
@@ -66,7 +73,9 @@ describe("a machine whose GPU cannot be used", () => {
   it.skipIf(!existsSync(library) || hasDriver)("is told which driver to install", () => {
     const error = problem(() => openDevice("cuda:0"));
     expect(error).toBeInstanceOf(DeviceError);
-    expect(error.message).toMatch(/^device "cuda:0" is not usable: .*driver.*580 or newer.*\n.*"auto"/);
+    expect(error.message).toMatch(
+      /^device "cuda:0" is not usable: .*driver.*( or newer| finds no GPU).*\n.*"auto"/,
+    );
   });
 });
 
@@ -210,4 +219,75 @@ describe.skipIf(!hasEmulatedCuda())("the CUDA backend, emulated", () => {
       reference.close();
     },
   );
+});
+
+describe.skipIf(!hasEmulatedCuda())("a GPU before Ampere, emulated", () => {
+  const turing = { MEDMAMBA_EMULATOR_CAPABILITY: "7.5" };
+
+  it.each([
+    ["of Turing", turing],
+    ["and a driver of CUDA 11.0, which has no memory pools", { ...turing, MEDMAMBA_EMULATOR_DRIVER: "11.0" }],
+  ])("%s computes the CPU's results", async (_, environment) => {
+    const [device, reference] = [emulated(environment), openDevice("cpu")];
+    for (const [name, program] of Object.entries(families)) {
+      const expected = await outcome(program, reference);
+      for (const [i, values] of (await outcome(program, device)).entries())
+        await expectClose(values, expected[i]!, { relative: 3e-5 }, `${name}, value ${i}`);
+    }
+    reference.close();
+  });
+
+  it("keeps freed memory for itself where there are no pools, and gives it back when memory runs out", async () => {
+    const environment = { MEDMAMBA_EMULATOR_DRIVER: "11.0", MEDMAMBA_EMULATOR_MEMORY: "64" };
+    const device = emulated(environment);
+    const before = await outcome(families["matmul with a long sum"]!, device);
+    const large = zeros([48, mebibyte / 4], { device });
+    expect(problem(() => zeros([48, mebibyte / 4], { device }))).toBeInstanceOf(OutOfMemoryError);
+    large.dispose();
+    await device.synchronize();
+    zeros([60, mebibyte / 4], { device }).dispose();
+    const after = await outcome(families["matmul with a long sum"]!, device);
+    for (const [i, values] of after.entries()) await expectSameBits(values, before[i]!);
+  });
+
+  it.each([
+    [
+      "7.0",
+      "float32",
+      "GPU 0 (CUDA emulator) has compute capability 7.0; 7.5 (Turing, such as T4) or newer is needed",
+    ],
+    [
+      "7.5",
+      "bf16",
+      "GPU 0 (CUDA emulator) of compute capability 7.5 multiplies in float32 alone; tf32 and bf16 need 8.0",
+    ],
+    [
+      "7.5",
+      "tf32",
+      "GPU 0 (CUDA emulator) of compute capability 7.5 multiplies in float32 alone; tf32 and bf16 need 8.0",
+    ],
+    [
+      "10.0",
+      "float32",
+      "GPU 0 (CUDA emulator) of compute capability 10.0: this build has no code for it, only for 7.5, 9.0",
+    ],
+  ] as const)(
+    "of compute capability %s in %s is refused with the reason",
+    (capability, precision, reason) => {
+      const environment = { MEDMAMBA_EMULATOR_CAPABILITY: capability };
+      expect(problem(() => emulated(environment, { precision })).message).toContain(reason);
+    },
+  );
+
+  it("trains in float32, and says so", () => {
+    process.env.MEDMAMBA_EMULATOR_CAPABILITY = "7.5";
+    const said = vi.spyOn(process.stderr, "write").mockReturnValue(true);
+    const device = openTrainingDevice({ device: "cuda-emulated" }, undefined);
+    expect(device.precision).toBe("float32");
+    expect(said.mock.calls.flat().join("")).toMatch(
+      /^note: computing in float32, because GPU 0 .* float32 alone; /,
+    );
+    said.mockRestore();
+    device.close();
+  });
 });

@@ -9,7 +9,8 @@ import { Terminal } from "../console/terminal.js";
 
 const examples = `
 Needs CMake 3.22 or newer and a C++17 compiler (GCC or clang); with --cuda, the
-CUDA toolkit 13.0 or newer. What it makes is used from then on, before what npm
+CUDA toolkit 11.8 or newer (13 for the newest GPUs; with both, a library for
+new drivers and one for older ones). What it makes is used from then on, before what npm
 delivered, until the package is installed again.
 
 Examples:

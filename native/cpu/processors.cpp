@@ -18,14 +18,12 @@ std::vector<int> ask_system() {
 #if defined(__linux__)
     // The kernel refuses a mask smaller than its own, so the mask grows until it fits.
     for (int most = CPU_SETSIZE; most <= CPU_SETSIZE * 64 && processors.empty(); most *= 2) {
-        const size_t bytes = CPU_ALLOC_SIZE(most);
-        cpu_set_t* set = CPU_ALLOC(most);
-        if (!set) break;
-        const bool known = sched_getaffinity(0, bytes, set) == 0;
+        std::vector<cpu_set_t> set((size_t)most / CPU_SETSIZE);
+        const size_t bytes = set.size() * sizeof(cpu_set_t);
+        const bool known = sched_getaffinity(0, bytes, set.data()) == 0;
         const bool too_small = !known && errno == EINVAL;
         for (int i = 0; known && i < most; ++i)
-            if (CPU_ISSET_S(i, bytes, set)) processors.push_back(i);
-        CPU_FREE(set);
+            if (CPU_ISSET_S((size_t)i, bytes, set.data())) processors.push_back(i);
         if (!too_small) break;
     }
 #endif

@@ -29,7 +29,10 @@ for (const { system, processor, tools } of [
 }
 if (platform() === "linux" && arch() === "x64") {
   if (existsSync("/lib/x86_64-linux-musl/libc.so")) await make("linux", "x64", "strip", "musl");
-  else console.log("prebuilds: musl's C library (Debian's package musl) was not found: nothing is built for it.");
+  else
+    console.log(
+      "prebuilds: musl's C library (Debian's package musl) was not found: nothing is built for it.",
+    );
 }
 writeSums(join(root, "prebuilds"));
 

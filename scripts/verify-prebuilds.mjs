@@ -39,7 +39,9 @@ const targets = {
       cuda: true,
     },
   ],
-  "linux-x64-musl": [{ ...addon, ...x64, folder: "linux-x64", file: "medmamba.musl.node", limit: 4 * mebibyte, musl: true }],
+  "linux-x64-musl": [
+    { ...addon, ...x64, folder: "linux-x64", file: "medmamba.musl.node", limit: 4 * mebibyte, musl: true },
+  ],
   "linux-arm64": [{ ...addon, ...arm64, limit: 2 * mebibyte }],
 };
 
@@ -109,8 +111,8 @@ function examine(path, { machine, loader, limit, exported, cuda, musl }) {
     `it needs glibc ${[...new Set(versions)].join(", ")}, newer than ${newestGlibc}`,
   );
   unless(!/@(GLIBCXX|CXXABI|GCC)_/.test(text), "it needs symbols of a C++ library of the system");
-  const libraries = all(/\(NEEDED\).*\[(.*)\]/g).filter(
-    (name) => (musl ? name !== "libc.so" : name !== loader && !systemLibraries.test(name)),
+  const libraries = all(/\(NEEDED\).*\[(.*)\]/g).filter((name) =>
+    musl ? name !== "libc.so" : name !== loader && !systemLibraries.test(name),
   );
   unless(libraries.length === 0, `it needs ${libraries.join(", ")}`);
   if (musl) {
@@ -137,7 +139,8 @@ function examine(path, { machine, loader, limit, exported, cuda, musl }) {
 function whatMuslLacks(text) {
   if (!existsSync(muslLibrary)) return [];
   const symbols = (of, pattern) => [...of.matchAll(pattern)].map(([, name]) => name);
-  const read = (path) => execFileSync("readelf", ["--wide", "--dyn-syms", path], { encoding: "utf8", maxBuffer: 2 ** 26 });
+  const read = (path) =>
+    execFileSync("readelf", ["--wide", "--dyn-syms", path], { encoding: "utf8", maxBuffer: 2 ** 26 });
   const has = new Set(symbols(read(muslLibrary), /DEFAULT\s+\d+ ([\w.]+)/g));
   const asked = symbols(text, /GLOBAL\s+DEFAULT\s+UND ([\w.]+)/g);
   return asked.filter((name) => !has.has(name) && !/^(napi|node_api)_/.test(name));

@@ -47,6 +47,7 @@ const mayInclude: Readonly<Record<string, readonly string[]>> = {
   addon: ["backend", "cpu/backend.h", "cpu/thread.h"],
   glibc: [],
   musl: [],
+  windows: [],
 };
 
 /** One file of another, by paths in the repository. */

@@ -73,14 +73,44 @@ gradient_moments_kernel(mm_batch_norm_backward_params p, ColumnTiles tiles, doub
     }
 }
 
+// What a rank sends to the others, (2, channels + 1): its sums of each channel, and its rows as one channel more.
+struct Message {
+    int64_t rows, channels;
+    double *sent, *own;  // own (2, channels) as well, if it is there
+    __device__ void operator()(int64_t c, const double (&totals)[2]) const {
+        for (int s = 0; s < 2; ++s) {
+            sent[s * (channels + 1) + c] = totals[s];
+            if (own) own[s * channels + c] = totals[s];
+        }
+        if (c != 0) return;
+        sent[channels] = (double)rows;
+        sent[2 * channels + 1] = 0.0;
+    }
+};
+
+// The rows that sums are over: a stream's own, or those of the messages of all ranks, added in their order.
+struct Rows {
+    int64_t own, channels;
+    const double* received;  // null without ranks
+    int32_t ranks;
+    __device__ double count() const {
+        if (!received) return (double)own;
+        double rows = 0.0;
+        for (int32_t rank = 0; rank < ranks; ++rank) rows += received[rank * 2 * (channels + 1) + channels];
+        return rows;
+    }
+};
+
 // From the sums of a channel to its statistics, its affine map, and where the running statistics go.
 struct Statistics {
     mm_batch_norm_statistics_params p;
+    Rows of;
     __device__ void operator()(int64_t c, const double (&totals)[2]) const {
-        const double mean = totals[0] / (double)p.rows;
-        const double difference = totals[1] / (double)p.rows - mean * mean;
+        if (c == p.channels) return;
+        const double rows = of.count(), mean = totals[0] / rows;
+        const double difference = totals[1] / rows - mean * mean;
         const double variance = difference < 0 ? 0 : difference;  // a constant channel may round below zero
-        const double unbiased = p.rows > 1 ? (double)p.rows / (double)(p.rows - 1) : 1.0;
+        const double unbiased = rows > 1 ? rows / (rows - 1) : 1.0;
         const double inverse_std = 1.0 / sqrt(variance + (double)p.eps);
         p.statistics[c] = (float)mean;
         p.statistics[p.channels + c] = (float)inverse_std;
@@ -101,11 +131,14 @@ struct Statistics {
 struct ChannelGradients {
     mm_batch_norm_backward_params p;
     float *slope, *constant;
+    Rows of;
+    const double* own;  // (2, channels), where `totals` are of all ranks
     __device__ void operator()(int64_t c, const double (&totals)[2]) const {
-        const double inverse_std = p.statistics[p.channels + c], scale = p.scale[c];
-        const double share = 1.0 / (double)(p.rows > 1 ? p.rows : 1);
-        if (p.dweight) p.dweight[c] = (float)(totals[0] * inverse_std);
-        if (p.dbias) p.dbias[c] = (float)totals[1];
+        if (c == p.channels) return;
+        const double inverse_std = p.statistics[p.channels + c], scale = p.scale[c], rows = of.count();
+        const double share = 1.0 / (rows > 1 ? rows : 1);
+        if (p.dweight) p.dweight[c] = (float)((own ? own[c] : totals[0]) * inverse_std);
+        if (p.dbias) p.dbias[c] = (float)(own ? own[p.channels + c] : totals[1]);
         slope[c] = (float)(-scale * inverse_std * inverse_std * totals[0] * share);
         constant[c] = (float)(-scale * totals[1] * share);
     }
@@ -171,13 +204,51 @@ bool are_fours(int64_t channels, int64_t a_row, int64_t b_row, int64_t c_row) {
     return ((channels | a_row | b_row | c_row) & 3) == 0;
 }
 
+// The sums of all ranks, as parts to be added in their order.
+class OverRanks {
+public:
+    // Doubles of workspace: a message, those of all ranks, and the rank's own sums.
+    static int64_t doubles(const mm_communicator* communicator, int64_t channels) {
+        return communicator ? (communicator->size + 1) * 2 * (channels + 1) + 2 * channels : 0;
+    }
+
+    // `partial` (ranges, 2, channels) are this rank's own; `memory` has as many doubles as `doubles` says.
+    OverRanks(mm_stream* stream, const char* what, mm_communicator* communicator, const double* partial, int64_t ranges,
+              int64_t rows, int64_t channels, double* memory)
+        : parts(partial), count(ranges), width(channels), rows{rows, channels, nullptr, 0} {
+        if (!communicator) return;
+        const int64_t message = 2 * (channels + 1);
+        double *sent = memory, *received = sent + message, *of_rank = received + communicator->size * message;
+        status = add_partial_sums<2>(stream, what, partial, ranges, channels, Message{rows, channels, sent, of_rank});
+        if (status != MM_OK) return;
+        status = communicator->gather(communicator, stream, sent, received, (size_t)message * sizeof(double));
+        if (status != MM_OK) {
+            stream->fail(status, "%s", communicator->last_error);
+            return;
+        }
+        parts = received;
+        count = communicator->size;
+        width = channels + 1;
+        this->rows.received = received;
+        this->rows.ranks = communicator->size;
+        own = of_rank;
+    }
+
+    const double* parts;
+    int64_t count, width;
+    Rows rows;
+    const double* own = nullptr;
+    mm_status status = MM_OK;
+};
+
 }  // namespace
 
 mm_status batch_norm_statistics(mm_stream* stream, const mm_batch_norm_statistics_params* params) {
-    if (params->rows == 0)
+    if (params->rows == 0 && !params->communicator)
         return stream->fail(MM_INVALID_ARGUMENT, "batch_norm_statistics: an empty batch has no mean");
     const ColumnTiles tiles(params->rows, params->channels, least_rows);
-    Workspace workspace(stream, tiles.ranges * 2 * params->channels * 2);
+    const int64_t own_doubles = tiles.ranges * 2 * params->channels;
+    Workspace workspace(stream, 2 * (own_doubles + OverRanks::doubles(params->communicator, params->channels)));
     if (workspace.status() != MM_OK) return workspace.status();
     double* partial = reinterpret_cast<double*>(workspace.data());
     const char* what = "batch_norm_statistics";
@@ -188,8 +259,10 @@ mm_status batch_norm_statistics(mm_stream* stream, const mm_batch_norm_statistic
                       partial);
     });
     if (status != MM_OK) return status;
-    return add_partial_sums<2>(stream, what, (const double*)partial, tiles.ranges,
-                               params->channels, Statistics{*params});
+    const OverRanks all(stream, what, params->communicator, partial, tiles.ranges, params->rows, params->channels,
+                        partial + own_doubles);
+    if (all.status != MM_OK) return all.status;
+    return add_partial_sums<2>(stream, what, all.parts, all.count, all.width, Statistics{*params, all.rows});
 }
 
 mm_status batch_norm_fold(mm_stream* stream, const mm_batch_norm_fold_params* params) {
@@ -224,7 +297,8 @@ mm_status backward_of(mm_stream* stream, mm_batch_norm_backward_params p) {
     const char* what = "batch_norm_backward";
     const ColumnTiles tiles(p.rows, p.channels, least_rows);
     const int64_t channels = ceil_div(p.channels, 4) * 4;  // keeps both arrays and the doubles behind them aligned
-    Workspace workspace(stream, 2 * channels + tiles.ranges * 2 * p.channels * 2);
+    const int64_t own_doubles = tiles.ranges * 2 * p.channels;
+    Workspace workspace(stream, 2 * channels + 2 * (own_doubles + OverRanks::doubles(p.communicator, p.channels)));
     if (workspace.status() != MM_OK) return workspace.status();
     float *slope = workspace.data(), *constant = slope + channels;
     double* partial = reinterpret_cast<double*>(constant + channels);
@@ -234,8 +308,11 @@ mm_status backward_of(mm_stream* stream, mm_batch_norm_backward_params p) {
                    dim3((unsigned)(tiles.ranges * tiles.tiles)), column_threads, sizeof(ColumnSums<2>), p, tiles,
                    partial);
         if (moments != MM_OK) return moments;
-        const mm_status gradients = add_partial_sums<2>(stream, what, (const double*)partial, tiles.ranges,
-                                                        p.channels, ChannelGradients{p, slope, constant});
+        const OverRanks all(stream, what, p.communicator, partial, tiles.ranges, p.rows, p.channels,
+                            partial + own_doubles);
+        if (all.status != MM_OK) return all.status;
+        const mm_status gradients = add_partial_sums<2>(stream, what, all.parts, all.count, all.width,
+                                                        ChannelGradients{p, slope, constant, all.rows, all.own});
         if (gradients != MM_OK) return gradients;
     }
 

@@ -9,10 +9,9 @@ import { existsSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { findEngine } from "../../dist/distributed/engine.js";
-import { captureGraph, nn, openDevice, Tensor, tensor } from "../../dist/index.js";
+import { captureGraph, nn, openDevice, safetensors, Tensor, tensor } from "../../dist/index.js";
 import { loadAddon } from "../../dist/native/load.js";
-import { SSConvSSM } from "../../dist/nn/ss-conv-ssm.js";
-import { drawn, ofRank } from "./collective-values.mjs";
+import { ofRank } from "./collective-values.mjs";
 
 const { env } = process;
 const given = JSON.parse(process.argv[2]);
@@ -107,50 +106,36 @@ async function graph(communicator) {
   return { found, before, error };
 }
 
-/** A block's forward and backward on this rank's share of a batch; `given.shares` are images of each rank. */
+/**
+ * A block's forward and backward on this rank's share of a golden file's batch, with the statistics of the whole:
+ * `given.shares` are images of each rank.
+ */
 async function block(communicator) {
-  const [channels, height, width] = [8, 5, 4];
-  const module = new SSConvSSM(channels, { device, dState: 4 });
-  for (const [i, parameter] of [...module.parameters()].entries())
-    parameter.upload(Float32Array.from(drawn(1000 + i, parameter.size), (value) => 0.3 * value));
-  for (const layer of module.modules()) {
-    // Norms whose weights are near one, as they are.
-    if (layer instanceof nn.BatchNorm2d || layer instanceof nn.LayerNorm)
-      layer.weight.upload(Float32Array.from(drawn(77, layer.weight.size), (value) => 1 + 0.2 * value));
-  }
+  const golden = await safetensors.load(given.golden, { device });
+  const [, height, width, channels] = golden.x.shape;
+  const module = new nn.SSConvSSM(channels, { device });
+  const named = Object.entries(golden).filter(([name]) => name in module.stateDict());
+  module.loadStateDict(Object.fromEntries(named));
   module.train();
   module.recompute = given.recompute ?? false;
-  const batch = given.shares.reduce((total, share) => total + share, 0);
-  const [begin, share] =
-    worldSize === 1
-      ? [0, batch]
-      : [given.shares.slice(0, rank).reduce((total, n) => total + n, 0), given.shares[rank]];
-  const size = height * width * channels;
+  module.communicator = communicator;
+  const share = given.shares[rank];
+  const before = given.shares.slice(0, rank).reduce((total, images) => total + images, 0);
   const shape = [share, height, width, channels];
-  const part = (seed) =>
-    Float32Array.from(drawn(seed, batch * size), (v) => v).slice(begin * size, (begin + share) * size);
-  const x = tensor(part(1), shape, { device, requiresGrad: true });
-  const weight = tensor(part(2), shape, { device });
-  if (worldSize > 1) module.communicator = communicator;
+  const own = (whole) => whole.view(shape, before * height * width * channels);
+  const x = own(golden.x);
+  x.requiresGrad = true;
   const y = module.forward(x);
-  const kept = await y.data();
-  y.backward({ gradient: weight });
-  const gradients = {};
+  const results = { "out.y": await base64(y) };
+  y.backward({ gradient: own(golden.dy) });
+  results["grad.x"] = await base64(x.grad);
   for (const [name, parameter] of module.namedParameters()) {
-    if (communicator) communicator.sum(parameter.grad);
-    gradients[name] = await base64(parameter.grad);
+    communicator.sum(parameter.grad);
+    results[`grad.${name}`] = await base64(parameter.grad);
   }
-  const buffers = {};
   for (const [name, buffer] of module.namedBuffers())
-    if (buffer.dtype === "float32") buffers[name] = await base64(buffer);
-  return {
-    begin,
-    share,
-    y: Buffer.from(kept.buffer).toString("base64"),
-    dx: await base64(x.grad),
-    gradients,
-    buffers,
-  };
+    if (buffer.dtype === "float32") results[`after.${name}`] = await base64(buffer);
+  return results;
 }
 
 /** Milliseconds of sums, the least and the median; by the host's clock, all ranks together. */

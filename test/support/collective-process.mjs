@@ -79,14 +79,11 @@ async function graph(communicator) {
   communicator.sum(x); // makes its scratch memory
   await device.synchronize();
   const found = [];
-  const captured = captureGraph(
-    () => {
-      const y = x.clone();
-      communicator.sum(y);
-      return y;
-    },
-    { device },
-  );
+  const captured = captureGraph(device, () => {
+    const y = x.clone();
+    communicator.sum(y);
+    return y;
+  });
   for (const round of [1, 2]) {
     x.upload(ofRank(rank + 10 * round, 5000));
     found.push(hash(await captured.launch().data()));

@@ -123,20 +123,27 @@ export class Control {
   #hear(event: LineEvent): void {
     switch (event.type) {
       case "complete":
-        return this.#joined?.();
+        this.#joined?.();
+        break;
       case "refused":
-        return this.#refused?.(new DistributedError(event.reason, { tryAgain: true }));
+        this.#refused?.(new DistributedError(event.reason, { tryAgain: true }));
+        break;
       case "part":
-        return this.#take(event.rank, event.bytes);
+        this.#take(event.rank, event.bytes);
+        break;
       case "answer":
-        return this.#call?.resolve(unpackList(event.bytes));
+        this.#call?.resolve(unpackList(event.bytes));
+        break;
       case "failure":
-        return this.#break(this.#failureOf(event));
+        this.#break(this.#failureOf(event));
+        break;
       case "left":
         this.#left.add(event.rank);
-        return this.#expectPresent();
+        this.#expectPresent();
+        break;
       case "end":
-        return this.#break(new DistributedError(event.reason, { tryAgain: true }));
+        this.#break(new DistributedError(event.reason, { tryAgain: true }));
+        break;
     }
   }
 

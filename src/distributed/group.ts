@@ -72,7 +72,7 @@ export class Group implements Place {
     this.#expectTensor("sum", values);
     if (values.dtype !== "float32")
       throw new DistributedError(`group.sum: the values are ${values.dtype}, but float32 alone is added up.`);
-    if (this.#isIdle) return;
+    if (this.isIdle) return;
     const { communicator } = await this.connect(values.device);
     if (communicator) communicator.sum(values);
     else if (this.#control) await relaySum(this.#control, values);
@@ -89,7 +89,7 @@ export class Group implements Place {
     expectCounts("group.broadcast", { root }, 0);
     if (root >= this.worldSize)
       throw new DistributedError(`group.broadcast: there is no rank ${root} among ${this.worldSize}.`);
-    if (this.#isIdle) return;
+    if (this.isIdle) return;
     const { communicator } = await this.connect(values.device);
     if (communicator) communicator.broadcast(values, root);
     else if (this.#control) await relayBroadcast(this.#control, values, root);
@@ -210,8 +210,8 @@ export class Group implements Place {
     await this.close();
   }
 
-  /** Alone, and no engine was asked for. */
-  get #isIdle(): boolean {
+  /** @internal Whether sums are what they were: alone, and no engine was asked for. */
+  get isIdle(): boolean {
     this.#expectOpen();
     return this.isAlone && this.#choice === "auto";
   }

@@ -20,6 +20,7 @@
 #include "kernels/scan.h"
 #include "levels.h"
 #include "memory.h"
+#include "mpi.h"
 #include "processors.h"
 #include "stream.h"
 #include "system.h"
@@ -240,11 +241,17 @@ mm_status event_elapsed(mm_stream*, const mm_event* begin, const mm_event* end, 
 }
 
 const char* last_error(mm_stream* stream) { return stream->last_error; }
+mm_status fail(mm_stream* stream, mm_status status, const char* sentence) { return stream->fail(status, "%s", sentence); }
 
 mm_backend make_backend() {
     mm_backend table{};
     table.abi_version = MM_ABI_VERSION;
     table.name = "cpu";
+    if (mpi::available) {
+        table.engine_version = mpi::engine_version;
+        table.communicator_id = mpi::communicator_id;
+        table.communicator_create = mpi::communicator_create;
+    }
 #define MM_FILL(name) table.name = name;
     MM_STREAM_FUNCTIONS(MM_FILL)
     MM_OPERATIONS(MM_FILL)

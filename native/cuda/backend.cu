@@ -218,6 +218,7 @@ mm_status graph_launch(mm_stream* stream, mm_graph* graph) { return stream->grap
 void graph_destroy(mm_stream* stream, mm_graph* graph) { stream->graphs.destroy(stream, graph); }
 
 const char* last_error(mm_stream* stream) { return stream->told_error(); }
+mm_status fail(mm_stream* stream, mm_status status, const char* sentence) { return stream->fail(status, "%s", sentence); }
 
 void annotate(mm_stream*, const char* name) { name ? begin_range(name) : end_range(); }
 

@@ -3,11 +3,14 @@
  * where enhanced objects keep them: with the frame, then with all frames, then with the object.
  */
 import type { DataSet, Element } from "dicom-parser";
+import { DataError } from "../../../errors.js";
+import { decodeText } from "./character-sets.js";
 
 /** Tags of the attributes that are read, by their keywords of PS3.6. */
 export const tags = {
   TransferSyntaxUID: "x00020010",
   MediaStorageSOPClassUID: "x00020002",
+  SpecificCharacterSet: "x00080005",
   SOPClassUID: "x00080016",
   AcquisitionDate: "x00080022",
   SeriesDate: "x00080021",
@@ -108,10 +111,16 @@ const binaryKeywords: readonly Keyword[] = [
   "LUTDescriptor",
 ];
 const longestText = 2 ** 16; // bytes; names and numbers have some tens
+// biome-ignore lint/suspicious/noControlCharactersInRegex: the escape character changes the character set
+const notAscii = /[\x1b\x80-\xff]/;
 
 /** A data set, or an item of a sequence in one. */
 export class Attributes {
-  constructor(private readonly dataSet: DataSet) {}
+  /** @param outer  what an item is in, whose character set holds for it unless it names one of its own */
+  constructor(
+    private readonly dataSet: DataSet,
+    private readonly outer?: Attributes,
+  ) {}
 
   has(keyword: Keyword): boolean {
     return this.#element(keyword) !== undefined;
@@ -121,7 +130,8 @@ export class Attributes {
   texts(keyword: Keyword): string[] {
     const element = this.#element(keyword);
     if (!element || element.length > longestText) return [];
-    const text = this.dataSet.string(tags[keyword]) ?? "";
+    const plain = this.dataSet.string(tags[keyword]) ?? "";
+    const text = notAscii.test(plain) ? this.#decoded(plain) : plain;
     return text.split("\\").map((value) => value.replace(/[\0\s]+$/, "").trimStart());
   }
 
@@ -193,13 +203,13 @@ export class Attributes {
 
   items(keyword: Keyword): Attributes[] {
     const items = this.#element(keyword)?.items ?? [];
-    return items.flatMap(({ dataSet }) => (dataSet ? [new Attributes(dataSet)] : []));
+    return items.flatMap(({ dataSet }) => (dataSet ? [new Attributes(dataSet, this)] : []));
   }
 
   /** One item of a sequence, without making all of them: the functional groups of a volume are thousands. */
   item(keyword: Keyword, index: number): Attributes | undefined {
     const dataSet = this.#element(keyword)?.items?.[index]?.dataSet;
-    return dataSet && new Attributes(dataSet);
+    return dataSet && new Attributes(dataSet, this);
   }
 
   /** What holds of one frame, the nearest first: its functional group, that of all frames, the object itself. */
@@ -207,6 +217,22 @@ export class Attributes {
     const own = this.item("PerFrameFunctionalGroupsSequence", frame)?.item(group, 0);
     const shared = this.item("SharedFunctionalGroupsSequence", 0)?.item(group, 0);
     return [own, shared, this].filter((attributes) => attributes !== undefined);
+  }
+
+  /** Text of which every byte is a character yet. One in a character set that is not known stays as it is. */
+  #decoded(text: string): string {
+    try {
+      return decodeText(Buffer.from(text, "latin1"), this.#characterSets());
+    } catch (error) {
+      if (error instanceof DataError) return text;
+      throw error;
+    }
+  }
+
+  #characterSets(): string[] {
+    const terms = this.dataSet.string(tags.SpecificCharacterSet);
+    if (terms === undefined) return this.outer ? this.outer.#characterSets() : [];
+    return terms.split("\\").map((term) => term.trim());
   }
 
   #element(keyword: Keyword): Element | undefined {

@@ -114,3 +114,25 @@ it("what is no DICOM file is refused", async () => {
     await message(Promise.resolve().then(() => describeDicom(Buffer.from("a picture of something else")))),
   ).toMatch(/does not say how it is written/);
 });
+
+it.each([
+  ["UTF-8", "ISO_IR 192", Buffer.from("東芝", "utf8"), "東芝"],
+  ["Cyrillic", "ISO_IR 144", Buffer.from("Al\xe2i", "latin1"), "Alтi"],
+  ["GBK, which has a backslash within a letter", "GBK", Buffer.from("\x83\x5c\x83\x5c", "latin1"), "僜僜"],
+  ["a character set that is not known, as Latin-1", "ISO_IR 999", Buffer.from("M\xe4ker", "latin1"), "Mäker"],
+])("the name of a maker in %s is read", (_, characterSet, name, expected) => {
+  const named = { ...scan, "00080005 CS": characterSet, "00080070 LO": name };
+  expect(describeDicom(dicomFile(named)).manufacturer).toBe(expected);
+});
+
+it("an item names its own character set, or has that of what it is in", () => {
+  const window = { "00281050 DS": "40", "00281051 DS": "80", "00281055 LO": Buffer.from("\xe2", "latin1") };
+  const frame = (own: DicomElements) => [{ "00289132 SQ": [{ ...window, ...own }] }];
+  const explained = (own: DicomElements) => {
+    const { "00281050 DS": _, "00281051 DS": __, "00281055 LO": ___, ...rest } = scan;
+    const shared = { ...rest, "00080005 CS": "ISO_IR 144", "52009229 SQ": frame(own) };
+    return describeDicom(dicomFile(shared)).windows?.[0];
+  };
+  expect(explained({})).toMatchObject({ explanation: "т" });
+  expect(explained({ "00080005 CS": "ISO_IR 126" })).toMatchObject({ explanation: "β" });
+});

@@ -20,12 +20,10 @@ export function endProcess(rank: number, reason: string, code = tryAgain): void 
       // Nobody reads it any more.
     }
     exitNow(code);
-    process.kill(process.pid, "SIGKILL");
   }, grace);
 }
 
 /** Ends the process with a code, and nothing else. */
 export function exitNow(code: number): void {
-  const addon = loadAddon() as { exitNow?: (code: number) => void };
-  addon.exitNow?.(code);
+  loadAddon().exitNow(code);
 }

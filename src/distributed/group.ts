@@ -4,7 +4,7 @@ import { loadAddon } from "../native/load.js";
 import { expectCounts, expectJson, inWords } from "../settings/given.js";
 import type { Device } from "../tensor/device.js";
 import { Tensor } from "../tensor/tensor.js";
-import { type Connection, connectEngine, type EngineChoice } from "./connection.js";
+import { type Connection, connectEngine, type EngineWish } from "./connection.js";
 import type { Control } from "./control.js";
 import { exitNow } from "./ending.js";
 import { decoded, encoded } from "./frames.js";
@@ -23,13 +23,14 @@ export interface Place {
 }
 
 /** What carried the sums, plain JSON: part of what a checkpoint says of its origin. */
-export interface Reduction {
+export interface Carriage {
   readonly worldSize: number;
   /** "nccl", "mpi" or "tcp"; null where nothing was added up yet. */
   readonly engine: string | null;
+  /** As it calls itself; null of "tcp". */
   readonly engineVersion: string | null;
-  /** "rank order": each sum is ((rank 0 + rank 1) + rank 2) ..., whatever the engine. */
-  readonly reduction: "rank order";
+  /** Who added: "rank order" has the same bits whatever the engine, "engine" is NCCL or MPI itself. */
+  readonly reduction: "rank order" | "engine";
 }
 
 /**
@@ -45,26 +46,31 @@ export class Group implements Place {
   readonly localRank: number;
   readonly launcher: string;
   readonly #control: Control | undefined;
-  readonly #choice: EngineChoice;
+  readonly #wish: EngineWish;
   readonly #connections = new Map<Device, Connection>();
   readonly #closed: () => void;
   #isClosed = false;
+  #hasFailed = false;
 
   /** @internal */
-  constructor(place: Place, control: Control | undefined, choice: EngineChoice, closed: () => void) {
+  constructor(place: Place, control: Control | undefined, wish: EngineWish, closed: () => void) {
     this.rank = place.rank;
     this.worldSize = place.worldSize;
     this.localRank = place.localRank;
     this.launcher = place.launcher;
     this.#control = control;
-    this.#choice = choice;
+    this.#wish = wish;
     this.#closed = closed;
-    control?.failed.catch(() => process.once("exit", (code) => exitNow(code)));
+    control?.failed.catch(() => {
+      this.#hasFailed = true;
+      // What is queued may wait for a rank that is gone, and the end of the process for that.
+      process.once("exit", (code) => exitNow(code));
+    });
   }
 
   /**
-   * Every rank's values become the sum over ranks, in place: ((rank 0 + rank 1) + rank 2) and so on, with the same bits on all ranks
-   * and by every engine. Queued, as operations are: `await values.data()` waits for it.
+   * Every rank's values become the sum over ranks, in place: in double precision, one rank after another, rounded once, with the same
+   * bits on all ranks and by every engine. Queued, as operations are: `await values.data()` waits for it.
    *
    * @param values  float32, of one shape on all ranks
    */
@@ -111,10 +117,10 @@ export class Group implements Place {
   }
 
   /** What carries the sums. */
-  get reduction(): Reduction {
+  get carriage(): Carriage {
     const [connection] = this.#connections.values();
-    const { engine = null, version = null } = connection ?? {};
-    return { worldSize: this.worldSize, engine, engineVersion: version, reduction: "rank order" };
+    const { engine = null, version = null, reduction = "rank order" } = connection ?? {};
+    return { worldSize: this.worldSize, engine, engineVersion: version, reduction };
   }
 
   /** @internal `gather` at a place with a name, for messages. */
@@ -157,9 +163,14 @@ export class Group implements Place {
     this.#expectOpen();
     const known = this.#connections.get(device);
     if (known) return known;
-    const connection = await connectEngine(this, device, this.#choice);
-    this.#connections.set(device, connection);
+    const connection = await connectEngine(this, device, this.#wish);
+    this.adopt(device, connection);
     return connection;
+  }
+
+  /** @internal Takes a connection that was made before. */
+  adopt(device: Device, connection: Connection): void {
+    this.#connections.set(device, connection);
   }
 
   /** @internal Whether there is nobody to talk to. */
@@ -175,7 +186,7 @@ export class Group implements Place {
   }
 
   /** @internal What a promise gives, unless another rank fails before: it may wait for that one. */
-  async unlessFailed<T>(promise: Promise<T>): Promise<T> {
+  readonly unlessFailed = async <T>(promise: Promise<T>): Promise<T> => {
     if (!this.#control) return promise;
     let done = false;
     promise.then(
@@ -193,14 +204,16 @@ export class Group implements Place {
       if (!done) setTimeout(() => process.exit(process.exitCode ?? 1), 1000 * patienceAtEnd).unref();
       throw error;
     }
-  }
+  };
 
   /** Leaves the group. Ranks that still wait for this one are told so. Idempotent. */
   async close(): Promise<void> {
     if (this.#isClosed) return;
     this.#isClosed = true;
     this.#closed();
-    for (const { communicator } of this.#connections.values()) await communicator?.close();
+    // Its end is one for all ranks, too.
+    if (!this.#hasFailed)
+      for (const { communicator } of this.#connections.values()) await communicator?.close();
     this.#connections.clear();
     await this.#control?.close();
   }
@@ -213,7 +226,7 @@ export class Group implements Place {
   /** @internal Whether sums are what they were: alone, and no engine was asked for. */
   get isIdle(): boolean {
     this.#expectOpen();
-    return this.isAlone && this.#choice === "auto";
+    return this.isAlone && this.#wish.engine === "auto";
   }
 
   #expectOpen(): void {

@@ -1,11 +1,13 @@
 /** Joining the other processes: from what a launcher says, or from what a program does. */
-import { randomBytes } from "node:crypto";
 import { ArgumentError, DistributedError } from "../errors.js";
 import { expectCounts, expectNamed, expectText, inWords, type NamesOf } from "../settings/given.js";
-import { type EngineChoice, engineChoices } from "./connection.js";
+import type { DeviceLike } from "../tensor/devices.js";
+import { type EngineChoice, type EngineWish, engineChoices } from "./connection.js";
 import { Control } from "./control.js";
+import type { Reduction } from "./engine.js";
 import { Group, software } from "./group.js";
 import { type Address, type Launch, launchOf } from "./launch.js";
+import { meetByMpi } from "./meeting.js";
 
 /** Which process this is, and where the others are. Without a rank, the launcher says it. */
 export interface InitOptions {
@@ -21,6 +23,13 @@ export interface InitOptions {
   readonly token?: string | undefined;
   /** What carries the bytes of tensors; default: `MEDMAMBA_ENGINE`, else the fastest that all ranks have. */
   readonly engine?: EngineChoice | undefined;
+  /**
+   * Who adds; default: `MEDMAMBA_REDUCTION`, else "rank order", which has the same bits whatever the engine. "engine" is NCCL or MPI
+   * itself, which sends less between many machines.
+   */
+  readonly reduction?: Reduction | undefined;
+  /** Where tensors will be, on several machines under `mpirun`, where MPI tells the address of rank 0; default "cpu". */
+  readonly device?: DeviceLike | undefined;
   /** Seconds that ranks wait for each other; default 300. */
   readonly patience?: number | undefined;
 }
@@ -32,6 +41,8 @@ const names: NamesOf<InitOptions> = {
   address: true,
   token: true,
   engine: true,
+  reduction: true,
+  device: true,
   patience: true,
 };
 
@@ -41,6 +52,24 @@ let open: Group | undefined;
 export const openGroup = (): Group | undefined => open;
 
 /**
+ * @internal The group that is open, else that of the processes that the launcher started, which stays open until the process ends:
+ * MPI begins once in a process.
+ */
+export async function joinedGroup(device: DeviceLike | undefined): Promise<Group> {
+  if (open) return open;
+  if (launchOf() === undefined) return alone();
+  const group = await init({ device });
+  process.once("beforeExit", () => void group.close());
+  return group;
+}
+
+/** A group of one that nobody has to close. */
+function alone(): Group {
+  const place = { rank: 0, worldSize: 1, localRank: 0, launcher: "nobody" };
+  return new Group(place, undefined, { engine: "auto", reduction: "rank order" }, () => {});
+}
+
+/**
  * Joins the other processes of the job, and resolves when all are there. Where nobody started this process as one of several, the
  * group is of one, and its calls are done at once.
  *
@@ -48,7 +77,11 @@ export const openGroup = (): Group | undefined => open;
  * @throws DistributedError saying who did not come, or who is of another version
  */
 export async function init(options: InitOptions = {}): Promise<Group> {
-  const { engine = engineOf(process.env.MEDMAMBA_ENGINE), patience = 300 } = checked(options);
+  const { engine, reduction, patience = 300, device } = checked(options);
+  const wish: EngineWish = {
+    engine: engineOf(engine ?? process.env.MEDMAMBA_ENGINE),
+    reduction: reductionOf(reduction ?? process.env.MEDMAMBA_REDUCTION),
+  };
   if (open)
     throw new DistributedError("distributed.init: this process is in a group already: close that first.");
   const launch = options.rank === undefined ? launchOf() : launchBy(options);
@@ -62,14 +95,15 @@ export async function init(options: InitOptions = {}): Promise<Group> {
     open = undefined;
   };
   if (!launch || launch.worldSize === 1) {
-    open = new Group(place, undefined, engine, closed);
+    open = new Group(place, undefined, wish, closed);
     return open;
   }
-  const { address, token } = launch.address
-    ? { address: launch.address, token: options.token ?? launch.token }
-    : await met(launch);
+  const met = launch.address ? undefined : await meetByMpi(launch, device, wish.reduction);
+  const { address = launch.address as Address } = met ?? {};
+  const token = met?.token ?? options.token ?? launch.token;
   const control = await Control.join({ ...place, address, token, patience });
-  const group = new Group(place, control, engine, closed);
+  const group = new Group(place, control, wish, closed);
+  if (met) group.adopt(met.device, met.connection);
   try {
     await group.expectSame("software", software());
   } catch (error) {
@@ -82,7 +116,7 @@ export async function init(options: InitOptions = {}): Promise<Group> {
 
 function checked(options: InitOptions): InitOptions {
   expectNamed("distributed.init", "the options", options, names);
-  const { rank, worldSize, localRank, address, token, engine, patience } = options;
+  const { rank, worldSize, localRank, address, token, engine, reduction, patience } = options;
   if (rank === undefined) {
     const told = Object.entries({ worldSize, localRank, address }).find(([, value]) => value !== undefined);
     if (told) throw new ArgumentError(`distributed.init: ${told[0]} was given, but no rank.`);
@@ -95,6 +129,7 @@ function checked(options: InitOptions): InitOptions {
   }
   if (token !== undefined) expectText("distributed.init", "token", token);
   if (engine !== undefined) engineOf(engine);
+  if (reduction !== undefined) reductionOf(reduction);
   if (patience !== undefined && !(typeof patience === "number" && patience > 0 && patience < 1e6))
     throw new ArgumentError(`distributed.init: patience ${inWords(patience)} is no number of seconds.`);
   return options;
@@ -105,6 +140,14 @@ function engineOf(given: unknown): EngineChoice {
   if (engineChoices.includes(given as EngineChoice)) return given as EngineChoice;
   throw new ArgumentError(
     `distributed.init: there is no engine ${inWords(given)}: choose from ${engineChoices.join(", ")}.`,
+  );
+}
+
+function reductionOf(given: unknown): Reduction {
+  if (given === undefined || given === "") return "rank order";
+  if (given === "rank order" || given === "engine") return given;
+  throw new ArgumentError(
+    `distributed.init: there is no reduction ${inWords(given)}: choose "rank order" or "engine".`,
   );
 }
 
@@ -125,11 +168,4 @@ function parseAddress(text: unknown): Address {
   throw new ArgumentError(
     `distributed.init: address ${inWords(text)} is not "host:port", where rank 0 listens.`,
   );
-}
-
-/** Where rank 0 is, as MPI tells it. */
-async function met(launch: Launch): Promise<{ address: Address; token: string }> {
-  void launch;
-  void randomBytes;
-  throw new DistributedError("MPI");
 }

@@ -52,7 +52,7 @@ interface Row {
   readonly matches?: (environment: Environment) => boolean;
   /** Names of the variables of rank, number of processes and rank on the machine. */
   readonly names: readonly [rank: string, worldSize: string, localRank: string];
-  readonly address?: (environment: Environment) => Address;
+  readonly address: (environment: Environment) => Address | undefined;
   /** What tells the job from others. */
   readonly job: readonly string[];
 }
@@ -69,14 +69,16 @@ const rows: readonly Row[] = [
     launcher: "mpirun of Open MPI",
     needs: ["OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"],
     names: ["OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_LOCAL_RANK"],
-    job: ["PMIX_NAMESPACE", "OMPI_MCA_ess_base_jobid"],
+    address: mpiAddress,
+    job: ["OMPI_MCA_ess_base_jobid", "PMIX_NAMESPACE"],
   },
   {
     // Before Slurm: under sbatch its processes have the variables of the step that starts them, which counts machines.
     launcher: "mpirun of MPICH",
     needs: ["PMI_RANK", "PMI_SIZE", "MPI_LOCALRANKID"],
     names: ["PMI_RANK", "PMI_SIZE", "MPI_LOCALRANKID"],
-    job: ["PMI_ID", "HYDI_CONTROL_FD"],
+    address: mpiAddress,
+    job: [],
   },
   {
     launcher: "srun of Slurm",
@@ -118,7 +120,7 @@ export function launchOf(environment: Environment = process.env): Launch | undef
     throw new ArgumentError(
       `${row.launcher}: ${rank} is ${launch.rank}, but ${worldSize} is ${launch.worldSize}: ranks count from 0.`,
     );
-  return { ...launch, address: launch.worldSize > 1 ? row.address?.(environment) : undefined };
+  return { ...launch, address: launch.worldSize > 1 ? row.address(environment) : undefined };
 }
 
 /**
@@ -178,6 +180,11 @@ function masterAddress(environment: Environment, prefix = ""): Address {
   if (port < 1 || port > 65535)
     throw new ArgumentError(`${prefix}MASTER_PORT is ${port}: ports are 1 to 65535.`);
   return { host, port };
+}
+
+/** Where somebody names it; else MPI has to tell, which knows all processes before they know each other. */
+function mpiAddress(environment: Environment): Address | undefined {
+  return isSet(environment, "MASTER_ADDR") ? masterAddress(environment) : undefined;
 }
 
 /** The first machine of the step, and a port that follows from job and step: no two steps of a job have the same. */

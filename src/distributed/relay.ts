@@ -6,6 +6,7 @@
 import { DistributedError } from "../errors.js";
 import type { Tensor } from "../tensor/tensor.js";
 import type { Control } from "./control.js";
+import { addInRankOrder } from "./rank-order.js";
 
 /** In place, every rank's values become the sum over ranks, float32. */
 export async function relaySum(control: Control, values: Tensor): Promise<void> {
@@ -36,11 +37,8 @@ function added(parts: readonly Uint8Array[], count: number): Float32Array {
       throw new DistributedError(
         `group.sum: rank ${rank} has ${part.length / 4} values, rank 0 ${count}: give tensors of one shape.`,
       );
-    const values = floatsOf(part);
-    // The first as it is: 0 + -0 is 0.
-    if (rank === 0) sum.set(values);
-    else for (let i = 0; i < count; i++) sum[i] = (sum[i] as number) + (values[i] as number);
   }
+  addInRankOrder(parts.map(floatsOf), sum);
   return sum;
 }
 

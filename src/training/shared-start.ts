@@ -1,8 +1,8 @@
 /** Ranks that train together start alike: with what rank 0 has, of itself or from a file that the others need not see. */
 import type { Group } from "../distributed/group.js";
 import { bytesOf, floatsOf } from "../distributed/relay.js";
-import { setStatistics } from "./running-statistics.js";
 import type { Progress, RunParts } from "./resumption.js";
+import { setStatistics } from "./running-statistics.js";
 
 /**
  * Gives every rank the weights, the optimiser's state, the averages and the position of rank 0.

@@ -22,7 +22,7 @@ try {
   await group.broadcast(own, worldSize - 1);
   say([...(await own.data())]);
   await group.barrier();
-  say(group.reduction);
+  say(group.carriage);
 } catch (error) {
   process.stderr.write(`${error.name}: ${error.message}\n`);
   process.exitCode = 1;

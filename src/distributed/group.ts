@@ -1,5 +1,5 @@
 /** Processes that work together: what they add up, gather, and agree on. */
-import { DistributedError } from "../errors.js";
+import { ArgumentError, DistributedError, DTypeError } from "../errors.js";
 import { loadAddon } from "../native/load.js";
 import { expectCounts, expectJson, inWords } from "../settings/given.js";
 import type { Device } from "../tensor/device.js";
@@ -77,7 +77,7 @@ export class Group implements Place {
   async sum(values: Tensor): Promise<void> {
     this.#expectTensor("sum", values);
     if (values.dtype !== "float32")
-      throw new DistributedError(`group.sum: the values are ${values.dtype}, but float32 alone is added up.`);
+      throw new DTypeError(`group.sum: the values are ${values.dtype}, but float32 alone is added up.`);
     if (this.isIdle) return;
     const { communicator } = await this.connect(values.device);
     if (communicator) communicator.sum(values);
@@ -94,7 +94,7 @@ export class Group implements Place {
     this.#expectTensor("broadcast", values);
     expectCounts("group.broadcast", { root }, 0);
     if (root >= this.worldSize)
-      throw new DistributedError(`group.broadcast: there is no rank ${root} among ${this.worldSize}.`);
+      throw new ArgumentError(`group.broadcast: there is no rank ${root} among ${this.worldSize}.`);
     if (this.isIdle) return;
     const { communicator } = await this.connect(values.device);
     if (communicator) communicator.broadcast(values, root);
@@ -234,8 +234,9 @@ export class Group implements Place {
   }
 
   #expectTensor(call: string, values: unknown): void {
-    if (values instanceof Tensor) return;
-    throw new DistributedError(`group.${call}: a tensor is needed, not ${inWords(values)}.`);
+    if (!(values instanceof Tensor))
+      throw new ArgumentError(`group.${call}: a tensor is needed, not ${inWords(values)}.`);
+    void values.handle; // Of one that was disposed there is none.
   }
 }
 

@@ -5,7 +5,14 @@
 // Says "step N" after each step, on rank 0, and in the end what it has, as JSON. SIGTERM stops it.
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
-import { data, distributed, fit, MedMamba, MedMambaError, manualSeed } from "../../../dist/index.js";
+import {
+  data,
+  distributed,
+  fit as fitModel,
+  MedMamba,
+  MedMambaError,
+  manualSeed,
+} from "../../../dist/index.js";
 
 const {
   train,
@@ -38,7 +45,7 @@ try {
         ? Promise.reject(new Error(`image ${index} is broken`))
         : sample.call(images, index);
   }
-  const result = await fit(model, {
+  const result = await fitModel(model, {
     ...options,
     group,
     train: images,

@@ -53,6 +53,13 @@ __device__ __forceinline__ float reciprocal_approx(float x) {
     return y;
 }
 
+// 1 / sqrt(x) by the special function unit: 2 ulp.
+__device__ __forceinline__ float inverse_root_approx(float x) {
+    float y;
+    asm("rsqrt.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+    return y;
+}
+
 // Two floats rounded to bfloat16 (nearest even), `low` in the lower half of the word.
 __device__ __forceinline__ uint32_t pack_bf16(float low, float high) {
     uint32_t word;

@@ -26,6 +26,7 @@ T* global_offset(T* pointer, int64_t bytes) {
 }
 
 inline float reciprocal_approx(float x) { return 1.0f / x; }
+inline float inverse_root_approx(float x) { return 1.0f / sqrtf(x); }
 
 inline uint32_t bf16_bits(float x) {
     const uint32_t bits = __float_as_uint(x);

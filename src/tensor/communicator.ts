@@ -29,10 +29,12 @@ const line = 64;
 const short = 16 << 10;
 
 /**
- * Bytes of the values that are on their way at once. What was received is added while it is in the processor's cache, and needs
- * no memory as large as the values. (In pieces of 4 MiB 57.6 MB take about as long as at once; see bench/results.)
+ * Bytes of the values that are on their way at once. What MPI received is added while it is in the processor's cache, and needs no
+ * memory as large as the values; a GPU has more to do for a piece than to move one of these.
  */
-const piece = 16 << 20;
+function pieceOf({ engine, size }: NativeMeeting): number {
+  return engine === "nccl" ? 64 << 20 : Math.max(4 << 20, size * (512 << 10));
+}
 
 /** A device, connected. Obtain it through `Engine.connect`. */
 export class Communicator {
@@ -45,18 +47,20 @@ export class Communicator {
   /** Where its tensors have to be. */
   readonly device: Device;
   readonly #native: NativeCommunicator;
+  readonly #piece: number;
   readonly #scratch = new Map<string, NativeBuffer>();
 
   private constructor(
     device: Device,
     native: NativeCommunicator,
-    { rank, size }: NativeMeeting,
+    meeting: NativeMeeting,
     reduction: Reduction,
   ) {
     this.device = device;
     this.#native = native;
-    this.rank = rank;
-    this.worldSize = size;
+    this.#piece = pieceOf(meeting);
+    this.rank = meeting.rank;
+    this.worldSize = meeting.size;
     this.reduction = reduction;
   }
 
@@ -144,7 +148,7 @@ export class Communicator {
     // Parts are of whole lines. What is left over is short, and so are some values altogether.
     const step = line * worldSize;
     const inParts = total <= short ? 0 : Math.floor(total / step) * step;
-    const pieces = Math.max(1, Math.floor(piece / step)) * step;
+    const pieces = Math.max(1, Math.floor(this.#piece / step)) * step;
     for (let begin = 0; begin < inParts; begin += pieces) {
       const bytes = Math.min(pieces, inParts - begin);
       const part = bytes / worldSize;

@@ -5,13 +5,14 @@
 //
 // FILE is a name in native/cuda without .cu; all, if none is given. --check fails if a kernel spills registers.
 // Shared memory is the struct that the kernel asks for; what a scan's source adds behind it depends on the rank.
-import { spawn, spawnSync } from "node:child_process";
+import { spawn } from "node:child_process";
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { availableParallelism, tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { findNvcc } from "./find-nvcc.mjs";
+import { readableNames } from "./kernel-names.mjs";
 
 const folder = join(dirname(dirname(fileURLToPath(import.meta.url))), "native", "cuda");
 const { values, positionals } = parseArgs({
@@ -97,18 +98,11 @@ function readPtx(ptx, file) {
   }
 }
 
-// Readable names: without namespaces, the function's parameters and the types of numbers.
 function name() {
   const list = [...kernels.values()];
-  const { stdout, error } = spawnSync("c++filt", { input: list.map(({ symbol }) => symbol).join("\n") });
-  if (error) fail(`c++filt of binutils, which makes names readable: ${error.message}`);
-  const names = stdout.toString().split("\n");
-  for (const [i, kernel] of list.entries())
-    kernel.name = names[i]
-      .replace(/\(anonymous namespace\)::|medmamba::cuda::/g, "")
-      .replace(/^void /, "")
-      .replace(/\((int|bool|Pass|unsigned|long)\)/g, "")
-      .replace(/>?\([^()]*(\([^()]*\)[^()]*)*\)( const)?$/, (match) => (match.startsWith(">") ? ">" : ""));
+  const names = readableNames(list.map(({ symbol }) => symbol));
+  if (!names) fail("c++filt of binutils, which makes names readable, was not found");
+  for (const [i, kernel] of list.entries()) kernel.name = names[i];
 }
 
 function print() {

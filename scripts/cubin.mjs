@@ -1,0 +1,276 @@
+// Machine code out of a cubin, without NVIDIA's disassembler: what each instruction is, and which of them are a loop.
+//
+// A cubin is an ELF file with a section ".text.SYMBOL" for each kernel. From sm_70 on an instruction is 128 bits, of
+// which this much is needed here. It was compared with what nvdisasm 11.8 says of our kernels for sm_80 and sm_90.
+//
+//   bits 0-8     what it does           bits 9-11    where its operands are (registers, constants, immediates)
+//   bits 12-14   predicate, 7: always   bit 15       its opposite
+//   bits 24-31   first register operand, 255: zero
+//   bits 34-81   a branch's distance from the next instruction in units of 4 bytes, signed; from sm_90 on these are the
+//                upper bits of it, and bits 16-23 the lower
+//   bits 87-89   a branch's second predicate             bit 91    BRA.DIV: goes where a warp's threads are not together
+//
+// In our kernels a warp's threads are together wherever they meet: BRA.DIV is taken to go nowhere.
+import { readFileSync } from "node:fs";
+
+/** Classes of instructions, in the order of tables. */
+export const classes = [
+  "float", // multiplies, adds, comparisons of float32; double precision
+  "special", // MUFU: exp2, reciprocals
+  "tensor", // HMMA
+  "shuffle", // between the lanes of a warp
+  "shared", // shared memory: LDS, STS, LDSM
+  "global", // LDG, STG, LDGSTS, which copies to shared memory
+  "local", // what is spilled
+  "convert", // between types of numbers
+  "integer", // addresses, counters, comparisons, selections
+  "move", // MOV, and IMAD and HFMA2 where they only move
+  "control", // branches, barriers, all else
+];
+
+const codes = {
+  float: {
+    8: "FSEL",
+    9: "FMNMX",
+    11: "FSETP",
+    32: "FMUL",
+    33: "FADD",
+    35: "FFMA",
+    258: "FCHK",
+    40: "DMUL",
+    41: "DADD",
+    42: "DSETP",
+    43: "DFMA",
+    48: "HADD2",
+    50: "HMUL2",
+    49: "HFMA2",
+    53: "HFMA2",
+  },
+  special: { 264: "MUFU" },
+  tensor: { 60: "HMMA" },
+  shuffle: { 393: "SHFL", 6: "VOTE" },
+  shared: { 388: "LDS", 392: "STS", 59: "LDSM" },
+  global: { 385: "LDG", 390: "STG", 430: "LDGSTS" },
+  local: { 387: "LDL", 391: "STL" },
+  convert: {
+    62: "F2FP",
+    69: "I2FP",
+    260: "F2F",
+    272: "F2F",
+    261: "F2I",
+    273: "F2I",
+    262: "I2F",
+    274: "I2F",
+    263: "FRND",
+    275: "FRND",
+  },
+  move: { 2: "MOV", 5: "CS2R", 130: "UMOV", 202: "R2UR", 450: "R2UR", 281: "S2R", 451: "S2UR" },
+  integer: {
+    3: "P2R",
+    4: "R2P",
+    7: "SEL",
+    12: "ISETP",
+    16: "IADD3",
+    17: "LEA",
+    18: "LOP3",
+    19: "IABS",
+    22: "PRMT",
+    23: "IMNMX",
+    70: "VIADDMNMX",
+    72: "VIMNMX",
+    25: "SHF",
+    28: "PLOP3",
+    36: "IMAD",
+    37: "IMAD.WIDE",
+    39: "IMAD.HI",
+    54: "VIADD",
+    135: "USEL",
+    140: "UISETP",
+    144: "UIADD3",
+    145: "ULEA",
+    146: "ULOP3",
+    150: "UPRMT",
+    153: "USHF",
+    156: "UPLOP3",
+    164: "UIMAD",
+    165: "UIMAD.WIDE",
+    185: "ULDC",
+    187: "ULDC",
+    386: "LDC",
+  },
+  control: {
+    280: "NOP",
+    282: "DEPBAR",
+    283: "ENDCOLLECTIVE",
+    285: "BAR",
+    321: "BSYNC",
+    324: "CALL",
+    325: "BSSY",
+    327: "BRA",
+    328: "WARPSYNC",
+    329: "BRX",
+    333: "EXIT",
+    336: "RET",
+    431: "LDGDEPBAR",
+  },
+};
+const meanings = new Map(
+  Object.entries(codes).flatMap(([kind, names]) =>
+    Object.entries(names).map(([code, name]) => [Number(code), { kind, name }]),
+  ),
+);
+const [always, zero, bytes] = [7, 255, 16];
+
+/**
+ * The kernels of a cubin.
+ *
+ * @returns [{ symbol, instructions: [{ name, kind, target, ends }] }]: `target` is the index that a branch goes to,
+ *   `ends` whether the next instruction is never reached from here
+ */
+export function readCubin(file) {
+  const cubin = readFileSync(file);
+  if (cubin.readUInt32BE(0) !== 0x7f454c46 || cubin.readUInt16LE(18) !== 190)
+    throw new Error(`${file} is no cubin`);
+  const headers = Number(cubin.readBigUInt64LE(40));
+  const [size, count, names] = [58, 60, 62].map((at) => cubin.readUInt16LE(at));
+  const section = (index) => {
+    const at = headers + index * size;
+    const [offset, length] = [24, 32].map((field) => Number(cubin.readBigUInt64LE(at + field)));
+    return { name: cubin.readUInt32LE(at), offset, length };
+  };
+  const kernels = [];
+  for (let index = 0; index < count; index++) {
+    const { name, offset, length } = section(index);
+    const start = section(names).offset + name;
+    const title = cubin.toString("latin1", start, cubin.indexOf(0, start));
+    if (!title.startsWith(".text.")) continue;
+    const code = cubin.subarray(offset, offset + length);
+    kernels.push({ symbol: title.slice(".text.".length), instructions: decode(code, architectureOf(cubin)) });
+  }
+  return kernels;
+}
+
+// 80, 90, ...: the ELF header's flags have it in their lowest byte, and since CUDA 13 in the one above.
+function architectureOf(cubin) {
+  const flags = cubin.readUInt32LE(48);
+  return cubin[8] >= 8 ? (flags >> 8) & 0xff : flags & 0xff;
+}
+
+function decode(code, architecture) {
+  const instructions = [];
+  for (let at = 0; at < code.length; at += bytes) {
+    const [low, high] = [code.readBigUInt64LE(at), code.readBigUInt64LE(at + 8)];
+    const field = (word, first, count) => Number(BigInt.asUintN(count, word >> BigInt(first)));
+    const { kind, name } = meanings.get(field(low, 0, 9)) ?? unknown(field(low, 0, 9));
+    const moves = ["IMAD", "HFMA2"].includes(name) && field(low, 24, 8) === zero;
+    const instruction = { name: moves ? `${name}.MOV` : name, kind: moves ? "move" : kind, ends: false };
+    const predicated = field(low, 12, 3) !== always;
+    if (name === "BRA" && field(high, 27, 1) === 0) {
+      const upper = BigInt.asIntN(48, (low >> 34n) | (high << 30n));
+      const distance = architecture < 90 ? upper : (upper << 8n) | BigInt(field(low, 16, 8));
+      instruction.target = (at + Number(distance) * 4) / bytes + 1;
+      instruction.ends = !predicated && field(high, 23, 3) === always;
+    } else if (["EXIT", "RET", "BRX"].includes(name)) {
+      instruction.ends = !predicated;
+    }
+    instructions.push(instruction);
+  }
+  return instructions;
+}
+
+// Named by its number, so that it stands out.
+function unknown(code) {
+  return { kind: "control", name: `0x${code.toString(16)}` };
+}
+
+/**
+ * Loops of a kernel in the order of their first instructions, from the outermost inwards: what is on a way from a
+ * branch's target back to the branch, where every way to the branch leads through the target.
+ *
+ * @returns [{ first, depth, members, own, always }]: sets of indices of instructions, all of them, those in no inner
+ *   loop, and those of the latter on every way around
+ */
+export function loopsOf(instructions) {
+  const { ways, origins } = flow(instructions);
+  const dominators = immediateDominators(instructions.length, ways, origins);
+  const loops = new Map();
+  for (const [index, { target }] of instructions.entries()) {
+    if (target === undefined || !dominates(dominators, target, index)) continue;
+    const { members, branches } = loops.get(target) ?? { members: new Set([target]), branches: [] };
+    branches.push(index);
+    const pending = [index];
+    for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
+      if (members.has(next)) continue;
+      members.add(next);
+      pending.push(...origins[next].filter((origin) => dominators[origin] >= 0));
+    }
+    loops.set(target, { members, branches });
+  }
+  const all = [...loops].map(([first, loop]) => ({ first, ...loop })).sort((a, b) => a.first - b.first);
+  return all.map(({ branches, ...loop }) => {
+    const holding = all.filter(({ first, members }) => first !== loop.first && members.has(loop.first));
+    const inner = all.filter(({ first }) => first !== loop.first && loop.members.has(first));
+    const own = new Set(
+      [...loop.members].filter((index) => !inner.some(({ members }) => members.has(index))),
+    );
+    const isAlways = (index) => branches.every((branch) => dominates(dominators, index, branch));
+    return { ...loop, depth: holding.length, own, always: new Set([...own].filter(isAlways)) };
+  });
+}
+
+// Where each instruction may go on, and from where it is reached.
+function flow(instructions) {
+  const ways = instructions.map(({ target, ends }, index) => {
+    const next = ends || index + 1 === instructions.length ? [] : [index + 1];
+    return target === undefined ? next : [...next, target];
+  });
+  const origins = instructions.map(() => []);
+  for (const [index, nexts] of ways.entries()) for (const next of nexts) origins[next].push(index);
+  return { ways, origins };
+}
+
+// Cooper, Harvey, Kennedy, "A Simple, Fast Dominance Algorithm": numbers are places in reverse postorder.
+function immediateDominators(count, ways, origins) {
+  const order = reversePostorder(ways);
+  const place = new Array(count).fill(-1);
+  for (const [position, index] of order.entries()) place[index] = position;
+  const immediate = new Array(count).fill(-1);
+  immediate[0] = 0;
+  const common = (a, b) => {
+    while (a !== b) {
+      while (place[a] > place[b]) a = immediate[a];
+      while (place[b] > place[a]) b = immediate[b];
+    }
+    return a;
+  };
+  for (let changed = true; changed; ) {
+    changed = false;
+    for (const index of order.slice(1)) {
+      const known = origins[index].filter((origin) => immediate[origin] >= 0);
+      const dominator = known.reduce(common);
+      if (immediate[index] !== dominator) changed = true;
+      immediate[index] = dominator;
+    }
+  }
+  return immediate;
+}
+
+function reversePostorder(ways) {
+  const [order, seen, stack] = [[], new Set([0]), [[0, 0]]];
+  while (stack.length > 0) {
+    const top = stack.at(-1);
+    const next = ways[top[0]][top[1]++];
+    if (next === undefined) order.push(stack.pop()[0]);
+    else if (!seen.has(next)) {
+      seen.add(next);
+      stack.push([next, 0]);
+    }
+  }
+  return order.reverse();
+}
+
+function dominates(immediate, dominator, index) {
+  if (immediate[index] < 0) return false; // never reached
+  while (index !== dominator && index !== 0) index = immediate[index];
+  return index === dominator;
+}

@@ -1,0 +1,142 @@
+// Machine instructions of the loops in which the CUDA kernels spend their time, by class, as a Markdown table. Needs
+// nvcc, and neither a GPU nor NVIDIA's disassembler.
+//
+//   node scripts/cuda-instructions.mjs [--check]           the loops of counted-loops.mjs
+//   node scripts/cuda-instructions.mjs --loops FILE...     every loop of every kernel in native/cuda/FILE.cu
+//   --architecture 90    --kernel TEXT (only kernels with it in their names)
+//
+// "at most" has all of a loop's instructions that are in no inner loop, "always" those on every way around: what lies
+// between the two is in branches. Classes are counted of "at most". --check fails where a loop has more than its limit.
+import { spawn } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { availableParallelism, tmpdir } from "node:os";
+import { delimiter, dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+import { countedLoops } from "./counted-loops.mjs";
+import { classes, loopsOf, readCubin } from "./cubin.mjs";
+import { findNvcc } from "./find-nvcc.mjs";
+import { readableNames } from "./kernel-names.mjs";
+
+const folder = join(dirname(dirname(fileURLToPath(import.meta.url))), "native", "cuda");
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    architecture: { type: "string", default: "90" },
+    kernel: { type: "string", default: "" },
+    check: { type: "boolean", default: false },
+    loops: { type: "boolean", default: false },
+  },
+});
+const nvcc = findNvcc();
+if (!nvcc)
+  fail("nvcc was not found: install the CUDA toolkit, and put its nvcc on the PATH or name it by CUDACXX");
+// nvcc takes ptxas from the PATH: it must be the one beside it.
+const environment = { ...process.env, PATH: `${dirname(nvcc)}${delimiter}${process.env.PATH}` };
+
+const wanted = countedLoops.filter(({ kernel }) => kernel.includes(values.kernel));
+const files = values.loops ? positionals : [...new Set(wanted.map(({ file }) => file))];
+const kernels = new Map(); // file -> [{ name, instructions }]
+const waiting = [...files];
+await Promise.all(Array.from({ length: availableParallelism() }, work));
+if (values.loops) printLoops();
+else printCounted(wanted.map(count));
+if (values.check) await check();
+
+async function work() {
+  for (let file = waiting.shift(); file; file = waiting.shift()) await compile(file);
+}
+
+async function compile(file) {
+  const scratch = mkdtempSync(join(tmpdir(), "cuda-instructions-"));
+  try {
+    const cubin = join(scratch, "kernels.cubin");
+    const options = ["-std=c++17", "-O3", `-arch=sm_${values.architecture}`, "-cubin", "-o", cubin];
+    const { status, report } = await run(nvcc, [...options, join(folder, `${file}.cu`)]);
+    if (status !== 0) fail(`${file}.cu does not compile for sm_${values.architecture}:\n${report}`);
+    const read = readCubin(cubin);
+    const names = readableNames(read.map(({ symbol }) => symbol));
+    if (!names) fail("c++filt of binutils, which makes names readable, was not found");
+    const named = read.map(({ instructions }, i) => ({ name: names[i], instructions }));
+    kernels.set(
+      file,
+      named.sort((a, b) => a.name.localeCompare(b.name)),
+    );
+  } finally {
+    rmSync(scratch, { recursive: true, force: true });
+  }
+}
+
+function run(command, args) {
+  return new Promise((resolve, reject) => {
+    const child = spawn(command, args, { stdio: ["ignore", "pipe", "pipe"], env: environment });
+    const pieces = [];
+    for (const stream of [child.stdout, child.stderr]) stream.on("data", (piece) => pieces.push(piece));
+    child.on("error", reject);
+    child.on("close", (status) => resolve({ status, report: Buffer.concat(pieces).toString() }));
+  });
+}
+
+// How many of these instructions of a loop are of a class or name.
+function amount(instructions, some, classOrName) {
+  return [...some].filter((i) => [instructions[i].kind, instructions[i].name].includes(classOrName)).length;
+}
+
+// The loop of a row of counted-loops.mjs.
+function count(row) {
+  const found = kernels.get(row.file).find(({ name }) => name.startsWith(row.kernel));
+  if (!found) fail(`${row.file}.cu has no kernel ${row.kernel}: amend scripts/counted-loops.mjs`);
+  const { instructions } = found;
+  const loops = loopsOf(instructions).map((loop) => ({
+    loop,
+    has: amount(instructions, loop.always, row.most),
+  }));
+  const chosen = loops.sort((a, b) => b.has - a.has)[row.place ?? 0];
+  if (!chosen?.has) fail(`${row.what}: ${row.kernel} has no such loop: amend scripts/counted-loops.mjs`);
+  return { row, instructions, loop: chosen.loop };
+}
+
+function printCounted(counts) {
+  console.log(`| loop | unit | units | a unit | at most | always | ${classes.join(" | ")} |`);
+  console.log(`|---|---|${"---:|".repeat(4 + classes.length)}`);
+  for (const { row, instructions, loop } of counts) {
+    const each = (loop.own.size / row.work).toFixed(1);
+    console.log(`| ${row.what} | ${row.unit} | ${row.work} | ${each} | ${cells(instructions, loop)} |`);
+  }
+}
+
+function printLoops() {
+  for (const [file, list] of kernels)
+    for (const { name, instructions } of list.filter((kernel) => kernel.name.includes(values.kernel))) {
+      console.log(`\n${file}: \`${name}\`, ${instructions.length} instructions\n`);
+      console.log(`| loop at | at most | always | ${classes.join(" | ")} |`);
+      console.log(`|---|${"---:|".repeat(2 + classes.length)}`);
+      for (const loop of loopsOf(instructions)) {
+        const address = (loop.first * 16).toString(16).padStart(5, "0");
+        console.log(`| ${"> ".repeat(loop.depth)}${address} | ${cells(instructions, loop)} |`);
+      }
+      const strange = new Set(instructions.map((one) => one.name).filter((code) => code.startsWith("0x")));
+      if (strange.size > 0) console.log(`\nUnknown, counted as control: ${[...strange].join(", ")}`);
+    }
+}
+
+function cells(instructions, loop) {
+  const counts = classes.map((kind) => amount(instructions, loop.own, kind) || "");
+  return [loop.own.size, loop.always.size, ...counts].join(" | ");
+}
+
+async function check() {
+  const { report } = await run(nvcc, ["--version"]);
+  const release = /release (\d+)\./.exec(report)?.[1];
+  const grown = wanted.map(count).filter(({ row, loop }) => loop.own.size > row.limit[release]);
+  for (const { row, loop } of grown)
+    console.error(
+      `${row.what}: ${loop.own.size} instructions, with nvcc ${release} at most ${row.limit[release]}`,
+    );
+  if (grown.length > 0) fail("loops have grown: see scripts/counted-loops.mjs");
+}
+
+function fail(message) {
+  console.error(`cuda-instructions: ${message}`);
+  process.exit(1);
+}

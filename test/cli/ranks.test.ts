@@ -130,7 +130,7 @@ describe("train by two processes", () => {
 
   it.each([
     [["--batch-size", "11"], {}, /a batch of 11 images cannot be divided among 2 processes/],
-    [["--data", "nowhere"], {}, /nowhere: there is no such file or folder/],
+    [["--data", "nowhere"], {}, /nowhere: there is no such data set/],
     [
       ["--gpus", "2"],
       {

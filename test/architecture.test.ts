@@ -44,8 +44,9 @@ const mayInclude: Readonly<Record<string, readonly string[]>> = {
   // Kernels are compiled by the host's compiler too, where this header gives CUDA's names their meaning.
   cuda: ["backend", "emulator/device.h"],
   // Whose table is linked in; those of other backends are loaded.
-  addon: ["backend", "cpu/backend.h"],
+  addon: ["backend", "cpu/backend.h", "cpu/thread.h"],
   glibc: [],
+  musl: [],
   windows: [],
 };
 

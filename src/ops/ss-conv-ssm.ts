@@ -129,7 +129,9 @@ export function ssConvSsm(
     communicator: true,
   });
   if (ranks !== undefined && !(ranks instanceof Communicator))
-    throw new ArgumentError(`${operation}: communicator has to be one of an engine, but is ${inWords(ranks)}.`);
+    throw new ArgumentError(
+      `${operation}: communicator has to be one of an engine, but is ${inWords(ranks)}.`,
+    );
   const communicator = training ? ranks : undefined;
   expectNumbers(operation, { momentum });
   expectFlags(operation, { training, recompute });
@@ -161,7 +163,11 @@ export function ssConvSsm(
     running_variance: variance,
     batches_tracked: batchesTracked,
   }));
-  const block: Block = { settings: { ...sizes, training, communicator }, momentum, workspace: plan.forwardWorkspace };
+  const block: Block = {
+    settings: { ...sizes, training, communicator },
+    momentum,
+    workspace: plan.forwardWorkspace,
+  };
   const inputs = { x, ln1Weight, ln1Bias, ...attention, ...branch };
   const keeps = isRecorded(...Object.values(inputs)) && !recompute;
   const kept = keeps ? Tensor.empty([plan.saved], x) : undefined;

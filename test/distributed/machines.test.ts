@@ -46,6 +46,18 @@ describe.each([openMpi, mpich].filter((launcher) => launcher !== undefined))(
       expect(others(trained)).toEqual(others(await overTcp(ranks)));
     });
 
+    it.each([2, 3])("makes %i ranks one process to rounding where BatchNorm sees all", async (ranks) => {
+      const whole: RanksJob = { model: { dropPathRate: 0 }, options: { syncBatchNorm: true } };
+      const program = [process.execPath, programOf("train"), await jobFile(whole)];
+      const { losses } = outcomeOf(command, [...args(ranks), ...program], ranks);
+      const [alone] = await trainTogether(whole, { worldSize: 1 });
+      for (const [epoch, own] of losses.entries())
+        for (const [which, loss] of own.entries()) {
+          const other = alone?.trained?.losses[epoch]?.[which] as number;
+          expect(Math.abs(loss - other), `${loss} beside ${other}`).toBeLessThan(1e-3 * Math.abs(other));
+        }
+    });
+
     it("ends soon, and not by itself, when a rank is killed", async () => {
       const started = performance.now();
       const child = spawn(command, [...args(2), process.execPath, programOf("group"), "hold"], {

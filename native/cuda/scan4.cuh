@@ -76,7 +76,8 @@ public:
     using Problem = Scan4<T>;
     using Tile = ScanTile<block_channels, lane_states, thread_channels, block_channels, group_states>;
     static constexpr Pass pass = pass_;
-    static constexpr bool gated = false;
+    static constexpr bool gated = false, exact = !std::is_same_v<T, BFloat16>;
+    using Element = float;  // of u and dy in shared memory
     static constexpr bool is_widened = !std::is_same_v<T, float>;
     static constexpr int staged_chunks = is_widened ? 1 : 2;  // as float32: what is widened has its other buffers
 
@@ -221,16 +222,14 @@ public:
         if (group == 0) dskip_[k] = fmaf(dout, u, dskip_[k]);
     }
 
-    // dB and dC of a run of steps: a warp writes the 16 states of both of a step.
-    __device__ __forceinline__ void leave_run(const WarpSums<Tile>& sums, int chunk, int run, int group) {
+    // dB and dC: a warp writes the 16 states of both of a step.
+    __device__ __forceinline__ void leave_states(const RunMemory<Tile>& runs, int chunk, int group) {
         const int count = problem.steps(chunk), index = threadIdx.x % warp_lanes, pixel = lane_pixel(chunk);
         const int state = group * group_states + index % group_states;
         const int column = problem.rank + (index < group_states ? 0 : problem.states) + state;
-        for (int step = threadIdx.x / warp_lanes; step < run_steps; step += Tile::warps) {
-            const int t = run * run_steps + step;
+        for (int t = threadIdx.x / warp_lanes; t < chunk_steps; t += Tile::warps) {
             T* row = projected_row(own_dprojected(), __shfl_sync(whole_warp, pixel, t));
-            if (t < count && state < problem.states)
-                row[column] = rounded<T>(sum_of_warps<Tile>(sums, run, step, index));
+            if (t < count && state < problem.states) row[column] = rounded<T>(runs.sum(t, index));
         }
     }
 
@@ -285,12 +284,12 @@ public:
 
     __device__ __forceinline__ void finish(int channel) {
 #pragma unroll
-        for (int k = 0; k < thread_channels; ++k, channel += Tile::channel_lanes) {
-            for (int distance = 1; distance < Tile::state_lanes; distance *= 2) {
+        for (int k = 0; k < thread_channels; ++k, ++channel) {
+            for (int distance = Tile::lanes_apart; distance < warp_lanes; distance *= 2) {
                 dbias_[k] += __shfl_xor_sync(whole_warp, dbias_[k], distance);
                 dskip_[k] += __shfl_xor_sync(whole_warp, dskip_[k], distance);
             }
-            if (threadIdx.x % Tile::state_lanes == 0 && live(channel)) {
+            if (threadIdx.x % warp_lanes < Tile::lanes_apart && live(channel)) {
                 gradients(problem.states + problem.rank, 1)[channel] = dbias_[k];
                 gradients(problem.states + problem.rank + 1, 1)[channel] = dskip_[k];
             }

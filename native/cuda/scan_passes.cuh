@@ -143,14 +143,17 @@ struct ThreadPlace {
     using Tile = typename Source::Tile;
     using States = float[Tile::lane_states];
 
+    using Rows = ThreadRows<typename Source::Element>;
+
     int first_channel, in_group;
 
     __device__ __forceinline__ ThreadPlace()
-        : first_channel(threadIdx.x / Tile::state_lanes),
-          in_group(threadIdx.x % Tile::state_lanes * Tile::lane_states) {}
-    __device__ __forceinline__ int channel(int k) const { return first_channel + k * Tile::channel_lanes; }
+        : first_channel((int)threadIdx.x / warp_lanes * Tile::warp_channels +
+                        (int)threadIdx.x % Tile::lanes_apart * Tile::thread_channels),
+          in_group((int)threadIdx.x % warp_lanes / Tile::lanes_apart * Tile::lane_states) {}
+    __device__ __forceinline__ int channel(int k) const { return first_channel + k; }
     __device__ __forceinline__ int first_state(int group) const { return group * group_states + in_group; }
-    __device__ __forceinline__ ThreadRows rows(const typename Source::Staged& staged, const float* delta) const {
+    __device__ __forceinline__ Rows rows(const typename Source::Staged& staged, const float* delta) const {
         return {delta + first_channel, staged.u + first_channel, staged.B + in_group, staged.C + in_group};
     }
     __device__ __forceinline__ void load_A2(const Source& source, int k, int group, States& A2) const {
@@ -258,7 +261,7 @@ __global__ void __launch_bounds__(Source::Tile::threads, resident_blocks<typenam
             delta_sum = 0.0f;
         }
         __syncthreads();
-        const ThreadRows rows = thread.rows(staged, memory.delta);
+        const auto rows = thread.rows(staged, memory.delta);
         if constexpr (adjoint)
             walk_adjoint<Tile>(problem.steps(chunk), rows, staged.dy + thread.first_channel, A2, h, delta_sum);
         else
@@ -297,8 +300,7 @@ __global__ void __launch_bounds__(link_threads) scan_link_kernel(Problem problem
 template <class Source>
 struct BackwardMemory {
     typename Source::Staged staged[Source::staged_chunks];
-    RunStates<typename Source::Tile> runs;
-    WarpSums<typename Source::Tile> sums;
+    RunMemory<typename Source::Tile> runs;
     float delta[chunk_steps * Source::Tile::delta_row];
     float slope[chunk_steps * Source::Tile::delta_row];
 };
@@ -312,7 +314,7 @@ __global__ void __launch_bounds__(Source::Tile::threads, resident_backward_block
     const ScanPlace& place = source.place;
     const ThreadPlace<Source> thread;
     const int states = problem.states;
-    BackwardThread<Tile> walk;
+    BackwardThread<Tile, typename Source::Element> walk;
     Turn<true> turn(place);
     start_copies(source, memory, turn);
     for (; turn.there(problem); turn.advance()) {
@@ -338,13 +340,14 @@ __global__ void __launch_bounds__(Source::Tile::threads, resident_backward_block
         }
         walk.dy = staged.dy + thread.first_channel;
         __syncthreads();
-        walk_backward<Tile, Source::gated>(
-            problem.steps(chunk), thread.rows(staged, memory.delta), walk, memory.runs, memory.sums,
+        walk_backward<Tile, Source::gated, Source::exact>(
+            problem.steps(chunk), thread.rows(staged, memory.delta), walk, memory.runs,
             [&](int t, int k, float dinput, float ddelta_log2e, float y) {
                 source.leave_step(staged, t, k, thread.channel(k), group, memory.delta, memory.slope, dinput,
                                   ddelta_log2e * ln2, y);
-            },
-            [&](int run) { source.leave_run(memory.sums, chunk, run, group); });
+            });
+        __syncthreads();
+        source.leave_states(memory.runs, chunk, group);
         source.leave_backward(staged, buffer, chunk, group, memory.delta);
         if (turn.closes_group()) {
 #pragma unroll

@@ -64,7 +64,8 @@ public:
     using Tile = ScanTile<channels, 4, 1, channels + 1, group_states + 4>;
     static constexpr Pass pass = pass_;
     static constexpr int staged_chunks = 2;
-    static constexpr bool gated = true;
+    static constexpr bool gated = true, exact = true;
+    using Element = float;  // of u and dy in shared memory
 
     struct Rows {
         float delta[chunk_steps * Tile::delta_row], u[chunk_steps * Tile::input_row];
@@ -86,7 +87,7 @@ public:
           first_channel(place.block / problem.group_blocks * problem.group_channels +
                         place.block % problem.group_blocks * channels),
           live_channels(min(channels, problem.group_channels - place.block % problem.group_blocks * channels)) {
-        const int channel = (int)threadIdx.x / Tile::state_lanes;
+        const int channel = (int)threadIdx.x / warp_lanes * Tile::warp_channels + threadIdx.x % Tile::lanes_apart;
         if (pass == Pass::backward && problem.D && live(channel)) D_ = problem.D[first_channel + channel];
     }
 
@@ -175,17 +176,17 @@ public:
         if (first) dD_ = fmaf(dout, u, dD_);
     }
 
-    // dB and dC of a run of steps; 8 lanes have the steps of one state.
-    __device__ __forceinline__ void leave_run(const WarpSums<Tile>& sums, int chunk, int run, int group) {
+    // dB and dC; a lane has a step.
+    __device__ __forceinline__ void leave_states(const RunMemory<Tile>& runs, int chunk, int group) {
         const int64_t copy = place.block % problem.group_blocks * problem.images * problem.groups * problem.states *
                              problem.length;
-        for (int i = threadIdx.x; i < run_steps * 2 * group_states; i += Tile::threads) {
-            const int t = run * run_steps + i % run_steps, index = i / run_steps;
+        const int t = step();
+        if (t >= problem.steps(chunk)) return;
+        for (int index = warp(); index < 2 * group_states; index += Tile::warps) {
             const int state = group * group_states + index % group_states;
-            if (t >= problem.steps(chunk) || state >= problem.states) continue;
+            if (state >= problem.states) continue;
             float* to = index < group_states ? problem.dB : problem.dC;
-            to[copy + state_row(state) + chunk * chunk_steps + t] =
-                sum_of_warps<Tile>(sums, run, i % run_steps, index);
+            to[copy + state_row(state) + chunk * chunk_steps + t] = runs.sum(t, index);
         }
     }
 
@@ -207,11 +208,11 @@ public:
     }
 
     __device__ __forceinline__ void finish(int channel) {
-        for (int distance = 1; distance < Tile::state_lanes; distance *= 2) {
+        for (int distance = Tile::lanes_apart; distance < warp_lanes; distance *= 2) {
             dbias_ += __shfl_xor_sync(whole_warp, dbias_, distance);
             dD_ += __shfl_xor_sync(whole_warp, dD_, distance);
         }
-        if (threadIdx.x % Tile::state_lanes == 0 && live(channel)) {
+        if (threadIdx.x % warp_lanes < Tile::lanes_apart && live(channel)) {
             float* of_channels = gradient_set() + (int64_t)problem.channels * problem.states;
             of_channels[first_channel + channel] = dD_;
             of_channels[problem.channels + first_channel + channel] = dbias_;

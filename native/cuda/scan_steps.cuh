@@ -39,11 +39,18 @@ struct ScanTile {
     static_assert(threads % warp_lanes == 0, "whole warps");
 };
 
+// A chunk's rows as its source has them in shared memory.
+template <class Element>
+struct ChunkRows {
+    const Element *u, *dy;
+    const float *B, *C;
+};
+
 // A chunk as one thread sees it: its first channel's column, and its states of B and C.
 template <class Element>
 struct ThreadRows {
     const float* delta;
-    const Element* u;
+    const Element *u, *dy;
     const float *B, *C;
 };
 
@@ -131,15 +138,16 @@ __device__ __forceinline__ void step_forward(float delta, float input, const flo
     for (int n = 0; n < count; ++n) h[n] = fmaf(exp2_approx(delta * A2[n]), h[n], input * B[n]);
 }
 
-// y takes the place of delta; h, the state before the chunk, becomes the one after it.
+// Calls leave_y(t, y) for every step on one of the channel's lanes; h, the state before the chunk, becomes the one after
+// it.
 //
 // Bound: the special function unit takes 16 exp2 a clock and multiprocessor, so a quarter of it 8 clocks for those of
 // a warp, in which it can issue 8 instructions: a state and step may have 8. It has 5 (delta A, exp2, delta u B, two
 // fused multiply-adds), and its share of what is done once for the states of a thread: loading, and summing y over
 // lanes. On sm_90 that makes 6.1 with 16 states a thread, and 7.9 with 4.
-template <class Tile, class Element>
+template <class Tile, class Element, class LeaveY>
 __device__ __forceinline__ void walk_forward(int count, const ThreadRows<Element>& rows, const float (&A2)[Tile::lane_states],
-                                             float (&h)[Tile::lane_states], float* delta_y) {
+                                             float (&h)[Tile::lane_states], LeaveY&& leave_y) {
     constexpr int lanes = Tile::state_lanes;
     const int lane = threadIdx.x % warp_lanes / Tile::lanes_apart;
 #pragma unroll(lanes == 1 ? 2 : 1)
@@ -156,8 +164,8 @@ __device__ __forceinline__ void walk_forward(int count, const ThreadRows<Element
             for (int n = 1; n < Tile::lane_states; ++n) sum[i] = fmaf(h[n], C[n], sum[i]);
         }
         const float y = sum_each<Tile::lanes_apart>(sum);
-        if constexpr (lanes > 1) __syncwarp();  // all lanes of the channel have read these steps' delta
-        delta_y[(t + lane) * Tile::delta_row] = y;
+        if constexpr (lanes > 1) __syncwarp();  // all lanes of the channel have read these steps' rows
+        leave_y(t + lane, y);
     }
 }
 
@@ -175,12 +183,12 @@ __device__ __forceinline__ void walk_states(int count, const ThreadRows<Element>
 
 // The gradient of the states alone: dh[t-1] = exp(delta[t] A) (dh[t] + dy[t] C[t]), from the end of the chunk.
 template <class Tile, class Element>
-__device__ __forceinline__ void walk_adjoint(int count, const ThreadRows<Element>& rows, const Element* dy,
+__device__ __forceinline__ void walk_adjoint(int count, const ThreadRows<Element>& rows,
                                              const float (&A2)[Tile::lane_states], float (&dh)[Tile::lane_states],
                                              float& delta_sum) {
 #pragma unroll 4
     for (int t = count - 1; t >= 0; --t) {
-        const float delta = rows.delta[t * Tile::delta_row], dout = to_float(dy[t * Tile::input_row]);
+        const float delta = rows.delta[t * Tile::delta_row], dout = to_float(rows.dy[t * Tile::input_row]);
         float C[Tile::lane_states];
         load_states(rows.C + t * Tile::state_row, C);
 #pragma unroll

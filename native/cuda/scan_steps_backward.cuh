@@ -50,10 +50,9 @@ struct RunMemory {
     }
 };
 
-// The thread's places in shared memory besides its rows, and what it keeps between chunks.
-template <class Tile, class Element>
+// What a thread keeps between chunks.
+template <class Tile>
 struct BackwardThread {
-    const Element* dy;
     ChannelStates<Tile> A2, h, dh, dA;  // h: the state before the chunk
 };
 
@@ -94,12 +93,12 @@ __device__ __forceinline__ void walk_run(const StepInputs<Tile::thread_channels>
     }
 }
 
-// Calls leave_step(t, k, d(delta u), ddelta log2(e), y) for each step and channel of the thread on one of the
-// channel's lanes, in no order that matters. y is C.h if `with_y`, otherwise 0. When all threads are done, `memory` has
+// Calls leave_step(t, d(delta u), ddelta, y), of the thread's channels each, for every step on one of the channels' lanes,
+// in no order that matters. y is C.h if `with_y`, otherwise 0. When all threads are done, `memory` has
 // the sums over the warps' channels, exact if `exact` (scan_channel_sums.cuh).
 template <class Tile, bool with_y, bool exact, class Element, class LeaveStep>
 __device__ __forceinline__ void walk_backward(int count, const ThreadRows<Element>& rows,
-                                              BackwardThread<Tile, Element>& thread, RunMemory<Tile>& memory,
+                                              BackwardThread<Tile>& thread, RunMemory<Tile>& memory,
                                               LeaveStep&& leave_step) {
     constexpr int channels = Tile::thread_channels, states = Tile::lane_states;
     static_assert(Tile::state_lanes == run_steps && Tile::lanes_apart == 8 && states == 4, "as ChannelSums has them");
@@ -143,7 +142,7 @@ __device__ __forceinline__ void walk_backward(int count, const ThreadRows<Elemen
             float B[states], C[states], dB[states], dC[states];
             load_states(rows.B + t * Tile::state_row, B);
             load_states(rows.C + t * Tile::state_row, C);
-            const Floats<channels> dy = load(thread.dy + t * Tile::input_row, Width<channels>{});
+            const Floats<channels> dy = load(rows.dy + t * Tile::input_row, Width<channels>{});
 #pragma unroll
             for (int k = 0; k < channels; ++k) {
                 const float delta = steps[i].delta[k], input = steps[i].input[k], dout = dy.lane[k];
@@ -165,13 +164,14 @@ __device__ __forceinline__ void walk_backward(int count, const ThreadRows<Elemen
         }
         __syncwarp();  // what follows may overwrite what all lanes have read: the run's states, and rows
         sums.store(of_run.sums());
+        float step_dinput[channels], step_ddelta[channels], step_y[channels];
 #pragma unroll
         for (int k = 0; k < channels; ++k) {
-            const float step_dinput = sum_each<Tile::lanes_apart>(dinput[k]);
-            const float step_ddelta = sum_each<Tile::lanes_apart>(ddelta[k]);
-            leave_step(first + lane / Tile::lanes_apart, k, step_dinput, step_ddelta,
-                       with_y ? sum_each<Tile::lanes_apart>(y[k]) : 0.0f);
+            step_dinput[k] = sum_each<Tile::lanes_apart>(dinput[k]);
+            step_ddelta[k] = sum_each<Tile::lanes_apart>(ddelta[k]) * ln2;  // the states' factors are A log2(e)
+            step_y[k] = with_y ? sum_each<Tile::lanes_apart>(y[k]) : 0.0f;
         }
+        leave_step(first + lane / Tile::lanes_apart, step_dinput, step_ddelta, step_y);
     }
 }
 

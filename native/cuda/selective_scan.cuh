@@ -63,7 +63,6 @@ public:
     using Problem = SelectiveScan;
     using Tile = ScanTile<channels, 4, 1, channels + 1, group_states + 4>;
     static constexpr Pass pass = pass_;
-    static constexpr int staged_chunks = 2;
     static constexpr bool gated = true, exact = true;
     using Element = float;  // of u and dy in shared memory
 
@@ -75,6 +74,9 @@ public:
         float dy[chunk_steps * Tile::input_row], z[chunk_steps * Tile::input_row];
     };
     using Staged = std::conditional_t<reads_dy<pass>, RowsAndGradient, Rows>;
+    struct Memory {
+        Staged chunks[2];
+    };
 
     static size_t extra_bytes(const SelectiveScan&) { return 0; }
 
@@ -82,8 +84,8 @@ public:
     const ScanPlace place;
     const int first_channel, live_channels;
 
-    __device__ __forceinline__ SelectiveSource(const SelectiveScan& problem, float*)
-        : problem(problem), place(problem),
+    __device__ __forceinline__ SelectiveSource(const SelectiveScan& problem, Memory& memory, float*)
+        : problem(problem), place(problem), memory_(memory),
           first_channel(place.block / problem.group_blocks * problem.group_channels +
                         place.block % problem.group_blocks * channels),
           live_channels(min(channels, problem.group_channels - place.block % problem.group_blocks * channels)) {
@@ -94,7 +96,8 @@ public:
     __device__ __forceinline__ bool live(int channel) const { return channel < live_channels; }
 
     // Starts the copies of a chunk's rows; those past its end become zero.
-    __device__ __forceinline__ void stage(Staged& to, int, int chunk, int group) {
+    __device__ __forceinline__ void stage(int buffer, int chunk, int group) {
+        Staged& to = memory_.chunks[buffer];
         const int t = step(), first = chunk * chunk_steps;
         const bool there = t < problem.steps(chunk);
         for (int c = warp(); c < channels; c += Tile::warps) {
@@ -116,9 +119,20 @@ public:
         }
     }
 
+    // Rows come as the walk reads them.
+    __device__ __forceinline__ void unpack(int, int) const {}
+    __device__ __forceinline__ ChunkRows<float> rows(int buffer) const {
+        const Staged& staged = memory_.chunks[buffer];
+        if constexpr (reads_dy<pass>)
+            return {staged.u, staged.dy, staged.B, staged.C};
+        else
+            return {staged.u, nullptr, staged.B, staged.C};
+    }
+
     // delta' = softplus?(delta + delta_bias), and its slope in backward; dy there takes the gate's factor, and z
     // becomes what the scan's output is multiplied by for dz.
-    __device__ __forceinline__ void enter(Staged& staged, int, int chunk, int, float* delta, float* slope) {
+    __device__ __forceinline__ void enter(int buffer, int chunk, int, float* delta, float* slope) {
+        Staged& staged = memory_.chunks[buffer];
         const int t = step();
         for (int c = warp(); c < channels; c += Tile::warps) {
             const int place = t * Tile::delta_row + c;
@@ -140,7 +154,12 @@ public:
         }
     }
 
-    __device__ __forceinline__ void leave_forward(const Staged& staged, int chunk, int group, const float* y) {
+    // y takes the place of delta.
+    __device__ __forceinline__ void leave_y(int, int t, int channel, int, float* delta, float y) const {
+        delta[t * Tile::delta_row + channel] = y;
+    }
+    __device__ __forceinline__ void leave_forward(int buffer, int chunk, int group, const float* y) {
+        const Staged& staged = memory_.chunks[buffer];
         const int t = step(), first = chunk * chunk_steps;
         if (t >= problem.steps(chunk)) return;
         const bool last = (group + 1) * group_states >= problem.states;
@@ -162,15 +181,17 @@ public:
     // ---- backward ----
 
     // du takes the place of dy in shared memory, the gradient of delta that of delta, dz that of z.
-    __device__ __forceinline__ void leave_step(Staged& staged, int t, int, int channel, int group, float* delta,
-                                               const float* slope, float dinput, float ddelta, float y) {
+    __device__ __forceinline__ void leave_step(int buffer, int t, int channel, int group, float* delta,
+                                               const float* slope, const float (&dinput)[1], const float (&ddelta)[1],
+                                               const float (&y)[1]) {
+        Staged& staged = memory_.chunks[buffer];
         const int place = t * Tile::input_row + channel;
         float& step = delta[t * Tile::delta_row + channel];
         const float u = staged.u[place], dout = staged.dy[place];
-        const float dpre = fmaf(dinput, u, ddelta) * slope[t * Tile::delta_row + channel];
+        const float dpre = fmaf(dinput[0], u, ddelta[0]) * slope[t * Tile::delta_row + channel];
         const bool first = group == 0;
-        staged.dy[place] = fmaf(dinput, step, first ? D_ * dout : 0.0f);
-        if (problem.z) staged.z[place] *= first ? fmaf(D_, u, y) : y;
+        staged.dy[place] = fmaf(dinput[0], step, first ? D_ * dout : 0.0f);
+        if (problem.z) staged.z[place] *= first ? fmaf(D_, u, y[0]) : y[0];
         step = dpre;
         dbias_ += dpre;
         if (first) dD_ = fmaf(dout, u, dD_);
@@ -190,8 +211,10 @@ public:
         }
     }
 
-    __device__ __forceinline__ void leave_backward(const Staged& staged, int, int chunk, int group,
+    __device__ __forceinline__ void leave_backward(const RunMemory<Tile>& runs, int buffer, int chunk, int group,
                                                    const float* dpre) {
+        leave_states(runs, chunk, group);
+        const Staged& staged = memory_.chunks[buffer];
         const int t = step(), first = chunk * chunk_steps;
         if (t >= problem.steps(chunk)) return;
         const auto write = [&](float& to, float value) { to = group == 0 ? value : to + value; };
@@ -236,6 +259,7 @@ private:
                ((int64_t)place.sequence * problem.segments + place.segment) * problem.gradient_floats();
     }
 
+    Memory& memory_;
     float D_ = 0.0f, dD_ = 0.0f, dbias_ = 0.0f;
 };
 

@@ -21,33 +21,38 @@ public:
 private:
     using Rows = Scan4Rows<T, Tile, pass>;
     using Delta = Scan4Delta<T, Tile>;
-
-    const Scan4Block<T, Tile> block_;
+    using Gradients = Scan4Gradients<T, Tile>;
 
 public:
-    using Memory = typename Rows::Memory;
+    struct Nothing {};
+    struct alignas(16) Memory {
+        typename Rows::Memory rows;
+        typename Delta::Memory delta;
+        float skip[Tile::channels];
+        Scan4Place place;
+        std::conditional_t<pass == Pass::backward, typename Gradients::Memory, Nothing> gradients;
+    };
 
     const Problem& problem;
-    const ScanPlace place;
-    const int first_channel;
+    const Scan4Place& place;
 
-    // Behind the passes' shared memory: what the rows and delta need, and skip.
+    // Behind the passes' shared memory: what depends on the rank.
     static size_t extra_bytes(const Problem& problem) {
-        return (Rows::extra_floats(problem) + Delta::extra_floats(problem) + Tile::channels) * sizeof(float);
+        return (Rows::extra_floats(problem) + Delta::extra_floats(problem)) * sizeof(float);
     }
 
     __device__ __forceinline__ Scan4Source(const Problem& problem, Memory& memory, float* extra)
-        : block_(problem), problem(problem), place(block_.place), first_channel(block_.first_channel),
-          rows_(block_, memory, extra), delta_(block_, extra + Rows::extra_floats(problem)),
-          skip_(extra + Rows::extra_floats(problem) + Delta::extra_floats(problem)), gradients_(block_) {
+        : problem(problem), place(placed(problem, memory)), block_{problem, place}, rows_(block_, memory.rows, extra),
+          delta_(block_, memory.delta, extra + Rows::extra_floats(problem)), skip_(memory.skip), gradients_(gradients(block_, memory)) {
         for (int c = threadIdx.x; c < Tile::channels; c += Tile::threads)
             skip_[c] = live(c) ? problem.skip[block_.parameter() + c] : 0.0f;
     }
 
+    __device__ __forceinline__ int first_channel() const { return place.first_channel; }
     __device__ __forceinline__ bool live(int channel) const { return block_.live(channel); }
 
     __device__ __forceinline__ void stage(int buffer, int chunk, int) const { rows_.stage(buffer, chunk); }
-    __device__ __forceinline__ void unpack(int, int group) const { rows_.unpack(group); }
+    __device__ __forceinline__ void unpack(int, int chunk, int group) const { rows_.unpack(chunk, group); }
     __device__ __forceinline__ void enter(int, int chunk, int, float* delta, float* slope) const {
         delta_.template enter<pass == Pass::backward>(problem.steps(chunk), rows_.dt(), delta, slope);
     }
@@ -85,10 +90,24 @@ public:
     __device__ __forceinline__ void finish(int channel) { gradients_.finish(channel); }
 
 private:
+    static __device__ __forceinline__ const Scan4Place& placed(const Problem& problem, Memory& memory) {
+        if (threadIdx.x == 0) memory.place = Scan4Place(problem, block_channels);
+        __syncthreads();
+        return memory.place;
+    }
+
+    static __device__ __forceinline__ auto gradients(const Scan4Block<T>& block, Memory& memory) {
+        if constexpr (pass == Pass::backward)
+            return Gradients(block, memory.gradients);
+        else
+            return Nothing{};
+    }
+
+    const Scan4Block<T> block_;
     const Rows rows_;
     const Delta delta_;
     float* skip_;
-    Scan4Gradients<T, Tile> gradients_;
+    std::conditional_t<pass == Pass::backward, Gradients, Nothing> gradients_;
 };
 
 }  // namespace medmamba::cuda

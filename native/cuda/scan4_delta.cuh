@@ -8,13 +8,17 @@ namespace medmamba::cuda {
 template <class T, class Tile>
 class Scan4Delta {
 public:
-    // dt_weight, (dt_row, channels), and dt_bias.
+    struct Memory {
+        float bias[Tile::channels];
+    };
+
+    // Behind the passes' memory: dt_weight, (dt_row, channels).
     static __host__ __device__ __forceinline__ int extra_floats(const Scan4<T>& problem) {
-        return (problem.dt_row + 1) * Tile::channels;
+        return problem.dt_row * Tile::channels;
     }
 
-    __device__ __forceinline__ Scan4Delta(const Scan4Block<T, Tile>& block, float* extra)
-        : dt_row_(block.problem.dt_row), weight_(extra), bias_(weight_ + dt_row_ * Tile::channels) {
+    __device__ __forceinline__ Scan4Delta(const Scan4Block<T>& block, Memory& memory, float* extra)
+        : dt_row_(block.problem.dt_row), weight_(extra), bias_(memory.bias) {
         const Scan4<T>& problem = block.problem;
         // Rows of the channels as they come, so that reading is coalesced.
         for (int i = threadIdx.x; i < Tile::channels * dt_row_; i += Tile::threads) {
@@ -34,10 +38,10 @@ public:
     // delta zero.
     template <bool with_slope>
     __device__ __forceinline__ void enter(int count, const float* all_dt, float* delta, float* slope) const {
-        const int channel = threadIdx.x % Tile::channels;
+        const int thread = thread_anew(), channel = thread % Tile::channels, own_step = thread / Tile::channels;
         const float bias = bias_[channel];
 #pragma unroll 1
-        for (int first = threadIdx.x / Tile::channels; first < chunk_steps; first += together * apart) {
+        for (int first = own_step; first < chunk_steps; first += together * apart) {
             const float* dt = all_dt + first * dt_row_;
             const float* weight = weight_ + channel;
             float pre[together];
@@ -61,8 +65,10 @@ public:
                 if constexpr (with_slope) slope[place] = softplus.slope(pre[k]);
             }
         }
+        if (count == chunk_steps) return;
         // The same threads' places: no barrier in between.
-        for (int t = threadIdx.x / Tile::channels; t < chunk_steps; t += apart)
+#pragma unroll 1
+        for (int t = own_step; t < chunk_steps; t += apart)
             if (t >= count) delta[t * Tile::delta_row + channel] = 0.0f;
     }
 

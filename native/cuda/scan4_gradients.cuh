@@ -12,8 +12,15 @@ public:
     using Rows = Scan4Rows<T, Tile, Pass::backward>;
     static constexpr int channels = Tile::thread_channels;
 
-    __device__ __forceinline__ explicit Scan4Gradients(const Scan4Block<T, Tile>& block)
-        : block_(block), problem_(block.problem) {}
+    // Of every thread, what its steps add to dskip of its channels: in shared memory, as the walk needs the registers.
+    struct Memory {
+        alignas(16) float dskip[Tile::threads][channels];
+    };
+
+    __device__ __forceinline__ Scan4Gradients(const Scan4Block<T>& block, Memory& memory)
+        : block_(block), problem_(block.problem), dskip_(memory.dskip[threadIdx.x]) {
+        store(dskip_, broadcast(0.0f, Width<channels>{}));
+    }
 
     // du takes the place of dy in shared memory, and dpre, the gradient of what went into softplus, that of delta.
     __device__ __forceinline__ void leave_step(typename Rows::Channels& rows, const float* skip, int t, int channel,
@@ -24,36 +31,36 @@ public:
         const Floats<channels> u = load(rows.u + place, width), dout = load(rows.dy + place, width);
         const Floats<channels> step = load(delta + delta_place, width), of_slope = load(slope + delta_place, width);
         const Floats<channels> of_skip = load(skip + channel, width);
-        Floats<channels> du, dpre;
+        Floats<channels> du, dpre, dskip = load(dskip_, width);
 #pragma unroll
         for (int k = 0; k < channels; ++k) {
             dpre.lane[k] = fmaf(dinput[k], u.lane[k], ddelta[k]) * of_slope.lane[k];
             du.lane[k] = fmaf(dinput[k], step.lane[k], group == 0 ? of_skip.lane[k] * dout.lane[k] : 0.0f);
-            dbias_[k] += dpre.lane[k];
-            if (group == 0) dskip_[k] = fmaf(dout.lane[k], u.lane[k], dskip_[k]);
+            dskip.lane[k] = fmaf(dout.lane[k], u.lane[k], dskip.lane[k]);
         }
         store(rows.dy + place, du);
         store(delta + delta_place, dpre);
+        if (group == 0) store(dskip_, dskip);
     }
 
     // dB and dC: a warp writes the 16 states of both of a step.
     __device__ __forceinline__ void leave_states(const Rows& rows, const RunMemory<Tile>& runs, int buffer, int count,
                                                  int group) const {
-        const int index = threadIdx.x % warp_lanes, state = group * group_states + index % group_states;
+        const int thread = thread_anew(), index = thread % warp_lanes, state = group * group_states + index % group_states;
         if (state >= problem_.states) return;
         T* column = own_dprojected() + problem_.rank + (index < group_states ? 0 : problem_.states) + state;
 #pragma unroll 4
-        for (int t = threadIdx.x / warp_lanes; t < count; t += Tile::warps)
+        for (int t = thread / warp_lanes; t < count; t += Tile::warps)
             *block_.projected_row(column, rows.pixel(buffer, t)) = rounded<T>(runs.sum(t, index));
     }
 
     // ddt = dpre . dt_weight: a lane has a step, a warp two columns at a time.
     __device__ __forceinline__ void leave_dt(const Rows& rows, const Scan4Delta<T, Tile>& delta, int buffer, int count,
                                              int group, const float* dpre) const {
-        const int t = threadIdx.x % warp_lanes;
+        const int thread = thread_anew(), t = thread % warp_lanes;
         T* ddt = block_.projected_row(own_dprojected(), rows.pixel(buffer, t));
 #pragma unroll 1
-        for (int r = threadIdx.x / warp_lanes * 2; r < problem_.rank; r += Tile::warps * 2) {
+        for (int r = thread / warp_lanes * 2; r < problem_.rank; r += Tile::warps * 2) {
             float sum[2] = {};
 #pragma unroll 4
             for (int c = 0; c < Tile::channels; c += 4) {
@@ -73,13 +80,22 @@ public:
         }
     }
 
-    // ddt_weight += dpre x dt: a thread has a channel and four columns at a time, in the order of chunks.
+    // ddt_weight += dpre x dt, ddt_bias += dpre: a thread has a channel and four columns at a time, or the bias, in the
+    // order of chunks.
     __device__ __forceinline__ void leave_dt_weight(const float* all_dt, int count, bool first,
                                                     const float* dpre) const {
         constexpr int apart = Tile::threads / Tile::channels;
-        const int channel = threadIdx.x % Tile::channels;
+        const int thread = thread_anew(), channel = thread % Tile::channels;
+        if (!block_.live(channel)) return;
+        if (thread / Tile::channels == apart - 1) {
+            float sum = 0.0f;
+#pragma unroll 8
+            for (int step = 0; step < chunk_steps; ++step) sum += dpre[step * Tile::delta_row + channel];
+            float& dbias = gradients(problem_.states + problem_.rank, 1)[channel];
+            dbias = first ? sum : dbias + sum;
+        }
 #pragma unroll 1
-        for (int r = threadIdx.x / Tile::channels * 4; r < problem_.rank; r += apart * 4) {
+        for (int r = thread / Tile::channels * 4; r < problem_.rank; r += apart * 4) {
             const float* dt = all_dt + r;
             float sum[4] = {};
 #pragma unroll 4
@@ -92,7 +108,7 @@ public:
             float* dweight = gradients(problem_.states, problem_.rank) + channel * problem_.rank + r;
 #pragma unroll
             for (int i = 0; i < 4; ++i)
-                if (block_.live(channel) && r + i < problem_.rank)
+                if (r + i < problem_.rank)
                     dweight[i] = first ? sum[i] : dweight[i] + sum[i];
         }
     }
@@ -101,18 +117,15 @@ public:
         return gradients(0, problem_.states) + channel * problem_.states;
     }
 
-    // dt_bias's and skip's, of a thread's channels from `channel` on.
+    // skip's, of a thread's channels from `channel` on.
     __device__ __forceinline__ void finish(int channel) {
 #pragma unroll
         for (int k = 0; k < channels; ++k, ++channel) {
-            for (int distance = Tile::lanes_apart; distance < warp_lanes; distance *= 2) {
-                dbias_[k] += __shfl_xor_sync(whole_warp, dbias_[k], distance);
-                dskip_[k] += __shfl_xor_sync(whole_warp, dskip_[k], distance);
-            }
-            if (threadIdx.x % warp_lanes < Tile::lanes_apart && block_.live(channel)) {
-                gradients(problem_.states + problem_.rank, 1)[channel] = dbias_[k];
-                gradients(problem_.states + problem_.rank + 1, 1)[channel] = dskip_[k];
-            }
+            float dskip = dskip_[k];
+            for (int distance = Tile::lanes_apart; distance < warp_lanes; distance *= 2)
+                dskip += __shfl_xor_sync(whole_warp, dskip, distance);
+            if (threadIdx.x % warp_lanes < Tile::lanes_apart && block_.live(channel))
+                gradients(problem_.states + problem_.rank + 1, 1)[channel] = dskip;
         }
     }
 
@@ -120,7 +133,7 @@ private:
     __device__ __forceinline__ T* own_dprojected() const {
         return problem_.dprojected +
                block_.place.block * problem_.images * problem_.length * directions * problem_.columns +
-               block_.direction * problem_.columns;
+               block_.place.direction * problem_.columns;
     }
     // The block's part of its gradient set, from its first channel, of the gradient that has `width` floats a channel
     // and comes after `before` floats a channel.
@@ -132,9 +145,9 @@ private:
                block_.parameter() * width;
     }
 
-    const Scan4Block<T, Tile> block_;  // no reference: the compiler would lose sight of what is in registers
+    const Scan4Block<T> block_;
     const Scan4<T>& problem_;
-    float dbias_[channels] = {}, dskip_[channels] = {};
+    float* dskip_;
 };
 
 }  // namespace medmamba::cuda

@@ -71,30 +71,33 @@ struct Scan4 : ScanShape {
     }
 };
 
-// A block's channels of one direction of one image.
-template <class T, class Tile>
+// A block's channels of one direction of one image. In shared memory: the walk needs the registers.
+struct Scan4Place : ScanPlace {
+    int direction, first_channel, live_channels;
+    int image;  // index of its first pixel; 2^31 would need more than a run's workspace
+
+    template <class Problem>
+    __device__ __forceinline__ Scan4Place(const Problem& problem, int block_channels)
+        : ScanPlace(problem), direction(sequence % directions), first_channel(block * block_channels),
+          live_channels(min(block_channels, problem.channels - first_channel)),
+          image(sequence / directions * problem.length) {}
+};
+
+template <class T>
 struct Scan4Block {
     const Scan4<T>& problem;
-    const ScanPlace place;
-    const int direction, first_channel, live_channels;
-    const int image;  // index of its first pixel; 2^31 would need more than a run's workspace
+    const Scan4Place& place;
 
-    __device__ __forceinline__ explicit Scan4Block(const Scan4<T>& problem)
-        : problem(problem), place(problem), direction((int)(place.sequence % directions)),
-          first_channel(place.block * Tile::channels),
-          live_channels(min(Tile::channels, problem.channels - first_channel)),
-          image((int)(place.sequence / directions) * problem.length) {}
-
-    __device__ __forceinline__ bool live(int channel) const { return channel < live_channels; }
+    __device__ __forceinline__ bool live(int channel) const { return channel < place.live_channels; }
 
     // Of the parameters that have a float for each direction and channel, the block's first.
     __device__ __forceinline__ int64_t parameter() const {
-        return (int64_t)direction * problem.channels + first_channel;
+        return (int64_t)place.direction * problem.channels + place.first_channel;
     }
     // The pixel, counted through all images, of the step whose number in the chunk is the lane's.
     __device__ __forceinline__ int lane_pixel(int chunk) const {
-        const int step = chunk * chunk_steps + (int)(threadIdx.x % warp_lanes);
-        return image + (step < problem.length ? problem.visited(direction, step) : 0);
+        const int step = chunk * chunk_steps + thread_anew() % warp_lanes;
+        return place.image + (step < problem.length ? problem.visited(place.direction, step) : 0);
     }
     // A pixel's row of those that begin at `rows`. In bytes the address is one multiply-add of two ints.
     template <class Row>

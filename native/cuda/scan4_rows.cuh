@@ -31,65 +31,73 @@ public:
         return (floats + 3) / 4 * 4;
     }
 
-    __device__ __forceinline__ Scan4Rows(const Scan4Block<T, Tile>& block, Memory& memory, float* extra)
+    __device__ __forceinline__ Scan4Rows(const Scan4Block<T>& block, Memory& memory, float* extra)
         : block_(block), problem_(block.problem), memory_(memory), dt_(extra),
-          columns_(reinterpret_cast<uint32_t*>(dt_ + chunk_steps * problem_.dt_row)),
-          odd_(sizeof(T) == 2 ? block.direction * problem_.columns % 2 : 0) {}
+          columns_(reinterpret_cast<uint32_t*>(dt_ + chunk_steps * problem_.dt_row)) {}
 
     __device__ __forceinline__ Channels& channels(int buffer) const { return memory_.channels[buffer]; }
     __device__ __forceinline__ const Memory& memory() const { return memory_; }
-    // (chunk_steps, dt_row), zero behind the rank.
+    // (chunk_steps, dt_row), zero behind the rank, of no meaning past the chunk's end.
     __device__ __forceinline__ const float* dt() const { return dt_; }
     __device__ __forceinline__ int pixel(int buffer, int t) const { return memory_.channels[buffer].pixels[t]; }
 
-    // Starts the copies of a chunk's rows; those past its end become zero.
+    // Starts the copies of a chunk's rows. Those of u and dy past its end become zero; those of columns are others'.
     __device__ __forceinline__ void stage(int buffer, int chunk) const {
         const int count = problem_.steps(chunk), pixel = block_.lane_pixel(chunk);
         Channels& to = channels(buffer);
-        if (warp() == 0) to.pixels[lane()] = pixel;
+        const int thread = thread_anew(), lane = thread % warp_lanes, warp = thread / warp_lanes;
+        if (warp == 0) to.pixels[lane] = pixel;
         const int words = row_words(problem_.columns);
-        const T* columns = problem_.projected + block_.direction * problem_.columns - odd_;
-        for (int first = 0; first < words; first += warp_lanes) {
-            const int word = first + lane();
+        const T* columns = problem_.projected + block_.place.direction * problem_.columns - odd();
+        int rows[warp_rows];
+        each_row(warp, [&](int k, int t) { rows[k] = __shfl_sync(whole_warp, pixel, t); });
+        for (int word = lane; 2 * word < row_halves(); word += warp_lanes) {
             const uint32_t* from = reinterpret_cast<const uint32_t*>(columns) + word;
-            each_own_row([&](int t) {
-                const int row = __shfl_sync(whole_warp, pixel, t);
-                if (2 * word < row_halves()) copy_async<4>(columns_ + t * words + word, word_row(from, row), t < count);
-            });
+            each_row(
+                warp, [&](int k, int t) { copy_async<4>(columns_ + t * words + word, word_row(from, rows[k]), true); });
         }
         if constexpr (reads_u<pass>) stage_channels(to.u, problem_.u, count, pixel);
         if constexpr (reads_dy<pass>) stage_channels(to.dy, problem_.dy, count, pixel);
     }
 
-    // The columns of the chunk at hand as float32: dt, and a group's states of B and C. Ends with a barrier.
-    __device__ __forceinline__ void unpack(int group) const {
-        const int n = lane() % group_states, state = group * group_states + n;
-        const bool is_C = lane() >= group_states, there = state < problem_.states;
-        const T* columns = reinterpret_cast<const T*>(columns_) + odd_;
+    // The columns of the chunk at hand as float32: dt, and a group's states of B and C, which are zero past the chunk's
+    // end. Ends with a barrier.
+    __device__ __forceinline__ void unpack(int chunk, int group) const {
+        const int thread = thread_anew(), lane = thread % warp_lanes, warp = thread / warp_lanes;
+        const int n = lane % group_states, state = group * group_states + n;
+        const bool is_C = lane >= group_states, there = state < problem_.states;
+        const T* columns = reinterpret_cast<const T*>(columns_) + odd();
         const int row = row_words(problem_.columns) * (int)(sizeof(uint32_t) / sizeof(T));
         const T* from = columns + (there ? problem_.rank + (is_C ? problem_.states : 0) + state : 0);
         float* to = (is_C ? memory_.C : memory_.B) + n;
-        each_own_row([&](int t) { to[t * group_states] = there ? to_float(from[t * row]) : 0.0f; });
-        for (int r = warp(); r < problem_.dt_row; r += Tile::warps)
-            dt_[lane() * problem_.dt_row + r] = r < problem_.rank ? to_float(columns[lane() * row + r]) : 0.0f;
+        const int count = there ? problem_.steps(chunk) : 0;
+        each_row(warp, [&](int, int t) {
+            const float x = to_float(from[t * row]);
+            to[t * group_states] = t < count ? x : 0.0f;
+        });
+        for (int r = warp; r < problem_.dt_row; r += Tile::warps) {
+            const float x = to_float(columns[lane * row + r]);  // what lies behind dt is B
+            dt_[lane * problem_.dt_row + r] = r < problem_.rank ? x : 0.0f;
+        }
         __syncthreads();
     }
 
     // Writes the chunk's rows to this direction's copy, or adds them.
     __device__ __forceinline__ void leave(const T* rows, T* copies, int buffer, int chunk, bool first) const {
         const int count = problem_.steps(chunk);
-        T* copy = problem_.copy_of(copies, block_.direction) + block_.first_channel;
+        T* copy = problem_.copy_of(copies, block_.place.direction) + block_.place.first_channel;
         if (problem_.vectors) {
-            const int c = own_vector();
+            const OwnVectors own(thread_anew());
+            const int c = own.channel;
             if (!block_.live(c)) return;
 #pragma unroll
             for (int k = 0; k < vector_steps; ++k) {
-                const int t = own_vector_step() + vector_steps_apart * k;
+                const int t = own.step(k);
                 T* to = block_.channel_row(copy + c, pixel(buffer, t));
                 if (t < count) put(to, rows + t * Tile::channels + c, first, Width<vector>{});
             }
         } else {
-            for (int i = threadIdx.x; i < count * Tile::channels; i += Tile::threads) {
+            for (int i = thread_anew(); i < count * Tile::channels; i += Tile::threads) {
                 const int t = i / Tile::channels, c = i % Tile::channels;
                 if (block_.live(c)) put(block_.channel_row(copy + c, pixel(buffer, t)), rows + i, first, Width<1>{});
             }
@@ -100,31 +108,39 @@ private:
     static constexpr int vector = 16 / (int)sizeof(T), row_vectors = Tile::channels / vector;
     static constexpr int vector_steps_apart = Tile::threads / row_vectors;
     static constexpr int vector_steps = chunk_steps / vector_steps_apart;
+    static constexpr int warp_rows = (chunk_steps + Tile::warps - 1) / Tile::warps;
     static_assert(Tile::threads % row_vectors == 0 && chunk_steps % vector_steps_apart == 0, "vectors a thread");
 
-    static __device__ __forceinline__ int lane() { return threadIdx.x % warp_lanes; }
-    static __device__ __forceinline__ int warp() { return threadIdx.x / warp_lanes; }
-    static __device__ __forceinline__ int own_vector() { return threadIdx.x % row_vectors * vector; }
-    static __device__ __forceinline__ int own_vector_step() { return threadIdx.x / row_vectors; }
+    // The channel and the first of the steps of which a thread copies vectors.
+    struct OwnVectors {
+        int channel, first_step;
+        __device__ __forceinline__ explicit OwnVectors(int thread)
+            : channel(thread % row_vectors * vector), first_step(thread / row_vectors) {}
+        __device__ __forceinline__ int step(int k) const { return first_step + vector_steps_apart * k; }
+    };
 
     static __host__ __device__ __forceinline__ int row_words(int columns) {
         return sizeof(T) == 2 ? columns / 2 + 1 : columns;
     }
+    // Whether the direction's first column is the upper half of a word.
+    __device__ __forceinline__ int odd() const {
+        return sizeof(T) == 2 ? block_.place.direction * problem_.columns % 2 : 0;
+    }
     // Elements of 2 bytes that are copied of a row.
     __device__ __forceinline__ int row_halves() const {
-        return sizeof(T) == 2 ? problem_.columns + odd_ : 2 * problem_.columns;
+        return sizeof(T) == 2 ? problem_.columns + odd() : 2 * problem_.columns;
     }
     __device__ __forceinline__ const uint32_t* word_row(const uint32_t* words, int pixel) const {
         constexpr int per_word = (int)(sizeof(uint32_t) / sizeof(T));
         return block_.row_at(words, pixel, directions * problem_.columns / per_word);
     }
-    // Calls body(t) for every step of the warp's.
+    // Calls body(k, t) for every step t of a warp's, its number k.
     template <class Body>
-    static __device__ __forceinline__ void each_own_row(Body&& body) {
+    static __device__ __forceinline__ void each_row(int warp, Body&& body) {
 #pragma unroll
-        for (int k = 0; k < (chunk_steps + Tile::warps - 1) / Tile::warps; ++k) {
-            const int t = warp() + k * Tile::warps;
-            if (chunk_steps % Tile::warps == 0 || t < chunk_steps) body(t);
+        for (int k = 0; k < warp_rows; ++k) {
+            const int t = warp + k * Tile::warps;
+            if (chunk_steps % Tile::warps == 0 || t < chunk_steps) body(k, t);
         }
     }
     template <int width>
@@ -139,21 +155,23 @@ private:
     }
 
     __device__ __forceinline__ void stage_channels(T* to, const T* from, int count, int pixel) const {
-        from += block_.first_channel;
+        from += block_.place.first_channel;
         if (problem_.vectors) {
-            const int c = own_vector();
+            const OwnVectors own(thread_anew());
+            const int c = own.channel;
             const bool live = block_.live(c);
 #pragma unroll
             for (int k = 0; k < vector_steps; ++k) {
-                const int t = own_vector_step() + vector_steps_apart * k;
+                const int t = own.step(k);
                 const T* row = block_.channel_row(from + c, __shfl_sync(whole_warp, pixel, t));
                 copy_async<16>(to + t * Tile::channels + c, row, live && t < count);
             }
         } else {
+            const int thread = thread_anew();
             constexpr int trips = chunk_steps * Tile::channels / Tile::threads;
 #pragma unroll 2
             for (int k = 0; k < trips; ++k) {
-                const int i = threadIdx.x + k * Tile::threads, t = i / Tile::channels, c = i % Tile::channels;
+                const int i = thread + k * Tile::threads, t = i / Tile::channels, c = i % Tile::channels;
                 const T* row = block_.channel_row(from + c, __shfl_sync(whole_warp, pixel, t));
                 const bool there = t < count && block_.live(c);
                 if constexpr (sizeof(T) == 2)
@@ -164,12 +182,11 @@ private:
         }
     }
 
-    const Scan4Block<T, Tile> block_;  // no reference: the compiler would lose sight of what is in registers
+    const Scan4Block<T> block_;
     const Scan4<T>& problem_;
     Memory& memory_;
     float* dt_;
     uint32_t* columns_;
-    const int odd_;  // a direction's first column is the upper half of a word
 };
 
 }  // namespace medmamba::cuda

@@ -14,23 +14,35 @@ namespace medmamba::cuda {
 
 constexpr int run_steps = 4;
 
+// b of every step and group; in shared memory, because registers are what the walk has fewest of.
+struct ChannelSumsMemory {
+    uint32_t b[run_steps][8][2];
+
+    // By all threads; a barrier comes before it is read.
+    __device__ __forceinline__ void fill() {
+        if (threadIdx.x >= 8) return;
+#pragma unroll
+        for (int i = 0; i < 2 * run_steps; ++i)
+            b[i / 2][threadIdx.x][i % 2] = threadIdx.x == i ? __float_as_uint(1.0f) : 0;
+    }
+};
+
 // Sums over the 8 channel lanes of a warp, lanes 8 s to 8 s + 7 for states s of all four: exact to float32, or with
 // terms cut to the 11 leading bits that tensor cores take, for what is rounded to 8 in the end.
 template <bool exact>
 class ChannelSums {
 public:
-    __device__ __forceinline__ ChannelSums() {
-        const int group = threadIdx.x % warp_lanes / 4;
-#pragma unroll
-        for (int i = 0; i < 2 * run_steps; ++i) ones_[i] = group == i ? __float_as_uint(1.0f) : 0;
-    }
+    __device__ __forceinline__ explicit ChannelSums(const ChannelSumsMemory& memory)
+        : b_(memory.b[0][threadIdx.x % warp_lanes / 4]) {}
     // No step added.
     __device__ __forceinline__ void clear() { set_zero(dB_), set_zero(dC_); }
 
     // The thread's terms of step i of the run.
     __device__ __forceinline__ void add(int i, const float (&dB)[4], const float (&dC)[4]) {
-        add_states(i, dB, dB_);
-        add_states(i, dC, dC_);
+        const uint2 pair = *reinterpret_cast<const uint2*>(b_ + 16 * i);
+        const uint32_t b[2] = {pair.x, pair.y};
+        add_states(i, b, dB, dB_);
+        add_states(i, b, dC, dC_);
     }
 
     // Writes to[step][dB of 16 states | dC of 16 states].
@@ -47,7 +59,7 @@ public:
     }
 
 private:
-    __device__ __forceinline__ void add_states(int i, const float (&term)[4], float (&sum)[4]) const {
+    __device__ __forceinline__ void add_states(int i, const uint32_t (&b)[2], const float (&term)[4], float (&sum)[4]) const {
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ < 800  // no such tensor cores
 #pragma unroll
         for (int n = 0; n < 4; ++n) {
@@ -57,26 +69,24 @@ private:
             if (threadIdx.x % 4 == i) sum[n] = x;
         }
 #else
-        const uint32_t b[2] = {ones_[2 * i], ones_[2 * i + 1]};
         uint32_t a[4];
 #pragma unroll
         for (int n = 0; n < 4; ++n) a[n / 2 + n % 2 * 2] = __float_as_uint(term[n]);
         if constexpr (exact) {
             // The leading bits, then what they leave.
-            uint32_t rest[4];
+            uint32_t leading[4];
 #pragma unroll
-            for (int n = 0; n < 4; ++n) {
-                const uint32_t leading = a[n] & 0xffffe000u;
-                rest[n] = __float_as_uint(__uint_as_float(a[n]) - __uint_as_float(leading));
-                a[n] = leading;
-            }
-            mma_tf32_16x8x8(sum, rest, b);
+            for (int n = 0; n < 4; ++n) leading[n] = a[n] & 0xffffe000u;
+            mma_tf32_16x8x8(sum, leading, b);
+#pragma unroll
+            for (int n = 0; n < 4; ++n)
+                a[n] = __float_as_uint(__uint_as_float(a[n]) - __uint_as_float(leading[n]));
         }
         mma_tf32_16x8x8(sum, a, b);
 #endif
     }
 
-    uint32_t ones_[2 * run_steps];
+    const uint32_t* b_;
     float dB_[4], dC_[4];
 };
 

@@ -131,7 +131,7 @@ template <class Source, class Turn>
 __device__ __forceinline__ void open_turn(Source& source, const Turn& turn) {
     copy_async_wait<0>();
     __syncthreads();
-    source.unpack(turn.buffer, turn.group);
+    source.unpack(turn.buffer, turn.chunk, turn.group);
     Turn next = turn;
     next.advance();
     start_copies(source, next);
@@ -147,10 +147,11 @@ struct ThreadPlace {
 
     int first_channel, in_group;
 
-    __device__ __forceinline__ ThreadPlace()
-        : first_channel((int)threadIdx.x / warp_lanes * Tile::warp_channels +
-                        (int)threadIdx.x % Tile::lanes_apart * Tile::thread_channels),
-          in_group((int)threadIdx.x % warp_lanes / Tile::lanes_apart * Tile::lane_states) {}
+    __device__ __forceinline__ ThreadPlace() : ThreadPlace((int)threadIdx.x) {}
+    __device__ __forceinline__ explicit ThreadPlace(int thread)
+        : first_channel(thread / warp_lanes * Tile::warp_channels +
+                        thread % Tile::lanes_apart * Tile::thread_channels),
+          in_group(thread % warp_lanes / Tile::lanes_apart * Tile::lane_states) {}
     __device__ __forceinline__ int channel(int k) const { return first_channel + k; }
     __device__ __forceinline__ int first_state(int group) const { return group * group_states + in_group; }
     __device__ __forceinline__ Rows rows(const ChunkRows<typename Source::Element>& chunk, const float* delta) const {
@@ -162,7 +163,7 @@ struct ThreadPlace {
         for (int n = 0; n < Tile::lane_states; ++n) {
             const int state = first_state(group) + n;
             A2[n] = source.live(channel(k)) && state < source.problem.states
-                        ? source.problem.A(source.place.sequence, source.first_channel + channel(k), state) * log2e
+                        ? source.problem.A(source.place.sequence, source.first_channel() + channel(k), state) * log2e
                         : 0.0f;
         }
     }
@@ -205,7 +206,7 @@ __global__ void __launch_bounds__(Source::Tile::threads, resident_blocks<typenam
     Source source(problem, memory.source, behind(memory));
     const ScanPlace& place = source.place;
     const ThreadPlace<Source> thread;
-    const int channel = source.first_channel + thread.first_channel, states = problem.states;
+    const int channel = source.first_channel() + thread.first_channel, states = problem.states;
     float A2[Tile::lane_states], h[Tile::lane_states];
     Turn<false> turn(place);
     start_copies(source, turn);
@@ -268,7 +269,7 @@ __global__ void __launch_bounds__(Source::Tile::threads, resident_blocks<typenam
             walk_states<Tile>(problem.steps(chunk), rows, A2, h, delta_sum);
         if (turn.closes_group()) {
             const int64_t carry = problem.carry_channel(place.sequence, place.segment,
-                                                        source.first_channel + thread.first_channel);
+                                                        source.first_channel() + thread.first_channel);
             thread.store(source, problem.carry + carry * problem.states, 0, group, h);
             if (source.live(thread.first_channel) && thread.first_state(group) == 0)
                 problem.delta_sums[carry] = delta_sum;
@@ -315,6 +316,7 @@ __global__ void __launch_bounds__(Source::Tile::threads, resident_backward_block
     const ThreadPlace<Source> thread;
     const int states = problem.states;
     BackwardThread<Tile> walk;
+    memory.runs.ones.fill();
     Turn<true> turn(place);
     start_copies(source, turn);
     for (; turn.there(problem); turn.advance()) {
@@ -323,7 +325,7 @@ __global__ void __launch_bounds__(Source::Tile::threads, resident_backward_block
         source.enter(buffer, chunk, group, memory.delta, memory.slope);
 #pragma unroll
         for (int k = 0; k < Tile::thread_channels; ++k) {
-            const int channel = source.first_channel + thread.channel(k);
+            const int channel = source.first_channel() + thread.channel(k);
             if (turn.opens_group()) {
                 thread.load_A2(source, k, group, walk.A2[k]);
                 set_zero(walk.dA[k]);

@@ -38,6 +38,7 @@ struct RunMemory {
     static_assert(sizeof(Warp) >= run_steps * 2 * group_states * sizeof(float), "room for the sums");
 
     Warp runs[chunk_runs][Tile::warps];
+    ChannelSumsMemory ones;
 
     // The block's sum for step t of the chunk: index 0..15 for the states of dB, 16..31 for those of dC.
     __device__ __forceinline__ float sum(int t, int index) const {
@@ -105,9 +106,10 @@ __device__ __forceinline__ void walk_backward(int count, const ThreadRows<Elemen
     const int warp = threadIdx.x / warp_lanes, lane = threadIdx.x % warp_lanes;
     const int runs = (count + run_steps - 1) / run_steps;
 #pragma unroll 1
-    for (int run = 0; run < runs - 1; ++run) {
+    for (int run = 0;; ++run) {
 #pragma unroll
         for (int k = 0; k < channels; ++k) store_states(memory.runs[run][warp].states[k][lane], thread.h[k]);
+        if (run == runs - 1) break;
 #pragma unroll
         for (int i = 0; i < run_steps; ++i) {
             const int t = run * run_steps + i;
@@ -119,15 +121,16 @@ __device__ __forceinline__ void walk_backward(int count, const ThreadRows<Elemen
         }
     }
 
-    ChannelSums<exact> sums;
+    ChannelSums<exact> sums(memory.ones);
 #pragma unroll 1
     for (int run = runs - 1; run >= 0; --run) {
         const int first = run * run_steps;
         typename RunMemory<Tile>::Warp& of_run = memory.runs[run][warp];
-        if (run < runs - 1) {
+        const auto load_h = [&] {
 #pragma unroll
             for (int k = 0; k < channels; ++k) load_states(of_run.states[k][lane], thread.h[k]);
-        }
+        };
+        load_h();
         StepInputs<channels> steps[run_steps];
 #pragma unroll
         for (int i = 0; i < run_steps; ++i) steps[i].template load_step<Tile>(rows, first + i);
@@ -139,6 +142,10 @@ __device__ __forceinline__ void walk_backward(int count, const ThreadRows<Elemen
 #pragma unroll
         for (int i = run_steps - 1; i >= 0; --i) {
             const int t = first + i;
+            if (i == 0) {
+                __syncwarp();  // makes the compiler load h again instead of keeping registers for it
+                load_h();
+            }
             float B[states], C[states], dB[states], dC[states];
             load_states(rows.B + t * Tile::state_row, B);
             load_states(rows.C + t * Tile::state_row, C);

@@ -82,18 +82,19 @@ public:
 
     const SelectiveScan& problem;
     const ScanPlace place;
-    const int first_channel, live_channels;
+    const int first_channel_, live_channels_;
 
     __device__ __forceinline__ SelectiveSource(const SelectiveScan& problem, Memory& memory, float*)
         : problem(problem), place(problem), memory_(memory),
-          first_channel(place.block / problem.group_blocks * problem.group_channels +
+          first_channel_(place.block / problem.group_blocks * problem.group_channels +
                         place.block % problem.group_blocks * channels),
-          live_channels(min(channels, problem.group_channels - place.block % problem.group_blocks * channels)) {
+          live_channels_(min(channels, problem.group_channels - place.block % problem.group_blocks * channels)) {
         const int channel = (int)threadIdx.x / warp_lanes * Tile::warp_channels + threadIdx.x % Tile::lanes_apart;
-        if (pass == Pass::backward && problem.D && live(channel)) D_ = problem.D[first_channel + channel];
+        if (pass == Pass::backward && problem.D && live(channel)) D_ = problem.D[first_channel_ + channel];
     }
 
-    __device__ __forceinline__ bool live(int channel) const { return channel < live_channels; }
+    __device__ __forceinline__ int first_channel() const { return first_channel_; }
+    __device__ __forceinline__ bool live(int channel) const { return channel < live_channels_; }
 
     // Starts the copies of a chunk's rows; those past its end become zero.
     __device__ __forceinline__ void stage(int buffer, int chunk, int group) {
@@ -120,7 +121,7 @@ public:
     }
 
     // Rows come as the walk reads them.
-    __device__ __forceinline__ void unpack(int, int) const {}
+    __device__ __forceinline__ void unpack(int, int, int) const {}
     __device__ __forceinline__ ChunkRows<float> rows(int buffer) const {
         const Staged& staged = memory_.chunks[buffer];
         if constexpr (reads_dy<pass>)
@@ -138,7 +139,7 @@ public:
             const int place = t * Tile::delta_row + c;
             const bool there = t < problem.steps(chunk) && live(c);
             float pre = staged.delta[place];
-            if (there && problem.delta_bias) pre += problem.delta_bias[first_channel + c];
+            if (there && problem.delta_bias) pre += problem.delta_bias[first_channel_ + c];
             const Softplus softplus(pre);
             delta[place] = !there ? 0.0f : problem.softplus ? softplus.value : pre;
             if constexpr (pass == Pass::backward)
@@ -163,13 +164,13 @@ public:
         const int t = step(), first = chunk * chunk_steps;
         if (t >= problem.steps(chunk)) return;
         const bool last = (group + 1) * group_states >= problem.states;
-        for (int c = warp(); c < live_channels; c += Tile::warps) {
+        for (int c = warp(); c < live_channels_; c += Tile::warps) {
             float& out = problem.y[row(c) + first + t];
             float sum = y[t * Tile::delta_row + c];
             if (group > 0)
                 sum += out;
             else if (problem.D)
-                sum = fmaf(problem.D[first_channel + c], staged.u[t * Tile::input_row + c], sum);
+                sum = fmaf(problem.D[first_channel_ + c], staged.u[t * Tile::input_row + c], sum);
             if (last && problem.z) {
                 const float gate = problem.z[row(c) + first + t];
                 sum *= gate * sigmoid(gate);
@@ -218,7 +219,7 @@ public:
         const int t = step(), first = chunk * chunk_steps;
         if (t >= problem.steps(chunk)) return;
         const auto write = [&](float& to, float value) { to = group == 0 ? value : to + value; };
-        for (int c = warp(); c < live_channels; c += Tile::warps) {
+        for (int c = warp(); c < live_channels_; c += Tile::warps) {
             const int64_t to = row(c) + first + t;
             write(problem.du[to], staged.dy[t * Tile::input_row + c]);
             write(problem.ddelta[to], dpre[t * Tile::delta_row + c]);
@@ -227,7 +228,7 @@ public:
     }
 
     __device__ __forceinline__ float* dA(int channel) const {
-        return gradient_set() + (int64_t)(first_channel + channel) * problem.states;
+        return gradient_set() + (int64_t)(first_channel_ + channel) * problem.states;
     }
 
     __device__ __forceinline__ void finish(int channel) {
@@ -237,8 +238,8 @@ public:
         }
         if (threadIdx.x % warp_lanes < Tile::lanes_apart && live(channel)) {
             float* of_channels = gradient_set() + (int64_t)problem.channels * problem.states;
-            of_channels[first_channel + channel] = dD_;
-            of_channels[problem.channels + first_channel + channel] = dbias_;
+            of_channels[first_channel_ + channel] = dD_;
+            of_channels[problem.channels + first_channel_ + channel] = dbias_;
         }
     }
 
@@ -248,7 +249,7 @@ private:
 
     // Where a channel's row of u, delta, dy, z starts, and a state's row of B and C.
     __device__ __forceinline__ int64_t row(int channel) const {
-        return ((int64_t)place.sequence * problem.channels + first_channel + channel) * problem.length;
+        return ((int64_t)place.sequence * problem.channels + first_channel_ + channel) * problem.length;
     }
     __device__ __forceinline__ int64_t state_row(int state) const {
         const int64_t group = (int64_t)place.sequence * problem.groups + place.block / problem.group_blocks;

@@ -216,3 +216,27 @@ export class TrainingError extends MedMambaError {
     super("MEDMAMBA_TRAINING", message, options);
   }
 }
+
+/** What a `DistributedError` knows beside its sentence. */
+export interface RankProblem {
+  /** The rank on which something went wrong, where it is one. */
+  readonly rank?: number | undefined;
+  /** Whether it was stopped there, and nothing is wrong. */
+  readonly stopped?: boolean | undefined;
+  /** Whether the same may work when it is started again, as where a machine was not there. */
+  readonly tryAgain?: boolean | undefined;
+}
+
+/** Processes that train together do not find each other, are not of one kind, or something went wrong on another one. */
+export class DistributedError extends MedMambaError implements RankProblem {
+  readonly rank: number | undefined;
+  readonly stopped: boolean;
+  readonly tryAgain: boolean;
+
+  constructor(message: string, { cause, ...problem }: ErrorOptions & RankProblem = {}) {
+    super("MEDMAMBA_DISTRIBUTED", message, { cause });
+    this.rank = problem.rank;
+    this.stopped = problem.stopped ?? false;
+    this.tryAgain = problem.tryAgain ?? false;
+  }
+}

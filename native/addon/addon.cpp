@@ -1,8 +1,12 @@
 // What the addon exports: NativeAddon of src/native/addon.ts.
 #include <napi.h>
 
+#include <cstdlib>
+#include <cstring>
+
 #include "../cpu/backend.h"
 #include "buffer.h"
+#include "communicator.h"
 #include "constants.h"
 #include "environment.h"
 #include "errors.h"
@@ -63,6 +67,45 @@ Napi::Value device_count(const Napi::CallbackInfo& info) {
     return Napi::Number::New(info.Env(), count);
 }
 
+// The table that has the engine: the CPU's for MPI, that of the shared library for NCCL.
+const mm_backend* table_of(Napi::Env env, const Napi::CallbackInfo& info, const char* function) {
+    const std::string engine = text(env, info[0], std::string(function) + ": the engine");
+    std::string why;
+    const mm_backend* backend = load_backend(text(env, info[1], std::string(function) + ": the backend"), &why);
+    if (!backend) throw coded_error(env, code::no_device, why);
+    return backend_of_engine(env, engine, backend);
+}
+
+Napi::Value engine_version(const Napi::CallbackInfo& info) {
+    const mm_backend* backend = table_of(info.Env(), info, "engineVersion");
+    const std::string library = text(info.Env(), info[2], "engineVersion: the library");
+    char version[MM_ENGINE_VERSION_BYTES] = "";
+    const char* why = "";
+    if (backend->engine_version(library.c_str(), version, &why) != MM_OK)
+        throw coded_error(info.Env(), code::no_device, why);
+    return Napi::String::New(info.Env(), version);
+}
+
+Napi::Value communicator_id(const Napi::CallbackInfo& info) {
+    const mm_backend* backend = table_of(info.Env(), info, "communicatorId");
+    const std::string library = text(info.Env(), info[2], "communicatorId: the library");
+    char id[MM_COMMUNICATOR_ID_BYTES] = "";
+    const char* why = "";
+    if (backend->communicator_id(library.c_str(), id, &why) != MM_OK)
+        throw coded_error(info.Env(), code::no_device, why);
+    Napi::Uint8Array bytes = Napi::Uint8Array::New(info.Env(), sizeof id);
+    std::memcpy(bytes.Data(), id, sizeof id);
+    return bytes;
+}
+
+// At once: nothing is waited for or cleaned up.
+Napi::Value exit_now(const Napi::CallbackInfo& info) {
+    const std::optional<int64_t> status = whole_number(info.Env(), info[0]);
+    if (!status || *status < 0 || *status > 255)
+        throw coded_error(info.Env(), code::invalid_argument, "exitNow: the code has to be a number from 0 to 255");
+    std::_Exit((int)*status);
+}
+
 Napi::Value has_driver(const Napi::CallbackInfo& info) { return Napi::Boolean::New(info.Env(), driver_installed()); }
 
 Napi::Value verdict_of(const Napi::CallbackInfo& info) {
@@ -77,6 +120,7 @@ void remember_verdict(const Napi::CallbackInfo& info) {
 Napi::Object initialise(Napi::Env env, Napi::Object exports) {
     auto* environment = new Environment;
     environment->buffer = Napi::Persistent(Buffer::define(env));
+    environment->communicator = Napi::Persistent(Communicator::define(env));
     environment->graph = Napi::Persistent(Graph::define(env));
     environment->stream = Napi::Persistent(Stream::define(env));
     env.SetInstanceData(environment);  // deleted with the environment
@@ -92,6 +136,9 @@ Napi::Object initialise(Napi::Env env, Napi::Object exports) {
     exports["driverInstalled"] = Napi::Function::New<entry<has_driver>>(env, "driverInstalled");
     exports["verdict"] = Napi::Function::New<entry<verdict_of>>(env, "verdict");
     exports["setVerdict"] = Napi::Function::New<entry<remember_verdict>>(env, "setVerdict");
+    exports["engineVersion"] = Napi::Function::New<entry<engine_version>>(env, "engineVersion");
+    exports["communicatorId"] = Napi::Function::New<entry<communicator_id>>(env, "communicatorId");
+    exports["exitNow"] = Napi::Function::New<entry<exit_now>>(env, "exitNow");
     exports["plan"] = Napi::Function::New<entry<plan>>(env, "plan");
     return exports;
 }

@@ -6,7 +6,7 @@
 namespace medmamba::addon {
 
 struct Environment {
-    Napi::FunctionReference buffer, graph, stream;
+    Napi::FunctionReference buffer, communicator, graph, stream;
 
     static Environment& of(Napi::Env env) { return *env.GetInstanceData<Environment>(); }
 };

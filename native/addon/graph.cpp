@@ -20,6 +20,11 @@ Failure failure_of(const mm_backend* backend, mm_stream* stream, mm_status statu
 
 // ---- on the executor -----------------------------------------------------------------------------------------
 
+CapturedCalls::CapturedCalls(std::vector<Call> calls) : calls_(std::move(calls)) {
+    for (const Call& call : calls_)
+        connections_.insert(connections_.end(), call.parameters->connections().begin(), call.parameters->connections().end());
+}
+
 void CapturedCalls::capture(const mm_backend* backend, mm_stream* stream) {
     if (!backend->graph_begin) return;
     const char* name = "graph";
@@ -49,6 +54,9 @@ void CapturedCalls::capture(const mm_backend* backend, mm_stream* stream) {
 
 void CapturedCalls::launch(const mm_backend* backend, mm_stream* stream, const Changes& changes) {
     if (failure_) throw *failure_;
+    for (const auto& connection : connections_)
+        if (!connection->communicator)
+            throw Failure{MM_INVALID_ARGUMENT, "graph", "the communicator that it was captured with has been closed"};
     size_t number = 0;
     for (const Call& call : calls_) {
         if (!call.varies || number == changes.size()) continue;

@@ -37,7 +37,7 @@ public:
         bool varies;
     };
 
-    explicit CapturedCalls(std::vector<Call> calls) : calls_(std::move(calls)) {}
+    explicit CapturedCalls(std::vector<Call> calls);
 
     // Each throws the Failure of the operation that could not be captured, of launches too.
     void capture(const mm_backend* backend, mm_stream* stream);
@@ -48,6 +48,7 @@ private:
     void repeat(const mm_backend* backend, mm_stream* stream);
 
     std::vector<Call> calls_;  // once captured by a backend with graphs: those that vary
+    std::vector<std::shared_ptr<Connection>> connections_;
     mm_graph* graph_ = nullptr;
     std::optional<Failure> failure_;
 };

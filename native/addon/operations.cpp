@@ -11,6 +11,7 @@
 #include <type_traits>
 
 #include "../backend/block.h"
+#include "../backend/collectives.h"
 #include "../backend/dtype.h"
 
 namespace medmamba::addon {
@@ -62,6 +63,8 @@ constexpr Field field(const char* name, size_t offset) {
     } else if constexpr (std::is_same_v<Member, mm_tensor_list>) {
         result.name = "counts";
         result.kind = Kind::tensor_list;
+    } else if constexpr (std::is_same_v<Member, mm_communicator*>) {
+        result.kind = Kind::communicator;
     } else if constexpr (std::is_pointer_v<Member>) {
         if (std::is_pointer_v<std::remove_pointer_t<Member>>) result.kind = Kind::buffer_list;
     } else {
@@ -122,11 +125,11 @@ OPERATION(layer_norm_forward, rows, channels, x_row, y_row, gate_row, eps, x, we
 OPERATION(layer_norm_backward, rows, channels, x_row, dy_row, dx_row, gate_row, dgate_row, accumulate_dx, x, weight,
           bias, statistics, gate, dy, dx, dweight, dbias, dgate, x_dtype, y_dtype)
 OPERATION(batch_norm_statistics, rows, channels, x_row, eps, momentum, x, weight, bias, running_mean,
-          running_variance, batches_tracked, statistics, scale, shift, x_dtype)
+          running_variance, batches_tracked, statistics, scale, shift, x_dtype, communicator)
 OPERATION(batch_norm_fold, channels, eps, weight, bias, running_mean, running_variance, statistics, scale, shift)
 OPERATION(channel_affine, rows, channels, x_row, y_row, relu, x, scale, shift, y, x_dtype, y_dtype)
 OPERATION(batch_norm_backward, rows, channels, x_row, dy_row, dx_row, training, relu, accumulate_dx, x, statistics,
-          scale, shift, dy, dx, dweight, dbias, x_dtype, y_dtype)
+          scale, shift, dy, dx, dweight, dbias, x_dtype, y_dtype, communicator)
 
 OPERATION(softmax_forward, rows, channels, logarithm, x, y)
 OPERATION(softmax_backward, rows, channels, logarithm, y, dy, dx)
@@ -181,24 +184,29 @@ OPERATION(ss2d_forward, batch, height, width, channels, states, rank, x_row, x, 
 OPERATION(ss2d_backward, batch, height, width, channels, states, rank, x_row, dx_row, accumulate_dx, x, weights,
           saved, dy, dx, gradients, workspace, x_dtype, y_dtype)
 OPERATION(ss_conv_ssm_forward, batch, height, width, channels, states, rank, training, momentum, x, ln_1_weight,
-          ln_1_bias, attention, branch, norm1, norm2, norm3, path_scale, y, saved, workspace)
+          ln_1_bias, attention, branch, norm1, norm2, norm3, path_scale, y, saved, workspace, communicator)
 OPERATION(ss_conv_ssm_backward, batch, height, width, channels, states, rank, training, x, ln_1_weight, ln_1_bias,
           attention, branch, path_scale, saved, dy, dx, dln_1_weight, dln_1_bias, attention_gradients,
-          branch_gradients, workspace)
+          branch_gradients, workspace, communicator)
+
+OPERATION(exchange, bytes, x, y, communicator)
+OPERATION(gather, bytes, x, y, communicator)
+OPERATION(engine_sum, count, values, communicator)
 
 #define OF_TABLE(name)                                                                                             \
     Operation{#name, &StructureOf<mm_##name##_params>::value,                                                      \
               [](const mm_backend* backend, mm_stream* stream, const void* parameters) {                           \
                   return backend->name(stream, static_cast<const mm_##name##_params*>(parameters));                \
               }},
-#define OF_BLOCK(name)                                                                                             \
+#define COMPOSED(name)                                                                                             \
     Operation{#name, &StructureOf<mm_##name##_params>::value,                                                      \
               [](const mm_backend* backend, mm_stream* stream, const void* parameters) {                           \
                   return mm_##name(backend, stream, static_cast<const mm_##name##_params*>(parameters));           \
               }},
 
-constexpr std::array operations{MM_OPERATIONS(OF_TABLE) OF_BLOCK(ss2d_forward) OF_BLOCK(ss2d_backward)
-                                    OF_BLOCK(ss_conv_ssm_forward) OF_BLOCK(ss_conv_ssm_backward)};
+constexpr std::array operations{MM_OPERATIONS(OF_TABLE) COMPOSED(ss2d_forward) COMPOSED(ss2d_backward)
+                                    COMPOSED(ss_conv_ssm_forward) COMPOSED(ss_conv_ssm_backward) COMPOSED(exchange)
+                                        COMPOSED(gather) COMPOSED(engine_sum)};
 
 }  // namespace
 

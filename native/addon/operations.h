@@ -1,4 +1,4 @@
-// What JavaScript can call: each operation of backend.h and block.h with the fields of its parameter struct.
+// What JavaScript can call: each operation of backend.h, block.h and collectives.h with the fields of its parameter struct.
 #pragma once
 
 #include <cstddef>
@@ -19,6 +19,7 @@ enum class Kind : uint8_t {
     int64_array, // int64_t[extent]: an array of at most `extent` numbers, the rest are zero
     buffer_list, // T* const*: an array of buffers, or absent; one for each of `counts`
     tensor_list, // mm_tensor_list: not an object of its own, but the array of numbers `counts`
+    communicator, // mm_communicator*: a communicator, or absent
     structure    // a struct of block.h: an object with that struct's fields
 };
 

@@ -21,6 +21,7 @@ bool ends_with(std::string_view name, std::string_view end) {
 bool optional(const Field& field) {
     switch (field.kind) {
         case Kind::buffer:
+        case Kind::communicator:
         case Kind::buffer_list: return true;
         case Kind::int64: return ends_with(field.name, "_row");
         case Kind::int32: return ends_with(field.name, "_dtype");
@@ -135,6 +136,7 @@ private:
                 lists_.emplace_back(&field, length);
                 return put(target, pointers);
             }
+            case Kind::communicator: return put(target, communicator(field, value, prefix));
             case Kind::structure:
                 if (type_of(value) != napi_object) fail_type(prefix, field, "an object", value);
                 return read(*field.structure, value, target, prefix + std::string(field.name) + ".");
@@ -151,6 +153,19 @@ private:
         if (buffer->memory() != memory_) fail(prefix, field, "is memory of another stream");
         if (used_) used_(buffer->block());
         return buffer->pointer();
+    }
+
+    mm_communicator* communicator(const Field& field, napi_value value, const std::string& prefix) {
+        const Communicator* found = Communicator::of(env_, value);
+        if (!found) fail_type(prefix, field, "a communicator", value);
+        mm_communicator* connected = found->closed() ? nullptr : found->connection()->communicator.load();
+        if (!connected) {
+            const std::string place = "\"" + prefix + std::string(field.name) + "\"";
+            throw coded_error(env_, code::disposed, operation_ + ": " + place + " is not connected", operation_);
+        }
+        if (found->memory() != memory_) fail(prefix, field, "is of another stream");
+        parameters_.add(found->connection());
+        return connected;
     }
 
     double number(const Field& field, napi_value value, const std::string& prefix) const {

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "communicator.h"
 #include "memory.h"
 #include "operations.h"
 
@@ -40,7 +41,12 @@ public:
         return arrays_.back().get();
     }
 
+    // Those that the struct points to: a graph asks before each launch whether they are connected.
+    const std::vector<std::shared_ptr<Connection>>& connections() const { return connections_; }
+    void add(std::shared_ptr<Connection> connection) { connections_.push_back(std::move(connection)); }
+
 private:
+    std::vector<std::shared_ptr<Connection>> connections_;
     std::vector<uint64_t> words_;
     std::vector<std::unique_ptr<uint64_t[]>> arrays_;
 };

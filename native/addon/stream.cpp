@@ -30,6 +30,7 @@ Napi::Function Stream::define(Napi::Env env) {
          InstanceMethod<&Stream::entry<&Stream::upload>>("upload"), InstanceMethod<&Stream::entry<&Stream::download>>("download"),
          InstanceMethod<&Stream::entry<&Stream::receive>>("receive"), InstanceMethod<&Stream::entry<&Stream::synchronize>>("synchronize"),
          InstanceMethod<&Stream::entry<&Stream::call>>("call"), InstanceMethod<&Stream::entry<&Stream::memory>>("memory"),
+         InstanceMethod<&Stream::entry<&Stream::connect>>("connect"),
          InstanceMethod<&Stream::entry<&Stream::describe>>("describe"),
          InstanceAccessor<&Stream::entry<&Stream::has_graphs>>("graphs"), InstanceMethod<&Stream::entry<&Stream::begin_capture>>("beginCapture"),
          InstanceMethod<&Stream::entry<&Stream::end_capture>>("endCapture"),
@@ -178,6 +179,9 @@ void Stream::call(const Napi::CallbackInfo& info) {
         };
         auto parameters = read_parameters(env, name, *operation->parameters, info[1], *memory_, used);
         expect_still_open(env, name, true);
+        for (const auto& connection : parameters->connections())
+            if (connection->through_host)
+                throw coded_error(env, code::unsupported, name + ": a graph cannot hold what goes through the host", name);
         recording_->calls.push_back({operation, std::move(parameters), info[2].ToBoolean()});
         return;
     }
@@ -188,6 +192,33 @@ void Stream::call(const Napi::CallbackInfo& info) {
         return operation->run(backend_, stream_, parameters->data());
     });
 }
+
+// ---- other ranks ---------------------------------------------------------------------------------------------
+
+Napi::Value Stream::connect(const Napi::CallbackInfo& info) {
+    const Napi::Env env = info.Env();
+    const Meeting meeting = read_meeting(env, info[0]);
+    expect_open(env, "connect");
+    expect_no_capture(env, "connect", "connect before");
+    const mm_backend* engine = backend_of_engine(env, meeting.engine, backend_);
+    const auto connection = std::make_shared<Connection>();
+    connection->through_host = engine != backend_;
+    queue_->push("connect", [this, connection, meeting, engine] {
+        addon::connect(*connection, meeting, engine, backend_, stream_);
+        return MM_OK;
+    });
+    return Communicator::create(env, link_, memory_.get(), connection);
+}
+
+void Stream::disconnect(Napi::Env env, std::shared_ptr<Connection> connection) {
+    expect_no_capture(env, "close", "close the communicator after it");
+    queue_->push("disconnect", [this, connection = std::move(connection)] {
+        addon::disconnect(*connection, stream_);
+        return MM_OK;
+    });
+}
+
+// ---- plans -----------------------------------------------------------------------------------------------------
 
 // Plans are added up in 64-bit numbers: far below what would overflow them, no memory is large enough.
 static void expect_plannable(Napi::Env env, const std::string& operation, const PlanDimensions& d) {

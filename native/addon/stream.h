@@ -14,6 +14,7 @@
 #include <optional>
 #include <vector>
 
+#include "communicator.h"
 #include "errors.h"
 #include "graph.h"
 #include "memory.h"
@@ -40,6 +41,9 @@ public:
     void launch(Napi::Env env, std::shared_ptr<CapturedCalls> calls, Changes changes);
     void destroy(std::shared_ptr<CapturedCalls> calls);
 
+    // Queues the end of a connection of this stream.
+    void disconnect(Napi::Env env, std::shared_ptr<Connection> connection);
+
 private:
     // A method as an entry of the addon.
     template <auto method>
@@ -59,6 +63,7 @@ private:
     void receive(const Napi::CallbackInfo& info);
     Napi::Value synchronize(const Napi::CallbackInfo& info);
     void call(const Napi::CallbackInfo& info);
+    Napi::Value connect(const Napi::CallbackInfo& info);
     Napi::Value has_graphs(const Napi::CallbackInfo& info);
     void begin_capture(const Napi::CallbackInfo& info);
     Napi::Value end_capture(const Napi::CallbackInfo& info);

@@ -67,6 +67,32 @@ typedef struct mm_device_description {
     int64_t total_bytes, free_bytes;
 } mm_device_description;
 
+/* ---- ranks ---------------------------------------------------------------------------------------------- */
+
+/* What rank 0 makes up for a job and all ranks connect by. */
+#define MM_COMMUNICATOR_ID_BYTES 128
+/* Names what a communicator runs on: "Open MPI v4.1.4, ...", "2.30.7". */
+#define MM_ENGINE_VERSION_BYTES 256
+
+/* A stream's way to the other ranks of its job, each a process with one stream. Every rank has to call the same functions
+ * in the same order, with the same numbers: they wait for each other. They move bytes in stream order and add nothing, but
+ * for `engine_sum`; a sum whose bits do not depend on who moves the bytes is an exchange, the operation `reduce`, and a
+ * gather. Whoever makes a communicator fills its functions; after a failure `last_error` is one sentence. Called by the
+ * thread that calls operations. */
+typedef struct mm_communicator mm_communicator;
+struct mm_communicator {
+    int32_t rank, size;
+    /* All-to-all: part r of y is part `rank` of rank r's x. x and y have `size` parts of `bytes`, and do not overlap. */
+    mm_status (*exchange)(mm_communicator *self, mm_stream *stream, const void *x, void *y, size_t bytes);
+    /* Part r of y is rank r's x, of `bytes`. x may be part `rank` of y. */
+    mm_status (*gather)(mm_communicator *self, mm_stream *stream, const void *x, void *y, size_t bytes);
+    /* In place, in the engine's own order, whose bits may differ from engine to engine and from version to version. */
+    mm_status (*engine_sum)(mm_communicator *self, mm_stream *stream, float *values, size_t count);
+    /* Waits for the other ranks to do the same, and frees it. */
+    mm_status (*disconnect)(mm_communicator *self, mm_stream *stream, const char **why);
+    char last_error[320];
+};
+
 /* ---- elementwise, copies, reductions ------------------------------------------------------------- */
 
 typedef struct mm_fill_params {
@@ -255,6 +281,7 @@ typedef struct mm_batch_norm_statistics_params {
     float *statistics;                      /* (2, channels) mean | inverse_std */
     float *scale, *shift;                   /* (channels) */
     int32_t x_dtype;
+    mm_communicator *communicator; /* optional: the batch is that of all ranks, added in their order */
 } mm_batch_norm_statistics_params;
 
 /* As above from the running statistics (evaluation). */
@@ -275,7 +302,8 @@ typedef struct mm_channel_affine_params {
 } mm_channel_affine_params;
 
 /* Backward of y = relu?(batch_norm(x)): `scale` and `shift` of forward, ReLU's mask recomputed from them.
- * training: statistics depended on x (three-term gradient); otherwise they are constants. */
+ * training: statistics depended on x (three-term gradient); otherwise they are constants. With a communicator they
+ * depended on every rank's x; dweight and dbias are the rank's own share of theirs. */
 typedef struct mm_batch_norm_backward_params {
     int64_t rows, channels, x_row, dy_row, dx_row;
     int32_t training, relu, accumulate_dx;
@@ -283,6 +311,7 @@ typedef struct mm_batch_norm_backward_params {
     float *dx;
     float *dweight, *dbias; /* optional */
     int32_t x_dtype, y_dtype; /* of x and dx; of dy */
+    mm_communicator *communicator; /* optional: as in forward, and only if training */
 } mm_batch_norm_backward_params;
 
 /* ---- heads and losses --------------------------------------------------------------------------------- */
@@ -540,11 +569,11 @@ typedef struct mm_affine_sample_params {
 
 /* ---- the table ------------------------------------------------------------------------------------------- */
 
-/* What every backend has beside its operations, but for graphs: MM_STREAM_FUNCTIONS(F) expands F(name) for each. */
+/* What every backend has beside its operations, but for graphs and ranks: MM_STREAM_FUNCTIONS(F) expands F(name) for each. */
 #define MM_STREAM_FUNCTIONS(F)                                                                                 \
     F(device_count) F(stream_create) F(stream_destroy) F(describe) F(allocate) F(release) F(trim) F(upload)    \
     F(download) F(synchronize) F(event_create) F(event_destroy) F(event_record) F(event_elapsed)               \
-    F(last_error) F(activation_dtype) F(scan4_checkpoint_count)
+    F(last_error) F(fail) F(activation_dtype) F(scan4_checkpoint_count)
 
 /* Every operation once: MM_OPERATIONS(F) expands F(name) for each, with params struct mm_<name>_params. */
 #define MM_OPERATIONS(F)                                                                                       \
@@ -621,6 +650,20 @@ typedef struct mm_backend {
     void (*annotate)(mm_stream *stream, const char *name);
 
     int64_t (*scan4_checkpoint_count)(int64_t batch, int64_t height, int64_t width, int64_t channels, int64_t states);
+
+    /* Ranks: all three are there, or NULL where the backend has no engine to reach others by. An engine is a library of
+     * the system, NCCL for CUDA and MPI for the CPU, that is loaded when it is first named and stays; *why is static text, or
+     * the calling thread's own until it calls again.
+     *
+     * `communicator_create` waits for the other ranks. The CPU's communicators take any stream, NULL included: they work on
+     * the host's memory, and what they are asked for is done when they return. */
+    mm_status (*engine_version)(const char *library, char version[MM_ENGINE_VERSION_BYTES], const char **why);
+    mm_status (*communicator_id)(const char *library, char id[MM_COMMUNICATOR_ID_BYTES], const char **why);
+    mm_status (*communicator_create)(mm_stream *stream, const char *library, const char id[MM_COMMUNICATOR_ID_BYTES],
+                                     int32_t rank, int32_t size, mm_communicator **communicator, const char **why);
+
+    /* Keeps a sentence as last_error and returns the status: for what is written over this table. */
+    mm_status (*fail)(mm_stream *stream, mm_status status, const char *sentence);
 
 #define MM_DECLARE_OPERATION(name) mm_status (*name)(mm_stream * stream, const struct mm_##name##_params *params);
     MM_OPERATIONS(MM_DECLARE_OPERATION)

@@ -90,6 +90,7 @@ typedef struct mm_ss_conv_ssm_forward_params {
     float *y;
     float *saved; /* NULL in inference */
     float *workspace;
+    mm_communicator *communicator; /* optional: in training, batch statistics are those of all ranks */
 } mm_ss_conv_ssm_forward_params;
 
 typedef struct mm_ss_conv_ssm_backward_params {
@@ -106,6 +107,7 @@ typedef struct mm_ss_conv_ssm_backward_params {
     mm_ss2d_gradients attention_gradients;
     mm_conv_branch_gradients branch_gradients;
     float *workspace;
+    mm_communicator *communicator; /* that of forward */
 } mm_ss_conv_ssm_backward_params;
 
 mm_status mm_ss2d_plan(const mm_backend *backend, const mm_stream *stream, int64_t batch, int64_t height,

@@ -40,6 +40,7 @@ void batch_norm(Sequence& sequence, const BlockShape& shape, const mm_ss_conv_ss
         statistics.statistics = norm.statistics;
         statistics.scale = norm.scale;
         statistics.shift = norm.shift;
+        statistics.communicator = params.communicator;
         sequence.run(statistics);
     } else {
         mm_batch_norm_fold_params fold{};
@@ -151,6 +152,7 @@ mm_batch_norm_backward_params batch_norm_backward(const BlockShape& shape,
     gradient.shift = norm.shift;
     gradient.dweight = dweight;
     gradient.dbias = dbias;
+    gradient.communicator = params.training ? params.communicator : nullptr;
     return gradient;
 }
 

@@ -13,13 +13,16 @@
 #include <cstdlib>
 #include <cstring>
 #include <new>
+#include <string>
 #include <system_error>
 
 #include "../backend/dtype.h"
 #include "amx.h"
+#include "instructions.h"
 #include "kernels/scan.h"
 #include "levels.h"
 #include "memory.h"
+#include "mpi.h"
 #include "processors.h"
 #include "stream.h"
 #include "system.h"
@@ -49,11 +52,8 @@ Level make_level(const char* name, bool runs_here, FillOperations fill) {
 const std::vector<Level>& levels() {
     static const auto& all = *new std::vector<Level>{
 #if defined(__x86_64__)
-        make_level("avx512",
-                   __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-                       __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"),
-                   avx512::fill_operations),
-        make_level("avx2", __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"), avx2::fill_operations),
+        make_level("avx512", instructions().avx512, avx512::fill_operations),
+        make_level("avx2", instructions().avx2, avx2::fill_operations),
 #elif defined(__aarch64__)
         make_level("neon", true, neon::fill_operations),
 #endif
@@ -112,20 +112,19 @@ __attribute__((format(printf, 1, 2))) const char* reason(const char* format, ...
 }
 
 // The level asked for, by option or by MEDMAMBA_SIMD, otherwise the best one.
-const Level* choose_level(const char* asked, const char** why) {
-    if (!asked || !*asked) asked = std::getenv("MEDMAMBA_SIMD");
-    const bool any = !asked || !*asked;
+const Level* choose_level(const char* option, const char** why) {
+    const std::string asked = option && *option ? option : environment_variable("MEDMAMBA_SIMD");
     for (const Level& level : levels()) {
-        if (any ? level.runs_here : std::strcmp(level.name, asked) == 0) {
+        if (asked.empty() ? level.runs_here : level.name == asked) {
             if (level.runs_here) return &level;
-            *why = reason("this processor does not run SIMD level \"%s\"", asked);
+            *why = reason("this processor does not run SIMD level \"%s\"", asked.c_str());
             return nullptr;
         }
     }
     *why = reason(
         "this build has no SIMD level \"%s\"; levels are \"portable\" and, on x86-64, \"avx2\" and \"avx512\", "
         "on 64-bit ARM \"neon\"",
-        asked);
+        asked.c_str());
     return nullptr;
 }
 
@@ -137,12 +136,12 @@ int choose_threads(int asked, const char** why) {
         return 0;
     }
     if (asked > 0) return asked;
-    const char* setting = std::getenv("MEDMAMBA_THREADS");
-    if (!setting || !*setting) return std::min((int)allowed_processors().size(), most);
+    const std::string setting = environment_variable("MEDMAMBA_THREADS");
+    if (setting.empty()) return std::min((int)allowed_processors().size(), most);
     char* end = nullptr;
-    const long threads = std::strtol(setting, &end, 10);
+    const long threads = std::strtol(setting.c_str(), &end, 10);
     if (*end || threads < 1 || threads > most) {
-        *why = reason("MEDMAMBA_THREADS is \"%.64s\"; it has to be a number from 1 to %d", setting, most);
+        *why = reason("MEDMAMBA_THREADS is \"%.64s\"; it has to be a number from 1 to %d", setting.c_str(), most);
         return 0;
     }
     return (int)threads;
@@ -160,11 +159,7 @@ mm_status choose_precision(const char* asked, const Level& level, bool* bfloat16
                       asked);
         return MM_UNSUPPORTED;
     }
-#if defined(__x86_64__)
-    const bool has_instructions = __builtin_cpu_supports("avx512bf16");
-#else
-    const bool has_instructions = false;
-#endif
+    const bool has_instructions = instructions().avx512_bfloat16;
     if (has_instructions && std::strcmp(level.name, "avx512") == 0) return MM_OK;
     *why = has_instructions
                ? reason("precision \"bf16\" needs SIMD level \"avx512\", not \"%s\"", level.name)
@@ -240,11 +235,17 @@ mm_status event_elapsed(mm_stream*, const mm_event* begin, const mm_event* end, 
 }
 
 const char* last_error(mm_stream* stream) { return stream->last_error; }
+mm_status fail(mm_stream* stream, mm_status status, const char* sentence) { return stream->fail(status, "%s", sentence); }
 
 mm_backend make_backend() {
     mm_backend table{};
     table.abi_version = MM_ABI_VERSION;
     table.name = "cpu";
+    if (mpi::available) {
+        table.engine_version = mpi::engine_version;
+        table.communicator_id = mpi::communicator_id;
+        table.communicator_create = mpi::communicator_create;
+    }
 #define MM_FILL(name) table.name = name;
     MM_STREAM_FUNCTIONS(MM_FILL)
     MM_OPERATIONS(MM_FILL)

@@ -12,6 +12,7 @@
 
 #include "driver.cuh"
 #include "event.cuh"
+#include "nccl.cuh"
 #include "range.cuh"
 #include "scan.cuh"
 #include "stream.cuh"
@@ -194,13 +195,20 @@ void trim(mm_stream* stream) {
     if (error != cudaSuccess) cudaGetLastError();
 }
 
+// The graph would keep a copy from memory that is somebody else's by the time it is launched.
+mm_status refuse_while_capturing(mm_stream* stream, const char* what) {
+    return stream->fail(MM_INVALID_ARGUMENT, "%s: not while a graph is captured", what);
+}
+
 mm_status upload(mm_stream* stream, void* device, const void* host, size_t bytes) {
+    if (stream->graphs.capturing()) return refuse_while_capturing(stream, "upload");
     if (const mm_status ready = stream->use(); ready != MM_OK) return ready;
     const cudaError_t error = static_cast<Stream*>(stream)->transfers.upload(stream->stream, device, host, bytes);
     return error == cudaSuccess ? stream->queued("upload") : stream->check(error, "upload");
 }
 
 mm_status download(mm_stream* stream, void* host, const void* device, size_t bytes) {
+    if (stream->graphs.capturing()) return refuse_while_capturing(stream, "download");
     if (const mm_status ready = stream->use(); ready != MM_OK) return ready;
     return stream->check(static_cast<Stream*>(stream)->transfers.download(stream->stream, host, device, bytes),
                          "download");
@@ -218,6 +226,7 @@ mm_status graph_launch(mm_stream* stream, mm_graph* graph) { return stream->grap
 void graph_destroy(mm_stream* stream, mm_graph* graph) { stream->graphs.destroy(stream, graph); }
 
 const char* last_error(mm_stream* stream) { return stream->told_error(); }
+mm_status fail(mm_stream* stream, mm_status status, const char* sentence) { return stream->fail(status, "%s", sentence); }
 
 void annotate(mm_stream*, const char* name) { name ? begin_range(name) : end_range(); }
 
@@ -236,6 +245,9 @@ mm_backend make_backend() {
     table.graph_launch = graph_launch;
     table.graph_destroy = graph_destroy;
     table.annotate = annotate;
+    table.engine_version = nccl::engine_version;
+    table.communicator_id = nccl::communicator_id;
+    table.communicator_create = nccl::communicator_create;
 #define MM_FILL(name) table.name = name;
     MM_STREAM_FUNCTIONS(MM_FILL)
 #undef MM_FILL

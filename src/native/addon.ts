@@ -24,10 +24,12 @@ export interface NativeBuffer {
  * - `int64_t`, `float`: a number; `int32_t`: a number or boolean;
  * - `int64_t[]`: an array of at most that many numbers, the rest are zero;
  * - an array of pointers: an array of buffers, and the struct's `mm_tensor_list` is one array `counts` beside them;
+ * - `mm_communicator *`: a communicator; left out or undefined means NULL;
  * - a struct, such as `attention` or `norm1` of the block: an object with that struct's field names.
  */
 export type NativeParameter =
   | NativeBuffer
+  | NativeCommunicator
   | readonly NativeBuffer[]
   | number
   | boolean
@@ -81,6 +83,29 @@ export interface NativeGraph {
   dispose(): void;
 }
 
+/** Who moves bytes between ranks: NCCL between GPUs, MPI between the memories of hosts. */
+export type NativeEngine = "nccl" | "mpi";
+
+/** What ranks connect by. */
+export interface NativeMeeting {
+  readonly engine: NativeEngine;
+  /** The engine's library, as the system finds it. */
+  readonly library: string;
+  /** What `communicatorId` made on rank 0. */
+  readonly id: Uint8Array;
+  /** From 0 to below `size`. */
+  readonly rank: number;
+  readonly size: number;
+}
+
+/** A stream's way to the other ranks, a field of the operations `exchange`, `gather` and `engine_sum` of collectives.h, and others. */
+export interface NativeCommunicator {
+  /** Closed by `close`, or with its stream. */
+  readonly closed: boolean;
+  /** Queues its end, for which every rank waits for the others. A graph that was captured with it fails from then on. Idempotent. */
+  close(): void;
+}
+
 /** An in-order queue of work on one device. Calls return at once. */
 export interface NativeStream {
   readonly backend: string;
@@ -101,7 +126,7 @@ export interface NativeStream {
   /** Resolves when everything queued so far has run; rejects as `download` does. */
   synchronize(): Promise<void>;
   /**
-   * Queues one operation of `native/backend/backend.h` (or of `block.h`); `parameters` has the struct's field names.
+   * Queues one operation of `native/backend/backend.h` (or of `block.h`, `collectives.h`); `parameters` has the struct's field names.
    * Every number has to be there, except distances between rows (`..._row`), whose default 0 means dense.
    * A missing or unknown field, a handle of another stream, a number where a buffer belongs: throws
    * MEDMAMBA_INVALID_ARGUMENT at the call. A disposed handle: MEDMAMBA_DISPOSED.
@@ -109,6 +134,12 @@ export interface NativeStream {
    * @param varies  default false; whether launches of the graph that is captured may change its numbers
    */
   call(operation: string, parameters: NativeParameters, varies?: boolean): void;
+  /**
+   * Queues the meeting of all ranks, which wait for each other. It is connected once the next wait resolves, and of no use
+   * before; what goes wrong rejects that wait. Where the engine is not the device's own, bytes go through the host, which no
+   * graph can hold.
+   */
+  connect(meeting: NativeMeeting): NativeCommunicator;
   /** Whether the backend has graphs of its own. Without, a launch queues the calls again, one by one. */
   readonly graphs: boolean;
   /**
@@ -194,6 +225,17 @@ export interface NativeAddon {
   /** What `setVerdict` noted about a library, anywhere in this process. */
   verdict(library: string): string | undefined;
   setVerdict(library: string, verdict: string): void;
+  /**
+   * Loads an engine's library, which stays, and says what it calls itself.
+   *
+   * @param backend  "cpu" for MPI; for NCCL, the path of the backend's shared library
+   * @throws MEDMAMBA_NO_DEVICE with the reason if it cannot be used
+   */
+  engineVersion(engine: NativeEngine, backend: string, library: string): string;
+  /** What the ranks of one job connect by: made on one of them, and handed to all. @throws as `engineVersion` */
+  communicatorId(engine: NativeEngine, backend: string, library: string): Uint8Array;
+  /** Ends the process at once, with nothing waited for: for one that waits for a rank that is gone. */
+  exitNow(code: number): never;
   /** `operation` is "ss2d" or "ss_conv_ssm"; `dimensions`: batch, height, width, channels, states, rank. */
   plan(stream: NativeStream, operation: string, dimensions: Readonly<Record<string, number>>): NativePlan;
 }

@@ -3,13 +3,13 @@
  * tensors become the handles that the addon takes.
  */
 import { ArgumentError } from "../errors.js";
-import type { NativeBuffer, NativeParameter } from "../native/addon.js";
+import type { NativeBuffer, NativeCommunicator, NativeParameter } from "../native/addon.js";
 import { inWords } from "../settings/given.js";
 import type { Device } from "./device.js";
 
-/** Memory of a device, as an operation takes it: a tensor. */
+/** What a device has, as an operation takes it: memory, such as a tensor's, or the way to other ranks. */
 export interface Field {
-  readonly handle: NativeBuffer;
+  readonly handle: NativeBuffer | NativeCommunicator;
   readonly device: Device;
 }
 
@@ -34,7 +34,7 @@ export function toNative(
   fields: Fields,
   check: (name: string, field: Field) => void,
 ): Record<string, NativeParameter> {
-  const handle = (name: string, field: Field): NativeBuffer => {
+  const handle = (name: string, field: Field): Field["handle"] => {
     check(name, field);
     return field.handle;
   };

@@ -5,7 +5,9 @@
 import { ArgumentError } from "../errors.js";
 import type {
   NativeBuffer,
+  NativeCommunicator,
   NativeGraph,
+  NativeMeeting,
   NativeMemory,
   NativeOperationTime,
   NativePlan,
@@ -124,6 +126,18 @@ export class Device {
     });
     guarded(() => this.#stream.call(operation, parameters, varying !== undefined));
     if (varying) this.#actions?.push(varying);
+  }
+
+  /** @internal Whether a graph is being captured. */
+  get capturing(): boolean {
+    return this.#actions !== undefined;
+  }
+
+  /** @internal Meets the other ranks; see `NativeStream.connect`. Rejects if that does not come about. */
+  async connect(meeting: NativeMeeting): Promise<NativeCommunicator> {
+    const communicator = guarded(() => this.#stream.connect(meeting));
+    await this.synchronize();
+    return communicator;
   }
 
   /** @internal Does something on the host now, and again for each launch if a graph is being captured. */

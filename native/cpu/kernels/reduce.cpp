@@ -55,7 +55,7 @@ mm_status reduce_rows(mm_stream* stream, const mm_reduce_params* params) {
 
 // Sums along an axis before the last. A task owns some columns and some rows of one `outer`; its sums stay in L1.
 mm_status reduce_columns(mm_stream* stream, const mm_reduce_params* params) {
-    constexpr int64_t block = 1024;
+    constexpr int64_t block = 1024, few = 16;
     const int64_t rows = params->reduced, columns = params->inner;
     const int64_t blocks = ceil_div(columns, block), width = std::min(columns, block);
     const int64_t rows_each = std::max<int64_t>(64, elements_per_task / width);
@@ -69,7 +69,8 @@ mm_status reduce_columns(mm_stream* stream, const mm_reduce_params* params) {
         for (int64_t i = 0; i < count; ++i) total[i] = 0;
         const float* x = params->x + o * rows * columns + column;
         int64_t r = piece * rows_each;
-        for (; r + 4 <= last; r += 4) {
+        // Few rows, as those of a job's ranks, are added one after another, which is an order that can be told.
+        for (; rows > few && r + 4 <= last; r += 4) {
             const float *a = x + r * columns, *b = a + columns, *c = b + columns, *d = c + columns;
             for (int64_t i = 0; i < count; ++i) {
                 total[i] += ((double)a[i] + (double)b[i]) + ((double)c[i] + (double)d[i]);

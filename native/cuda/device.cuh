@@ -39,8 +39,8 @@ __device__ __forceinline__ T* global_offset(T* pointer, int64_t bytes) {
     return static_cast<T*>(__cvta_global_to_generic(__cvta_generic_to_global(pointer) + (size_t)bytes));
 }
 
-// threadIdx.x, read anew by every call. What the compiler derives from threadIdx.x itself outside of a loop takes registers
-// throughout the loop.
+// threadIdx.x, read anew by every call. What the compiler derives from threadIdx.x itself outside of a loop takes
+// registers throughout the loop.
 __device__ __forceinline__ int thread_anew() {
     unsigned x;
     asm volatile("mov.u32 %0, %%tid.x;" : "=r"(x));

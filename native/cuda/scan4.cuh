@@ -42,8 +42,13 @@ public:
     }
 
     __device__ __forceinline__ Scan4Source(const Problem& problem, Memory& memory, float* extra)
-        : problem(problem), place(placed(problem, memory)), block_{problem, place}, rows_(block_, memory.rows, extra),
-          delta_(block_, memory.delta, extra + Rows::extra_floats(problem)), skip_(memory.skip), gradients_(gradients(block_, memory)) {
+        : problem(problem),
+          place(placed(problem, memory)),
+          block_{problem, place},
+          rows_(block_, memory.rows, extra),
+          delta_(block_, memory.delta, extra + Rows::extra_floats(problem)),
+          skip_(memory.skip),
+          gradients_(gradients(block_, memory)) {
         for (int c = threadIdx.x; c < Tile::channels; c += Tile::threads)
             skip_[c] = live(c) ? problem.skip[block_.parameter() + c] : 0.0f;
     }

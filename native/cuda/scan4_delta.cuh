@@ -34,8 +34,8 @@ public:
     // (dt_row, channels), zero behind the rank and where there is no channel.
     __device__ __forceinline__ const float* weight() const { return weight_; }
 
-    // A thread has one channel and every step of one, two or four, four of its steps at a time. Steps past `count` have
-    // delta zero.
+    // A thread has one channel and every step of one, two or four, four of its steps at a time. Steps past `count`
+    // have delta zero.
     template <bool with_slope>
     __device__ __forceinline__ void enter(int count, const float* all_dt, float* delta, float* slope) const {
         const int thread = thread_anew(), channel = thread % Tile::channels, own_step = thread / Tile::channels;

@@ -1,4 +1,5 @@
-// What backward of the four-direction scan leaves behind: du in shared memory, dprojected, and the parameters' gradients.
+// What backward of the four-direction scan leaves behind: du in shared memory, dprojected, and the parameters'
+// gradients.
 #pragma once
 
 #include "scan4_delta.cuh"
@@ -12,7 +13,8 @@ public:
     using Rows = Scan4Rows<T, Tile, Pass::backward>;
     static constexpr int channels = Tile::thread_channels;
 
-    // Of every thread, what its steps add to dskip of its channels: in shared memory, as the walk needs the registers.
+    // Of every thread, what its steps add to dskip of its channels: in shared memory, as the walk needs the
+    // registers.
     struct Memory {
         alignas(16) float dskip[Tile::threads][channels];
     };
@@ -46,7 +48,8 @@ public:
     // dB and dC: a warp writes the 16 states of both of a step.
     __device__ __forceinline__ void leave_states(const Rows& rows, const RunMemory<Tile>& runs, int buffer, int count,
                                                  int group) const {
-        const int thread = thread_anew(), index = thread % warp_lanes, state = group * group_states + index % group_states;
+        const int thread = thread_anew(), index = thread % warp_lanes,
+                  state = group * group_states + index % group_states;
         if (state >= problem_.states) return;
         T* column = own_dprojected() + problem_.rank + (index < group_states ? 0 : problem_.states) + state;
 #pragma unroll 4
@@ -55,8 +58,8 @@ public:
     }
 
     // ddt = dpre . dt_weight: a lane has a step, a warp two columns at a time.
-    __device__ __forceinline__ void leave_dt(const Rows& rows, const Scan4Delta<T, Tile>& delta, int buffer, int count,
-                                             int group, const float* dpre) const {
+    __device__ __forceinline__ void leave_dt(const Rows& rows, const Scan4Delta<T, Tile>& delta, int buffer,
+                                             int count, int group, const float* dpre) const {
         const int thread = thread_anew(), t = thread % warp_lanes;
         T* ddt = block_.projected_row(own_dprojected(), rows.pixel(buffer, t));
 #pragma unroll 1
@@ -68,8 +71,7 @@ public:
                 const float d4[4] = {d[0], d[1], d[2], d[3]};
 #pragma unroll
                 for (int i = 0; i < 2; ++i) {
-                    const float4 w =
-                        *reinterpret_cast<const float4*>(delta.weight() + (r + i) * Tile::channels + c);
+                    const float4 w = *reinterpret_cast<const float4*>(delta.weight() + (r + i) * Tile::channels + c);
                     sum[i] = fmaf(d4[3], w.w, fmaf(d4[2], w.z, fmaf(d4[1], w.y, fmaf(d4[0], w.x, sum[i]))));
                 }
             }
@@ -80,8 +82,8 @@ public:
         }
     }
 
-    // ddt_weight += dpre x dt, ddt_bias += dpre: a thread has a channel and four columns at a time, or the bias, in the
-    // order of chunks.
+    // ddt_weight += dpre x dt, ddt_bias += dpre: a thread has a channel and four columns at a time, or the bias, in
+    // the order of chunks.
     __device__ __forceinline__ void leave_dt_weight(const float* all_dt, int count, bool first,
                                                     const float* dpre) const {
         constexpr int apart = Tile::threads / Tile::channels;
@@ -108,8 +110,7 @@ public:
             float* dweight = gradients(problem_.states, problem_.rank) + channel * problem_.rank + r;
 #pragma unroll
             for (int i = 0; i < 4; ++i)
-                if (r + i < problem_.rank)
-                    dweight[i] = first ? sum[i] : dweight[i] + sum[i];
+                if (r + i < problem_.rank) dweight[i] = first ? sum[i] : dweight[i] + sum[i];
         }
     }
 

@@ -78,7 +78,9 @@ struct Scan4Place : ScanPlace {
 
     template <class Problem>
     __device__ __forceinline__ Scan4Place(const Problem& problem, int block_channels)
-        : ScanPlace(problem), direction(sequence % directions), first_channel(block * block_channels),
+        : ScanPlace(problem),
+          direction(sequence % directions),
+          first_channel(block * block_channels),
           live_channels(min(block_channels, problem.channels - first_channel)),
           image(sequence / directions * problem.length) {}
 };

@@ -1,11 +1,11 @@
 // A chunk's rows of the four-direction scan: how they come into shared memory, and how y and du leave it.
 //
-// u and dy lie there as they do in memory, 16 bytes a copy, double-buffered: the walk reads them as they are, and puts
-// y in the place of u, du in that of dy, so that results go out 16 bytes at a time too. The columns of a direction's
-// projection, dt | B | C, are copied a word a lane, and made float32 and aligned when the chunk's turn comes, once for
-// all of a block's channels; the next chunk's may come then. Copies are of 4 bytes at least: bfloat16 columns come with
-// the one element in front or behind that shares a word with them. The columns of all four directions of a pixel are
-// whole words.
+// u and dy lie there as they do in memory, 16 bytes a copy, double-buffered: the walk reads them as they are, and
+// puts y in the place of u, du in that of dy, so that results go out 16 bytes at a time too. The columns of a
+// direction's projection, dt | B | C, are copied a word a lane, and made float32 and aligned when the chunk's turn
+// comes, once for all of a block's channels; the next chunk's may come then. Copies are of 4 bytes at least: bfloat16
+// columns come with the one element in front or behind that shares a word with them. The columns of all four
+// directions of a pixel are whole words.
 #pragma once
 
 #include "scan4_problem.cuh"
@@ -32,7 +32,10 @@ public:
     }
 
     __device__ __forceinline__ Scan4Rows(const Scan4Block<T>& block, Memory& memory, float* extra)
-        : block_(block), problem_(block.problem), memory_(memory), dt_(extra),
+        : block_(block),
+          problem_(block.problem),
+          memory_(memory),
+          dt_(extra),
           columns_(reinterpret_cast<uint32_t*>(dt_ + chunk_steps * problem_.dt_row)) {}
 
     __device__ __forceinline__ Channels& channels(int buffer) const { return memory_.channels[buffer]; }
@@ -53,15 +56,16 @@ public:
         each_row(warp, [&](int k, int t) { rows[k] = __shfl_sync(whole_warp, pixel, t); });
         for (int word = lane; 2 * word < row_halves(); word += warp_lanes) {
             const uint32_t* from = reinterpret_cast<const uint32_t*>(columns) + word;
-            each_row(
-                warp, [&](int k, int t) { copy_async<4>(columns_ + t * words + word, word_row(from, rows[k]), true); });
+            each_row(warp, [&](int k, int t) {
+                copy_async<4>(columns_ + t * words + word, word_row(from, rows[k]), true);
+            });
         }
         if constexpr (reads_u<pass>) stage_channels(to.u, problem_.u, count, pixel);
         if constexpr (reads_dy<pass>) stage_channels(to.dy, problem_.dy, count, pixel);
     }
 
-    // The columns of the chunk at hand as float32: dt, and a group's states of B and C, which are zero past the chunk's
-    // end. Ends with a barrier.
+    // The columns of the chunk at hand as float32: dt, and a group's states of B and C, which are zero past the
+    // chunk's end. Ends with a barrier.
     __device__ __forceinline__ void unpack(int chunk, int group) const {
         const int thread = thread_anew(), lane = thread % warp_lanes, warp = thread / warp_lanes;
         const int n = lane % group_states, state = group * group_states + n;

@@ -59,7 +59,8 @@ public:
     }
 
 private:
-    __device__ __forceinline__ void add_states(int i, const uint32_t (&b)[2], const float (&term)[4], float (&sum)[4]) const {
+    __device__ __forceinline__ void add_states(int i, const uint32_t (&b)[2], const float (&term)[4],
+                                               float (&sum)[4]) const {
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ < 800  // no such tensor cores
 #pragma unroll
         for (int n = 0; n < 4; ++n) {
@@ -79,8 +80,7 @@ private:
             for (int n = 0; n < 4; ++n) leading[n] = a[n] & 0xffffe000u;
             mma_tf32_16x8x8(sum, leading, b);
 #pragma unroll
-            for (int n = 0; n < 4; ++n)
-                a[n] = __float_as_uint(__uint_as_float(a[n]) - __uint_as_float(leading[n]));
+            for (int n = 0; n < 4; ++n) a[n] = __float_as_uint(__uint_as_float(a[n]) - __uint_as_float(leading[n]));
         }
         mma_tf32_16x8x8(sum, a, b);
 #endif

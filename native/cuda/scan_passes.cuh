@@ -125,8 +125,8 @@ __device__ __forceinline__ void start_copies(Source& source, const Turn& turn) {
     copy_async_commit();
 }
 
-// Waits for the rows of this turn and for the block to be done with the last, lets the source unpack them, then starts
-// the copies of the next.
+// Waits for the rows of this turn and for the block to be done with the last, lets the source unpack them, then
+// starts the copies of the next.
 template <class Source, class Turn>
 __device__ __forceinline__ void open_turn(Source& source, const Turn& turn) {
     copy_async_wait<0>();
@@ -219,16 +219,16 @@ __global__ void __launch_bounds__(Source::Tile::threads, resident_blocks<typenam
             set_zero(h);
             if (place.segment > 0)
                 thread.load(source,
-                            problem.carry + problem.carry_channel(place.sequence, place.segment, channel) * states,
-                            0, group, h);
+                            problem.carry + problem.carry_channel(place.sequence, place.segment, channel) * states, 0,
+                            group, h);
         }
         if (problem.checkpoints)
             thread.store(source, problem.checkpoints + problem.checkpoint(place.sequence, chunk, channel), 0, group,
                          h);
         __syncthreads();
-        walk_forward<Tile>(problem.steps(chunk), thread.rows(source.rows(buffer), memory.delta), A2, h, [&](int t, float y) {
-                               source.leave_y(buffer, t, thread.first_channel, group, memory.delta, y);
-                           });
+        walk_forward<Tile>(
+            problem.steps(chunk), thread.rows(source.rows(buffer), memory.delta), A2, h,
+            [&](int t, float y) { source.leave_y(buffer, t, thread.first_channel, group, memory.delta, y); });
         __syncthreads();
         source.leave_forward(buffer, chunk, group, memory.delta);
         if (problem.last_state && place.segment == problem.segments - 1 && turn.closes_group()) {
@@ -268,8 +268,8 @@ __global__ void __launch_bounds__(Source::Tile::threads, resident_blocks<typenam
         else
             walk_states<Tile>(problem.steps(chunk), rows, A2, h, delta_sum);
         if (turn.closes_group()) {
-            const int64_t carry = problem.carry_channel(place.sequence, place.segment,
-                                                        source.first_channel() + thread.first_channel);
+            const int64_t carry =
+                problem.carry_channel(place.sequence, place.segment, source.first_channel() + thread.first_channel);
             thread.store(source, problem.carry + carry * problem.states, 0, group, h);
             if (source.live(thread.first_channel) && thread.first_state(group) == 0)
                 problem.delta_sums[carry] = delta_sum;
@@ -343,7 +343,8 @@ __global__ void __launch_bounds__(Source::Tile::threads, resident_backward_block
         walk_backward<Tile, Source::gated, Source::exact>(
             problem.steps(chunk), thread.rows(source.rows(buffer), memory.delta), walk, memory.runs,
             [&](int t, const auto& dinput, const auto& ddelta, const auto& y) {
-                source.leave_step(buffer, t, thread.first_channel, group, memory.delta, memory.slope, dinput, ddelta, y);
+                source.leave_step(buffer, t, thread.first_channel, group, memory.delta, memory.slope, dinput, ddelta,
+                                  y);
             });
         __syncthreads();
         source.leave_backward(memory.runs, buffer, chunk, group, memory.delta);

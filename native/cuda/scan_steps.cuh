@@ -24,18 +24,19 @@ constexpr int warp_lanes = 32;
 constexpr float log2e = 1.44269504f, ln2 = 0.69314718f;
 
 // A block's channels, what a thread has of them, and the elements from one step to the next of each kind of row in
-// shared memory. A warp has `warp_channels` channels side by side, `thread_channels` of them a thread's; the lanes of a
-// channel, which share its states, are `lanes_apart` from each other.
+// shared memory. A warp has `warp_channels` channels side by side, `thread_channels` of them a thread's; the lanes of
+// a channel, which share its states, are `lanes_apart` from each other.
 template <int channels_, int lane_states_, int thread_channels_, int input_row_, int state_row_>
 struct ScanTile {
     static constexpr int channels = channels_, lane_states = lane_states_, thread_channels = thread_channels_;
     static constexpr int state_lanes = group_states / lane_states, lanes_apart = warp_lanes / state_lanes;
     static constexpr int threads = channels / thread_channels * state_lanes, warps = threads / warp_lanes;
     static constexpr int warp_channels = lanes_apart * thread_channels;
-    // Delta and y: of such a length that steps as well as channels can be lanes, which read a thread's channels at once.
+    // Delta and y: of such a length that steps as well as channels can be lanes, which read a thread's channels at
+    // once.
     static constexpr int delta_row = channels + thread_channels;
-    static constexpr int input_row = input_row_;    // u and dy
-    static constexpr int state_row = state_row_;    // B and C
+    static constexpr int input_row = input_row_;  // u and dy
+    static constexpr int state_row = state_row_;  // B and C
     static_assert(threads % warp_lanes == 0, "whole warps");
 };
 
@@ -138,16 +139,17 @@ __device__ __forceinline__ void step_forward(float delta, float input, const flo
     for (int n = 0; n < count; ++n) h[n] = fmaf(exp2_approx(delta * A2[n]), h[n], input * B[n]);
 }
 
-// Calls leave_y(t, y) for every step on one of the channel's lanes; h, the state before the chunk, becomes the one after
-// it.
+// Calls leave_y(t, y) for every step on one of the channel's lanes; h, the state before the chunk, becomes the one
+// after it.
 //
 // Bound: the special function unit takes 16 exp2 a clock and multiprocessor, so a quarter of it 8 clocks for those of
 // a warp, in which it can issue 8 instructions: a state and step may have 8. It has 5 (delta A, exp2, delta u B, two
 // fused multiply-adds), and its share of what is done once for the states of a thread: loading, and summing y over
 // lanes. On sm_90 that makes 6.1 with 16 states a thread, and 7.9 with 4.
 template <class Tile, class Element, class LeaveY>
-__device__ __forceinline__ void walk_forward(int count, const ThreadRows<Element>& rows, const float (&A2)[Tile::lane_states],
-                                             float (&h)[Tile::lane_states], LeaveY&& leave_y) {
+__device__ __forceinline__ void walk_forward(int count, const ThreadRows<Element>& rows,
+                                             const float (&A2)[Tile::lane_states], float (&h)[Tile::lane_states],
+                                             LeaveY&& leave_y) {
     constexpr int lanes = Tile::state_lanes;
     const int lane = threadIdx.x % warp_lanes / Tile::lanes_apart;
 #pragma unroll(lanes == 1 ? 2 : 1)
@@ -156,7 +158,8 @@ __device__ __forceinline__ void walk_forward(int count, const ThreadRows<Element
 #pragma unroll
         for (int i = 0; i < lanes; ++i) {
             const float delta = rows.delta[(t + i) * Tile::delta_row];
-            step_forward(delta, delta * to_float(rows.u[(t + i) * Tile::input_row]), A2, rows.B + (t + i) * Tile::state_row, h);
+            step_forward(delta, delta * to_float(rows.u[(t + i) * Tile::input_row]), A2,
+                         rows.B + (t + i) * Tile::state_row, h);
             float C[Tile::lane_states];
             load_states(rows.C + (t + i) * Tile::state_row, C);
             sum[i] = h[0] * C[0];
@@ -171,8 +174,9 @@ __device__ __forceinline__ void walk_forward(int count, const ThreadRows<Element
 
 // Only the states, and the sum of delta, of which their decay over the chunk is a function.
 template <class Tile, class Element>
-__device__ __forceinline__ void walk_states(int count, const ThreadRows<Element>& rows, const float (&A2)[Tile::lane_states],
-                                            float (&h)[Tile::lane_states], float& delta_sum) {
+__device__ __forceinline__ void walk_states(int count, const ThreadRows<Element>& rows,
+                                            const float (&A2)[Tile::lane_states], float (&h)[Tile::lane_states],
+                                            float& delta_sum) {
 #pragma unroll 4
     for (int t = 0; t < count; ++t) {
         const float delta = rows.delta[t * Tile::delta_row];
@@ -192,8 +196,7 @@ __device__ __forceinline__ void walk_adjoint(int count, const ThreadRows<Element
         float C[Tile::lane_states];
         load_states(rows.C + t * Tile::state_row, C);
 #pragma unroll
-        for (int n = 0; n < Tile::lane_states; ++n)
-            dh[n] = exp2_approx(delta * A2[n]) * fmaf(dout, C[n], dh[n]);
+        for (int n = 0; n < Tile::lane_states; ++n) dh[n] = exp2_approx(delta * A2[n]) * fmaf(dout, C[n], dh[n]);
         delta_sum += delta;
     }
 }

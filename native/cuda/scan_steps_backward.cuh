@@ -8,8 +8,8 @@
 //   dA += delta g decay h[t-1].
 // Sums over states are folded over the 4 lanes of a channel for the 4 steps of a run, so that lane i ends with those
 // of step i. Sums over channels begin in a thread, with its two channels, go on over the warp's lanes by tensor cores
-// (scan_channel_sums.cuh), and are left in shared memory, where the run's states were, for the block to add when it is
-// done with the chunk: no warp waits for another meanwhile.
+// (scan_channel_sums.cuh), and are left in shared memory, where the run's states were, for the block to add when it
+// is done with the chunk: no warp waits for another meanwhile.
 //
 // Bound: instructions. A state and step needs 4 for each of the two walks forwards and 8 for the gradients;
 // scripts/cuda-instructions.mjs counts what there is.
@@ -76,9 +76,9 @@ struct StepInputs {
 
 // The states of a run from the one before it, h, and their decays.
 template <class Tile>
-__device__ __forceinline__ void walk_run(const StepInputs<Tile::thread_channels> (&steps)[run_steps], const float* B_rows,
-                                         const ChannelStates<Tile>& A2, const ChannelStates<Tile>& h,
-                                         ChannelStates<Tile> (&after)[run_steps],
+__device__ __forceinline__ void walk_run(const StepInputs<Tile::thread_channels> (&steps)[run_steps],
+                                         const float* B_rows, const ChannelStates<Tile>& A2,
+                                         const ChannelStates<Tile>& h, ChannelStates<Tile> (&after)[run_steps],
                                          ChannelStates<Tile> (&decay)[run_steps]) {
 #pragma unroll
     for (int i = 0; i < run_steps; ++i) {
@@ -94,9 +94,9 @@ __device__ __forceinline__ void walk_run(const StepInputs<Tile::thread_channels>
     }
 }
 
-// Calls leave_step(t, d(delta u), ddelta, y), of the thread's channels each, for every step on one of the channels' lanes,
-// in no order that matters. y is C.h if `with_y`, otherwise 0. When all threads are done, `memory` has
-// the sums over the warps' channels, exact if `exact` (scan_channel_sums.cuh).
+// Calls leave_step(t, d(delta u), ddelta, y), of the thread's channels each, for every step on one of the channels'
+// lanes, in no order that matters. y is C.h if `with_y`, otherwise 0. When all threads are done, `memory` has the
+// sums over the warps' channels, exact if `exact` (scan_channel_sums.cuh).
 template <class Tile, bool with_y, bool exact, class Element, class LeaveStep>
 __device__ __forceinline__ void walk_backward(int count, const ThreadRows<Element>& rows,
                                               BackwardThread<Tile>& thread, RunMemory<Tile>& memory,

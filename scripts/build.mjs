@@ -1,9 +1,10 @@
 // Builds what has changed: the addon through cmake-js and CMake, TypeScript through tsc.
 //
-//   node scripts/build.mjs [native] [typescript] [tests] [cuda] [prebuilt] [TARGET]
+//   node scripts/build.mjs [native] [typescript] [tests] [cuda] [gpu-tests] [prebuilt] [TARGET]
 //
 // Without words: native and typescript. `tests` adds the native test programs to the addon, and the CUDA library where
-// there is an nvcc to build it. `cuda` is the CUDA library, which needs the CUDA toolkit. `prebuilt` is both, linked as npm
+// there is an nvcc to build it. `cuda` is the CUDA library, which needs the CUDA toolkit, and `gpu-tests` the native tests
+// for a GPU, as one program, build/gpu-tests/medmamba-gpu-tests. `prebuilt` is addon and CUDA library, linked as npm
 // delivers them, for `npm run prebuilds`; without nvcc, the addon alone. With a TARGET, one of native/toolchains, native
 // code is built for that machine instead, in build/cmake-TARGET.
 //
@@ -21,7 +22,7 @@ const require = createRequire(import.meta.url);
 
 const toolchains = join(root, "native", "toolchains");
 const targets = existsSync(toolchains) ? readdirSync(toolchains).map((file) => basename(file, ".cmake")) : []; // They are not delivered.
-const known = ["native", "typescript", "tests", "cuda", "prebuilt", ...targets];
+const known = ["native", "typescript", "tests", "cuda", "gpu-tests", "prebuilt", ...targets];
 const words = process.argv.slice(2);
 const target = words.find((word) => targets.includes(word));
 // Beside build/Release and what node-gyp writes into build.
@@ -32,6 +33,7 @@ const wanted = new Set(words.length > 0 ? words : ["native", "typescript"]);
 
 if (wanted.has("native") || wanted.has("tests")) buildNative(wanted.has("tests"));
 if (!target && (wanted.has("cuda") || wanted.has("tests"))) buildCuda(wanted.has("cuda"));
+if (wanted.has("gpu-tests")) buildGpuTests();
 if (wanted.has("prebuilt")) buildPrebuilt();
 if (wanted.has("typescript")) {
   run(process.execPath, [require.resolve("typescript/bin/tsc"), "--project", root]);
@@ -49,14 +51,24 @@ function buildNative(tests) {
 function buildCuda(needed) {
   const nvcc = findNvcc();
   if (!nvcc) {
-    const missing =
-      "nvcc was not found: the CUDA library needs the CUDA toolkit 13.0 or newer, its nvcc on the PATH or named by CUDACXX";
+    const missing = withoutNvcc("the CUDA library needs");
     if (needed) fail(`build: ${missing}`);
     console.log(`build: ${missing}.\n  It is not built; its kernels are tested on the emulator.`);
     return;
   }
   configure({ MEDMAMBA_CUDA: "ON", CMAKE_CUDA_COMPILER: nvcc });
   build("medmamba_cuda");
+}
+
+function buildGpuTests() {
+  const nvcc = findNvcc();
+  if (!nvcc) fail(`build: ${withoutNvcc("the tests for a GPU need")}`);
+  configure({ MEDMAMBA_CUDA: "ON", MEDMAMBA_NATIVE_TESTS: "ON", CMAKE_CUDA_COMPILER: nvcc });
+  build("medmamba_gpu_tests");
+}
+
+function withoutNvcc(needs) {
+  return `nvcc was not found: ${needs} the CUDA toolkit 13.0 or newer, its nvcc on the PATH or named by CUDACXX`;
 }
 
 function buildPrebuilt() {

@@ -194,13 +194,20 @@ void trim(mm_stream* stream) {
     if (error != cudaSuccess) cudaGetLastError();
 }
 
+// The graph would keep a copy from memory that is somebody else's by the time it is launched.
+mm_status refuse_while_capturing(mm_stream* stream, const char* what) {
+    return stream->fail(MM_INVALID_ARGUMENT, "%s: not while a graph is captured", what);
+}
+
 mm_status upload(mm_stream* stream, void* device, const void* host, size_t bytes) {
+    if (stream->graphs.capturing()) return refuse_while_capturing(stream, "upload");
     if (const mm_status ready = stream->use(); ready != MM_OK) return ready;
     const cudaError_t error = static_cast<Stream*>(stream)->transfers.upload(stream->stream, device, host, bytes);
     return error == cudaSuccess ? stream->queued("upload") : stream->check(error, "upload");
 }
 
 mm_status download(mm_stream* stream, void* host, const void* device, size_t bytes) {
+    if (stream->graphs.capturing()) return refuse_while_capturing(stream, "download");
     if (const mm_status ready = stream->use(); ready != MM_OK) return ready;
     return stream->check(static_cast<Stream*>(stream)->transfers.download(stream->stream, host, device, bytes),
                          "download");

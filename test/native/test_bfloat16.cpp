@@ -1,7 +1,5 @@
 // Activations that are kept as bfloat16: an operation on them gives what it gives on the same values kept as float32,
 // up to one rounding of each result. (That the operations are right on float32, the other tests say.)
-#include "../../native/cuda/storage.cuh"
-
 #include "support/convolution.h"
 #include "support/kernel_case.h"
 #include "support/matrix_product.h"
@@ -10,14 +8,24 @@
 
 namespace {
 
-using medmamba::cuda::BFloat16;
+// The upper half of the nearest bfloat16, and the float that it is.
+uint16_t upper_half(float x) {
+    const float nearest = to_bfloat16(x);
+    uint32_t word;
+    std::memcpy(&word, &nearest, sizeof word);
+    return (uint16_t)(word >> 16);
+}
+float widened(uint16_t upper) {
+    const uint32_t word = (uint32_t)upper << 16;
+    float value;
+    std::memcpy(&value, &word, sizeof value);
+    return value;
+}
 
-// The floats that bfloat16 has.
-float nearest(float x) { return medmamba::cuda::to_float(medmamba::cuda::rounded<BFloat16>(x)); }
-
+// Floats that bfloat16 has.
 Floats representable(int64_t count, uint32_t seed, float mean = 0, float spread = 1) {
     Floats values = normal_floats(count, seed, mean, spread);
-    for (float& value : values) value = nearest(value);
+    for (float& value : values) value = to_bfloat16(value);
     return values;
 }
 
@@ -26,7 +34,7 @@ class Kept {
 public:
     Kept(int32_t dtype, const Floats& values) : dtype_(dtype), floats_(dtype == MM_FLOAT32 ? values : Floats()) {
         if (dtype == MM_BFLOAT16)
-            for (float value : values) halves_.push_back(medmamba::cuda::rounded<BFloat16>(value));
+            for (float value : values) halves_.push_back(upper_half(value));
     }
     Kept(int32_t dtype, int64_t count) : Kept(dtype, Floats((size_t)count, 3.0f)) {}
 
@@ -38,14 +46,14 @@ public:
     }
     Floats values() const {
         Floats values = floats_;
-        for (BFloat16 half : halves_) values.push_back(medmamba::cuda::to_float(half));
+        for (uint16_t half : halves_) values.push_back(widened(half));
         return values;
     }
 
 private:
     int32_t dtype_;
     Floats floats_;
-    std::vector<BFloat16> halves_;
+    std::vector<uint16_t> halves_;
 };
 
 using Outcome = std::vector<Floats>;

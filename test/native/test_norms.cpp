@@ -106,14 +106,14 @@ void batch_norm_case(Kernels& kernels, int64_t rows, int64_t channels, int64_t p
     Floats running_mean = normal_floats(channels, 6), running_variance(count, 2.0f);
     const Floats mean_before = running_mean;
     Floats statistics(2 * count), scale(count), shift(count);
-    int64_t batches = 41;
+    std::vector<int64_t> batches = {41};
     const BatchNorm norm{rows, channels, x.row, x.row, dy.row, (float)eps, x.data(), weight.data(), bias.data(),
                          dy.data()};
     mm_batch_norm_statistics_params params = norm.of_batch(statistics.data(), scale.data(), shift.data());
     params.running_mean = running_mean.data();
     params.running_variance = running_variance.data();
-    params.batches_tracked = &batches;
-    that(kernels.batch_norm_statistics(params) == MM_OK && batches == 42, name + "status");
+    params.batches_tracked = batches.data();
+    that(kernels.batch_norm_statistics(params) == MM_OK && batches[0] == 42, name + "status");
 
     Doubles means(count), inverses(count), variances(count), scales, shifts, want_mean, want_variance;
     for (size_t c = 0; c < count; ++c) {

@@ -10,11 +10,7 @@
 #include <limits>
 
 #if defined(MM_TEST_CUDA)
-#include "emulated_cuda.h"
-
-inline bool multiply_in_bfloat16(TestStream&) { return false; }  // its tests are elsewhere
-inline bool multiply_by_amx(TestStream&) { return false; }
-inline void fill_scratch_with_nan(TestStream&) {}
+#include "cuda_level.h"
 
 #else
 

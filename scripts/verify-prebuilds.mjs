@@ -40,7 +40,7 @@ const targets = {
     },
   ],
   "linux-arm64": [{ ...addon, ...arm64, limit: 2 * mebibyte }],
-  "win32-x64": [{ ...addon, limit: 4 * mebibyte, examine: examineWindows }],
+  "win32-x64": [{ ...addon, limit: 4 * mebibyte, windows: true }],
 };
 
 const { values, positionals } = parseArgs({
@@ -53,10 +53,12 @@ const problems = whatDiffers(directory);
 for (const [target, files] of Object.entries(targets)) {
   if (values.without.includes(target)) continue;
   for (const wanted of files) {
-    const { file, cuda, examine = examineLinux } = wanted;
+    const { file, cuda } = wanted;
     if (cuda && values["without-cuda"]) continue;
     const path = join(directory, target, file);
-    const found = existsSync(path) ? examine(path, wanted) : ["it is missing"];
+    const found = existsSync(path)
+      ? (wanted.windows ? examineWindows : examine)(path, wanted)
+      : ["it is missing"];
     problems.push(...found.map((problem) => `${join(target, file)}: ${problem}`));
     if (found.length === 0) console.error(`${join(target, file)}: ${megabytes(statSync(path).size)}, right`);
   }
@@ -73,8 +75,8 @@ if (problems.length > 0) {
   process.exitCode = 1;
 }
 
-/** What is wrong with a file for Linux. */
-function examineLinux(path, { machine, loader, limit, exported, cuda }) {
+/** What is wrong with a file. */
+function examine(path, { machine, loader, limit, exported, cuda }) {
   const size = statSync(path).size;
   let text;
   try {

@@ -160,6 +160,8 @@ function libraryOf(kind: Kind, name: string): string {
 }
 
 function whyNotLoadable(library: string): string | undefined {
+  if (!existsSync(library) && process.platform === "win32")
+    return "there is no CUDA library for Windows; the package for Linux, in WSL 2, has one";
   if (!existsSync(library)) {
     const [place, command] = isSourceCheckout()
       ? ["in a source checkout", "npm run build:cuda"]

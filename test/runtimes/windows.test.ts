@@ -40,8 +40,8 @@ const environment: NodeJS.ProcessEnv = {
   WINEDLLOVERRIDES: "mscoree,mshtml=;bcryptprimitives=n", // without .NET and a browser, which it would ask for
 };
 
-/** The output of a program that has to succeed. It goes through a file, because node.exe cannot write to a pipe of Linux. */
-function outputOf(command: string, args: readonly string[], variables: NodeJS.ProcessEnv = {}): string {
+/** What comes of a program. Its output goes through files, because node.exe cannot write to a pipe of Linux. */
+function run(command: string, args: readonly string[], variables: NodeJS.ProcessEnv = {}) {
   const said = ["out.txt", "errors.txt"].map((name) => join(root, name)) as [string, string];
   const files = said.map((path) => openSync(path, "w"));
   const { status, error } = spawnSync(command, args, {
@@ -52,8 +52,14 @@ function outputOf(command: string, args: readonly string[], variables: NodeJS.Pr
   files.forEach(closeSync);
   if (error) throw error;
   const [output, errors] = said.map((path) => readFileSync(path, "utf8")) as [string, string];
+  return { status, output: output.replaceAll("\r\n", "\n"), errors };
+}
+
+/** The output of a program that has to succeed. */
+function outputOf(command: string, args: readonly string[], variables: NodeJS.ProcessEnv = {}): string {
+  const { status, output, errors } = run(command, args, variables);
   expect(status, `${output}\n${errors}`).toBe(0);
-  return output.replaceAll("\r\n", "\n");
+  return output;
 }
 
 const onWindows = (...args: string[]) => outputOf(wine!, [node, ...args]);
@@ -118,6 +124,15 @@ describe.skipIf(missing.length > 0)("Windows x64, under Wine", () => {
     expect(found.processor.simdLevels).toContain("portable");
     expect(found.processor.model).not.toBe("CPU");
     expect(found.ok).toBe(true);
+  });
+
+  it("takes folders for one whose names differ in capital and small letters alone", () => {
+    const scans = join(root, "Scans");
+    mkdirSync(scans);
+    const out = join(root, "sCANS/run");
+    const { status, errors } = run(wine!, [node, program, "train", "--data", scans, "--out", out]);
+    expect(status).toBe(1);
+    expect(errors).toMatch(/--out .*sCANS.run is inside the data set .*Scans: choose a folder beside it/);
   });
 
   it("replaces files that virus scanners hold, as soon as they are done", () => {

@@ -3,7 +3,16 @@
  * Linux, predictions of the same numbers, and what Windows does otherwise. No Windows of Microsoft's was there.
  */
 import { spawnSync } from "node:child_process";
-import { closeSync, copyFileSync, existsSync, mkdirSync, openSync, readFileSync } from "node:fs";
+import {
+  closeSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  writeFileSync,
+} from "node:fs";
 import { delimiter, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { program, repository } from "../support/repository.js";
@@ -85,6 +94,32 @@ describe.skipIf(missing.length > 0)("Windows x64, under Wine", () => {
 
   afterAll(() => {
     if (wineserver) spawnSync(wineserver, ["-k", "-w"], { env: environment }); // of this prefix alone
+  });
+
+  it("may be published, which a program, a file cut off and one that asks for node.exe may not", () => {
+    const directory = join(root, "examined");
+    const path = join(directory, "win32-x64/medmamba.node");
+    mkdirSync(join(directory, "win32-x64"), { recursive: true });
+    const wordsOf = (file: string | Buffer): string => {
+      writeFileSync(path, typeof file === "string" ? readFileSync(file) : file);
+      return run(process.execPath, ["scripts/verify-prebuilds.mjs", directory]).errors;
+    };
+    const addon = join(delivered, "medmamba.node");
+    const problem = "win32-x64/medmamba.node: it";
+    expect(wordsOf(addon)).toMatch(/win32-x64\/medmamba\.node: [\d.]+ MiB, right/);
+    expect(wordsOf(readFileSync(addon).subarray(0, 1e5))).toContain(
+      `${problem} is no library for 64-bit Windows`,
+    );
+    const sharp = readdirSync(join(packages, "@img/sharp-win32-x64/lib")).find((name) =>
+      name.endsWith(".node"),
+    )!;
+    expect(wordsOf(join(packages, "@img/sharp-win32-x64/lib", sharp))).toMatch(
+      /medmamba\.node: it needs .*libvips-.*\.dll, node\.exe/,
+    );
+    const hold = join(root, "unstripped.exe");
+    compile("hold.c", hold, "-municode");
+    for (const words of ["is a program, not a library", "is not stripped", "shows no entry of Node-API"])
+      expect(wordsOf(hold)).toContain(`${problem} ${words}`);
   });
 
   it("passes the kernels' own tests", () => {

@@ -1,0 +1,92 @@
+/** `scripts/gpu-run.sh`, rehearsed on the emulator: its cheap steps here, all of them by `scripts/gpu-run.sh --emulator`. */
+import { spawnSync } from "node:child_process";
+import { existsSync, mkdtempSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { hasEmulatedCuda } from "../support/backends.js";
+import { repository } from "../support/repository.js";
+import { root } from "../support/temporary-folder.js";
+
+const script = join(repository, "scripts/gpu-run.sh");
+const built = existsSync(join(repository, "build/gpu-tests/medmamba-gpu-tests-emulated"));
+
+function rehearse(only: string, environment: Record<string, string> = {}, ...more: string[]) {
+  const out = mkdtempSync(join(root, "run-"));
+  const { status, stdout, stderr } = spawnSync(script, ["--emulator", "--only", only, ...more], {
+    encoding: "utf8",
+    env: { ...process.env, OUT: out, ...environment },
+    timeout: 100_000,
+  });
+  const read = (name: string) => readFileSync(join(out, name), "utf8");
+  return { status, stdout, stderr, read };
+}
+
+interface Step {
+  readonly stage: string;
+  readonly name: string;
+  readonly outcome: string;
+  readonly why?: string;
+  readonly numbers?: Readonly<Record<string, number>>;
+}
+const stepsOf = (summary: string) => JSON.parse(summary).steps as readonly Step[];
+
+describe.skipIf(!hasEmulatedCuda() || !built)("gpu-run", () => {
+  it("tells of every step what became of it, in figures and in words", () => {
+    const { status, stdout, read } = rehearse("native test cast,memcheck,448,images");
+    const steps = stepsOf(read("summary.json"));
+    expect(steps[0]).toMatchObject({ stage: "truth", name: "native test cast", outcome: "passed" });
+    expect(steps[0]?.numbers).toMatchObject({ failed: 0 });
+    expect(steps[0]?.numbers?.passed).toBeGreaterThan(800);
+    const leftOut = steps.slice(1).map(({ name, outcome, why }) => [name, outcome, why]);
+    expect(leftOut).toContainEqual([
+      "training, 448 px, batch 256, bf16",
+      "left out",
+      "it is too much for the emulator",
+    ]);
+    expect(leftOut).toContainEqual([
+      "training of images",
+      "left out",
+      "there are no data: --data names them",
+    ]);
+    expect(leftOut.filter(([name]) => name?.startsWith("memcheck")).length).toBe(3);
+    expect(read("summary.md")).toMatch(
+      /\| truth \| native test cast \| passed \| [\d.]+ \| passed \d+, failed 0 \|/,
+    );
+    expect(read("truth.txt")).toContain("CUDA, CUDA emulator");
+    expect(stdout).toContain("Nothing is wrong.\n");
+    expect(status).toBe(0);
+  });
+
+  it("goes on after what fails and what is not done in time, and says so at the end", () => {
+    const { status, stdout, read } = rehearse("native test", { MEDMAMBA_EMULATOR_MEMORY: "1" });
+    const outcomes = stepsOf(read("summary.json")).map(({ outcome }) => outcome);
+    expect(outcomes.length).toBeGreaterThan(3);
+    expect(outcomes).toContain("failed");
+    expect(stdout).toMatch(/\d of \d steps: wrong\n/);
+    expect(status).toBe(1);
+    const late = rehearse("native test norms", {}, "--minutes", "0.02");
+    expect(stepsOf(late.read("summary.json"))[0]).toMatchObject({
+      outcome: "not done in time",
+      why: "its limit was 1 s",
+    });
+    expect(late.status).toBe(1);
+  });
+
+  it("refuses what it does not know", () => {
+    for (const [given, words] of [
+      ["--minute=3", "--minute"],
+      ["--minutes=soon", '"soon" is no number of minutes'],
+    ] as const) {
+      const { status, stderr } = rehearse("none", {}, given);
+      expect(stderr).toContain(words);
+      expect(status).toBe(2);
+    }
+  });
+});
+
+it("what is packed for another machine is asked for by name where it is missing", ({ skip }) => {
+  if (existsSync(join(repository, "build/gpu-tests/medmamba-gpu-tests"))) skip("it is not missing");
+  const { status, stderr } = spawnSync(script, ["--pack"], { encoding: "utf8" });
+  expect(stderr).toMatch(/^gpu-pack: .*medmamba-gpu-tests is missing: .*`npm run build:gpu-tests`/);
+  expect(status).toBe(1);
+});

@@ -77,13 +77,15 @@ function buildPrebuilt() {
   build("prebuilt");
 }
 
-// cmake-js configures first, because it knows what each platform's Node wants of an addon (Linux and macOS: nothing);
+// cmake-js configures first, because it knows what each platform's Node wants of an addon (Linux and macOS: nothing, and
+// nothing of ours on Windows: native/windows/node_api.cpp);
 // afterwards CMake alone finds out what has changed, CMakeLists.txt included, and takes options that are new.
 function configure(options) {
   const cache = join(cmakeDirectory, "CMakeCache.txt");
   removeForeign(cache);
   if (target) options = { ...options, CMAKE_TOOLCHAIN_FILE: join(toolchains, `${target}.cmake`) };
-  const cmakeJs = target ? undefined : findCmakeJs();
+  const isWindows = process.platform === "win32";
+  const cmakeJs = target || isWindows ? undefined : findCmakeJs();
   if (!existsSync(cache) && cmakeJs) {
     run(process.execPath, [
       cmakeJs,
@@ -100,7 +102,28 @@ function configure(options) {
   const isNew = ([name, value]) => !new RegExp(`^${name}:\\w+=${value}$`, "m").test(configured);
   const changed = Object.entries(options).filter(isNew);
   if (changed.length > 0 || !configured)
-    run("cmake", [...changed.map(([name, value]) => `-D${name}=${value}`), "-S", root, "-B", cmakeDirectory]);
+    run("cmake", [
+      ...(isWindows && !configured ? windowsTools() : []),
+      ...changed.map(([name, value]) => `-D${name}=${value}`),
+      ...["-S", root, "-B", cmakeDirectory],
+    ]);
+}
+
+// On Windows CMake would take Microsoft's compiler, which native code is not written for: native/windows/compiler.cmake.
+function windowsTools() {
+  const hasNinja = spawnSync("ninja", ["--version"]).status === 0;
+  const { CC = "gcc", CXX = "g++" } = process.env;
+  if (spawnSync(CXX, ["--version"]).status !== 0) fail(`build: "${CXX}" was not found; ${needed()}`);
+  return [
+    ...["-G", hasNinja ? "Ninja" : "MinGW Makefiles"],
+    ...[`-DCMAKE_C_COMPILER=${CC}`, `-DCMAKE_CXX_COMPILER=${CXX}`],
+  ];
+}
+
+function needed() {
+  return process.platform === "win32"
+    ? "building on Windows needs CMake 3.22, GCC of MinGW-w64 (MSYS2's or w64devkit's), and ninja or mingw32-make, all on the PATH"
+    : "building needs CMake 3.22 and a C++17 compiler";
 }
 
 // The build folder of a checkout that was copied or moved belongs to the one before, and CMake would build into that.
@@ -127,8 +150,7 @@ function build(target) {
 
 function run(command, args) {
   const { status, error } = spawnSync(command, args, { cwd: root, stdio: "inherit" });
-  if (error?.code === "ENOENT")
-    fail(`build: "${command}" was not found; building needs CMake 3.22 and a C++17 compiler`);
+  if (error?.code === "ENOENT") fail(`build: "${command}" was not found; ${needed()}`);
   if (error) fail(`build: ${command}: ${error.message}`);
   if (status !== 0) process.exit(status ?? 1);
 }

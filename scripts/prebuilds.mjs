@@ -24,6 +24,7 @@ const directory = join(root, "build", "prebuilt");
 await make(platform(), arch(), "strip");
 for (const { system, processor, tools } of [
   { system: "linux", processor: "arm64", tools: "aarch64-linux-gnu-" },
+  { system: "win32", processor: "x64", tools: "x86_64-w64-mingw32-" },
 ]) {
   if (system === platform() && processor === arch()) continue;
   if (spawnSync(`${tools}g++`, ["--version"]).status === 0) await make(system, processor, `${tools}strip`);
@@ -41,7 +42,7 @@ async function make(system, processor, strip) {
     platform: system,
     arch: processor,
     napi: true,
-    strip: true,
+    strip: system !== "win32", // The linker has done it: native/windows/CMakeLists.txt.
     stripBin: strip,
     nodeGyp: join(root, "scripts", "prebuilt-gyp.mjs"),
     cwd: directory,

@@ -46,6 +46,7 @@ const mayInclude: Readonly<Record<string, readonly string[]>> = {
   // Whose table is linked in; those of other backends are loaded.
   addon: ["backend", "cpu/backend.h"],
   glibc: [],
+  windows: [],
 };
 
 /** One file of another, by paths in the repository. */

@@ -107,7 +107,9 @@ async function pack(): Promise<void> {
   const without = withCuda ? [] : ["--without-cuda"];
   if (!withCuda)
     console.error("NOT TESTED: the delivered CUDA library, because there is no CUDA toolkit to build it.");
-  for (const target of ["linux-arm64"].filter((name) => !existsSync(join(packageRoot, "prebuilds", name)))) {
+  for (const target of ["linux-arm64", "win32-x64"].filter(
+    (name) => !existsSync(join(packageRoot, "prebuilds", name)),
+  )) {
     console.error(`NOT TESTED: the addon for ${target}, because there is no compiler to build it.`);
     without.push("--without", target);
   }

@@ -13,6 +13,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <new>
+#include <string>
 #include <system_error>
 
 #include "../backend/dtype.h"
@@ -114,20 +115,19 @@ __attribute__((format(printf, 1, 2))) const char* reason(const char* format, ...
 }
 
 // The level asked for, by option or by MEDMAMBA_SIMD, otherwise the best one.
-const Level* choose_level(const char* asked, const char** why) {
-    if (!asked || !*asked) asked = std::getenv("MEDMAMBA_SIMD");
-    const bool any = !asked || !*asked;
+const Level* choose_level(const char* option, const char** why) {
+    const std::string asked = option && *option ? option : environment_variable("MEDMAMBA_SIMD");
     for (const Level& level : levels()) {
-        if (any ? level.runs_here : std::strcmp(level.name, asked) == 0) {
+        if (asked.empty() ? level.runs_here : level.name == asked) {
             if (level.runs_here) return &level;
-            *why = reason("this processor does not run SIMD level \"%s\"", asked);
+            *why = reason("this processor does not run SIMD level \"%s\"", asked.c_str());
             return nullptr;
         }
     }
     *why = reason(
         "this build has no SIMD level \"%s\"; levels are \"portable\" and, on x86-64, \"avx2\" and \"avx512\", "
         "on 64-bit ARM \"neon\"",
-        asked);
+        asked.c_str());
     return nullptr;
 }
 
@@ -139,12 +139,12 @@ int choose_threads(int asked, const char** why) {
         return 0;
     }
     if (asked > 0) return asked;
-    const char* setting = std::getenv("MEDMAMBA_THREADS");
-    if (!setting || !*setting) return std::min((int)allowed_processors().size(), most);
+    const std::string setting = environment_variable("MEDMAMBA_THREADS");
+    if (setting.empty()) return std::min((int)allowed_processors().size(), most);
     char* end = nullptr;
-    const long threads = std::strtol(setting, &end, 10);
+    const long threads = std::strtol(setting.c_str(), &end, 10);
     if (*end || threads < 1 || threads > most) {
-        *why = reason("MEDMAMBA_THREADS is \"%.64s\"; it has to be a number from 1 to %d", setting, most);
+        *why = reason("MEDMAMBA_THREADS is \"%.64s\"; it has to be a number from 1 to %d", setting.c_str(), most);
         return 0;
     }
     return (int)threads;

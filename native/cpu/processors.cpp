@@ -7,11 +7,17 @@
 #if defined(__linux__)
 #include <pthread.h>
 #include <sched.h>
+#elif defined(_WIN32)
+#include <windows.h>
 #endif
 
 namespace medmamba::cpu {
 
 namespace {
+
+#if defined(_WIN32)
+constexpr int mask_bits = 8 * sizeof(DWORD_PTR);
+#endif
 
 std::vector<int> ask_system() {
     std::vector<int> processors;
@@ -28,6 +34,12 @@ std::vector<int> ask_system() {
         CPU_FREE(set);
         if (!too_small) break;
     }
+#elif defined(_WIN32)
+    // Windows divides more than 64 processors into groups. These are of the group that the process was started in.
+    DWORD_PTR process = 0, system = 0;
+    if (GetProcessAffinityMask(GetCurrentProcess(), &process, &system))
+        for (int i = 0; i < mask_bits; ++i)
+            if (process >> i & 1) processors.push_back(i);
 #endif
     const int hardware = std::max((int)std::thread::hardware_concurrency(), 1);
     for (int i = 0; processors.empty() && i < hardware; ++i) processors.push_back(i);
@@ -49,6 +61,8 @@ void stay_on([[maybe_unused]] int processor) {
     CPU_SET(processor, &set);
     // A refusal (a processor was taken away meanwhile) leaves the thread where it was, which is as good.
     pthread_setaffinity_np(pthread_self(), sizeof set, &set);
+#elif defined(_WIN32)
+    if (processor < mask_bits) SetThreadAffinityMask(GetCurrentThread(), DWORD_PTR(1) << processor);
 #endif
 }
 

@@ -1,9 +1,9 @@
 // Batch normalisation as what it amounts to: statistics of each channel, then an affine map of each channel.
 //
-// Sums over the rows are taken in double (column_sums.cuh): that loses nothing to cancellation, however far the mean
-// is from zero, reads memory once, and is still no slower than memory. (float holds 24 bits and double 53: a variance
-// by mean of squares minus square of mean is good to 1e-4 up to a mean of 1e5 spreads.) The affine passes keep the
-// values of a thread's channels in registers (rows.cuh).
+// A thread takes vectors of 16 bytes, and sums over its rows as floats. Those of the statistics are of differences from
+// a pivot, the channel's first value: they lose nothing to cancellation, however far the mean is from zero. Blocks and
+// what follows add doubles (column_sums.cuh), which cost a float's time on data-center chips alone. The affine passes
+// keep the values of a thread's channels in registers (rows.cuh). Bound by memory.
 #include <cmath>
 
 #include "column_sums.cuh"
@@ -16,69 +16,75 @@ namespace {
 // Rows that are worth a range of their own: enough for the sums to be small beside the rows.
 constexpr int64_t least_rows = 256;
 
-// Where a thread of column_sums.cuh stands.
-struct Place {
-    int64_t column, range, first, last;
-    __device__ explicit Place(const ColumnTiles& tiles)
-        : column(blockIdx.x % tiles.tiles * tiles.width + threadIdx.x % tiles.width), range(blockIdx.x / tiles.tiles),
-          first(range * tiles.rows_each),
-          last(first + tiles.rows_each < tiles.rows ? first + tiles.rows_each : tiles.rows) {}
-};
-
-__device__ __forceinline__ void keep(double* partial, const ColumnTiles& tiles, const Place& place,
-                                     const double (&total)[2]) {
-    for (int s = 0; s < 2; ++s) partial[(place.range * 2 + s) * tiles.columns + place.column] = total[s];
+// sum_columns of two sums, and where they go: partial (ranges, 2, channels).
+template <int vector, class Term>
+__device__ __forceinline__ void leave_moments(const ColumnTiles& tiles, const ColumnRange& range, bool exists,
+                                              Term&& term, double* partial) {
+    double total[2];
+    const bool is_column = sum_columns<2, vector, float>(shared_memory<ColumnSums<2>>(), tiles.width, exists,
+                                                         range.first, range.last, term, total);
+    const int64_t column = range.first_column + threadIdx.x;
+    if (!is_column || column >= tiles.columns) return;
+    for (int s = 0; s < 2; ++s) partial[(range.range * 2 + s) * tiles.columns + column] = total[s];
 }
 
-// partial (ranges, 2, channels) = sum of x | sum of x^2 over the range's rows.
-template <class X>
+template <int vector>
+__device__ __forceinline__ int64_t column_of_thread(const ColumnTiles& tiles, const ColumnRange& range) {
+    return range.first_column + (int)threadIdx.x % (tiles.width / vector) * vector;
+}
+
+// partial = sum of x - pivot | sum of (x - pivot)^2 over the range's rows.
+template <int vector, class X>
 __global__ void __launch_bounds__(column_threads)
 moments_kernel(const X* x, int64_t stride, ColumnTiles tiles, double* partial) {
-    const Place place(tiles);
-    const auto add = [&](int64_t row, double(&total)[2]) {
-        const double value = to_float(x[row * stride + place.column]);
-        total[0] += value;
-        total[1] += value * value;
+    constexpr Width<vector> width{};
+    const ColumnRange range(tiles, blockIdx.x);
+    const int64_t column = column_of_thread<vector>(tiles, range);
+    const bool exists = column < tiles.columns;
+    const Floats<vector> pivot = exists ? load(x + column, width) : broadcast(0.0f, width);
+    const auto add = [&](int64_t row, float(&total)[2][vector]) {
+        const Floats<vector> v = load(x + row * stride + column, width);
+        for (int i = 0; i < vector; ++i) {
+            const float difference = v.lane[i] - pivot.lane[i];
+            total[0][i] += difference;
+            total[1][i] += difference * difference;
+        }
     };
-    double total[2];
-    if (sum_column<2>(shared_memory<ColumnSums<2>>(), tiles.width, place.column < tiles.columns, place.first,
-                      place.last, add, total)) {
-        keep(partial, tiles, place, total);
-    }
+    leave_moments<vector>(tiles, range, exists, add, partial);
 }
 
-// dy where ReLU let the value through, which is recomputed as forward computed it.
-template <bool relu>
-__device__ __forceinline__ float passed(float x, float scale, float shift, float dy) {
-    return !relu || x * scale + shift > 0.0f ? dy : 0.0f;
-}
-
-// partial (ranges, 2, channels) = sum of g (x - mean) | sum of g over the range's rows, g = what ReLU passed of dy.
-template <bool relu, class X, class Y>
+// partial = sum of g (x - mean) | sum of g over the range's rows, g = what ReLU passed of dy, which is recomputed as
+// forward computed it.
+template <int vector, bool relu, class X, class Y>
 __global__ void __launch_bounds__(column_threads)
 gradient_moments_kernel(mm_batch_norm_backward_params p, ColumnTiles tiles, double* partial) {
-    const Place place(tiles);
-    const bool exists = place.column < tiles.columns;
-    const float mean = exists ? p.statistics[place.column] : 0.0f;
-    const float scale = exists ? p.scale[place.column] : 0.0f, shift = exists ? p.shift[place.column] : 0.0f;
-    const auto add = [&](int64_t row, double(&total)[2]) {
-        const float x = to_float(stored<X>(p.x)[row * p.x_row + place.column]);
-        const double g = passed<relu>(x, scale, shift, to_float(stored<Y>(p.dy)[row * p.dy_row + place.column]));
-        total[0] += g * (double)(x - mean);
-        total[1] += g;
+    constexpr Width<vector> width{};
+    const ColumnRange range(tiles, blockIdx.x);
+    const int64_t column = column_of_thread<vector>(tiles, range);
+    const bool exists = column < tiles.columns;
+    const Floats<vector> zero = broadcast(0.0f, width), mean = exists ? load(p.statistics + column, width) : zero;
+    const Floats<vector> scale = relu && exists ? load(p.scale + column, width) : zero;
+    const Floats<vector> shift = relu && exists ? load(p.shift + column, width) : zero;
+    const auto add = [&](int64_t row, float(&total)[2][vector]) {
+        const Floats<vector> x = load(stored<X>(p.x) + row * p.x_row + column, width);
+        const Floats<vector> dy = load(stored<Y>(p.dy) + row * p.dy_row + column, width);
+        for (int i = 0; i < vector; ++i) {
+            const bool passes = !relu || x.lane[i] * scale.lane[i] + shift.lane[i] > 0.0f;
+            const float g = passes ? dy.lane[i] : 0.0f;
+            total[0][i] += g * (x.lane[i] - mean.lane[i]);
+            total[1][i] += g;
+        }
     };
-    double total[2];
-    if (sum_column<2>(shared_memory<ColumnSums<2>>(), tiles.width, exists, place.first, place.last, add, total)) {
-        keep(partial, tiles, place, total);
-    }
+    leave_moments<vector>(tiles, range, exists, add, partial);
 }
 
 // From the sums of a channel to its statistics, its affine map, and where the running statistics go.
+template <class X>
 struct Statistics {
     mm_batch_norm_statistics_params p;
     __device__ void operator()(int64_t c, const double (&totals)[2]) const {
-        const double mean = totals[0] / (double)p.rows;
-        const double difference = totals[1] / (double)p.rows - mean * mean;
+        const double from_pivot = totals[0] / (double)p.rows, mean = to_float(stored<X>(p.x)[c]) + from_pivot;
+        const double difference = totals[1] / (double)p.rows - from_pivot * from_pivot;
         const double variance = difference < 0 ? 0 : difference;  // a constant channel may round below zero
         const double unbiased = p.rows > 1 ? (double)p.rows / (double)(p.rows - 1) : 1.0;
         const double inverse_std = 1.0 / sqrt(variance + (double)p.eps);
@@ -167,29 +173,34 @@ gradient_kernel(mm_batch_norm_backward_params p, RowPass pass, const float* slop
     }
 }
 
-bool are_fours(int64_t channels, int64_t a_row, int64_t b_row, int64_t c_row) {
-    return ((channels | a_row | b_row | c_row) & 3) == 0;
-}
+// The widest vectors of values of these types: 16 bytes of the narrowest.
+template <class X, class Y = X>
+constexpr int widest = sizeof(X) + sizeof(Y) > 4 ? 4 : 8;
 
 }  // namespace
 
 mm_status batch_norm_statistics(mm_stream* stream, const mm_batch_norm_statistics_params* params) {
     if (params->rows == 0)
         return stream->fail(MM_INVALID_ARGUMENT, "batch_norm_statistics: an empty batch has no mean");
-    const ColumnTiles tiles(params->rows, params->channels, least_rows);
-    Workspace workspace(stream, tiles.ranges * 2 * params->channels * 2);
-    if (workspace.status() != MM_OK) return workspace.status();
-    double* partial = reinterpret_cast<double*>(workspace.data());
     const char* what = "batch_norm_statistics";
-    const mm_status status = with_storage(stream, what, params->x_dtype, [&](auto x) {
-        using X = decltype(x);
-        return launch(stream, what, moments_kernel<X>, dim3((unsigned)(tiles.ranges * tiles.tiles)), column_threads,
-                      sizeof(ColumnSums<2>), stored<X>(params->x), row_stride(params->x_row, params->channels), tiles,
-                      partial);
+    const int64_t row = row_stride(params->x_row, params->channels);
+    return with_storage(stream, what, params->x_dtype, [&](auto element) {
+        using X = decltype(element);
+        const X* x = stored<X>(params->x);
+        return with_width<widest<X>, 1>(vector_width(params->channels, row, x), [&](auto width) {
+            const ColumnTiles tiles(params->rows, params->channels, least_rows, width.value);
+            const Workspace workspace(stream, tiles.ranges * 2 * params->channels * 2);
+            if (workspace.status() != MM_OK) return workspace.status();
+            double* partial = reinterpret_cast<double*>(workspace.data());
+            const mm_status status =
+                launch(stream, what, moments_kernel<decltype(width)::value, X>,
+                       dim3((unsigned)(tiles.ranges * tiles.tiles)), column_threads, sizeof(ColumnSums<2>), x, row,
+                       tiles, partial);
+            if (status != MM_OK) return status;
+            return add_partial_sums<2>(stream, what, (const double*)partial, tiles.ranges, params->channels,
+                                       Statistics<X>{*params});
+        });
     });
-    if (status != MM_OK) return status;
-    return add_partial_sums<2>(stream, what, (const double*)partial, tiles.ranges,
-                               params->channels, Statistics{*params});
 }
 
 mm_status batch_norm_fold(mm_stream* stream, const mm_batch_norm_fold_params* params) {
@@ -201,15 +212,16 @@ mm_status channel_affine(mm_stream* stream, const mm_channel_affine_params* para
     mm_channel_affine_params p = *params;
     p.x_row = row_stride(p.x_row, p.channels);
     p.y_row = row_stride(p.y_row, p.channels);
-    const auto run = [&](auto kernel, int width) {
-        const RowPass pass(stream, p.rows, p.channels, width);
-        return launch(stream, "channel_affine", kernel, pass.blocks(), threads_per_block, 0, p, pass);
-    };
-    const bool fours = are_fours(p.channels, p.x_row, p.y_row, 0) && aligned_for_vectors(p.x, p.y, p.scale, p.shift);
     return with_storages(stream, "channel_affine", p.x_dtype, p.y_dtype, [&](auto x, auto y) {
         using X = decltype(x);
         using Y = decltype(y);
-        return fours ? run(affine_kernel<4, X, Y>, 4) : run(affine_kernel<1, X, Y>, 1);
+        const int vector =
+            vector_width(p.channels, p.x_row, p.y_row, stored<X>(p.x), stored<Y>(p.y), p.scale, p.shift);
+        return with_width<widest<X, Y>, 1>(vector, [&](auto width) {
+            const RowPass pass(stream, p.rows, p.channels, width.value);
+            return launch(stream, "channel_affine", affine_kernel<decltype(width)::value, X, Y>, pass.blocks(),
+                          threads_per_block, 0, p, pass);
+        });
     });
 }
 
@@ -222,30 +234,30 @@ mm_status backward_of(mm_stream* stream, mm_batch_norm_backward_params p) {
     p.dx_row = row_stride(p.dx_row, p.channels);
 
     const char* what = "batch_norm_backward";
-    const ColumnTiles tiles(p.rows, p.channels, least_rows);
     const int64_t channels = ceil_div(p.channels, 4) * 4;  // keeps both arrays and the doubles behind them aligned
-    Workspace workspace(stream, 2 * channels + tiles.ranges * 2 * p.channels * 2);
-    if (workspace.status() != MM_OK) return workspace.status();
-    float *slope = workspace.data(), *constant = slope + channels;
-    double* partial = reinterpret_cast<double*>(constant + channels);
-    if (p.training || p.dweight || p.dbias) {
-        const mm_status moments =
-            launch(stream, what, p.relu ? gradient_moments_kernel<true, X, Y> : gradient_moments_kernel<false, X, Y>,
-                   dim3((unsigned)(tiles.ranges * tiles.tiles)), column_threads, sizeof(ColumnSums<2>), p, tiles,
-                   partial);
-        if (moments != MM_OK) return moments;
-        const mm_status gradients = add_partial_sums<2>(stream, what, (const double*)partial, tiles.ranges,
-                                                        p.channels, ChannelGradients{p, slope, constant});
-        if (gradients != MM_OK) return gradients;
-    }
-
-    const auto run = [&](auto kernel, int width) {
-        const RowPass pass(stream, p.rows, p.channels, width);
-        return launch(stream, what, kernel, pass.blocks(), threads_per_block, 0, p, pass, slope, constant);
-    };
-    const bool fours = are_fours(p.channels, p.x_row, p.dy_row, p.dx_row) &&
-                       aligned_for_vectors(p.x, p.dy, p.dx, p.scale, p.shift, p.statistics);
-    return fours ? run(gradient_kernel<4, X, Y>, 4) : run(gradient_kernel<1, X, Y>, 1);
+    const int vector = vector_width(p.channels, p.x_row, p.dy_row, p.dx_row, stored<X>(p.x), stored<Y>(p.dy),
+                                    stored<X>(p.dx), p.scale, p.shift, p.statistics);
+    return with_width<widest<X, Y>, 1>(vector, [&](auto width) {
+        constexpr int count = decltype(width)::value;
+        const ColumnTiles tiles(p.rows, p.channels, least_rows, count);
+        const Workspace workspace(stream, 2 * channels + tiles.ranges * 2 * p.channels * 2);
+        if (workspace.status() != MM_OK) return workspace.status();
+        float *slope = workspace.data(), *constant = slope + channels;
+        double* partial = reinterpret_cast<double*>(constant + channels);
+        if (p.training || p.dweight || p.dbias) {
+            const auto kernel =
+                p.relu ? gradient_moments_kernel<count, true, X, Y> : gradient_moments_kernel<count, false, X, Y>;
+            const mm_status moments = launch(stream, what, kernel, dim3((unsigned)(tiles.ranges * tiles.tiles)),
+                                             column_threads, sizeof(ColumnSums<2>), p, tiles, partial);
+            if (moments != MM_OK) return moments;
+            const mm_status gradients = add_partial_sums<2>(stream, what, (const double*)partial, tiles.ranges,
+                                                            p.channels, ChannelGradients{p, slope, constant});
+            if (gradients != MM_OK) return gradients;
+        }
+        const RowPass pass(stream, p.rows, p.channels, count);
+        return launch(stream, what, gradient_kernel<count, X, Y>, pass.blocks(), threads_per_block, 0, p, pass, slope,
+                      constant);
+    });
 }
 
 }  // namespace

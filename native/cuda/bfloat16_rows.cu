@@ -16,13 +16,13 @@ bool lie_as_wanted(const StoredRows& x) { return x.dtype == MM_BFLOAT16 && !x.sc
 
 template <class T>
 __global__ void __launch_bounds__(threads_per_block)
-round_rows(StoredRows x, int64_t chunks, bool aligned, BFloat16* to) {
+round_rows(StoredRows x, int64_t chunks, bool vectorized, BFloat16* to) {
     const int64_t count = x.matrices * x.rows * chunks, threads = threads_of_grid();
     for (int64_t i = thread_of_grid(); i < count; i += threads) {
         const int64_t column = i % chunks * together, row = i / chunks;
         const T* from = stored<T>(x.data) + row / x.rows * x.batch + row % x.rows * x.row + column;
         Floats<together> v = broadcast(0.0f, Width<together>{});
-        if (aligned && column + together <= x.columns) {
+        if (vectorized && column + together <= x.columns) {
             v = load(from, Width<together>{});
         } else {
             for (int j = 0; j < together; ++j)
@@ -49,9 +49,9 @@ BFloat16Rows::BFloat16Rows(mm_stream* stream, const char* what, const StoredRows
     const int64_t chunks = row_ / together, count = x.matrices * x.rows * chunks;
     status_ = with_storage(stream, what, x.dtype, [&](auto element) {
         using T = decltype(element);
-        const bool aligned = aligned_for_vectors(x.data) && (x.row | x.batch) * (int64_t)sizeof(T) % 16 == 0;
+        const bool vectorized = vector_width(stored<T>(x.data), x.row, x.batch) == together;
         return launch(stream, what, round_rows<T>, blocks_for_pass(stream, count), threads_per_block, 0, x, chunks,
-                      aligned, stored<BFloat16>(memory_.data()));
+                      vectorized, stored<BFloat16>(memory_.data()));
     });
 }
 

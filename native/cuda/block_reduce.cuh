@@ -18,25 +18,31 @@ __device__ __forceinline__ float warp_max(float x) {
     return x;
 }
 
-// The sum over a block of `warps` warps, in all its threads. All of them come here; `of_warp` is shared memory, which
-// may still be read from an earlier sum.
-template <class Value, int warps>
-__device__ __forceinline__ Value block_sum(Value x, Value (&of_warp)[warps]) {
+// What a block needs in shared memory for one sum over its threads.
+template <class Value, int threads>
+struct BlockSum {
+    Value of_warp[threads / 32];
+};
+
+// The sum over a block, in all its threads. All of them come here; `shared` may still be read from an earlier sum.
+template <class Value, int threads>
+__device__ __forceinline__ Value block_sum(Value x, BlockSum<Value, threads>& shared) {
     x = warp_sum(x);
     __syncthreads();
-    if (threadIdx.x % 32 == 0) of_warp[threadIdx.x / 32] = x;
+    if (threadIdx.x % 32 == 0) shared.of_warp[threadIdx.x / 32] = x;
     __syncthreads();
-    Value total = of_warp[0];
-    for (int warp = 1; warp < warps; ++warp) total += of_warp[warp];
+    Value total = shared.of_warp[0];
+    for (int warp = 1; warp < threads / 32; ++warp) total += shared.of_warp[warp];
     return total;
 }
 
 // A sum over the grid: every block has left its own, and one block that runs afterwards adds them.
-template <int warps>
-__device__ __forceinline__ double finish_partials(const double* partial, int64_t count, double (&of_warp)[warps]) {
+template <int threads>
+__device__ __forceinline__ double finish_partials(const double* partial, int64_t count,
+                                                  BlockSum<double, threads>& shared) {
     double total = 0.0;
-    for (int64_t i = threadIdx.x; i < count; i += warps * 32) total += partial[i];
-    return block_sum(total, of_warp);
+    for (int64_t i = threadIdx.x; i < count; i += threads) total += partial[i];
+    return block_sum(total, shared);
 }
 
 }  // namespace medmamba::cuda

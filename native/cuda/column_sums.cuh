@@ -1,14 +1,16 @@
-// Sums of each column over many rows, in double: of a reduction, of batch normalisation's statistics, of the
-// gradients of weights and biases.
+// Sums of each column over many rows: of a reduction, of batch normalisation's statistics, of the gradients of weights
+// and biases.
 //
-// A block owns a tile of neighbouring columns and a range of rows. Its threads stand in rows as wide as the tile, so
-// that each reads 32 to 128 bytes side by side; a thread walks down one column in steps of the block's rows, and the
-// threads of a column are added in order through shared memory. Ranges leave their sums apart, and a second launch
-// adds those the same way. Tiles and ranges depend on the shape alone.
+// A block owns a tile of neighbouring columns and a range of rows. Its threads stand in rows as wide as the tile, each
+// with a vector of neighbouring columns, and walk down the rows; the threads of a column are added by shuffles, the
+// warps in order through shared memory. A thread's and a warp's sums are of the type that the caller takes, those of a
+// block are doubles. Ranges leave their sums apart, and a second launch adds those the same way. Tiles and ranges
+// depend on the shape and the vectors alone.
 #pragma once
 
 #include <algorithm>
 
+#include "storage.cuh"
 #include "stream.cuh"
 
 namespace medmamba::cuda {
@@ -20,39 +22,62 @@ struct ColumnTiles {
     int width;  // columns of a tile
     int64_t tiles;
 
-    // `least_rows`: what is worth a range of its own.
-    ColumnTiles(int64_t rows, int64_t columns, int64_t least_rows)
-        : rows(rows), columns(columns), rows_each(std::max(least_rows, ceil_div(rows, most_ranges))),
-          ranges(std::max<int64_t>(1, ceil_div(rows, rows_each))), width(32) {
-        // A narrower tile where it leaves fewer threads without a column; 8 floats are what memory reads at least.
-        while (width > 8 && ceil_div(columns, width / 2) < 2 * ceil_div(columns, width)) width /= 2;
+    // `least_rows`: what is worth a range of its own. `vector`: columns that a thread reads at once.
+    ColumnTiles(int64_t rows, int64_t columns, int64_t least_rows, int vector)
+        : rows(rows), columns(columns), width(vector > 1 ? 8 * vector : 32) {
+        // A narrower tile where it leaves fewer threads without a column; 32 bytes are what memory reads at least.
+        const int narrowest = std::max(8, 2 * vector);
+        while (width > narrowest && ceil_div(columns, width / 2) < 2 * ceil_div(columns, width)) width /= 2;
         tiles = ceil_div(columns, width);
+        const int64_t at_once = column_threads * vector / width;  // rows
+        rows_each = std::max({least_rows, least_turns * at_once, ceil_div(rows, most_ranges)});
+        ranges = std::max<int64_t>(1, ceil_div(rows, rows_each));
     }
 
 private:
     static constexpr int64_t most_ranges = 512;
+    static constexpr int64_t least_turns = 16;  // of a thread, for the sum over threads to be small beside its own
+};
+
+// What the calling thread's block adds up: of tile and range number `index`.
+struct ColumnRange {
+    int64_t first_column, range, first, last;  // rows [first, last)
+
+    __device__ __forceinline__ ColumnRange(const ColumnTiles& tiles, int64_t index)
+        : first_column(index % tiles.tiles * tiles.width), range(index / tiles.tiles), first(range * tiles.rows_each),
+          last(first + tiles.rows_each < tiles.rows ? first + tiles.rows_each : tiles.rows) {}
 };
 
 template <int sums>
 struct ColumnSums {
-    double of_thread[sums][column_threads];
+    static constexpr int warps = column_threads / 32, widest = 64;
+    double of_warp[warps][sums][widest];
 };
 
-// The sums of `column` over rows [first, last); the block's threads call it with columns of one tile, in order, and
-// the first of each column has the result and the answer true. term(row, sums) adds a row's.
-template <int sums, class Term>
-__device__ __forceinline__ bool sum_column(ColumnSums<sums>& shared, int width, bool exists, int64_t first,
-                                           int64_t last, Term&& term, double (&total)[sums]) {
-    const int of_column = (int)threadIdx.x / width, step = column_threads / width;
-    for (int s = 0; s < sums; ++s) total[s] = 0.0;
+// The sums of a tile's columns over rows [first, last). term(row, sums) adds a row's to sums[s][i], for column i of the
+// thread's vector, which is number threadIdx.x % (width / vector) of the tile. Afterwards thread i has the totals of the
+// tile's column i; the answer is true where the tile is as wide.
+template <int sums, int vector, class Sum, class Term>
+__device__ __forceinline__ bool sum_columns(ColumnSums<sums>& shared, int width, bool exists, int64_t first,
+                                            int64_t last, Term&& term, double (&total)[sums]) {
+    const int across = width / vector, thread = (int)threadIdx.x, warp = thread / 32, lane = thread % 32;
+    Sum of_thread[sums][vector] = {};
     if (exists) {
-        for (int64_t row = first + of_column; row < last; row += step) term(row, total);
+        for (int64_t row = first + thread / across; row < last; row += column_threads / across) term(row, of_thread);
     }
-    for (int s = 0; s < sums; ++s) shared.of_thread[s][threadIdx.x] = total[s];
+    for (int s = 0; s < sums; ++s) {
+        for (int i = 0; i < vector; ++i) {
+            Sum& sum = of_thread[s][i];
+            for (int distance = across; distance < 32; distance *= 2)
+                sum += __shfl_xor_sync(whole_warp, sum, distance);
+            if (lane < across) shared.of_warp[warp][s][lane * vector + i] = (double)sum;
+        }
+    }
     __syncthreads();
-    if (of_column != 0 || !exists) return false;
-    for (int other = 1; other < step; ++other) {
-        for (int s = 0; s < sums; ++s) total[s] += shared.of_thread[s][other * width + threadIdx.x];
+    if (thread >= width) return false;
+    for (int s = 0; s < sums; ++s) {
+        total[s] = shared.of_warp[0][s][thread];
+        for (int other = 1; other < ColumnSums<sums>::warps; ++other) total[s] += shared.of_warp[other][s][thread];
     }
     return true;
 }
@@ -61,13 +86,15 @@ __device__ __forceinline__ bool sum_column(ColumnSums<sums>& shared, int width, 
 template <int sums, class Partial, class Finish>
 __global__ void __launch_bounds__(column_threads)
 add_partial_sums_kernel(const Partial* partial, int64_t ranges, int64_t columns, int width, Finish finish) {
-    const int64_t column = (int64_t)blockIdx.x * width + threadIdx.x % width;
+    const int64_t first_column = (int64_t)blockIdx.x * width, column = first_column + threadIdx.x % width;
     double totals[sums];
-    const auto add = [&](int64_t range, double(&total)[sums]) {
-        for (int s = 0; s < sums; ++s) total[s] += (double)partial[(range * sums + s) * columns + column];
+    const auto add = [&](int64_t range, double(&total)[sums][1]) {
+        for (int s = 0; s < sums; ++s) total[s][0] += (double)partial[(range * sums + s) * columns + column];
     };
-    if (sum_column<sums>(shared_memory<ColumnSums<sums>>(), width, column < columns, 0, ranges, add, totals)) {
-        finish(column, totals);
+    if (sum_columns<sums, 1, double>(shared_memory<ColumnSums<sums>>(), width, column < columns, 0, ranges, add,
+                                     totals) &&
+        first_column + threadIdx.x < columns) {
+        finish(first_column + threadIdx.x, totals);
     }
 }
 

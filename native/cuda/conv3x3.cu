@@ -27,74 +27,55 @@ namespace {
 template <class T, bool with_function>
 struct Pixels {
     using Element = T;
-    static constexpr bool k_along = true;
+    static constexpr bool k_along = true, is_direct = !with_function;
     ConvInput<T> input;
 
-    template <class Panel, int threads>
-    class Copy {
-        using Chunks = ThreadChunks<Panel, threads>;
-
+    template <class Chunks>
+    class Address {
     public:
-        __device__ __forceinline__ Copy(const Pixels& operand, int64_t, int64_t row0, int64_t k0)
+        __device__ __forceinline__ Address(const Pixels& operand, int64_t, int64_t row0, int64_t k0)
             : input_(operand.input) {
-            const int64_t k = k0 + Chunks::offset();
-            tap_ = (int)(k / input_.padded_channels);
-            channel_ = (int)(k % input_.padded_channels);
-            centre_ = input_.x + (row0 + Chunks::line(0)) * input_.row;
+            const int k = (int)k0 + Chunks::offset();
+            tap_ = k / input_.padded_channels;
+            channel_ = k % input_.padded_channels;
+            const int64_t pixel = row0 + Chunks::line(0);
+            centre_ = input_.x + pixel * input_.row;
+            const PixelPlace step = input_.image.place(Chunks::pass);
+            PixelPlace place = input_.image.place(pixel);
 #pragma unroll
             for (int j = 0; j < Chunks::count; ++j) {
-                const int64_t pixel = row0 + Chunks::line(j);
-                const int64_t y = pixel / input_.width % input_.height, x = pixel % input_.width;
-                const unsigned columns = (x > 0 ? 1u : 0u) | 2u | (x + 1 < input_.width ? 4u : 0u);
-                const unsigned above = y > 0 ? columns : 0u, below = y + 1 < input_.height ? columns : 0u;
-                const unsigned inside = above | columns << 3 | below << 6;
-                inside_[j] = pixel < input_.pixels ? inside : 0u;
+                inside_[j] = pixel + j * Chunks::pass < input_.pixels ? taps_inside(place) : 0u;
+                place = input_.image.after(place, step);
             }
         }
 
-        __device__ __forceinline__ void begin(Panel& panel) {
-            const int64_t tap = (tap_ / 3 - 1) * input_.width + tap_ % 3 - 1;  // in pixels
-            const T* from = centre_ + tap * input_.row + channel_;
-            const int channels = tap_ < 9 ? chunk_count<T>(input_.channels - channel_) : 0;
-            if constexpr (with_function) {
-                held_.tap = tap_;
-                held_.channel = channel_;
-                held_.channels = channels;
-            }
-#pragma unroll
-            for (int j = 0; j < Chunks::count; ++j, from += Chunks::pass * input_.row) {
-                const int count = inside_[j] >> tap_ & 1 ? channels : 0;
-                if constexpr (with_function)
-                    held_.x[j] = load_chunk<chunk<T>>(from, count, input_.alignment == 16);
-                else
-                    copy_chunk(panel.at(Chunks::line(j), Chunks::offset()), from, count, input_.alignment);
-            }
+        __device__ __forceinline__ const T* from(int j) const {
+            const int64_t tap = (tap_ / 3 - 1) * input_.image.width + tap_ % 3 - 1;  // in pixels
+            return centre_ + (tap + j * Chunks::pass) * input_.row + channel_;
+        }
+        __device__ __forceinline__ bool is_inside(int j) const { return inside_[j] >> tap_ & 1; }
+        __device__ __forceinline__ int count(int j) const { return is_inside(j) ? channels() : 0; }
+        __device__ __forceinline__ int vector() const { return input_.vector; }
+        __device__ __forceinline__ void advance() {
             channel_ += k_step<T>;
             for (; channel_ >= input_.padded_channels; channel_ -= input_.padded_channels) ++tap_;
         }
-
-        __device__ __forceinline__ void finish(Panel& panel) {
-            if constexpr (with_function) {
-                const ChunkFunction function(input_, held_.channel, held_.channels);
-#pragma unroll
-                for (int j = 0; j < Chunks::count; ++j)
-                    store(panel.at(Chunks::line(j), Chunks::offset()),
-                          inside_[j] >> held_.tap & 1 ? function(held_.x[j]) : Floats<chunk<T>>{});
-            }
-        }
+        __device__ __forceinline__ auto function() const { return ChunkFunction(input_, channel_, channels()); }
 
     private:
-        struct Held {  // between begin and finish
-            Floats<chunk<T>> x[Chunks::count];
-            int tap, channel, channels;
-        };
-        struct Nothing {};
+        __device__ __forceinline__ int channels() const {
+            return tap_ < 9 ? chunk_count<T>(input_.channels - channel_) : 0;
+        }
+        __device__ __forceinline__ unsigned taps_inside(PixelPlace place) const {
+            const auto [height, width] = input_.image;
+            const unsigned columns = (place.x > 0 ? 1u : 0u) | 2u | (place.x + 1 < width ? 4u : 0u);
+            return (place.y > 0 ? columns : 0u) | columns << 3 | (place.y + 1 < height ? columns : 0u) << 6;
+        }
 
         const ConvInput<T>& input_;
-        const T* centre_;  // the first of the thread's pixels
+        const T* centre_;                 // the first of the thread's pixels
         unsigned inside_[Chunks::count];  // bit t: tap t of the pixel is in the image
         int tap_, channel_;               // of the chunk that is next
-        std::conditional_t<with_function, Held, Nothing> held_;
     };
 };
 
@@ -140,7 +121,7 @@ __global__ void __launch_bounds__(pack_threads) pack_weights(ConvWeight w, int64
 
 template <class T>
 mm_status convolve(mm_stream* stream, const char* what, const ConvInput<T>& input, const ConvWeight& weight,
-                   const Output& output) {
+                   const Epilogue& epilogue) {
     constexpr int pack_k = chunk<T>;
     const int64_t padded_k = input.padded_channels, padded_n = ceil_div(weight.n_channels, chunk<T>) * chunk<T>;
     const Workspace packed(stream, 9 * padded_k * padded_n * (int64_t)sizeof(T) / (int64_t)sizeof(float));
@@ -152,9 +133,9 @@ mm_status convolve(mm_stream* stream, const char* what, const ConvInput<T>& inpu
     const int64_t k = 9 * padded_k;
     const Matrix<T, T, false> b(packed.data(), padded_n, 0, padded_n, k);
     if constexpr (std::is_same_v<T, float>) {
-        if (input.has_function()) return multiply(stream, what, 1, k, Pixels<T, true>{input}, b, output);
+        if (input.has_function()) return multiply(stream, what, 1, k, Pixels<T, true>{input}, b, epilogue);
     }
-    return multiply(stream, what, 1, k, Pixels<T, false>{input}, b, output);
+    return multiply(stream, what, 1, k, Pixels<T, false>{input}, b, epilogue);
 }
 
 }  // namespace
@@ -166,10 +147,10 @@ mm_status conv3x3_forward(mm_stream* stream, const mm_conv3x3_forward_params* p)
     const StoredRows x{p->x, p->x_dtype, row_stride(p->x_row, p->in_channels), 0, 1, pixels, p->in_channels,
                        p->input_scale, p->input_shift, p->input_relu != 0};
     const ConvWeight weight{p->weight, p->in_channels, p->out_channels, 9, 9 * p->in_channels, false};
-    const Output output{p->y, p->y_dtype, row_stride(p->y_row, p->out_channels), 0, pixels, p->out_channels, p->bias,
+    const Epilogue epilogue{p->y, p->y_dtype, row_stride(p->y_row, p->out_channels), 0, pixels, p->out_channels, p->bias,
                         false, p->relu != 0};
     return with_input(stream, what, p->batch, p->height, p->width, x, MM_FLOAT32,
-                      [&](const auto& input) { return convolve(stream, what, input, weight, output); });
+                      [&](const auto& input) { return convolve(stream, what, input, weight, epilogue); });
 }
 
 mm_status conv3x3_backward_data(mm_stream* stream, const mm_conv3x3_backward_data_params* p) {
@@ -178,10 +159,9 @@ mm_status conv3x3_backward_data(mm_stream* stream, const mm_conv3x3_backward_dat
     const int64_t pixels = p->batch * p->height * p->width;
     const StoredRows dy{p->dy, p->y_dtype, row_stride(p->dy_row, p->out_channels), 0, 1, pixels, p->out_channels};
     const ConvWeight weight{p->weight, p->out_channels, p->in_channels, 9 * p->in_channels, 9, true};
-    const Output output{p->dx, p->x_dtype, row_stride(p->dx_row, p->in_channels), 0, pixels, p->in_channels, nullptr,
-                        false, false};
+    const Epilogue epilogue{p->dx, p->x_dtype, row_stride(p->dx_row, p->in_channels), 0, pixels, p->in_channels};
     return with_input(stream, what, p->batch, p->height, p->width, dy, MM_FLOAT32,
-                      [&](const auto& input) { return convolve(stream, what, input, weight, output); });
+                      [&](const auto& input) { return convolve(stream, what, input, weight, epilogue); });
 }
 
 }  // namespace medmamba::cuda

@@ -8,6 +8,32 @@
 
 namespace medmamba::cuda {
 
+// Of a pixel in its image; also so many pixels on, counted the same way.
+struct PixelPlace {
+    int x, y;
+};
+
+// Of the images, which lie in memory one behind the other.
+struct ImageSize {
+    int height, width;
+
+    __device__ __forceinline__ PixelPlace place(int64_t pixel) const {
+        const int64_t line = pixel / width;
+        return {(int)(pixel - line * width), (int)(line % height)};
+    }
+    // Without a division.
+    __device__ __forceinline__ PixelPlace after(PixelPlace place, PixelPlace step) const {
+        place.x += step.x;
+        place.y += step.y;
+        if (place.x >= width) place.x -= width, ++place.y;
+        if (place.y >= height) place.y -= height;
+        return place;
+    }
+    __device__ __forceinline__ bool contains(int x, int y) const {
+        return (unsigned)x < (unsigned)width && (unsigned)y < (unsigned)height;
+    }
+};
+
 template <class T>
 struct ConvInput {
     using Element = T;
@@ -16,32 +42,32 @@ struct ConvInput {
     int64_t row;
     const float *scale, *shift;  // (channels), both or neither
     bool relu;
-    int height, width, channels, padded_channels;
+    ImageSize image;
+    int channels, padded_channels;
     int64_t pixels;  // of all images
-    int alignment;
-    bool affine_aligned;
+    int vector, affine_vector;
 
     ConvInput(const float* x, int64_t row, int64_t batch, int64_t height, int64_t width, int64_t channels,
               const float* scale = nullptr, const float* shift = nullptr, bool relu = false)
-        : x(stored<T>(x)), row(row), scale(scale), shift(shift), relu(relu), height((int)height), width((int)width),
+        : x(stored<T>(x)), row(row), scale(scale), shift(shift), relu(relu), image{(int)height, (int)width},
           channels((int)channels), padded_channels((int)(ceil_div(channels, chunk<T>) * chunk<T>)),
-          pixels(batch * height * width), alignment(alignment_of(this->x, row)),
-          affine_aligned(alignment_of(scale) == 16 && alignment_of(shift) == 16) {}
+          pixels(batch * height * width), vector(vector_width(row, this->x)),
+          affine_vector(vector_width(scale, shift)) {}
 
     bool has_function() const { return scale || relu; }
 };
 
 // f at one chunk of channels.
 struct ChunkFunction {
-    Floats<4> scale, shift;
+    Floats<4> scale{{1, 1, 1, 1}}, shift{};
     bool relu;
 
     __device__ __forceinline__ ChunkFunction() {}
     __device__ __forceinline__ ChunkFunction(const ConvInput<float>& input, int channel, int count)
-        : scale{{1, 1, 1, 1}}, shift{{0, 0, 0, 0}}, relu(input.relu) {
+        : relu(input.relu) {
         if (!input.scale) return;
-        scale = load_chunk<4>(input.scale + channel, count, input.affine_aligned);
-        shift = load_chunk<4>(input.shift + channel, count, input.affine_aligned);
+        scale = load_chunk<4>(input.scale + channel, count, input.affine_vector);
+        shift = load_chunk<4>(input.shift + channel, count, input.affine_vector);
     }
 
     __device__ __forceinline__ Floats<4> operator()(const Floats<4>& x) const {

@@ -22,114 +22,88 @@ namespace {
 template <class T, bool with_function>
 struct ShiftedPixels {
     using Element = T;
-    static constexpr bool k_along = false;
+    static constexpr bool k_along = false, is_direct = !with_function;
     ConvInput<T> input;
 
-    template <class Panel, int threads>
-    class Copy {
-        using Chunks = ThreadChunks<Panel, threads>;
-
+    template <class Chunks>
+    class Address {
     public:
-        __device__ __forceinline__ Copy(const ShiftedPixels& operand, int64_t, int64_t row0, int64_t k0)
+        __device__ __forceinline__ Address(const ShiftedPixels& operand, int64_t, int64_t row0, int64_t k0)
             : input_(operand.input) {
-            const int64_t row = row0 + Chunks::offset();
-            const int tap = (int)(row / input_.padded_channels), channel = (int)(row % input_.padded_channels);
+            const int row = (int)row0 + Chunks::offset();
+            const int tap = row / input_.padded_channels, channel = row % input_.padded_channels;
             channels_ = tap < 9 ? chunk_count<T>(input_.channels - channel) : 0;
             down_ = tap / 3 - 1;
             right_ = tap % 3 - 1;
-            step_y_ = k_step<T> / input_.width % input_.height;
-            step_x_ = k_step<T> % input_.width;
             const int64_t pixel = k0 + Chunks::line(0);
             pixels_left_ = input_.pixels - pixel;
-            from_ = input_.x + (pixel + (int64_t)down_ * input_.width + right_) * input_.row + channel;
+            from_ = input_.x + (pixel + (int64_t)down_ * input_.image.width + right_) * input_.row + channel;
+            step_ = input_.image.place(k_step<T>);
+            const PixelPlace pass = input_.image.place(Chunks::pass);
+            places_[0] = input_.image.place(pixel);
 #pragma unroll
-            for (int j = 0; j < Chunks::count; ++j) {
-                y_[j] = (int)((pixel + j * Chunks::pass) / input_.width % input_.height);
-                x_[j] = (int)((pixel + j * Chunks::pass) % input_.width);
-            }
-            if constexpr (with_function) held_.function = ChunkFunction(input_, channel, channels_);
+            for (int j = 1; j < Chunks::count; ++j) places_[j] = input_.image.after(places_[j - 1], pass);
+            find_inside();
+            if constexpr (with_function) function_ = ChunkFunction(input_, channel, channels_);
         }
 
-        __device__ __forceinline__ void begin(Panel& panel) {
-            unsigned inside = 0;
-#pragma unroll
-            for (int j = 0; j < Chunks::count; ++j) {
-                const bool is_inside = j * Chunks::pass < pixels_left_ &&
-                                       (unsigned)(y_[j] + down_) < (unsigned)input_.height &&
-                                       (unsigned)(x_[j] + right_) < (unsigned)input_.width;
-                const T* from = from_ + j * Chunks::pass * input_.row;
-                const int count = is_inside ? channels_ : 0;
-                if constexpr (with_function)
-                    held_.x[j] = load_chunk<chunk<T>>(from, count, input_.alignment == 16);
-                else
-                    copy_chunk(panel.at(Chunks::line(j), Chunks::offset()), from, count, input_.alignment);
-                inside |= (is_inside ? 1u : 0u) << j;
-                advance(x_[j], y_[j]);
-            }
-            if constexpr (with_function) held_.inside = inside;
+        __device__ __forceinline__ const T* from(int j) const { return from_ + j * Chunks::pass * input_.row; }
+        __device__ __forceinline__ bool is_inside(int j) const { return inside_ >> j & 1; }
+        __device__ __forceinline__ int count(int j) const { return is_inside(j) ? channels_ : 0; }
+        __device__ __forceinline__ int vector() const { return input_.vector; }
+        __device__ __forceinline__ void advance() {
             from_ += k_step<T> * input_.row;
             pixels_left_ -= k_step<T>;
-        }
-
-        __device__ __forceinline__ void finish(Panel& panel) {
-            if constexpr (with_function) {
 #pragma unroll
-                for (int j = 0; j < Chunks::count; ++j)
-                    store(panel.at(Chunks::line(j), Chunks::offset()),
-                          held_.inside >> j & 1 ? held_.function(held_.x[j]) : Floats<chunk<T>>{});
-            }
+            for (int j = 0; j < Chunks::count; ++j) places_[j] = input_.image.after(places_[j], step_);
+            find_inside();
         }
+        __device__ __forceinline__ const ChunkFunction& function() const { return function_; }
 
     private:
-        // By k_step pixels, without a division.
-        __device__ __forceinline__ void advance(int& x, int& y) const {
-            x += step_x_;
-            y += step_y_;
-            if (x >= input_.width) x -= input_.width, ++y;
-            if (y >= input_.height) y -= input_.height;
+        __device__ __forceinline__ void find_inside() {
+            inside_ = 0;
+#pragma unroll
+            for (int j = 0; j < Chunks::count; ++j)
+                if (j * Chunks::pass < pixels_left_ &&
+                    input_.image.contains(places_[j].x + right_, places_[j].y + down_))
+                    inside_ |= 1u << j;
         }
-
-        struct Held {  // between begin and finish
-            Floats<chunk<T>> x[Chunks::count];
-            ChunkFunction function;
-            unsigned inside;  // bit j: chunk j
-        };
-        struct Nothing {};
 
         const ConvInput<T>& input_;
         const T* from_;
         int64_t pixels_left_;
-        int channels_, down_, right_;  // of the thread's chunk: how many there are, and its tap
-        int step_x_, step_y_;
-        int x_[Chunks::count], y_[Chunks::count];
-        std::conditional_t<with_function, Held, Nothing> held_;
+        unsigned inside_;              // bit j: the pixel of chunk j is in an image, and so is its tap
+        int channels_, down_, right_;  // of the thread's chunks: how many channels there are, and the tap
+        PixelPlace step_, places_[Chunks::count];
+        ChunkFunction function_;
     };
 };
 
-constexpr int turn_i = 4, turn_o = 32, turn_threads = 9 * turn_o;
+constexpr int transpose_i = 4, transpose_o = 32, transpose_threads = 9 * transpose_o;
 
-struct TurnShared {
-    float weight[turn_o][turn_i * 9 + 1];  // an odd distance, so that the threads of a column write different banks
+struct TransposeShared {
+    float weight[transpose_o][transpose_i * 9 + 1];  // an odd distance, so that the threads of a column write different banks
 };
 
 // dweight[o, i, tap] = sum over ranges of sums[range, tap, i, o]
-__global__ void __launch_bounds__(turn_threads) write_weights(const float* sums, int64_t ranges,
+__global__ void __launch_bounds__(transpose_threads) write_weights(const float* sums, int64_t ranges,
                                                               int64_t padded_channels, int64_t in_channels,
                                                               int64_t out_channels, float* dweight) {
-    auto& shared = shared_memory<TurnShared>();
-    const int64_t blocks_of_o = (out_channels + turn_o - 1) / turn_o;
-    const int64_t i0 = blockIdx.x / blocks_of_o * turn_i, o0 = blockIdx.x % blocks_of_o * turn_o;
+    auto& shared = shared_memory<TransposeShared>();
+    const int64_t blocks_of_o = (out_channels + transpose_o - 1) / transpose_o;
+    const int64_t i0 = blockIdx.x / blocks_of_o * transpose_i, o0 = blockIdx.x % blocks_of_o * transpose_o;
     const int64_t range_floats = 9 * padded_channels * out_channels;
-    const int o = (int)threadIdx.x % turn_o, tap = (int)threadIdx.x / turn_o;
-    for (int i = 0; i < turn_i && o0 + o < out_channels; ++i) {
+    const int o = (int)threadIdx.x % transpose_o, tap = (int)threadIdx.x / transpose_o;
+    for (int i = 0; i < transpose_i && o0 + o < out_channels; ++i) {
         const float* from = sums + (tap * padded_channels + i0 + i) * out_channels + o0 + o;
         float sum = from[0];
         for (int64_t range = 1; range < ranges; ++range) sum += from[range * range_floats];
         shared.weight[o][i * 9 + tap] = sum;
     }
     __syncthreads();
-    for (int index = (int)threadIdx.x; index < turn_o * turn_i * 9; index += turn_threads) {
-        const int row = index / (turn_i * 9), place = index % (turn_i * 9);
+    for (int index = (int)threadIdx.x; index < transpose_o * transpose_i * 9; index += transpose_threads) {
+        const int row = index / (transpose_i * 9), place = index % (transpose_i * 9);
         if (o0 + row < out_channels && i0 + place / 9 < in_channels)
             dweight[((o0 + row) * in_channels + i0) * 9 + place] = shared.weight[row][place];
     }
@@ -173,8 +147,8 @@ mm_status bias_gradient(mm_stream* stream, const char* what, const mm_conv3x3_ba
                       dim3(bias_rows * 32), sizeof(BiasShared), stored<T>(p->dy), row_stride(p->dy_row, channels),
                       pixels, channels, sums.data());
     });
-    const Output output = partial_sums(p->dbias, 1, channels);
-    return status == MM_OK ? add_ranges(stream, what, sums.data(), ranges, 1, output) : status;
+    const Epilogue epilogue = partial_sums(p->dbias, 1, channels);
+    return status == MM_OK ? add_ranges(stream, what, sums.data(), ranges, 1, epilogue) : status;
 }
 
 // sums (ranges of the cut, 9, padded channels of x, channels of dy), and from them dweight.
@@ -185,7 +159,7 @@ mm_status weight_gradient(mm_stream* stream, const char* what, const ConvInput<T
     const Cut cut = cut_product(1, rows, out_channels, input.pixels, k_step<T>);
     const Workspace sums(stream, cut.ranges * rows * out_channels);
     if (sums.status() != MM_OK) return sums.status();
-    const Output partial = partial_sums(sums.data(), rows, out_channels);
+    const Epilogue partial = partial_sums(sums.data(), rows, out_channels);
     const auto with = [&](auto pixels) { return multiply_cut(stream, what, cut, pixels, dy, partial); };
     const auto with_function = [&] {
         if constexpr (std::is_same_v<T, float>) return with(ShiftedPixels<T, true>{input});
@@ -193,8 +167,8 @@ mm_status weight_gradient(mm_stream* stream, const char* what, const ConvInput<T
     };
     const mm_status status = input.has_function() ? with_function() : with(ShiftedPixels<T, false>{input});
     if (status != MM_OK) return status;
-    const int64_t blocks = ceil_div(in_channels, turn_i) * ceil_div(out_channels, turn_o);
-    return launch(stream, what, write_weights, dim3((unsigned)blocks), dim3(turn_threads), sizeof(TurnShared),
+    const int64_t blocks = ceil_div(in_channels, transpose_i) * ceil_div(out_channels, transpose_o);
+    return launch(stream, what, write_weights, dim3((unsigned)blocks), dim3(transpose_threads), sizeof(TransposeShared),
                   sums.data(), cut.ranges, (int64_t)input.padded_channels, in_channels, out_channels, dweight);
 }
 

@@ -173,7 +173,7 @@ __global__ void __launch_bounds__(threads) convolve(Forward<T> p) {
         if (x > segment.x0) {
             C out = current.plus(weight[2], column.a).plus(weight[5], column.b).plus(weight[8], column.c);
             if (p.silu)
-                for (int i = 0; i < count; ++i) out.lane[i] = silu(out.lane[i]);
+                for (int i = 0; i < count; ++i) out.lane[i] = silu<T>(out.lane[i]);
             out.store(y);
             y += p.y_row;
         }
@@ -250,7 +250,7 @@ __global__ void __launch_bounds__(threads) filter_gradient(Backward<T> p) {
             if (p.silu) {
                 C pre = bias;
                 for (int t = 0; t < taps; ++t) pre = pre.plus(weight[t], window[t]);
-                for (int i = 0; i < count; ++i) d.lane[i] *= silu_slope(pre.lane[i]);
+                for (int i = 0; i < count; ++i) d.lane[i] *= silu_slope<T>(pre.lane[i]);
             }
             if (dpre) {
                 d.store(dpre);

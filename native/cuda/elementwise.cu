@@ -12,8 +12,8 @@ namespace {
 // y[i] = f(x[i]), or f(x[i], z[i]) with a second operand; y may be an operand.
 template <class Function>
 __global__ void __launch_bounds__(threads_per_block)
-map_kernel(int64_t count, bool aligned, const float* x, float* y, Function f) {
-    each_vector(count, aligned, [&](int64_t i, auto width) {
+map_kernel(int64_t count, bool vectorized, const float* x, float* y, Function f) {
+    each_vector(count, vectorized, [&](int64_t i, auto width) {
         auto v = load(x + i, width);
         for (float& value : v.lane) value = f(value);
         store(y + i, v);
@@ -22,8 +22,8 @@ map_kernel(int64_t count, bool aligned, const float* x, float* y, Function f) {
 
 template <class Function>
 __global__ void __launch_bounds__(threads_per_block)
-map_pair_kernel(int64_t count, bool aligned, const float* x, const float* z, float* y, Function f) {
-    each_vector(count, aligned, [&](int64_t i, auto width) {
+map_pair_kernel(int64_t count, bool vectorized, const float* x, const float* z, float* y, Function f) {
+    each_vector(count, vectorized, [&](int64_t i, auto width) {
         auto v = load(x + i, width);
         const auto w = load(z + i, width);
         for (int lane = 0; lane < width.value; ++lane) v.lane[lane] = f(v.lane[lane], w.lane[lane]);
@@ -31,23 +31,23 @@ map_pair_kernel(int64_t count, bool aligned, const float* x, const float* z, flo
     });
 }
 
-__global__ void __launch_bounds__(threads_per_block) fill_kernel(int64_t count, bool aligned, float value, float* y) {
-    each_vector(count, aligned, [&](int64_t i, auto width) { store(y + i, broadcast(value, width)); });
+__global__ void __launch_bounds__(threads_per_block) fill_kernel(int64_t count, bool vectorized, float value, float* y) {
+    each_vector(count, vectorized, [&](int64_t i, auto width) { store(y + i, broadcast(value, width)); });
 }
 
 template <class Function>
 mm_status map(mm_stream* stream, const char* what, int64_t count, const float* x, float* y, Function f) {
-    const bool aligned = aligned_for_vectors(x, y);
-    return launch(stream, what, map_kernel<Function>, blocks_for_elements(stream, count, aligned), threads_per_block,
-                  0, count, aligned, x, y, f);
+    const bool vectorized = vector_width(x, y) >= 4;
+    return launch(stream, what, map_kernel<Function>, blocks_for_elements(stream, count, vectorized), threads_per_block,
+                  0, count, vectorized, x, y, f);
 }
 
 template <class Function>
 mm_status map(mm_stream* stream, const char* what, int64_t count, const float* x, const float* z, float* y,
               Function f) {
-    const bool aligned = aligned_for_vectors(x, z, y);
-    return launch(stream, what, map_pair_kernel<Function>, blocks_for_elements(stream, count, aligned),
-                  threads_per_block, 0, count, aligned, x, z, y, f);
+    const bool vectorized = vector_width(x, z, y) >= 4;
+    return launch(stream, what, map_pair_kernel<Function>, blocks_for_elements(stream, count, vectorized),
+                  threads_per_block, 0, count, vectorized, x, z, y, f);
 }
 
 struct Affine {
@@ -94,9 +94,9 @@ struct UnarySlope {
 }  // namespace
 
 mm_status fill(mm_stream* stream, const mm_fill_params* params) {
-    const bool aligned = aligned_for_vectors(params->y);
-    return launch(stream, "fill", fill_kernel, blocks_for_elements(stream, params->count, aligned), threads_per_block,
-                  0, params->count, aligned, params->value, params->y);
+    const bool vectorized = vector_width(params->y) >= 4;
+    return launch(stream, "fill", fill_kernel, blocks_for_elements(stream, params->count, vectorized), threads_per_block,
+                  0, params->count, vectorized, params->value, params->y);
 }
 
 mm_status affine(mm_stream* stream, const mm_affine_params* params) {
@@ -167,13 +167,13 @@ binary_kernel(int32_t op, StridedPair vectors, Index count, const float* a, cons
     }
 }
 
-// Whether an operand can be read by fours: a run whose every start is a multiple of four floats, or one value.
-bool takes_fours(const StridedPair& axes, const int64_t (&strides)[MM_MAX_DIMENSIONS], const float* p) {
+// How many elements of an operand may be read at once: of a run, or of one value.
+int operand_width(const StridedPair& axes, const int64_t (&strides)[MM_MAX_DIMENSIONS], const float* p) {
     const int64_t last = axes.dimensions - 1;
-    if (strides[last] == 0) return true;
-    bool fours = strides[last] == 1 && aligned_for_vectors(p);
-    for (int64_t axis = 0; axis < last; ++axis) fours = fours && strides[axis] % 4 == 0;
-    return fours;
+    if (strides[last] == 0) return vector_width();
+    int width = strides[last] == 1 ? vector_width(p) : 1;
+    for (int64_t axis = 0; axis < last; ++axis) width = std::min(width, vector_width(strides[axis]));
+    return width;
 }
 
 }  // namespace
@@ -183,8 +183,9 @@ mm_status binary(mm_stream* stream, const mm_binary_params* params) {
         return stream->fail(MM_INVALID_ARGUMENT, "binary: there is no operation %d", (int)params->op);
     StridedPair axes = merged_axes(params);
     const int64_t last = axes.dimensions - 1;
-    const bool fours = axes.shape[last] % 4 == 0 && takes_fours(axes, axes.first, params->a) &&
-                       takes_fours(axes, axes.second, params->b) && aligned_for_vectors(params->y);
+    const bool fours = std::min({vector_width(axes.shape[last], params->y),
+                                 operand_width(axes, axes.first, params->a),
+                                 operand_width(axes, axes.second, params->b)}) >= 4;
     if (fours) {
         axes.shape[last] /= 4;
         axes.first[last] *= 4;

@@ -27,22 +27,20 @@ struct Shape {
 };
 
 template <class S>
-struct WarpSums {
-    float of_warp[S::threads / 32];
-};
+using TeamSum = BlockSum<float, S::threads>;
 
 template <class S>
 struct TeamGradients {
-    WarpSums<S> sums;
+    TeamSum<S> sum;
     float of_team[S::teams][2][S::channels];  // dweight | dbias
 };
 
 template <class S>
-__device__ __forceinline__ float team_sum(float x, WarpSums<S>& sums) {
+__device__ __forceinline__ float team_sum(float x, TeamSum<S>& shared) {
     if constexpr (S::team == 32) {
         return warp_sum(x);
     } else {
-        return block_sum(x, sums.of_warp);
+        return block_sum(x, shared);
     }
 }
 
@@ -88,7 +86,7 @@ __device__ __forceinline__ void write_row(T* row, int channels, bool whole, cons
 // the deviations: taking it off too keeps rows exact to rounding whose mean is far larger than their spread.
 template <class S, bool gated, class X, class Y>
 __global__ void __launch_bounds__(S::threads) forward_kernel(mm_layer_norm_forward_params p, bool whole) {
-    auto& sums = shared_memory<WarpSums<S>>();
+    auto& sums = shared_memory<TeamSum<S>>();
     const int channels = (int)p.channels;
     const float share = 1.0f / (float)channels;
     float weight[S::held], bias[S::held];
@@ -118,7 +116,7 @@ __global__ void __launch_bounds__(S::threads) forward_kernel(mm_layer_norm_forwa
         if (gated) {
             float gate[S::held];
             read_row<S>(stored<Y>(p.gate) + row * p.gate_row, channels, whole, gate);
-            for (int k = 0; k < S::held; ++k) x[k] *= silu(gate[k]);
+            for (int k = 0; k < S::held; ++k) x[k] *= silu<Y>(gate[k]);
         }
         write_row<S>(stored<Y>(p.y) + row * p.y_row, channels, whole, x);
     }
@@ -150,7 +148,7 @@ backward_kernel(mm_layer_norm_backward_params p, bool whole, int64_t rows_each, 
             const float weight = p.weight[c];
             normal[k] = (normal[k] - mean) * inverse_std;
             if constexpr (gated) {
-                const float z = gate[k], s = sigmoid(z);
+                const float z = gate[k], s = sigmoid<Y>(z);
                 const float out = normal[k] * weight + p.bias[c];
                 gate[k] = g[k] * out * (s * (1.0f + z * (1.0f - s)));
                 g[k] *= z * s;
@@ -162,8 +160,8 @@ backward_kernel(mm_layer_norm_backward_params p, bool whole, int64_t rows_each, 
             along_weight += g[k] * normal[k];
         }
         if constexpr (gated) write_row<S>(stored<Y>(p.dgate) + row * p.dgate_row, channels, whole, gate);
-        along_bias = team_sum<S>(along_bias, shared.sums) * share;
-        along_weight = team_sum<S>(along_weight, shared.sums) * share;
+        along_bias = team_sum<S>(along_bias, shared.sum) * share;
+        along_weight = team_sum<S>(along_weight, shared.sum) * share;
         X* dx = stored<X>(p.dx) + row * p.dx_row;
         for (int k = 0; k < S::held; ++k) g[k] = (g[k] - along_bias - normal[k] * along_weight) * inverse_std;
         if (p.accumulate_dx) {
@@ -253,7 +251,7 @@ mm_status layer_norm_forward(mm_stream* stream, const mm_layer_norm_forward_para
         const int64_t fill = (int64_t)std::max(1, stream->multiprocessors) * (2048 / S::threads);
         const dim3 blocks((unsigned)std::min(ceil_div(p.rows, S::teams), fill));
         return launch(stream, what, forward_kernel<S, decltype(gated)::value, decltype(x), decltype(y)>, blocks,
-                      S::threads, sizeof(WarpSums<S>), p, whole);
+                      S::threads, sizeof(TeamSum<S>), p, whole);
     });
 }
 

@@ -12,8 +12,8 @@ namespace medmamba::cuda {
 
 namespace {
 
-struct WarpTotals {
-    double of_warp[warps_per_block], other_of_warp[warps_per_block];
+struct BlockTotals {
+    BlockSum<double, threads_per_block> first, second;
 };
 
 // Of the wrong labels the one of the first row is told, whichever thread saw it. *wrong_labels becomes whether there
@@ -84,8 +84,8 @@ dim3 blocks_for_sum(int64_t threads) {
 }
 
 // Every lane of a warp brings the warp's total.
-__device__ __forceinline__ double block_sum_of_warps(double of_lanes, double (&of_warp)[warps_per_block]) {
-    return block_sum(threadIdx.x % 32 == 0 ? of_lanes : 0.0, of_warp);
+__device__ __forceinline__ double block_sum_of_warps(double of_lanes, BlockSum<double, threads_per_block>& shared) {
+    return block_sum(threadIdx.x % 32 == 0 ? of_lanes : 0.0, shared);
 }
 
 // loss = sum of partial / (sum of weights, or `divisor` if there are none).
@@ -93,15 +93,15 @@ __global__ void __launch_bounds__(threads_per_block)
 mean_kernel(const double* wrong_labels, const double* partial, const double* weights, int64_t blocks, double divisor,
             float* loss) {
     if (wrong_labels && *wrong_labels != 0.0) return;
-    auto& shared = shared_memory<WarpTotals>();
-    const double total = finish_partials(partial, blocks, shared.of_warp);
-    if (weights) divisor = finish_partials(weights, blocks, shared.of_warp);
+    auto& shared = shared_memory<BlockTotals>();
+    const double total = finish_partials(partial, blocks, shared.first);
+    if (weights) divisor = finish_partials(weights, blocks, shared.first);
     if (threadIdx.x == 0) *loss = (float)(total / divisor);
 }
 
 mm_status mean(mm_stream* stream, const char* what, const double* wrong_labels, const double* partial,
                const double* weights, dim3 blocks, int64_t count, float* loss) {
-    return launch(stream, what, mean_kernel, dim3(1), threads_per_block, sizeof(WarpTotals), wrong_labels, partial,
+    return launch(stream, what, mean_kernel, dim3(1), threads_per_block, sizeof(BlockTotals), wrong_labels, partial,
                   weights, (int64_t)blocks.x, (double)count, loss);
 }
 
@@ -126,9 +126,9 @@ cross_entropy_kernel(mm_cross_entropy_forward_params p, const double* wrong_labe
                     (all_weights * log_sum - weighted_sum(x, p.class_weights, p.classes));
         }
     }
-    auto& shared = shared_memory<WarpTotals>();
-    loss = block_sum_of_warps(loss, shared.of_warp);
-    weight = block_sum_of_warps(weight, shared.other_of_warp);
+    auto& shared = shared_memory<BlockTotals>();
+    loss = block_sum_of_warps(loss, shared.first);
+    weight = block_sum_of_warps(weight, shared.second);
     if (threadIdx.x == 0) {
         partial[blockIdx.x] = loss;
         weights[blockIdx.x] = weight;
@@ -143,7 +143,7 @@ total_weight_kernel(mm_cross_entropy_backward_params p, const double* wrong_labe
     for (int64_t n = threadIdx.x; n < p.rows; n += threads_per_block) {
         total += weight_of(p.class_weights, p.labels[n]);
     }
-    total = block_sum(total, shared_memory<WarpTotals>().of_warp);
+    total = block_sum(total, shared_memory<BlockTotals>().first);
     if (threadIdx.x == 0) *weight = total;
 }
 
@@ -180,7 +180,7 @@ focal_loss_kernel(mm_focal_loss_forward_params p, const double* wrong_labels, do
         const double others = sum_of_others(probabilities, p.classes, label);
         loss += weight_of(p.class_weights, label) * pow(others, (double)p.gamma) * (log_sum - x[label]);
     }
-    loss = block_sum_of_warps(loss, shared_memory<WarpTotals>().of_warp);
+    loss = block_sum_of_warps(loss, shared_memory<BlockTotals>().first);
     if (threadIdx.x == 0) partial[blockIdx.x] = loss;
 }
 
@@ -211,13 +211,13 @@ focal_loss_gradient_kernel(mm_focal_loss_backward_params p, const double* wrong_
 // partial[block] = sum of term(a[i], b[i]).
 template <class Term>
 __global__ void __launch_bounds__(threads_per_block)
-sum_kernel(int64_t count, bool aligned, const float* a, const float* b, double* partial, Term term) {
+sum_kernel(int64_t count, bool vectorized, const float* a, const float* b, double* partial, Term term) {
     double total = 0.0;
-    each_vector(count, aligned, [&](int64_t i, auto width) {
+    each_vector(count, vectorized, [&](int64_t i, auto width) {
         const auto v = load(a + i, width), w = load(b + i, width);
         for (int lane = 0; lane < width.value; ++lane) total += term(v.lane[lane], w.lane[lane]);
     });
-    total = block_sum(total, shared_memory<WarpTotals>().of_warp);
+    total = block_sum(total, shared_memory<BlockTotals>().first);
     if (threadIdx.x == 0) partial[blockIdx.x] = total;
 }
 
@@ -228,18 +228,18 @@ mm_status mean_of(mm_stream* stream, const char* what, int64_t count, const floa
     Workspace workspace(stream, (int64_t)blocks.x * 2);
     if (workspace.status() != MM_OK) return workspace.status();
     double* partial = reinterpret_cast<double*>(workspace.data());
-    const mm_status status = launch(stream, what, sum_kernel<Term>, blocks, threads_per_block, sizeof(WarpTotals),
-                                    count, aligned_for_vectors(a, b), a, b, partial, term);
+    const mm_status status = launch(stream, what, sum_kernel<Term>, blocks, threads_per_block, sizeof(BlockTotals),
+                                    count, vector_width(a, b) >= 4, a, b, partial, term);
     return status == MM_OK ? mean(stream, what, nullptr, partial, nullptr, blocks, count, loss) : status;
 }
 
 // dx[i] = *dloss slope(a[i], b[i]) / count.
 template <class Slope>
 __global__ void __launch_bounds__(threads_per_block)
-slope_kernel(int64_t count, bool aligned, const float* a, const float* b, const float* dloss, float* dx,
+slope_kernel(int64_t count, bool vectorized, const float* a, const float* b, const float* dloss, float* dx,
              Slope slope) {
     const float scale = (float)(*dloss / (double)count);
-    each_vector(count, aligned, [&](int64_t i, auto width) {
+    each_vector(count, vectorized, [&](int64_t i, auto width) {
         auto v = load(a + i, width);
         const auto w = load(b + i, width);
         for (int lane = 0; lane < width.value; ++lane) v.lane[lane] = scale * slope(v.lane[lane], w.lane[lane]);
@@ -250,9 +250,9 @@ slope_kernel(int64_t count, bool aligned, const float* a, const float* b, const 
 template <class Slope>
 mm_status slopes_of(mm_stream* stream, const char* what, int64_t count, const float* a, const float* b,
                     const float* dloss, float* dx, Slope slope) {
-    const bool aligned = aligned_for_vectors(a, b, dx);
-    return launch(stream, what, slope_kernel<Slope>, blocks_for_elements(stream, count, aligned), threads_per_block,
-                  0, count, aligned, a, b, dloss, dx, slope);
+    const bool vectorized = vector_width(a, b, dx) >= 4;
+    return launch(stream, what, slope_kernel<Slope>, blocks_for_elements(stream, count, vectorized), threads_per_block,
+                  0, count, vectorized, a, b, dloss, dx, slope);
 }
 
 // -log sigmoid(x) = softplus(-x) and -log(1 - sigmoid(x)) = softplus(x), and the two share their logarithm:
@@ -294,7 +294,7 @@ mm_status cross_entropy_forward(mm_stream* stream, const mm_cross_entropy_forwar
     const CheckedLabels labels(stream, what, p->labels, p->rows, p->classes, (int64_t)blocks.x * 2);
     if (labels.status() != MM_OK) return labels.status();
     double *partial = labels.sums(), *weights = partial + blocks.x;
-    const mm_status status = launch(stream, what, cross_entropy_kernel, blocks, threads_per_block, sizeof(WarpTotals),
+    const mm_status status = launch(stream, what, cross_entropy_kernel, blocks, threads_per_block, sizeof(BlockTotals),
                                     *p, labels.wrong(), partial, weights);
     return status == MM_OK ? mean(stream, what, labels.wrong(), partial, weights, blocks, p->rows, p->loss) : status;
 }
@@ -303,7 +303,7 @@ mm_status cross_entropy_backward(mm_stream* stream, const mm_cross_entropy_backw
     const char* what = "cross_entropy";
     const CheckedLabels labels(stream, what, p->labels, p->rows, p->classes, 1);
     if (labels.status() != MM_OK) return labels.status();
-    const mm_status status = launch(stream, what, total_weight_kernel, dim3(1), threads_per_block, sizeof(WarpTotals),
+    const mm_status status = launch(stream, what, total_weight_kernel, dim3(1), threads_per_block, sizeof(BlockTotals),
                                     *p, labels.wrong(), labels.sums());
     if (status != MM_OK) return status;
     return launch(stream, what, cross_entropy_gradient_kernel, blocks_for_pass(stream, p->rows * 32),
@@ -315,7 +315,7 @@ mm_status focal_loss_forward(mm_stream* stream, const mm_focal_loss_forward_para
     const dim3 blocks = blocks_for_sum(p->rows * 32);
     const CheckedLabels labels(stream, what, p->labels, p->rows, p->classes, blocks.x);
     if (labels.status() != MM_OK) return labels.status();
-    const mm_status status = launch(stream, what, focal_loss_kernel, blocks, threads_per_block, sizeof(WarpTotals),
+    const mm_status status = launch(stream, what, focal_loss_kernel, blocks, threads_per_block, sizeof(BlockTotals),
                                     *p, labels.wrong(), labels.sums());
     return status == MM_OK ? mean(stream, what, labels.wrong(), labels.sums(), nullptr, blocks, p->rows, p->loss)
                            : status;

@@ -13,16 +13,16 @@ namespace {
 
 // Element: what is multiplied; StoredB: what B is in memory. A is in memory what is multiplied.
 template <class Element, class StoredB>
-mm_status multiply_as(mm_stream* stream, const mm_matmul_params* p, const float* of_a, int64_t a_row, int64_t a_batch,
-                      const Output& output) {
+mm_status multiply_as(mm_stream* stream, const mm_matmul_params* p, const float* data_a, int64_t a_row, int64_t a_batch,
+                      const Epilogue& epilogue) {
     const int64_t b_row = row_stride(p->b_row, p->transpose_b ? p->k : p->n);
-    const auto with = [&](auto a, auto b) { return multiply(stream, "matmul", p->batch, p->k, a, b, output); };
+    const auto with = [&](auto a, auto b) { return multiply(stream, "matmul", p->batch, p->k, a, b, epilogue); };
     const auto with_b = [&](auto a) {
         return p->transpose_b ? with(a, Matrix<Element, StoredB, true>(p->b, b_row, p->b_batch, p->n, p->k))
                               : with(a, Matrix<Element, StoredB, false>(p->b, b_row, p->b_batch, p->n, p->k));
     };
-    return p->transpose_a ? with_b(Matrix<Element, Element, false>(of_a, a_row, a_batch, p->m, p->k))
-                          : with_b(Matrix<Element, Element, true>(of_a, a_row, a_batch, p->m, p->k));
+    return p->transpose_a ? with_b(Matrix<Element, Element, false>(data_a, a_row, a_batch, p->m, p->k))
+                          : with_b(Matrix<Element, Element, true>(data_a, a_row, a_batch, p->m, p->k));
 }
 
 }  // namespace
@@ -32,17 +32,17 @@ mm_status matmul(mm_stream* stream, const mm_matmul_params* p) {
     const int64_t a_rows = p->transpose_a ? p->k : p->m, a_columns = p->transpose_a ? p->m : p->k;
     const int64_t a_row = row_stride(p->a_row, a_columns);
     return with_storages(stream, "matmul", p->b_dtype, p->c_dtype, [&](auto b, auto) {
-        const Output output{p->c, p->c_dtype, row_stride(p->c_row, p->n), p->c_batch, p->m, p->n, p->bias,
+        const Epilogue epilogue{p->c, p->c_dtype, row_stride(p->c_row, p->n), p->c_batch, p->m, p->n, p->bias,
                             p->accumulate != 0, p->relu != 0};
         const bool is_bf16 = stream->precision == Precision::bf16 || p->a_dtype == MM_BFLOAT16 ||
                              p->b_dtype == MM_BFLOAT16;
         if constexpr (std::is_same_v<decltype(b), float>) {
-            if (!is_bf16) return multiply_as<float, float>(stream, p, p->a, a_row, p->a_batch, output);
+            if (!is_bf16) return multiply_as<float, float>(stream, p, p->a, a_row, p->a_batch, epilogue);
         }
         const int64_t matrices = p->a_batch ? p->batch : 1;
         const BFloat16Rows a(stream, "matmul", {p->a, p->a_dtype, a_row, p->a_batch, matrices, a_rows, a_columns});
         if (a.status() != MM_OK) return a.status();
-        return multiply_as<BFloat16, decltype(b)>(stream, p, a.data(), a.row(), a.batch(), output);
+        return multiply_as<BFloat16, decltype(b)>(stream, p, a.data(), a.row(), a.batch(), epilogue);
     });
 }
 

@@ -1,10 +1,5 @@
-// A matrix in memory as an operand of a product: copied into panels chunk by chunk, zeros outside.
-//
-// What an operand is to multiply_tiles: `Element`, the type its panels hold, `k_along`, and a Copy that begins to
-// fill one panel after the other, from row0 and k0 on, and finishes each after the panel before it was multiplied.
-//
-// What lies in memory as panels hold it is copied asynchronously. float32 for panels of bfloat16 goes through the
-// registers of the thread: loaded before the panel in front is multiplied, rounded and stored after that.
+// A matrix in memory as an operand of a product (chunk_stream.cuh). One of float32 for panels of bfloat16 is rounded on
+// the way.
 #pragma once
 
 #include <type_traits>
@@ -17,24 +12,22 @@ namespace medmamba::cuda {
 template <class Element_, class Stored, bool k_along_>
 struct Matrix {
     using Element = Element_;
-    static constexpr bool k_along = k_along_, is_rounded = !std::is_same_v<Element, Stored>;
+    static constexpr bool k_along = k_along_, is_direct = std::is_same_v<Element, Stored>;
 
     const Stored* data;
     int64_t row, batch;  // elements between stored rows, and between matrices
     int64_t rows, k;     // rows: m of A, n of B
-    int alignment;
+    int vector;
 
     Matrix(const float* data, int64_t row, int64_t batch, int64_t rows, int64_t k)
         : data(stored<Stored>(data)), row(row), batch(batch), rows(rows), k(k),
-          alignment(alignment_of(this->data, row, batch)) {}
+          vector(vector_width(row, batch, this->data)) {}
 
-    template <class Panel, int threads>
-    class Copy {
-        using Chunks = ThreadChunks<Panel, threads>;
-
+    template <class Chunks>
+    class Address {
     public:
-        __device__ __forceinline__ Copy(const Matrix& matrix, int64_t index, int64_t row0, int64_t k0)
-            : row_(matrix.row), alignment_(matrix.alignment) {
+        __device__ __forceinline__ Address(const Matrix& matrix, int64_t index, int64_t row0, int64_t k0)
+            : row_(matrix.row), vector_(matrix.vector) {
             const int64_t line = (k_along ? row0 : k0) + Chunks::line(0);
             const int64_t offset = (k_along ? k0 : row0) + Chunks::offset();
             from_ = matrix.data + index * matrix.batch + line * row_ + offset;
@@ -42,44 +35,24 @@ struct Matrix {
             length_left_ = (k_along ? matrix.k : matrix.rows) - offset;
         }
 
-        __device__ __forceinline__ void begin(Panel& panel) {
-            const int count = chunk_count<Element>(length_left_);
-#pragma unroll
-            for (int j = 0; j < Chunks::count; ++j) {
-                const Stored* from = from_ + j * Chunks::pass * row_;
-                const int there = j * Chunks::pass < lines_left_ ? count : 0;
-                if constexpr (is_rounded)
-                    held_.chunks[j] = load_chunk<chunk<Element>>(from, there, alignment_ == 16);
-                else
-                    copy_chunk(panel.at(Chunks::line(j), Chunks::offset()), from, there, alignment_);
-            }
-            if constexpr (k_along) {
-                from_ += k_step<Element>;
-                length_left_ -= k_step<Element>;
-            } else {
-                from_ += k_step<Element> * row_;
-                lines_left_ -= k_step<Element>;
-            }
+        __device__ __forceinline__ const Stored* from(int j) const { return from_ + j * Chunks::pass * row_; }
+        __device__ __forceinline__ int count(int j) const {
+            return j * Chunks::pass < lines_left_ ? chunk_count<Element>(length_left_) : 0;
         }
-
-        __device__ __forceinline__ void finish(Panel& panel) {
-            if constexpr (is_rounded) {
-#pragma unroll
-                for (int j = 0; j < Chunks::count; ++j)
-                    store(panel.at(Chunks::line(j), Chunks::offset()), held_.chunks[j]);
-            }
+        __device__ __forceinline__ int vector() const { return vector_; }
+        __device__ __forceinline__ void advance() {
+            from_ += k_step<Element> * (k_along ? 1 : row_);
+            (k_along ? length_left_ : lines_left_) -= k_step<Element>;
         }
+        __device__ __forceinline__ auto function() const {
+            return [](const auto& chunk) { return chunk; };
+        }
+        __device__ __forceinline__ static bool is_inside(int) { return true; }
 
     private:
-        struct Held {  // between begin and finish
-            Floats<chunk<Element>> chunks[Chunks::count];
-        };
-        struct Nothing {};
-
         const Stored* from_;
         int64_t row_, lines_left_, length_left_;
-        int alignment_;
-        std::conditional_t<is_rounded, Held, Nothing> held_;
+        int vector_;
     };
 };
 

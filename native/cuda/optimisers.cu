@@ -31,7 +31,7 @@ template <int arrays>
 struct Part {
     int64_t first, last;
     float* array[arrays];
-    bool aligned;
+    bool vectorized;
 };
 
 template <int arrays>
@@ -49,10 +49,10 @@ __device__ __forceinline__ Part<arrays> part_of_block(const Tensors<arrays>& ten
     const int64_t elements = tensors.elements[low];
     part.first = (block - tensors.first_block[low]) * range_length;
     part.last = part.first + range_length < elements ? part.first + range_length : elements;
-    part.aligned = true;
+    part.vectorized = true;
     for (int a = 0; a < arrays; ++a) {
         part.array[a] = tensors.array[a][low];
-        part.aligned = part.aligned && aligned_for_vectors(part.array[a]);
+        part.vectorized &= vector_width(part.array[a]) >= 4;
     }
     return part;
 }
@@ -60,7 +60,7 @@ __device__ __forceinline__ Part<arrays> part_of_block(const Tensors<arrays>& ten
 // Calls body(i, Width) for the part's elements, vectors first.
 template <int arrays, class Body>
 __device__ __forceinline__ void each_of_part(const Part<arrays>& part, Body&& body) {
-    const int64_t vectors_end = part.aligned ? part.first + (part.last - part.first) / 4 * 4 : part.first;
+    const int64_t vectors_end = part.vectorized ? part.first + (part.last - part.first) / 4 * 4 : part.first;
     for (int64_t i = part.first + 4 * threadIdx.x; i < vectors_end; i += 4 * threads_per_block) body(i, Width<4>{});
     for (int64_t i = vectors_end + threadIdx.x; i < part.last; i += threads_per_block) body(i, Width<1>{});
 }
@@ -177,10 +177,7 @@ struct MovingAverage {
 
 // ---- the norm of all gradients: a block sums the squares of its part in double, one block adds these ------------
 
-constexpr int warps_per_block = threads_per_block / 32;
-struct WarpSums {
-    double of_warp[warps_per_block];
-};
+using BlockTotal = BlockSum<double, threads_per_block>;
 
 __global__ void __launch_bounds__(threads_per_block) squares_kernel(Tensors<1> tensors, double* partial) {
     const Part<1> part = part_of_block(tensors);
@@ -188,13 +185,13 @@ __global__ void __launch_bounds__(threads_per_block) squares_kernel(Tensors<1> t
     each_of_part(part, [&](int64_t i, auto width) {
         for (const float g : load(part.array[0] + i, width).lane) total += (double)g * (double)g;
     });
-    total = block_sum(total, shared_memory<WarpSums>().of_warp);
+    total = block_sum(total, shared_memory<BlockTotal>());
     if (threadIdx.x == 0) partial[blockIdx.x] = total;
 }
 
 __global__ void __launch_bounds__(threads_per_block)
 norm_kernel(const double* partial, int64_t blocks, float max_norm, float* norm, float* scale) {
-    const double total = finish_partials(partial, blocks, shared_memory<WarpSums>().of_warp);
+    const double total = finish_partials(partial, blocks, shared_memory<BlockTotal>());
     if (threadIdx.x != 0) return;
     *norm = (float)sqrt(total);
     const float shrink = max_norm / (*norm + 1e-6f);
@@ -233,11 +230,11 @@ mm_status gradient_norm(mm_stream* stream, const mm_gradient_norm_params* p) {
         each_launch<1>(p->list, {p->gradients}, [&](const Tensors<1>& tensors, dim3 part_blocks) {
             double* of_launch = next;
             next += part_blocks.x;
-            return launch(stream, "gradient_norm", squares_kernel, part_blocks, threads_per_block, sizeof(WarpSums),
+            return launch(stream, "gradient_norm", squares_kernel, part_blocks, threads_per_block, sizeof(BlockTotal),
                           tensors, of_launch);
         });
     if (status != MM_OK) return status;
-    return launch(stream, "gradient_norm", norm_kernel, dim3(1), threads_per_block, sizeof(WarpSums), partial, blocks,
+    return launch(stream, "gradient_norm", norm_kernel, dim3(1), threads_per_block, sizeof(BlockTotal), partial, blocks,
                   p->max_norm, p->norm, p->scale);
 }
 

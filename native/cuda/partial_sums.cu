@@ -10,27 +10,28 @@ namespace {
 constexpr int threads = 256;
 
 __global__ void __launch_bounds__(threads) add_ranges_kernel(const float* sums, int64_t ranges, int64_t count,
-                                                             Output output) {
+                                                             Epilogue epilogue) {
     const int64_t index = (int64_t)blockIdx.x * threads + threadIdx.x;
     if (index >= count) return;
     float sum = sums[index];
 #pragma unroll 8
     for (int64_t range = 1; range < ranges; ++range) sum += sums[range * count + index];
-    const int64_t column = index % output.columns, row = index / output.columns;
-    const int64_t place = row / output.rows * output.batch + row % output.rows * output.row + column;
-    output.as_stored([&](auto* c) {
+    const int64_t column = index % epilogue.columns, row = index / epilogue.columns;
+    const int64_t place = row / epilogue.rows * epilogue.batch + row % epilogue.rows * epilogue.row + column;
+    epilogue.as_stored([&](auto* c) {
         using C = std::remove_reference_t<decltype(*c)>;
-        c[place] = rounded<C>(output.finished(sum, output.accumulate ? to_float(c[place]) : 0.0f, column));
+        c[place] = rounded<C>(epilogue.finished(sum, epilogue.accumulate ? to_float(c[place]) : 0.0f,
+                                                   epilogue.bias ? epilogue.bias[column] : 0.0f));
     });
 }
 
 }  // namespace
 
 mm_status add_ranges(mm_stream* stream, const char* what, const float* sums, int64_t ranges, int64_t matrices,
-                     const Output& output) {
-    const int64_t count = matrices * output.rows * output.columns;
+                     const Epilogue& epilogue) {
+    const int64_t count = matrices * epilogue.rows * epilogue.columns;
     return launch(stream, what, add_ranges_kernel, dim3((unsigned)ceil_div(count, threads)), dim3(threads), 0, sums,
-                  ranges, count, output);
+                  ranges, count, epilogue);
 }
 
 }  // namespace medmamba::cuda

@@ -8,6 +8,7 @@
 
 #include <type_traits>
 
+#include "chunk_stream.cuh"
 #include "partial_sums.cuh"
 #include "tile.cuh"
 #include "tile_math.cuh"
@@ -45,18 +46,47 @@ inline Cut cut_product(int64_t matrices, int64_t m, int64_t n, int64_t k, int st
     return m > SmallTile::rows && large.blocks() >= wanted_blocks / 2 ? large : cut_for(false);
 }
 
+// A warp's 32 x 32 of C on its way to memory. Tensor-core tiles write pairs 40 apart to different banks.
+struct WarpTile {
+    alignas(16) float sums[warp_tile][warp_tile + 8];
+};
+
 template <class Math, class Shape, class A, class B>
-struct ProductShared {
+union ProductShared {
     using PanelA = Panel<typename Math::Element, Shape::rows, A::k_along, Math::along_padding>;
     using PanelB = Panel<typename Math::Element, Shape::columns, B::k_along, Math::along_padding>;
-    PanelA a[2];
-    PanelB b[2];
+    struct {
+        PanelA a[2];
+        PanelB b[2];
+    } panels;
+    WarpTile tiles[Shape::warps];  // once the panels have been multiplied
 };
+
+// The tile to rows of c from (row0, column0) on, `width` elements a lane, so that lanes side by side write a row.
+template <int width, class C>
+__device__ __forceinline__ void write_tile(const WarpTile& tile, const Epilogue& epilogue, C* c, int64_t row0,
+                                           int64_t column0) {
+    constexpr Width<width> vector{};
+    const int lane = (int)threadIdx.x % 32, j = lane % (warp_tile / width) * width, i = lane / (warp_tile / width);
+    const int64_t column = column0 + j, rows_left = epilogue.rows - row0;
+    if (column >= epilogue.columns) return;
+    const Floats<width> zero = broadcast(0.0f, vector);
+    const Floats<width> bias = epilogue.bias ? load(epilogue.bias + column, vector) : zero;
+    C* to = c + (row0 + i) * epilogue.row + column;
+#pragma unroll 2
+    for (int step = 0; step < warp_tile; step += width, to += width * epilogue.row) {
+        if (i + step >= rows_left) break;
+        Floats<width> v = load(tile.sums[i + step] + j, vector);
+        const Floats<width> before = epilogue.accumulate ? load(to, vector) : zero;
+        for (int e = 0; e < width; ++e) v.lane[e] = epilogue.finished(v.lane[e], before.lane[e], bias.lane[e]);
+        store(to, v);
+    }
+}
 
 // With 128 registers a thread, 16 warps find room on a multiprocessor.
 template <class Math, class Shape, class A, class B>
 __global__ void __launch_bounds__(Shape::threads, 512 / Shape::threads)
-    multiply_tiles(A of_a, B of_b, Output output, Cut cut) {
+    multiply_tiles(A operand_a, B operand_b, Epilogue epilogue, Cut cut) {
     using Shared = ProductShared<Math, Shape, A, B>;
     auto& shared = shared_memory<Shared>();
     constexpr int64_t step_k = k_step<typename Math::Element>;
@@ -71,16 +101,16 @@ __global__ void __launch_bounds__(Shape::threads, 512 / Shape::threads)
     const int64_t steps = steps_left < cut.range_steps ? steps_left : cut.range_steps;
 
     const int64_t k0 = first_step * step_k;
-    typename A::template Copy<typename Shared::PanelA, Shape::threads> copy_a(of_a, matrix, row0, k0);
-    typename B::template Copy<typename Shared::PanelB, Shape::threads> copy_b(of_b, matrix, column0, k0);
+    ChunkStream<A, typename Shared::PanelA, Shape::threads> stream_a(operand_a, matrix, row0, k0);
+    ChunkStream<B, typename Shared::PanelB, Shape::threads> stream_b(operand_b, matrix, column0, k0);
     const auto begin = [&](int panel) {
-        copy_a.begin(shared.a[panel]);
-        copy_b.begin(shared.b[panel]);
+        stream_a.begin(shared.panels.a[panel]);
+        stream_b.begin(shared.panels.b[panel]);
         copy_async_commit();
     };
     const auto finish = [&](int panel) {
-        copy_a.finish(shared.a[panel]);
-        copy_b.finish(shared.b[panel]);
+        stream_a.finish(shared.panels.a[panel]);
+        stream_b.finish(shared.panels.b[panel]);
         copy_async_wait<0>();
     };
 
@@ -98,40 +128,37 @@ __global__ void __launch_bounds__(Shape::threads, 512 / Shape::threads)
         const bool more = step + 1 < steps;
         if (more) begin(panel ^ 1);
         const int64_t left = cut.k - k0 - step * step_k;
-        math.multiply(shared.a[panel], warp_row, shared.b[panel], warp_column, (int)(left < step_k ? left : step_k));
+        math.multiply(shared.panels.a[panel], warp_row, shared.panels.b[panel], warp_column, (int)(left < step_k ? left : step_k));
         if (more) finish(panel ^ 1);
     }
 
-    output.as_stored([&](auto* matrices) {
-        using C = std::remove_reference_t<decltype(*matrices)>;
-        C* c = matrices + block * output.batch;
-        const bool whole_pairs = reinterpret_cast<uintptr_t>(c) % (2 * sizeof(C)) == 0 && output.row % 2 == 0;
-        math.each_pair([&](int i, int j, float first, float second) {
-            const int64_t row = row0 + warp_row + i, column = column0 + warp_column + j;
-            if (row >= output.rows || column >= output.columns) return;
-            C* to = c + row * output.row + column;
-            const bool two = column + 1 < output.columns;
-            first = output.finished(first, output.accumulate ? to_float(to[0]) : 0.0f, column);
-            if (two) second = output.finished(second, output.accumulate ? to_float(to[1]) : 0.0f, column + 1);
-            if (two && whole_pairs) {
-                store(to, Floats<2>{{first, second}});
-            } else {
-                to[0] = rounded<C>(first);
-                if (two) to[1] = rounded<C>(second);
-            }
-        });
+    __syncthreads();  // the panels have been read
+    WarpTile& tile = shared.tiles[warp];
+    math.each_pair([&](int i, int j, float first, float second) {
+        *reinterpret_cast<float2*>(&tile.sums[i][j]) = float2{first, second};
+    });
+    __syncwarp(whole_warp);
+    epilogue.as_stored([&](auto* matrices) {
+        auto* c = matrices + block * epilogue.batch;
+        constexpr int widest = 16 / (int)sizeof(*c);
+        if (epilogue.vector >= widest)
+            write_tile<widest>(tile, epilogue, c, row0 + warp_row, column0 + warp_column);
+        else if (widest > 4 && epilogue.vector >= 4)
+            write_tile<4>(tile, epilogue, c, row0 + warp_row, column0 + warp_column);
+        else
+            write_tile<1>(tile, epilogue, c, row0 + warp_row, column0 + warp_column);
     });
 }
 
-// The sums of each range of the cut: with one range `output` is the product, with more the partial sums, dense.
+// The sums of each range of the cut: with one range `epilogue` is the product, with more the partial sums, dense.
 template <class A, class B>
 mm_status multiply_cut(mm_stream* stream, const char* what, const Cut& cut, const A& a, const B& b,
-                       const Output& output) {
+                       const Epilogue& epilogue) {
     const auto queue = [&](auto math, auto shape) {
         using Math = decltype(math);
         using Shape = decltype(shape);
         return launch(stream, what, multiply_tiles<Math, Shape, A, B>, dim3((unsigned)cut.blocks()),
-                      dim3(Shape::threads), sizeof(ProductShared<Math, Shape, A, B>), a, b, output, cut);
+                      dim3(Shape::threads), sizeof(ProductShared<Math, Shape, A, B>), a, b, epilogue, cut);
     };
     const auto with_math = [&](auto math) { return cut.large ? queue(math, LargeTile()) : queue(math, SmallTile()); };
     static_assert(std::is_same_v<typename A::Element, typename B::Element>);
@@ -141,17 +168,17 @@ mm_status multiply_cut(mm_stream* stream, const char* what, const Cut& cut, cons
         return stream->precision == Precision::tf32 ? with_math(Tf32Math()) : with_math(Float32Math());
 }
 
-// `matrices` products, (output.rows, k) times (k, output.columns).
+// `matrices` products, (epilogue.rows, k) times (k, epilogue.columns).
 template <class A, class B>
 mm_status multiply(mm_stream* stream, const char* what, int64_t matrices, int64_t k, const A& a, const B& b,
-                   const Output& output) {
-    const Cut cut = cut_product(matrices, output.rows, output.columns, k, k_step<typename A::Element>);
-    if (cut.ranges == 1) return multiply_cut(stream, what, cut, a, b, output);
-    const Workspace sums(stream, cut.ranges * matrices * output.rows * output.columns);
+                   const Epilogue& epilogue) {
+    const Cut cut = cut_product(matrices, epilogue.rows, epilogue.columns, k, k_step<typename A::Element>);
+    if (cut.ranges == 1) return multiply_cut(stream, what, cut, a, b, epilogue);
+    const Workspace sums(stream, cut.ranges * matrices * epilogue.rows * epilogue.columns);
     if (sums.status() != MM_OK) return sums.status();
-    const Output partial = partial_sums(sums.data(), output.rows, output.columns);
+    const Epilogue partial = partial_sums(sums.data(), epilogue.rows, epilogue.columns);
     const mm_status status = multiply_cut(stream, what, cut, a, b, partial);
-    return status == MM_OK ? add_ranges(stream, what, sums.data(), cut.ranges, matrices, output) : status;
+    return status == MM_OK ? add_ranges(stream, what, sums.data(), cut.ranges, matrices, epilogue) : status;
 }
 
 }  // namespace medmamba::cuda

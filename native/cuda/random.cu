@@ -140,13 +140,13 @@ private:
 // y[i] = value of element i, times x[i] where there is an x.
 template <class Distribution>
 __global__ void __launch_bounds__(threads_per_block)
-generate_kernel(int64_t count, bool aligned, uint64_t seed, uint64_t offset, Distribution values, const float* x,
+generate_kernel(int64_t count, bool vectorized, uint64_t seed, uint64_t offset, Distribution values, const float* x,
                 float* y) {
     const int64_t threads = threads_of_grid();
     for (int64_t i = thread_of_grid(); 4 * i < count; i += threads) {
         Floats<4> v = values(philox(seed, offset + (uint64_t)i));
         const int64_t first = 4 * i;
-        if (aligned && first + 4 <= count) {
+        if (vectorized && first + 4 <= count) {
             if (x) {
                 const Floats<4> factor = load(x + first, Width<4>{});
                 for (int w = 0; w < 4; ++w) v.lane[w] *= factor.lane[w];
@@ -164,7 +164,7 @@ template <class Distribution>
 mm_status generate(mm_stream* stream, const char* what, int64_t count, int64_t seed, int64_t offset,
                    Distribution values, const float* x, float* y) {
     return launch(stream, what, generate_kernel<Distribution>, blocks_for_pass(stream, ceil_div(count, 4)),
-                  threads_per_block, 0, count, aligned_for_vectors(x, y), (uint64_t)seed, (uint64_t)offset, values, x,
+                  threads_per_block, 0, count, vector_width(x, y) >= 4, (uint64_t)seed, (uint64_t)offset, values, x,
                   y);
 }
 

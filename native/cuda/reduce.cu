@@ -3,6 +3,8 @@
 // The sums are cut into pieces by shape alone; they are taken in double, and the pieces are added in order, so the
 // result is that of a double sum to rounding, whatever the length. Bound by memory: a multiprocessor adds doubles
 // several times as fast as floats arrive.
+#include <type_traits>
+
 #include "block_reduce.cuh"
 #include "column_sums.cuh"
 #include "each_vector.cuh"
@@ -28,9 +30,7 @@ __global__ void __launch_bounds__(threads_per_block) sum_rows_kernel(mm_reduce_p
 // Sums of pieces of longer rows: a block has one piece of one row.
 constexpr int64_t piece_length = 16384;
 
-struct WarpSums {
-    double of_warp[warps_per_block];
-};
+using BlockTotal = BlockSum<double, threads_per_block>;
 
 template <class X>
 __global__ void __launch_bounds__(threads_per_block)
@@ -40,13 +40,13 @@ sum_pieces_kernel(mm_reduce_params p, int64_t pieces, double* partial) {
     const X* x = stored<X>(p.x) + o * p.reduced;
     double total = 0.0;
     for (int64_t r = first + threadIdx.x; r < last; r += threads_per_block) total += (double)to_float(x[r]);
-    total = block_sum(total, shared_memory<WarpSums>().of_warp);
+    total = block_sum(total, shared_memory<BlockTotal>());
     if (threadIdx.x == 0) partial[blockIdx.x] = total;
 }
 
 __global__ void __launch_bounds__(threads_per_block)
 add_pieces_kernel(mm_reduce_params p, int64_t pieces, const double* partial) {
-    const double total = finish_partials(partial + blockIdx.x * pieces, pieces, shared_memory<WarpSums>().of_warp);
+    const double total = finish_partials(partial + blockIdx.x * pieces, pieces, shared_memory<BlockTotal>());
     if (threadIdx.x == 0) p.y[blockIdx.x] = (float)(p.scale * total);
 }
 
@@ -62,31 +62,35 @@ mm_status reduce_rows(mm_stream* stream, const mm_reduce_params* params) {
     double* sums = reinterpret_cast<double*>(partial.data());
     const mm_status status = launch(stream, "reduce", sum_pieces_kernel<X>,
                                     dim3((unsigned)(params->outer * pieces)), threads_per_block,
-                                    sizeof(WarpSums), *params, pieces, sums);
+                                    sizeof(BlockTotal), *params, pieces, sums);
     if (status != MM_OK) return status;
     return launch(stream, "reduce", add_pieces_kernel, dim3((unsigned)params->outer), threads_per_block,
-                  sizeof(WarpSums), *params, pieces, sums);
+                  sizeof(BlockTotal), *params, pieces, sums);
 }
 
 // Sums along an axis before the last. A block has a tile of columns and a range of rows of one `outer`. A single
-// range needs no second launch.
-template <class X>
+// range needs no second launch. A thread's few bfloat16, of 8 bits each, are added as floats.
+template <int vector, class X>
 __global__ void __launch_bounds__(column_threads)
 sum_columns_kernel(mm_reduce_params p, ColumnTiles tiles, double* partial) {
-    const int64_t tile = blockIdx.x % tiles.tiles, of_tile = blockIdx.x / tiles.tiles;
-    const int64_t range = of_tile % tiles.ranges, o = of_tile / tiles.ranges;
-    const int64_t column = tile * tiles.width + threadIdx.x % tiles.width;
-    const int64_t first = range * tiles.rows_each;
-    const int64_t last = first + tiles.rows_each < tiles.rows ? first + tiles.rows_each : tiles.rows;
+    using Sum = std::conditional_t<sizeof(X) == 2, float, double>;
+    const int64_t blocks = tiles.tiles * tiles.ranges, o = blockIdx.x / blocks;
+    const ColumnRange range(tiles, blockIdx.x % blocks);
+    const int64_t column = range.first_column + (int)threadIdx.x % (tiles.width / vector) * vector;
     const X* x = stored<X>(p.x) + o * tiles.rows * tiles.columns + column;
-    const auto add = [&](int64_t row, double(&total)[1]) { total[0] += (double)to_float(x[row * tiles.columns]); };
+    const auto add = [&](int64_t row, Sum(&total)[1][vector]) {
+        const Floats<vector> v = load(x + row * tiles.columns, Width<vector>{});
+        for (int i = 0; i < vector; ++i) total[0][i] += (Sum)v.lane[i];
+    };
     double total[1];
-    if (!sum_column<1>(shared_memory<ColumnSums<1>>(), tiles.width, column < tiles.columns, first, last, add, total))
-        return;
+    const bool is_column = sum_columns<1, vector, Sum>(shared_memory<ColumnSums<1>>(), tiles.width,
+                                                       column < tiles.columns, range.first, range.last, add, total);
+    const int64_t finished = range.first_column + threadIdx.x;
+    if (!is_column || finished >= tiles.columns) return;
     if (tiles.ranges == 1) {
-        p.y[o * tiles.columns + column] = (float)(p.scale * total[0]);
+        p.y[o * tiles.columns + finished] = (float)(p.scale * total[0]);
     } else {
-        partial[(range * p.outer + o) * tiles.columns + column] = total[0];
+        partial[(range.range * p.outer + o) * tiles.columns + finished] = total[0];
     }
 }
 
@@ -100,18 +104,20 @@ struct ScaledSum {
 
 template <class X>
 mm_status reduce_columns(mm_stream* stream, const mm_reduce_params* params) {
-    const ColumnTiles tiles(params->reduced, params->inner, 512);
     const int64_t columns = params->outer * params->inner;
-    Workspace partial(stream, tiles.ranges == 1 ? 0 : tiles.ranges * columns * 2);
-    if (partial.status() != MM_OK) return partial.status();
-    double* sums = reinterpret_cast<double*>(partial.data());
-    const mm_status status =
-        launch(stream, "reduce", sum_columns_kernel<X>,
-               dim3((unsigned)(params->outer * tiles.ranges * tiles.tiles)), column_threads,
-               sizeof(ColumnSums<1>), *params, tiles, sums);
-    if (status != MM_OK || tiles.ranges == 1) return status;
-    return add_partial_sums<1>(stream, "reduce", (const double*)sums, tiles.ranges, columns,
-                               ScaledSum{params->scale, params->y});
+    return with_width<sizeof(X) == 2 ? 8 : 4, 1>(vector_width(params->inner, stored<X>(params->x)), [&](auto width) {
+        const ColumnTiles tiles(params->reduced, params->inner, 512, width.value);
+        const Workspace partial(stream, tiles.ranges == 1 ? 0 : tiles.ranges * columns * 2);
+        if (partial.status() != MM_OK) return partial.status();
+        double* sums = reinterpret_cast<double*>(partial.data());
+        const mm_status status =
+            launch(stream, "reduce", sum_columns_kernel<decltype(width)::value, X>,
+                   dim3((unsigned)(params->outer * tiles.ranges * tiles.tiles)), column_threads,
+                   sizeof(ColumnSums<1>), *params, tiles, sums);
+        if (status != MM_OK || tiles.ranges == 1) return status;
+        return add_partial_sums<1>(stream, "reduce", (const double*)sums, tiles.ranges, columns,
+                                   ScaledSum{params->scale, params->y});
+    });
 }
 
 }  // namespace

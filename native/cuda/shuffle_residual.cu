@@ -2,7 +2,8 @@
 //
 // Rows are dense and a row has twice the channels of a half, so pair j of an image's halves, counted over all
 // its pixels, is channels 2j and 2j + 1 of the whole: rows play no part, only the image does (for DropPath).
-// A thread weaves four pairs: 16 bytes of each half (8 of bfloat16), 32 of the whole. Bound by memory.
+// A thread weaves four pairs, which share a factor and so are of one image: 16 bytes of each half (8 of bfloat16), 32 of
+// the whole. Bound by memory.
 #include "each_vector.cuh"
 
 namespace medmamba::cuda {
@@ -21,8 +22,8 @@ __device__ __forceinline__ float& woven(Floats<width> (&whole)[2], int place) {
 
 template <class Branch>
 __global__ void __launch_bounds__(threads_per_block)
-forward_kernel(mm_shuffle_residual_forward_params p, int64_t pairs_per_image, bool aligned) {
-    each_vector(p.batch * pairs_per_image, aligned, [&](int64_t i, auto width) {
+forward_kernel(mm_shuffle_residual_forward_params p, int64_t pairs_per_image, bool vectorized) {
+    each_vector(p.batch * pairs_per_image, vectorized, [&](int64_t i, auto width) {
         constexpr int pairs = decltype(width)::value;
         const float path_scale = scale_of(p.path_scale, i, pairs_per_image);
         const auto left = load(stored<Branch>(p.left) + i, width), right = load(stored<Branch>(p.right) + i, width);
@@ -38,8 +39,8 @@ forward_kernel(mm_shuffle_residual_forward_params p, int64_t pairs_per_image, bo
 
 template <class Branch>
 __global__ void __launch_bounds__(threads_per_block)
-backward_kernel(mm_shuffle_residual_backward_params p, int64_t pairs_per_image, bool aligned) {
-    each_vector(p.batch * pairs_per_image, aligned, [&](int64_t i, auto width) {
+backward_kernel(mm_shuffle_residual_backward_params p, int64_t pairs_per_image, bool vectorized) {
+    each_vector(p.batch * pairs_per_image, vectorized, [&](int64_t i, auto width) {
         constexpr int pairs = decltype(width)::value;
         const float path_scale = scale_of(p.path_scale, i, pairs_per_image);
         Floats<pairs> whole[2] = {load(p.dy + 2 * i, width), load(p.dy + 2 * i + pairs, width)};
@@ -67,14 +68,13 @@ mm_status shuffle_residual_forward(mm_stream* stream, const mm_shuffle_residual_
     const mm_status status = check_channels(stream, params->channels);
     if (status != MM_OK) return status;
     const int64_t pairs = params->pixels * (params->channels / 2);
-    // Four pairs share a factor, so they have to be of one image.
-    const bool aligned = (pairs % 4 == 0 || !params->path_scale) &&
-                         aligned_for_vectors(params->left, params->right, params->x, params->y);
+    const bool vectorized = vector_width(params->path_scale ? pairs : 0, params->left, params->right, params->x,
+                                         params->y) >= 4;
     const char* what = "shuffle_residual_forward";
     return with_storage(stream, what, params->branch_dtype, [&](auto branch) {
         return launch(stream, what, forward_kernel<decltype(branch)>,
-                      blocks_for_elements(stream, params->batch * pairs, aligned), threads_per_block, 0, *params,
-                      pairs, aligned);
+                      blocks_for_elements(stream, params->batch * pairs, vectorized), threads_per_block, 0, *params,
+                      pairs, vectorized);
     });
 }
 
@@ -82,14 +82,13 @@ mm_status shuffle_residual_backward(mm_stream* stream, const mm_shuffle_residual
     const mm_status status = check_channels(stream, params->channels);
     if (status != MM_OK) return status;
     const int64_t pairs = params->pixels * (params->channels / 2);
-    const bool aligned =
-        (pairs % 4 == 0 || !params->path_scale) &&
-        aligned_for_vectors(params->left, params->dy, params->dleft, params->dright, params->dx);
+    const bool vectorized = vector_width(params->path_scale ? pairs : 0, params->left, params->dy, params->dleft,
+                                         params->dright, params->dx) >= 4;
     const char* what = "shuffle_residual_backward";
     return with_storage(stream, what, params->branch_dtype, [&](auto branch) {
         return launch(stream, what, backward_kernel<decltype(branch)>,
-                      blocks_for_elements(stream, params->batch * pairs, aligned), threads_per_block, 0, *params,
-                      pairs, aligned);
+                      blocks_for_elements(stream, params->batch * pairs, vectorized), threads_per_block, 0, *params,
+                      pairs, vectorized);
     });
 }
 

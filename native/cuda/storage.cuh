@@ -75,8 +75,12 @@ __device__ __forceinline__ Floats<width> load(const BFloat16* p, Width<width>) {
 
 template <int width>
 __device__ __forceinline__ void store(float* p, const Floats<width>& v) {
-    if constexpr (width == 4) {
-        *reinterpret_cast<float4*>(p) = make_float4(v.lane[0], v.lane[1], v.lane[2], v.lane[3]);
+    const auto four = [&](int i) { return make_float4(v.lane[i], v.lane[i + 1], v.lane[i + 2], v.lane[i + 3]); };
+    if constexpr (width == 8) {
+        *reinterpret_cast<float4*>(p) = four(0);
+        *reinterpret_cast<float4*>(p + 4) = four(4);
+    } else if constexpr (width == 4) {
+        *reinterpret_cast<float4*>(p) = four(0);
     } else if constexpr (width == 2) {
         *reinterpret_cast<float2*>(p) = make_float2(v.lane[0], v.lane[1]);
     } else {
@@ -113,6 +117,29 @@ __host__ __device__ __forceinline__ const T* stored(const float* p) {
 template <class T>
 __host__ __device__ __forceinline__ T* stored(float* p) {
     return reinterpret_cast<T*>(p);
+}
+
+// How many elements may be read or written at once: the most of 8, 4, 2 and 1 of which all counts (of elements in a
+// row, or between two) are multiples, and of whose bytes, up to 16, all addresses are. A null pointer is.
+__host__ __device__ constexpr bool is_multiple(int64_t count, int width) { return count % width == 0; }
+template <class T>
+__host__ __device__ __forceinline__ bool is_multiple(const T* address, int width) {
+    const int bytes = width * (int)sizeof(T);
+    return reinterpret_cast<uintptr_t>(address) % (bytes < 16 ? bytes : 16) == 0;
+}
+template <class... CountsAndAddresses>
+__host__ __device__ __forceinline__ int vector_width(CountsAndAddresses... all) {
+    int width = 8;
+    while (width > 1 && !(is_multiple(all, width) && ...)) width /= 2;
+    return width;
+}
+
+// go(Width) with the first of `widths`, which fall, that is not above `width`, or with the last.
+template <int first, int... widths, class Go>
+auto with_width(int width, Go&& go) {
+    if constexpr (sizeof...(widths) > 0)
+        if (width < first) return with_width<widths...>(width, go);
+    return go(Width<first>{});
 }
 
 // visit(a value of the type that `dtype` stores), or MM_UNSUPPORTED where no activation is stored like that.

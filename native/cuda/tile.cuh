@@ -106,20 +106,15 @@ struct ThreadChunks {
 
     __device__ __forceinline__ static int line(int j) { return (int)threadIdx.x / per_line + j * pass; }
     __device__ __forceinline__ static int offset() { return (int)threadIdx.x % per_line * size; }
+    __device__ __forceinline__ static typename Panel::Element* of(Panel& panel, int j) {
+        return panel.at(line(j), offset());
+    }
 };
 
 // How many of a chunk's elements there are when `left` are left in its line.
 template <class T>
 __device__ __forceinline__ int chunk_count(int64_t left) {
     return left >= chunk<T> ? chunk<T> : left > 0 ? (int)left : 0;
-}
-
-// The largest of 16, 8 and 4 bytes of which an operand's address and distances are multiples, or one element.
-template <class T, class... Distances>
-int alignment_of(const T* pointer, Distances... distances) {
-    uint64_t all = reinterpret_cast<uintptr_t>(pointer);
-    ((all |= (uint64_t)distances * sizeof(T)), ...);
-    return all % 16 == 0 ? 16 : all % 8 == 0 ? 8 : all % 4 == 0 ? 4 : (int)sizeof(T);
 }
 
 template <int bytes, class T>
@@ -129,18 +124,17 @@ __device__ __forceinline__ void copy_parts(T* to, const T* from, int count) {
     for (int i = 0; i < chunk<T>; i += part) copy_async<bytes>(to + i, from + i, i < count);
 }
 
-// The first `count` elements of a chunk, zeros for the others. `alignment` is that of chunks in global memory, in
-// bytes.
+// The first `count` elements of a chunk, zeros for the others. `vector`: how many may be read at once.
 template <class T>
-__device__ __forceinline__ void copy_chunk(T* to, const T* from, int count, int alignment) {
-    const bool whole = count == chunk<T> || count == 0;
-    if (alignment == 16 && whole) {
+__device__ __forceinline__ void copy_chunk(T* to, const T* from, int count, int vector) {
+    const bool full = count == chunk<T> || count == 0;
+    if (vector >= chunk<T> && full) {
         copy_async<16>(to, from, count > 0);
     } else if constexpr (sizeof(T) == 4) {
         copy_parts<4>(to, from, count);
-    } else if (alignment >= 8 && count % 4 == 0) {
+    } else if (vector >= 4 && count % 4 == 0) {
         copy_parts<8>(to, from, count);
-    } else if (alignment >= 4 && count % 2 == 0) {
+    } else if (vector >= 2 && count % 2 == 0) {
         copy_parts<4>(to, from, count);
     } else {  // no asynchronous copy moves 2 bytes
         for (int i = 0; i < chunk<T>; ++i) to[i] = i < count ? from[i] : T{};
@@ -148,12 +142,12 @@ __device__ __forceinline__ void copy_chunk(T* to, const T* from, int count, int 
 }
 
 // The same into registers, as many floats as there are.
-template <int width>
-__device__ __forceinline__ Floats<width> load_chunk(const float* from, int count, bool aligned) {
-    if (aligned && count == width) return load(from, Width<width>{});
-    Floats<width> v;
+template <int size>
+__device__ __forceinline__ Floats<size> load_chunk(const float* from, int count, int vector) {
+    if (vector >= 4 && count == size) return load(from, Width<size>{});
+    Floats<size> v;
 #pragma unroll
-    for (int i = 0; i < width; ++i) v.lane[i] = i < count ? from[i] : 0.0f;
+    for (int i = 0; i < size; ++i) v.lane[i] = i < count ? from[i] : 0.0f;
     return v;
 }
 

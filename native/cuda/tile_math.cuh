@@ -28,18 +28,18 @@ struct Float32Math {
         column += 2 * (lane % 8);
 #pragma unroll 1
         for (int k = 0; k < k_step<float>; k += 4) {
-            float of_a[4][2][4], of_b[2][2][4];
+            float fragment_a[4][2][4], fragment_b[2][2][4];
 #pragma unroll
-            for (int i = 0; i < 4; ++i) a.two_rows(row + 8 * i, k, of_a[i]);
+            for (int i = 0; i < 4; ++i) a.two_rows(row + 8 * i, k, fragment_a[i]);
 #pragma unroll
-            for (int j = 0; j < 2; ++j) b.two_rows(column + 16 * j, k, of_b[j]);
+            for (int j = 0; j < 2; ++j) b.two_rows(column + 16 * j, k, fragment_b[j]);
 #pragma unroll
             for (int step = 0; step < 4; ++step)
 #pragma unroll
                 for (int i = 0; i < 8; ++i)
 #pragma unroll
                     for (int j = 0; j < 4; ++j)
-                        sums[i][j] = fmaf(of_a[i / 2][i % 2][step], of_b[j / 2][j % 2][step], sums[i][j]);
+                        sums[i][j] = fmaf(fragment_a[i / 2][i % 2][step], fragment_b[j / 2][j % 2][step], sums[i][j]);
         }
     }
 
@@ -81,38 +81,41 @@ struct Tf32Math : TensorCoreSums {
 #pragma unroll
         for (int k = 0; k < k_step<float>; k += 8) {
             if (k >= depth) break;
-            uint32_t of_a[2][4], of_b[4][2];
+            uint32_t fragment_a[2][4], fragment_b[4][2];
 #pragma unroll
             for (int i = 0; i < 2; ++i)
 #pragma unroll
                 for (int half = 0; half < 2; ++half) {
                     const float2 two = a.two_of_k(row + 16 * i + 8 * half + group, k + 2 * index);
-                    of_a[i][half] = to_tf32(two.x);
-                    of_a[i][half + 2] = to_tf32(two.y);
+                    fragment_a[i][half] = to_tf32(two.x);
+                    fragment_a[i][half + 2] = to_tf32(two.y);
                 }
 #pragma unroll
             for (int j = 0; j < 4; ++j) {
                 const float2 two = b.two_of_k(column + 8 * j + group, k + 2 * index);
-                of_b[j][0] = to_tf32(two.x);
-                of_b[j][1] = to_tf32(two.y);
+                fragment_b[j][0] = to_tf32(two.x);
+                fragment_b[j][1] = to_tf32(two.y);
             }
 #pragma unroll
             for (int i = 0; i < 2; ++i)
 #pragma unroll
-                for (int j = 0; j < 4; ++j) mma_tf32_16x8x8(sums[i][j], of_a[i], of_b[j]);
+                for (int j = 0; j < 4; ++j) mma_tf32_16x8x8(sums[i][j], fragment_a[i], fragment_b[j]);
         }
     }
 };
 
-// Tiles of 16 rows and 16 k, in the order of the fragment of A: what is further down comes before what is further in
-// k.
-template <class Panel>
+// Tiles of 16 rows and 16 k, as four matrices of 8 x 8 in the order in which tensor cores take them: of A, what is
+// further down before what is further in k; of B the other way round, so that its first two make one fragment, and its
+// last two the next.
+template <bool is_b, class Panel>
 __device__ __forceinline__ void load_tile(const Panel& panel, int row, int k, uint32_t (&tile)[4]) {
-    const int lane = (int)threadIdx.x % 32, line = lane % 8, below = lane / 8 % 2 * 8, behind = lane / 16 * 8;
+    const int lane = (int)threadIdx.x % 32, line = lane % 8, second = lane / 8 % 2 * 8, third = lane / 16 * 8;
+    row += is_b ? third : second;
+    k += is_b ? second : third;
     if constexpr (Panel::k_along)
-        load_matrices<false>(tile, panel.at(row + below + line, k + behind));
+        load_matrices<false>(tile, panel.at(row + line, k));
     else
-        load_matrices<true>(tile, panel.at(k + behind + line, row + below));
+        load_matrices<true>(tile, panel.at(k + line, row));
 }
 
 struct Bf16Math : TensorCoreSums {
@@ -123,17 +126,17 @@ struct Bf16Math : TensorCoreSums {
 #pragma unroll
         for (int k = 0; k < k_step<BFloat16>; k += 16) {
             if (k >= depth) break;
-            uint32_t of_a[2][4], of_b[2][4];
+            uint32_t fragment_a[2][4], fragment_b[2][4];
 #pragma unroll
-            for (int i = 0; i < 2; ++i) load_tile(a, row + 16 * i, k, of_a[i]);
+            for (int i = 0; i < 2; ++i) load_tile<false>(a, row + 16 * i, k, fragment_a[i]);
 #pragma unroll
-            for (int j = 0; j < 2; ++j) load_tile(b, column + 16 * j, k, of_b[j]);
+            for (int j = 0; j < 2; ++j) load_tile<true>(b, column + 16 * j, k, fragment_b[j]);
 #pragma unroll
             for (int i = 0; i < 2; ++i)
 #pragma unroll
                 for (int j = 0; j < 4; ++j) {
-                    const uint32_t columns[2] = {of_b[j / 2][j % 2], of_b[j / 2][j % 2 + 2]};
-                    mma_bf16_16x8x16(sums[i][j], of_a[i], columns);
+                    const uint32_t columns[2] = {fragment_b[j / 2][j % 2 * 2], fragment_b[j / 2][j % 2 * 2 + 1]};
+                    mma_bf16_16x8x16(sums[i][j], fragment_a[i], columns);
                 }
         }
     }

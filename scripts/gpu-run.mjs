@@ -21,7 +21,7 @@ const options = readOptions();
 const out = process.env.OUT || join(root, "bench", "results", "gpu-run");
 const device = options.device ?? (options.emulator ? "cuda-emulated" : "cuda");
 const python = process.env.PYTHON || "python3";
-const tools = installed(["compute-sanitizer", "ncu", "nsys"]);
+const tools = installed(options.emulator ? [] : ["compute-sanitizer", "ncu", "nsys"]);
 const modules = importable(["torch", "selective_scan_cuda"]);
 if (modules.has("torch") && !options.emulator) tools.add("PyTorch");
 const scan = modules.has("selective_scan_cuda") ? "mamba_ssm" : "chunked";
@@ -35,6 +35,8 @@ const context = {
 };
 
 const summary = { begun: new Date().toISOString(), commit: commit(), device, gpu: gpu(), steps: [] };
+// What tools say of the machine rather than of us.
+const cannotWork = /Unable to find injection library|ERR_NVGPUCTRPERM/;
 const begin = performance.now();
 const seconds = () => (performance.now() - begin) / 1000;
 mkdirSync(out, { recursive: true });
@@ -79,6 +81,9 @@ async function carryOut(stage, step, limit) {
   const took = Number(((performance.now() - start) / 1000).toFixed(1));
   const failure = { seconds: took, why: error?.message ?? (signal ? `ended by ${signal}` : lastLine) };
   if (late) return { outcome: "not done in time", ...failure, why: `its limit was ${limit.toFixed(0)} s` };
+  const unusable = step.needs && status !== 0 && cannotWork.exec(stdout);
+  if (unusable)
+    return { outcome: "left out", ...failure, why: `${step.needs} cannot work here: ${unusable[0]}` };
   if (status === 77) return { outcome: "left out", ...failure };
   const numbers = numbersOf(step, stdout);
   if (status !== 0) return { outcome: "failed", ...failure, numbers };

@@ -42,11 +42,16 @@ export function nativeMemoryLimit(limit: MemoryLimit | undefined): number {
 
 /** Undefined for what is none. */
 function read(limit: unknown): number | undefined {
-  const [, digits = "", unit = ""] = /^\s*(\d+(?:\.\d+)?)\s*(%|[kmgt]?i?b|)\s*$/i.exec(String(limit)) ?? [];
-  const number = digits === "" ? Number.NaN : Number(digits);
-  const amount = unit === "%" ? number / 100 : number * (units[unit.toLowerCase()] ?? Number.NaN);
-  if (unit === "%" ? !(amount > 0 && amount <= 1) : !(amount > 0 && amount <= Number.MAX_SAFE_INTEGER))
-    return undefined;
-  // A limit of a byte is none of everything.
-  return unit !== "%" && unit !== "" && amount <= 1 ? undefined : amount;
+  if (typeof limit === "number") return within(limit, 0);
+  if (typeof limit !== "string") return undefined;
+  const written = /^\s*(\d+(?:\.\d+)?)\s*(%|[kmgt]?i?b|)\s*$/i.exec(limit);
+  if (!written) return undefined;
+  const [, digits, unit = ""] = written;
+  if (unit === "%") return within(Number(digits) / 100, 0, 1);
+  // Up to 1, bytes would be taken for a share.
+  return within(Number(digits) * (units[unit.toLowerCase()] ?? Number.NaN), unit === "" ? 0 : 1);
+}
+
+function within(amount: number, above: number, most = Number.MAX_SAFE_INTEGER): number | undefined {
+  return amount > above && amount <= most ? amount : undefined;
 }

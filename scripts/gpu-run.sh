@@ -18,10 +18,12 @@ if [ "${1:-}" = --pack ]; then exec node scripts/gpu-pack.mjs; fi
 
 if [ ! -e dist/cli/main.js ] && [ -e .gpu/package.tar.xz ]; then tar -xJf .gpu/package.tar.xz; fi
 node=$(command -v node || true)
+is_new='process.exit(process.versions.node.split(".")[0] >= 20 ? 0 : 1)'
+[ -z "$node" ] || "$node" -e "$is_new" || node=
 if [ -z "$node" ] && [ -e .gpu/node.xz ]; then
   node=$PWD/build/gpu-run/node
   mkdir -p "$(dirname "$node")"
   [ -x "$node" ] || { xz -dc .gpu/node.xz >"$node.new" && chmod +x "$node.new" && mv "$node.new" "$node"; }
 fi
-[ -n "$node" ] || { echo "gpu-run: Node is not installed, and there is no .gpu/: \`scripts/gpu-run.sh --pack\` makes it" >&2; exit 1; }
+[ -n "$node" ] || { echo "gpu-run: Node 20 or newer is not installed, and there is no .gpu/: \`scripts/gpu-run.sh --pack\` makes it" >&2; exit 1; }
 exec "$node" scripts/gpu-run.mjs "$@"

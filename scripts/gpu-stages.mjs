@@ -93,7 +93,17 @@ function speed(context) {
     ["training", batch, "float32"],
     ["inference", 1, "bf16"],
   ];
-  return (emulator ? tasks.slice(1, 2) : tasks).flatMap(([task, images, precision]) => {
+  const kernels = emulator
+    ? []
+    : [
+        ours(context, "kernels, ours", [...onlyKernels, "--kernels", "scan4,conv3x3"], {
+          numbers: kernelTimes,
+        }),
+        theirs(context, "kernels, PyTorch", [...onlyKernels, "--kernels", "scan,conv3x3"], {
+          numbers: kernelTimes,
+        }),
+      ];
+  const networks = (emulator ? tasks.slice(1, 2) : tasks).map(([task, images, precision]) => {
     const label = `${task}, batch ${images}, ${precision}`;
     const args = ["--task", task, "--batch", String(images), "--precision", precision];
     return [
@@ -102,31 +112,36 @@ function speed(context) {
       ours(context, `${label}, ours again`, args),
     ];
   });
+  return [...networks.slice(0, 2).flat(), ...kernels, ...networks.slice(2).flat()];
 }
 
-function ours({ root, device, emulator }, name, args, seconds = 25) {
+const onlyKernels = ["--task", "kernels", "--batch", "128", "--precision", "bf16"];
+
+function ours({ root, device, emulator }, name, args, how = {}) {
   const program = join(root, "bench", "peers", "medmamba.mjs");
   const pace = emulator
     ? ["--warmup", "0", "--repeats", "2", "--budget", "0", "--image-size", "32"]
     : ["--warmup", "3", "--repeats", "10", "--budget", "8"];
   return {
     name,
-    seconds: emulator ? 200 : seconds,
+    seconds: emulator ? 200 : 25,
     command: [process.execPath, program, "--device", device, ...pace, ...args],
     numbers: steps,
+    ...how,
   };
 }
 
 /** With mamba_ssm's scan where that is installed, or built by bench/peers/build_selective_scan.py. */
-function theirs({ root, python, scan }, name, args) {
+function theirs({ root, python, scan }, name, args, how = {}) {
   const program = join(root, "bench", "peers", "pytorch.py");
-  const how = ["--device", "cuda", "--mode", "eager", "--scan", scan, "--warmup", "3", "--repeats", "10"];
+  const pace = ["--device", "cuda", "--mode", "eager", "--scan", scan, "--warmup", "3", "--repeats", "10"];
   return {
     name: `${name}, ${scan} scan`,
     seconds: 25,
     needs: "PyTorch",
-    command: [python, program, ...how, ...args],
+    command: [python, program, ...pace, ...args],
     numbers: steps,
+    ...how,
   };
 }
 
@@ -141,7 +156,7 @@ function profile({ root, device, emulator }) {
   const kernels = [
     ["scan backward", "scan_backward_kernel"],
     ["scan forward", "scan_forward_kernel"],
-    ["conv3x3", "product_kernel.*Conv"],
+    ["conv3x3", "multiply_tiles.*Pixels"],
   ];
   const report = join(root, "build", "gpu-run", "timeline");
   return [
@@ -203,6 +218,14 @@ function passedAndFailed(output) {
   const counts = [...output.matchAll(/^(\d+) passed, (\d+) failed$/gm)];
   const sum = (index) => counts.reduce((total, match) => total + Number(match[index]), 0);
   return { passed: sum(1), failed: sum(2) };
+}
+
+/** Milliseconds of kernels alone, by medmamba.mjs or pytorch.py. */
+function kernelTimes(output) {
+  const { rows } = JSON.parse(output.trim().split("\n").at(-1));
+  return Object.fromEntries(
+    rows.map(({ name, shape, seconds }) => [`${name} ${shape}`, Number((1000 * seconds).toPrecision(3))]),
+  );
 }
 
 /** Of a step of the network, by medmamba.mjs or pytorch.py. */

@@ -1,7 +1,8 @@
 /** `scripts/gpu-run.sh`, rehearsed on the emulator: its cheap steps here, all of them by `scripts/gpu-run.sh --emulator`. */
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdtempSync, readFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { pathToFileURL } from "node:url";
 import { describe, expect, it } from "vitest";
 import { hasEmulatedCuda } from "../support/backends.js";
 import { repository } from "../support/repository.js";
@@ -58,11 +59,10 @@ describe.skipIf(!hasEmulatedCuda() || !built)("gpu-run", () => {
   });
 
   it("goes on after what fails and what is not done in time, and says so at the end", () => {
-    const { status, stdout, read } = rehearse("native test", { MEDMAMBA_EMULATOR_MEMORY: "1" });
-    const outcomes = stepsOf(read("summary.json")).map(({ outcome }) => outcome);
-    expect(outcomes.length).toBeGreaterThan(3);
-    expect(outcomes).toContain("failed");
-    expect(stdout).toMatch(/\d of \d steps: wrong\n/);
+    const without = { MEDMAMBA_EMULATOR_MEMORY: "0" };
+    const { status, stdout, read } = rehearse("native test cast,native test graphs", without);
+    expect(stepsOf(read("summary.json")).map(({ outcome }) => outcome)).toEqual(["failed", "failed"]);
+    expect(stdout).toContain("2 of 2 steps: wrong\n");
     expect(status).toBe(1);
     const late = rehearse("native test norms", {}, "--minutes", "0.02");
     expect(stepsOf(late.read("summary.json"))[0]).toMatchObject({
@@ -82,6 +82,25 @@ describe.skipIf(!hasEmulatedCuda() || !built)("gpu-run", () => {
       expect(status).toBe(2);
     }
   });
+});
+
+it("profiles kernels that there are", async () => {
+  const { stagesFor } = await import(pathToFileURL(join(repository, "scripts/gpu-stages.mjs")).href);
+  const stages = stagesFor({ root: repository, device: "cuda", python: "python3", scan: "chunked" });
+  const commands = stages.flatMap(({ steps }: { steps: { command: string[] }[] }) =>
+    steps.map((step) => step.command),
+  );
+  const patterns = commands.flat().filter((word: string) => word.startsWith("regex:"));
+  const folder = join(repository, "native/cuda");
+  const sources = readdirSync(folder)
+    .map((file) => readFileSync(join(folder, file), "utf8"))
+    .join("\n");
+  expect(patterns.length).toBe(3);
+  for (const name of patterns
+    .join(".*")
+    .split(/regex:|\.\*/)
+    .filter(Boolean))
+    expect(sources, name).toMatch(new RegExp(name === "Pixels" ? "struct Pixels" : `\\b${name}\\(`));
 });
 
 it("what is packed for another machine is asked for by name where it is missing", ({ skip }) => {

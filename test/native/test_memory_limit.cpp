@@ -42,11 +42,16 @@ void test_limit() {
     table->release(limited, first, 160 * mebibyte);
     check::that(table->allocate(other, 192 * mebibyte, &second) == MM_OK,
                 "what was released goes back where something larger would be over the limit");
+    check::that(described(table, other).free_bytes == 64 * (int64_t)mebibyte, "so that both together stay within it");
     table->release(other, second, 192 * mebibyte);
     for (int again = 0; again < 3; ++again) {
         check::that(table->allocate(other, 192 * mebibyte, &second) == MM_OK, "what is kept serves again");
         table->release(other, second, 192 * mebibyte);
     }
+    mm_stream* narrower = opened(table, 200.0 * mebibyte);
+    check::that(described(table, other).limit_bytes == 200 * (int64_t)mebibyte, "the least of two limits counts");
+    table->stream_destroy(narrower);
+    check::that(described(table, other).limit_bytes == 256 * (int64_t)mebibyte, "and the other one after it");
     table->stream_destroy(limited);
     check::that(described(table, other).limit_bytes == 0, "the limit goes with its stream");
     check::that(table->allocate(other, 320 * mebibyte, &second) == MM_OK, "and all may be had");

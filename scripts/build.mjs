@@ -1,12 +1,13 @@
 // Builds what has changed: the addon through cmake-js and CMake, TypeScript through tsc.
 //
-//   node scripts/build.mjs [native] [typescript] [tests] [cuda] [gpu-tests] [prebuilt] [TARGET]
+//   node scripts/build.mjs [native] [typescript] [tests] [cuda] [gpu-tests] [prebuilt] [musl] [TARGET]
 //
 // Without words: native and typescript. `tests` adds the native test programs to the addon, and the CUDA library where
 // there is an nvcc to build it. `cuda` is the CUDA library, which needs the CUDA toolkit, and `gpu-tests` the native tests
 // for a GPU, as one program, build/gpu-tests/medmamba-gpu-tests. `prebuilt` is addon and CUDA library, linked as npm
-// delivers them, for `npm run prebuilds`; without nvcc, the addon alone. With a TARGET, one of native/toolchains, native
-// code is built for that machine instead, in build/cmake-TARGET.
+// delivers them, for `npm run prebuilds`; without nvcc, the addon alone. `musl` is the addon for Linux with musl, such as
+// Alpine, made of the same objects. With a TARGET, one of native/toolchains, native code is built for that machine instead,
+// in build/cmake-TARGET.
 //
 // This file is delivered, too: `npx medmamba build` runs it in an installed package, where there is no cmake-js.
 import { spawnSync } from "node:child_process";
@@ -22,7 +23,7 @@ const require = createRequire(import.meta.url);
 
 const toolchains = join(root, "native", "toolchains");
 const targets = existsSync(toolchains) ? readdirSync(toolchains).map((file) => basename(file, ".cmake")) : []; // They are not delivered.
-const known = ["native", "typescript", "tests", "cuda", "gpu-tests", "prebuilt", ...targets];
+const known = ["native", "typescript", "tests", "cuda", "gpu-tests", "prebuilt", "musl", ...targets];
 const words = process.argv.slice(2);
 const target = words.find((word) => targets.includes(word));
 // Beside build/Release and what node-gyp writes into build.
@@ -35,6 +36,10 @@ if (wanted.has("native") || wanted.has("tests")) buildNative(wanted.has("tests")
 if (!target && (wanted.has("cuda") || wanted.has("tests"))) buildCuda(wanted.has("cuda"));
 if (wanted.has("gpu-tests")) buildGpuTests();
 if (wanted.has("prebuilt")) buildPrebuilt();
+if (wanted.has("musl")) {
+  configure({});
+  build("prebuilt_musl");
+}
 if (wanted.has("typescript")) {
   run(process.execPath, [require.resolve("typescript/bin/tsc"), "--project", root]);
   run(process.execPath, [join(root, "scripts", "commonjs.mjs")]);

@@ -46,6 +46,7 @@ export {
 } from "./checkpoints/initial-weights.js";
 export type { TrainingState } from "./checkpoints/training-state.js";
 export * as data from "./data/index.js";
+export * as distributed from "./distributed/index.js";
 export {
   AddonError,
   ArgumentError,
@@ -53,6 +54,7 @@ export {
   type DataProblem,
   DeviceError,
   DisposedError,
+  DistributedError,
   DTypeError,
   EvaluationError,
   type LineProblem,
@@ -60,6 +62,7 @@ export {
   type MemoryShortage,
   OperationError,
   OutOfMemoryError,
+  type RankProblem,
   ShapeError,
   StateDictError,
   type StateDictReport,

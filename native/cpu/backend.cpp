@@ -19,6 +19,7 @@
 #include "../backend/dtype.h"
 #include "../backend/memory_limit.h"
 #include "amx.h"
+#include "instructions.h"
 #include "kernels/scan.h"
 #include "levels.h"
 #include "memory.h"
@@ -52,11 +53,8 @@ Level make_level(const char* name, bool runs_here, FillOperations fill) {
 const std::vector<Level>& levels() {
     static const auto& all = *new std::vector<Level>{
 #if defined(__x86_64__)
-        make_level("avx512",
-                   __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-                       __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"),
-                   avx512::fill_operations),
-        make_level("avx2", __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"), avx2::fill_operations),
+        make_level("avx512", instructions().avx512, avx512::fill_operations),
+        make_level("avx2", instructions().avx2, avx2::fill_operations),
 #elif defined(__aarch64__)
         make_level("neon", true, neon::fill_operations),
 #endif
@@ -162,11 +160,7 @@ mm_status choose_precision(const char* asked, const Level& level, bool* bfloat16
                       asked);
         return MM_UNSUPPORTED;
     }
-#if defined(__x86_64__)
-    const bool has_instructions = __builtin_cpu_supports("avx512bf16");
-#else
-    const bool has_instructions = false;
-#endif
+    const bool has_instructions = instructions().avx512_bfloat16;
     if (has_instructions && std::strcmp(level.name, "avx512") == 0) return MM_OK;
     *why = has_instructions
                ? reason("precision \"bf16\" needs SIMD level \"avx512\", not \"%s\"", level.name)

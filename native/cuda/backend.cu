@@ -13,6 +13,7 @@
 #include "../backend/memory_limit.h"
 #include "driver.cuh"
 #include "event.cuh"
+#include "nccl.cuh"
 #include "range.cuh"
 #include "scan.cuh"
 #include "stream.cuh"
@@ -254,6 +255,9 @@ mm_backend make_backend() {
     table.graph_launch = graph_launch;
     table.graph_destroy = graph_destroy;
     table.annotate = annotate;
+    table.engine_version = nccl::engine_version;
+    table.communicator_id = nccl::communicator_id;
+    table.communicator_create = nccl::communicator_create;
 #define MM_FILL(name) table.name = name;
     MM_STREAM_FUNCTIONS(MM_FILL)
 #undef MM_FILL

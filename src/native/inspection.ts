@@ -3,6 +3,7 @@
  * another machine, and may kill the process over one that is cut off.
  */
 import { closeSync, fstatSync, openSync, readSync } from "node:fs";
+import { familySync, MUSL } from "detect-libc";
 import { isError, messageOf } from "../settings/realms.js";
 
 /** What decides which native libraries a machine loads. */
@@ -23,6 +24,11 @@ export function thisSystem(): System {
   const { header } = process.report.getReport() as { header: { glibcVersionRuntime?: string } };
   const { platform, arch, version: node } = process;
   return { platform, arch, node, glibc: header.glibcVersionRuntime };
+}
+
+/** Whether this program was made for musl (Alpine Linux), whatever C libraries the system has. */
+export function hasMusl(): boolean {
+  return process.platform === "linux" && familySync() === MUSL;
 }
 
 /** "linux-x64 with glibc 2.36" */

@@ -16,8 +16,9 @@ import { dtypes } from "./dtype.js";
 import { Tensor } from "./tensor.js";
 
 /**
- * Who adds: "rank order" is one rank after another, in double precision and rounded once, the same bits whatever moves them;
- * "engine" is NCCL or MPI itself, which sends less between many machines, in an order that it does not promise.
+ * Who adds: "rank order" is the device, in double precision, in an order of ranks that is fixed, and rounded once: the same bits
+ * whatever moves them. "engine" is NCCL or MPI itself, which sends less between many machines, in an order that it does not
+ * promise.
  */
 export type Reduction = "rank order" | "engine";
 

@@ -6,7 +6,7 @@
  */
 import { existsSync } from "node:fs";
 import { ArgumentError, DeviceError } from "../errors.js";
-import { inspectLibrary } from "../native/inspection.js";
+import { hasMusl, inspectLibrary } from "../native/inspection.js";
 import { backendLibrary, isSourceCheckout, loadAddon } from "../native/load.js";
 import { whyNoGpu } from "../native/probe.js";
 import { inWords, optionsOf } from "../settings/given.js";
@@ -171,6 +171,8 @@ function libraryOf(kind: Kind, name: string): string {
 }
 
 function whyNotLoadable(library: string): string | undefined {
+  if (hasMusl())
+    return "NVIDIA's driver and the CUDA library need glibc, and this system has musl (Alpine Linux)";
   if (!existsSync(library)) {
     const [place, command] = isSourceCheckout()
       ? ["in a source checkout", "npm run build:cuda"]

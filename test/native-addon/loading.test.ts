@@ -120,13 +120,16 @@ describe("an addon", () => {
     expect(message).toContain(`${delivered}: Module did not self-register`);
   });
 
-  it("that needs glibc is not for a system with musl", async () => {
+  it("that needs glibc is not for a system with musl, but on x64, where there is one for musl", async () => {
     const root = await packageOf({ [delivered]: Buffer.from("") });
-    const message = refusal(root, { platform: "linux", glibc: undefined });
-    expect(message).toContain("-x64 with musl, Node");
-    expect(message).toContain(
-      "needs glibc, and this system has musl (Alpine Linux): use an image with glibc",
+    const onArm = refusal(root, { platform: "linux", arch: "arm64", glibc: undefined });
+    expect(onArm).toContain("-arm64 with musl, Node");
+    expect(onArm).toContain(
+      "for arm64 needs glibc, and this system has musl (Alpine Linux): use an image with glibc",
     );
+    const onIntel = refusal(root, { platform: "linux", arch: "x64", glibc: undefined });
+    expect(onIntel).toContain("-x64 with musl, Node");
+    expect(onIntel).toContain("Install the package again (`npm install medmamba --force`), or compile it");
   });
 
   it.each([
@@ -210,6 +213,19 @@ describe("node-gyp-build, which finds the addon,", () => {
       { LIBC: "musl" },
       inTarget("medmamba.musl.node"),
     ],
+    [
+      "of what npm delivers the file without a tag, which is for glibc",
+      [inTarget("medmamba.musl.node"), delivered],
+      {},
+      delivered,
+    ],
+    [
+      "the file for musl where that is wanted",
+      [inTarget("medmamba.musl.node"), delivered],
+      { LIBC: "musl" },
+      inTarget("medmamba.musl.node"),
+    ],
+    ["any other file where there is none for musl", [delivered], { LIBC: "musl" }, delivered],
     [
       "the folder of npm_config_platform and npm_config_arch",
       [delivered, "prebuilds/plan9-mips/medmamba.node"],

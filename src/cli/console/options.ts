@@ -1,5 +1,6 @@
 /** Options that commands share, and the checks of values: what cannot be is refused before anything is done. */
 import { type Command, InvalidArgumentError, Option } from "commander";
+import { DeviceError } from "../../errors.js";
 import { type Flag, flagsOf } from "../../settings/flags.js";
 import type { Kind } from "../../settings/kind.js";
 import * as kinds from "../../settings/kind.js";
@@ -79,8 +80,31 @@ export function openDeviceOf(
   return opened;
 }
 
+/**
+ * The device of one of several processes on a machine: the GPU of its number there, or the only one that it is shown.
+ *
+ * @param localRank  undefined of a process that is alone
+ */
+function ofRank(device: string, localRank: number | undefined): string {
+  if (localRank === undefined || !/^(auto|cuda|cuda-emulated)$/.test(device)) return device;
+  const kind = device === "auto" ? "cuda" : device;
+  try {
+    const name = `${kind}:${localRank}`;
+    resolveDevice(name).close();
+    return name;
+  } catch (error) {
+    if (!(error instanceof DeviceError)) throw error;
+    return device;
+  }
+}
+
 /** The device to train on, with the precision that the run was planned with; without one, bf16 on a GPU. */
-export function openTrainingDevice(options: CommonOptions, planned: Precision | undefined): Device {
+export function openTrainingDevice(
+  common: CommonOptions,
+  planned: Precision | undefined,
+  localRank?: number,
+): Device {
+  const options = { ...common, device: ofRank(common.device, localRank) };
   const device = openDeviceOf(planned === undefined ? options : { ...options, precision: planned }, {
     isLong: true,
   });

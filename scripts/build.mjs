@@ -1,14 +1,14 @@
 // Builds what has changed: the addon through cmake-js and CMake, TypeScript through tsc.
 //
-//   node scripts/build.mjs [native] [typescript] [tests] [cuda] [gpu-tests] [prebuilt] [TARGET]
+//   node scripts/build.mjs [native] [typescript] [tests] [cuda] [gpu-tests] [prebuilt] [musl] [TARGET]
 //
 // Without words: native and typescript. `tests` adds the native test programs to the addon, and the CUDA library where
 // there is an nvcc to build it, for few GPUs unless it has been built for more. `cuda` is the CUDA library, which needs the
 // CUDA toolkit: from one of version 13, libmedmamba_cuda.so for new drivers, and from an older one the same for older drivers
 // (scripts/find-nvcc.mjs). `gpu-tests` are the native tests for a GPU, as one program, build/gpu-tests/medmamba-gpu-tests.
 // `prebuilt` is the addon and the CUDA libraries, linked as npm delivers them, for `npm run prebuilds`; without nvcc, the
-// addon alone. With a TARGET, one of native/toolchains, native code is built for that machine instead, in
-// build/cmake-TARGET.
+// addon alone. `musl` is the addon for Linux with musl, such as Alpine, made of the same objects. With a TARGET, one of
+// native/toolchains, native code is built for that machine instead, in build/cmake-TARGET.
 //
 //   MEDMAMBA_CUDA_ARCHITECTURES  GPUs to build for, as CMake names them: "90-real" while developing on an H100; or
 //                                "configured": those that the last build was for
@@ -27,7 +27,7 @@ const require = createRequire(import.meta.url);
 
 const toolchains = join(root, "native", "toolchains");
 const targets = existsSync(toolchains) ? readdirSync(toolchains).map((file) => basename(file, ".cmake")) : []; // They are not delivered.
-const known = ["native", "typescript", "tests", "cuda", "gpu-tests", "prebuilt", ...targets];
+const known = ["native", "typescript", "tests", "cuda", "gpu-tests", "prebuilt", "musl", ...targets];
 const words = process.argv.slice(2);
 const target = words.find((word) => targets.includes(word));
 // Beside build/Release and what node-gyp writes into build.
@@ -42,6 +42,10 @@ if (!target && wanted.has("cuda")) buildCuda();
 else if (!target && wanted.has("tests")) buildCudaForTests();
 if (wanted.has("gpu-tests")) buildGpuTests();
 if (wanted.has("prebuilt")) buildPrebuilt();
+if (wanted.has("musl")) {
+  configure({});
+  build("prebuilt_musl");
+}
 if (wanted.has("typescript")) {
   run(process.execPath, [require.resolve("typescript/bin/tsc"), "--project", root]);
   run(process.execPath, [join(root, "scripts", "commonjs.mjs")]);

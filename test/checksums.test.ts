@@ -32,7 +32,10 @@ const verify = (directory: string) =>
     [
       join(repository, "scripts/verify-prebuilds.mjs"),
       directory,
-      ...["linux-x64", "linux-arm64", "win32-x64"].flatMap((target) => ["--without", target]),
+      ...["linux-x64", "linux-x64-musl", "linux-arm64", "win32-x64"].flatMap((target) => [
+        "--without",
+        target,
+      ]),
     ],
     { encoding: "utf8" },
   );

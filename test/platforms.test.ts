@@ -36,7 +36,7 @@ it("is about all that the package is delivered for", () => {
     "Clang",
     "macOS",
     "Windows x64",
-    "musl",
+    "musl (Alpine)",
     "Electron",
   ])
     expect(

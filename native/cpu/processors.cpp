@@ -23,15 +23,13 @@ std::vector<int> ask_system() {
     std::vector<int> processors;
 #if defined(__linux__)
     // The kernel refuses a mask smaller than its own, so the mask grows until it fits.
-    for (int most = CPU_SETSIZE; most <= CPU_SETSIZE * 64 && processors.empty(); most *= 2) {
-        const size_t bytes = CPU_ALLOC_SIZE(most);
-        cpu_set_t* set = CPU_ALLOC(most);
-        if (!set) break;
-        const bool known = sched_getaffinity(0, bytes, set) == 0;
+    for (size_t sets = 1; sets <= 64 && processors.empty(); sets *= 2) {
+        std::vector<cpu_set_t> mask(sets);
+        const size_t bytes = sets * sizeof(cpu_set_t);
+        const bool known = sched_getaffinity(0, bytes, mask.data()) == 0;
         const bool too_small = !known && errno == EINVAL;
-        for (int i = 0; known && i < most; ++i)
-            if (CPU_ISSET_S(i, bytes, set)) processors.push_back(i);
-        CPU_FREE(set);
+        for (int i = 0; known && i < (int)(8 * bytes); ++i)
+            if (CPU_ISSET_S((size_t)i, bytes, mask.data())) processors.push_back(i);
         if (!too_small) break;
     }
 #elif defined(_WIN32)
@@ -56,7 +54,7 @@ const std::vector<int>& allowed_processors() {
 void stay_on([[maybe_unused]] int processor) {
 #if defined(__linux__)
     cpu_set_t set;
-    if (processor >= CPU_SETSIZE) return;
+    if (processor >= (int)(8 * sizeof set)) return;
     CPU_ZERO(&set);
     CPU_SET(processor, &set);
     // A refusal (a processor was taken away meanwhile) leaves the thread where it was, which is as good.

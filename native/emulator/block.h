@@ -33,6 +33,8 @@ void load_matrices(bool transposed, uint32_t* to, const void* row, Place place);
 // The bytes are NaN from here on, and written when a wait says that they are there.
 void start_copy(void* shared, const void* global, int bytes, bool valid, Place place);
 void commit_copies();
+// Whether the GPU knows no copies that finish later, nor tensor cores for bf16 and tf32.
+bool copies_at_once();
 void wait_for_copies(int groups_left);
 
 // The block's dynamic shared memory; an error if the kernel was launched with less than `bytes`.

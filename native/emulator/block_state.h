@@ -51,8 +51,6 @@ struct SharedMemory {
 };
 Thread& running_thread();
 SharedMemory shared_of_block();
-// Whether the GPU knows no copies that finish later.
-bool copies_at_once();
 // Fails if 16 bytes of a matrix row do not lie there, or not at a multiple of 16.
 void expect_shared_row(const void* row, Place place);
 

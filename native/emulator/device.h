@@ -15,6 +15,8 @@ T& shared_memory() {
     return *static_cast<T*>(emulator::shared_memory(sizeof(T), alignof(T)));
 }
 
+inline int thread_anew() { return (int)threadIdx.x; }
+
 inline float exp2_approx(float x) {
     const float y = exp2f(x);
     return y < 0x1p-126f ? 0.0f : y;
@@ -25,7 +27,10 @@ T* global_offset(T* pointer, int64_t bytes) {
     return reinterpret_cast<T*>(reinterpret_cast<uintptr_t>(pointer) + (uintptr_t)bytes);
 }
 
+inline bool has_tensor_cores() { return !emulator::copies_at_once(); }
+
 inline float reciprocal_approx(float x) { return 1.0f / x; }
+inline float inverse_root_approx(float x) { return 1.0f / sqrtf(x); }
 
 inline uint32_t bf16_bits(float x) {
     const uint32_t bits = __float_as_uint(x);

@@ -151,6 +151,28 @@ export function nodeLaunchOf(environment: Environment = process.env): NodeLaunch
   };
 }
 
+/**
+ * Which of how many parts of independent work this process has: of an array of Slurm's jobs, an Indexed Job of Kubernetes, or a
+ * launcher. Undefined where nobody says.
+ *
+ * @param of  parts in all, where the launcher does not say: an Indexed Job's
+ */
+export function arrayPart(
+  of: number | undefined,
+  environment: Environment = process.env,
+): { index: number; of: number } | undefined {
+  const launch = launchOf(environment);
+  if (launch && launch.worldSize > 1) return { index: launch.rank, of: launch.worldSize };
+  const names = ["SLURM_ARRAY_TASK_ID", "SLURM_ARRAY_TASK_MIN", "SLURM_ARRAY_TASK_COUNT"] as const;
+  if (names.every((name) => isSet(environment, name))) {
+    const [task = 0, first = 0, count = 1] = names.map((name) => wholeNumber(environment, name));
+    if (task - first < count) return { index: task - first, of: count };
+  }
+  if (of === undefined || !isSet(environment, "JOB_COMPLETION_INDEX")) return undefined;
+  const index = wholeNumber(environment, "JOB_COMPLETION_INDEX");
+  return index < of ? { index, of } : undefined;
+}
+
 const isSet = (environment: Environment, name: string): boolean => (environment[name] ?? "") !== "";
 
 /** @throws ArgumentError naming the variable */

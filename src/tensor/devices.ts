@@ -171,6 +171,8 @@ function libraryOf(kind: Kind, name: string): string {
 }
 
 function whyNotLoadable(library: string): string | undefined {
+  if (!existsSync(library) && process.platform === "win32")
+    return "there is no CUDA library for Windows; the package for Linux, in WSL 2, has one";
   if (hasMusl())
     return "NVIDIA's driver and the CUDA library need glibc, and this system has musl (Alpine Linux)";
   if (!existsSync(library)) {

@@ -131,6 +131,10 @@ export function resolveOptions(
     );
   }
   expectParts(settings.batchSize, train.length, worldSize);
+  if (settings.syncBatchNorm && Math.floor(train.length / worldSize) < settings.accumulate && worldSize > 1)
+    throw new ArgumentError(
+      "fit: with syncBatchNorm every process needs an image for each pass of a batch (--accumulate): use fewer passes or processes.",
+    );
   expectSeveralValues({
     config: model.config,
     settings: { ...settings, batchSize: settings.batchSize / worldSize },

@@ -12,6 +12,7 @@ import { join } from "node:path";
 import type { CheckpointDescription } from "../checkpoints/checkpoint.js";
 import { type SplitIdentity, splitIdentity } from "../data/contents.js";
 import { type LabelledImages, Loader } from "../data/index.js";
+import type { Communicator } from "../distributed/engine.js";
 import type { Group } from "../distributed/group.js";
 import { joinedGroup } from "../distributed/init.js";
 import { DistributedError, EvaluationError, TrainingError } from "../errors.js";
@@ -191,13 +192,29 @@ class Run {
   /** Ranks begin with what rank 0 has. @param statistics  of a run that is resumed, on rank 0 */
   async #startTogether(statistics: readonly Float32Array[] | undefined): Promise<void> {
     const group = this.#group;
-    await this.#step.connect();
+    const connection = await this.#step.connect();
+    if (this.#settings.syncBatchNorm && !group.isAlone) this.#synchronize(connection?.communicator);
     if (!group.isAlone) {
       const fit = statistics?.length === group.worldSize ? statistics : undefined;
       await shareStart(group, this.#parts(), fit);
     }
     const worldSizes = worldSizesFor(this.#progress, group.worldSize);
     if (worldSizes) this.#progress.worldSizes = worldSizes;
+  }
+
+  /** Lets BatchNorm take its statistics over all ranks. @throws TrainingError where it cannot */
+  #synchronize(communicator: Communicator | undefined): void {
+    this.isAlike = true;
+    if (!communicator)
+      throw new TrainingError(
+        "fit: syncBatchNorm (--sync-batch-norm) needs NCCL or MPI on all ranks: install one, start with mpirun or srun, or leave it out.",
+      );
+    if (!("communicator" in this.#model))
+      throw new TrainingError(
+        "fit: syncBatchNorm (--sync-batch-norm) is not for this network: leave it out.",
+      );
+    this.isAlike = false;
+    this.#model.communicator = communicator;
   }
 
   /** Undefined where there are no validation images, and where the run ends before it has begun. */
@@ -420,6 +437,7 @@ class Run {
   }
 
   async close(): Promise<void> {
+    if (this.#settings.syncBatchNorm && "communicator" in this.#model) this.#model.communicator = undefined;
     this.#step.dispose();
     this.#bestWeights.dispose();
     for (const observer of this.#observers) await observer.close?.();

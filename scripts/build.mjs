@@ -1,11 +1,13 @@
 // Builds what has changed: the addon through cmake-js and CMake, TypeScript through tsc.
 //
-//   node scripts/build.mjs [native] [typescript] [tests] [cuda] [prebuilt] [TARGET]
+//   node scripts/build.mjs [native] [typescript] [tests] [cuda] [gpu-tests] [prebuilt] [musl] [TARGET]
 //
 // Without words: native and typescript. `tests` adds the native test programs to the addon, and the CUDA library where
-// there is an nvcc to build it. `cuda` is the CUDA library, which needs the CUDA toolkit. `prebuilt` is both, linked as npm
-// delivers them, for `npm run prebuilds`; without nvcc, the addon alone. With a TARGET, one of native/toolchains, native
-// code is built for that machine instead, in build/cmake-TARGET.
+// there is an nvcc to build it. `cuda` is the CUDA library, which needs the CUDA toolkit, and `gpu-tests` the native tests
+// for a GPU, as one program, build/gpu-tests/medmamba-gpu-tests. `prebuilt` is addon and CUDA library, linked as npm
+// delivers them, for `npm run prebuilds`; without nvcc, the addon alone. `musl` is the addon for Linux with musl, such as
+// Alpine, made of the same objects. With a TARGET, one of native/toolchains, native code is built for that machine instead,
+// in build/cmake-TARGET.
 //
 // This file is delivered, too: `npx medmamba build` runs it in an installed package, where there is no cmake-js.
 import { spawnSync } from "node:child_process";
@@ -21,7 +23,7 @@ const require = createRequire(import.meta.url);
 
 const toolchains = join(root, "native", "toolchains");
 const targets = existsSync(toolchains) ? readdirSync(toolchains).map((file) => basename(file, ".cmake")) : []; // They are not delivered.
-const known = ["native", "typescript", "tests", "cuda", "prebuilt", ...targets];
+const known = ["native", "typescript", "tests", "cuda", "gpu-tests", "prebuilt", "musl", ...targets];
 const words = process.argv.slice(2);
 const target = words.find((word) => targets.includes(word));
 // Beside build/Release and what node-gyp writes into build.
@@ -32,7 +34,12 @@ const wanted = new Set(words.length > 0 ? words : ["native", "typescript"]);
 
 if (wanted.has("native") || wanted.has("tests")) buildNative(wanted.has("tests"));
 if (!target && (wanted.has("cuda") || wanted.has("tests"))) buildCuda(wanted.has("cuda"));
+if (wanted.has("gpu-tests")) buildGpuTests();
 if (wanted.has("prebuilt")) buildPrebuilt();
+if (wanted.has("musl")) {
+  configure({});
+  build("prebuilt_musl");
+}
 if (wanted.has("typescript")) {
   run(process.execPath, [require.resolve("typescript/bin/tsc"), "--project", root]);
   run(process.execPath, [join(root, "scripts", "commonjs.mjs")]);
@@ -49,8 +56,7 @@ function buildNative(tests) {
 function buildCuda(needed) {
   const nvcc = findNvcc();
   if (!nvcc) {
-    const missing =
-      "nvcc was not found: the CUDA library needs the CUDA toolkit 13.0 or newer, its nvcc on the PATH or named by CUDACXX";
+    const missing = withoutNvcc("the CUDA library needs");
     if (needed) fail(`build: ${missing}`);
     console.log(`build: ${missing}.\n  It is not built; its kernels are tested on the emulator.`);
     return;
@@ -59,19 +65,32 @@ function buildCuda(needed) {
   build("medmamba_cuda");
 }
 
+function buildGpuTests() {
+  const nvcc = findNvcc();
+  if (!nvcc) fail(`build: ${withoutNvcc("the tests for a GPU need")}`);
+  configure({ MEDMAMBA_CUDA: "ON", MEDMAMBA_NATIVE_TESTS: "ON", CMAKE_CUDA_COMPILER: nvcc });
+  build("medmamba_gpu_tests");
+}
+
+function withoutNvcc(needs) {
+  return `nvcc was not found: ${needs} the CUDA toolkit 13.0 or newer, its nvcc on the PATH or named by CUDACXX`;
+}
+
 function buildPrebuilt() {
   const nvcc = target ? undefined : findNvcc();
   configure(nvcc ? { MEDMAMBA_CUDA: "ON", CMAKE_CUDA_COMPILER: nvcc } : {});
   build("prebuilt");
 }
 
-// cmake-js configures first, because it knows what each platform's Node wants of an addon (Linux and macOS: nothing);
+// cmake-js configures first, because it knows what each platform's Node wants of an addon (Linux and macOS: nothing, and
+// nothing of ours on Windows: native/windows/node_api.cpp);
 // afterwards CMake alone finds out what has changed, CMakeLists.txt included, and takes options that are new.
 function configure(options) {
   const cache = join(cmakeDirectory, "CMakeCache.txt");
   removeForeign(cache);
   if (target) options = { ...options, CMAKE_TOOLCHAIN_FILE: join(toolchains, `${target}.cmake`) };
-  const cmakeJs = target ? undefined : findCmakeJs();
+  const isWindows = process.platform === "win32";
+  const cmakeJs = target || isWindows ? undefined : findCmakeJs();
   if (!existsSync(cache) && cmakeJs) {
     run(process.execPath, [
       cmakeJs,
@@ -88,7 +107,28 @@ function configure(options) {
   const isNew = ([name, value]) => !new RegExp(`^${name}:\\w+=${value}$`, "m").test(configured);
   const changed = Object.entries(options).filter(isNew);
   if (changed.length > 0 || !configured)
-    run("cmake", [...changed.map(([name, value]) => `-D${name}=${value}`), "-S", root, "-B", cmakeDirectory]);
+    run("cmake", [
+      ...(isWindows && !configured ? windowsTools() : []),
+      ...changed.map(([name, value]) => `-D${name}=${value}`),
+      ...["-S", root, "-B", cmakeDirectory],
+    ]);
+}
+
+// On Windows CMake would take Microsoft's compiler, which native code is not written for: native/windows/compiler.cmake.
+function windowsTools() {
+  const hasNinja = spawnSync("ninja", ["--version"]).status === 0;
+  const { CC = "gcc", CXX = "g++" } = process.env;
+  if (spawnSync(CXX, ["--version"]).status !== 0) fail(`build: "${CXX}" was not found; ${needed()}`);
+  return [
+    ...["-G", hasNinja ? "Ninja" : "MinGW Makefiles"],
+    ...[`-DCMAKE_C_COMPILER=${CC}`, `-DCMAKE_CXX_COMPILER=${CXX}`],
+  ];
+}
+
+function needed() {
+  return process.platform === "win32"
+    ? "building on Windows needs CMake 3.22, GCC of MinGW-w64 (MSYS2's or w64devkit's), and ninja or mingw32-make, all on the PATH"
+    : "building needs CMake 3.22 and a C++17 compiler";
 }
 
 // The build folder of a checkout that was copied or moved belongs to the one before, and CMake would build into that.
@@ -115,8 +155,7 @@ function build(target) {
 
 function run(command, args) {
   const { status, error } = spawnSync(command, args, { cwd: root, stdio: "inherit" });
-  if (error?.code === "ENOENT")
-    fail(`build: "${command}" was not found; building needs CMake 3.22 and a C++17 compiler`);
+  if (error?.code === "ENOENT") fail(`build: "${command}" was not found; ${needed()}`);
   if (error) fail(`build: ${command}: ${error.message}`);
   if (status !== 0) process.exit(status ?? 1);
 }

@@ -9,7 +9,7 @@
 // its compiler another machine; scripts/verify-prebuilds.mjs, which runs before every `npm pack` and `npm publish`, will refuse
 // what is there. prebuilds/SHA256SUMS names the hashes of all.
 import { spawnSync } from "node:child_process";
-import { mkdirSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, rmSync } from "node:fs";
 import { arch, platform } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -18,22 +18,31 @@ import prebuildify from "prebuildify";
 import { writeSums } from "./checksums.mjs";
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
-// prebuildify takes what it finds in build/Release of its folder, which is not to be the folder of the ordinary build.
-const directory = join(root, "build", "prebuilt");
 
 await make(platform(), arch(), "strip");
 for (const { system, processor, tools } of [
   { system: "linux", processor: "arm64", tools: "aarch64-linux-gnu-" },
+  { system: "win32", processor: "x64", tools: "x86_64-w64-mingw32-" },
 ]) {
   if (system === platform() && processor === arch()) continue;
   if (spawnSync(`${tools}g++`, ["--version"]).status === 0) await make(system, processor, `${tools}strip`);
   else console.log(`prebuilds: ${tools}g++ was not found: nothing is built for ${system}-${processor}.`);
 }
+if (platform() === "linux" && arch() === "x64") {
+  if (existsSync("/lib/x86_64-linux-musl/libc.so")) await make("linux", "x64", "strip", "musl");
+  else
+    console.log(
+      "prebuilds: musl's C library (Debian's package musl) was not found: nothing is built for it.",
+    );
+}
 writeSums(join(root, "prebuilds"));
 
-async function make(system, processor, strip) {
+// What has a C library in its name goes beside the file that has none.
+async function make(system, processor, strip, libc) {
+  // prebuildify takes what it finds in build/Release of its folder, which is not to be the folder of the ordinary build.
+  const directory = join(root, "build", libc ? `prebuilt-${libc}` : "prebuilt");
   rmSync(join(directory, "build", "Release"), { recursive: true, force: true });
-  rmSync(join(root, "prebuilds", `${system}-${processor}`), { recursive: true, force: true });
+  if (!libc) rmSync(join(root, "prebuilds", `${system}-${processor}`), { recursive: true, force: true });
   mkdirSync(directory, { recursive: true });
   await promisify(prebuildify)({
     name: "medmamba",
@@ -41,7 +50,8 @@ async function make(system, processor, strip) {
     platform: system,
     arch: processor,
     napi: true,
-    strip: true,
+    ...(libc && { libc, tagLibc: libc }),
+    strip: system !== "win32", // The linker has done it: native/windows/CMakeLists.txt.
     stripBin: strip,
     nodeGyp: join(root, "scripts", "prebuilt-gyp.mjs"),
     cwd: directory,

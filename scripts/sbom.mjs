@@ -2,7 +2,7 @@
 //
 //   node scripts/sbom.mjs [--prebuilds DIRECTORY] > sbom.cdx.json
 //
-// In it are the native files with their SHA-256 and what is linked into them (GCC's libraries, NVIDIA's CUDA runtime), read from
+// In it are the native files with their SHA-256 and what is linked into them (GCC's libraries, MinGW-w64's, NVIDIA's CUDA runtime), read from
 // the files themselves; what the CommonJS build has copies of; and every package of package-lock.json that a user's `npm
 // install` may bring, on any platform, with license and SHA-512. The same files give the same bytes: there is no serial number,
 // and a time only if SOURCE_DATE_EPOCH (seconds, https://reproducible-builds.org/specs/source-date-epoch) says it.
@@ -100,7 +100,7 @@ function nativeFiles(directory) {
   });
 }
 
-/** What an ELF library says of what is in it: its section .comment names the compiler, CUDA's code the toolkit. */
+/** What a library says of what is in it: each object names its compiler, native/windows its runtime, CUDA's code the toolkit. */
 function linkedInto(text) {
   const found = [];
   const compiler = /GCC: \([^)]*\) ([\d.]+)/.exec(text)?.[1]; // the first is of our objects, further ones of cudart's
@@ -115,6 +115,22 @@ function linkedInto(text) {
         scope: "required",
         description: `GCC's ${name}, linked statically`,
         licenses: [{ expression: "GPL-3.0-or-later WITH GCC-exception-3.1" }],
+      });
+  const runtime = /mingw-w64: ([\d.]+)/.exec(text)?.[1];
+  if (runtime)
+    for (const [name, license] of [
+      ["crt", "ZPL-2.1"],
+      ["winpthreads", "MIT AND BSD-3-Clause"],
+    ])
+      found.push({
+        type: "library",
+        "bom-ref": `mingw-w64/${name}@${runtime}`,
+        group: "mingw-w64",
+        name,
+        version: runtime,
+        scope: "required",
+        description: `MinGW-w64's ${name}, linked statically`,
+        licenses: [{ expression: license }],
       });
   const toolkit = text.includes("cudart") && /Cuda compilation tools, release ([\d.]+)/.exec(text)?.[1];
   if (toolkit)

@@ -3,21 +3,26 @@
 //   node scripts/verify-prebuilds.mjs [DIRECTORY] [--without-cuda] [--without TARGET]...
 //
 // Of DIRECTORY, by default prebuilds/ of this package: are the addon and the CUDA library of each target there, small enough,
-// stripped, for the right processor; do they ask for no newer glibc and no other library than said here; has the CUDA
-// library code for the GPUs that the documentation names; do the two speak the same version of their interface? Are SHA256SUMS
-// and all files of DIRECTORY the same as when they were built?
-// Prints one line a file, or everything that is wrong. Needs readelf.
+// stripped, for the right processor; do they ask for no newer glibc and no other library than said here (on Windows not even
+// for node.exe, which Electron has by another name; with musl for nothing that musl has not); has the CUDA library code for the
+// GPUs that the documentation names; do the two speak the same version of their interface? Are all addons together small enough
+// for everybody to download, and SHA256SUMS and all files of DIRECTORY the same as when they were built?
+// Prints one line a file, or everything that is wrong. Needs readelf for those of Linux.
 import { execFileSync } from "node:child_process";
 import { existsSync, readFileSync, statSync } from "node:fs";
 import { createRequire } from "node:module";
 import { arch, platform } from "node:os";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
-import { whatDiffers } from "./checksums.mjs";
+import { hashesOf, whatDiffers } from "./checksums.mjs";
+import { readPortableExecutable } from "./portable-executable.mjs";
 
 const mebibyte = 2 ** 20;
 const newestGlibc = "2.28";
+const limitOfAddons = 15 * mebibyte; // of all systems' together, which every user downloads
 const systemLibraries = /^(libc\.so\.6|libm\.so\.6|libpthread\.so\.0|libdl\.so\.2|librt\.so\.1)$/;
+const muslLibrary = "/lib/x86_64-linux-musl/libc.so";
+const librariesOfWindows = /^(kernel32|msvcrt)\.dll$/i;
 const gpuCode = ["sm_80", "sm_90", "compute_90"];
 const addon = {
   file: "medmamba.node",
@@ -36,7 +41,11 @@ const targets = {
       cuda: true,
     },
   ],
+  "linux-x64-musl": [
+    { ...addon, ...x64, folder: "linux-x64", file: "medmamba.musl.node", limit: 4 * mebibyte, musl: true },
+  ],
   "linux-arm64": [{ ...addon, ...arm64, limit: 2 * mebibyte }],
+  "win32-x64": [{ ...addon, limit: 4 * mebibyte, examine: examineWindows }],
 };
 
 const { values, positionals } = parseArgs({
@@ -49,27 +58,35 @@ const problems = whatDiffers(directory);
 for (const [target, files] of Object.entries(targets)) {
   if (values.without.includes(target)) continue;
   for (const wanted of files) {
-    const { file, cuda } = wanted;
+    const { folder = target, file, cuda, examine = examineLinux } = wanted;
     if (cuda && values["without-cuda"]) continue;
-    const path = join(directory, target, file);
+    const path = join(directory, folder, file);
     const found = existsSync(path) ? examine(path, wanted) : ["it is missing"];
-    problems.push(...found.map((problem) => `${join(target, file)}: ${problem}`));
-    if (found.length === 0) console.error(`${join(target, file)}: ${megabytes(statSync(path).size)}, right`);
+    problems.push(...found.map((problem) => `${join(folder, file)}: ${problem}`));
+    if (found.length === 0) console.error(`${join(folder, file)}: ${megabytes(statSync(path).size)}, right`);
   }
   if (problems.length === 0 && !values["without-cuda"]) problems.push(...whyNoPair(target));
 }
+
+const all = hashesOf(directory)
+  .filter(({ path }) => path.endsWith(".node"))
+  .reduce((sum, { path }) => sum + statSync(join(directory, path)).size, 0);
+if (all > limitOfAddons)
+  problems.push(`all addons have ${megabytes(all)} together, more than ${megabytes(limitOfAddons)}`);
+else if (problems.length === 0) console.error(`all addons: ${megabytes(all)} of ${megabytes(limitOfAddons)}`);
 
 if (problems.length > 0) {
   console.error(`The prebuilt libraries in ${directory} cannot be published:`);
   for (const problem of problems) console.error(`  ${problem}`);
   console.error(
-    "`npm run prebuilds` makes them, the CUDA library with the CUDA toolkit 13.0 or newer, those for ARM with g++-aarch64-linux-gnu.",
+    "`npm run prebuilds` makes them, the CUDA library with the CUDA toolkit 13.0 or newer, those for ARM with " +
+      "g++-aarch64-linux-gnu, those for Windows with g++-mingw-w64-x86-64-posix, that for musl with musl.",
   );
   process.exitCode = 1;
 }
 
-/** What is wrong with a file. */
-function examine(path, { machine, loader, limit, exported, cuda }) {
+/** What is wrong with a file for Linux. */
+function examineLinux(path, { machine, loader, limit, exported, cuda, musl }) {
   const size = statSync(path).size;
   let text;
   try {
@@ -98,10 +115,14 @@ function examine(path, { machine, loader, limit, exported, cuda }) {
     `it needs glibc ${[...new Set(versions)].join(", ")}, newer than ${newestGlibc}`,
   );
   unless(!/@(GLIBCXX|CXXABI|GCC)_/.test(text), "it needs symbols of a C++ library of the system");
-  const libraries = all(/\(NEEDED\).*\[(.*)\]/g).filter(
-    (name) => name !== loader && !systemLibraries.test(name),
+  const libraries = all(/\(NEEDED\).*\[(.*)\]/g).filter((name) =>
+    musl ? name !== "libc.so" : name !== loader && !systemLibraries.test(name),
   );
   unless(libraries.length === 0, `it needs ${libraries.join(", ")}`);
+  if (musl) {
+    const absent = whatMuslLacks(text);
+    unless(absent.length === 0, `it needs ${absent.join(", ")}, which musl has not`);
+  }
   const paths = all(/\((?:RUNPATH|RPATH)\).*\[(.*)\]/g);
   unless(paths.join() === "$ORIGIN", `its run path is "${paths.join()}", not "$ORIGIN"`);
   const shown = all(/(?:FUNC|OBJECT)\s+(?:GLOBAL|WEAK)\s+DEFAULT\s+\d+ ([\w.]+)/g).filter(
@@ -112,6 +133,51 @@ function examine(path, { machine, loader, limit, exported, cuda }) {
     const missing = gpuCode.filter((name) => !codeIn(readFileSync(path)).has(name));
     unless(missing.length === 0, `it has no code for ${missing.join(", ")}`);
   }
+  return found;
+}
+
+/**
+ * What a library asks for that is neither of musl nor of Node-API: known only where musl is installed, as it is where the library
+ * is built. Its loader would refuse the library for one such name.
+ */
+function whatMuslLacks(text) {
+  if (!existsSync(muslLibrary)) return [];
+  const symbols = (of, pattern) => [...of.matchAll(pattern)].map(([, name]) => name);
+  const read = (path) =>
+    execFileSync("readelf", ["--wide", "--dyn-syms", path], { encoding: "utf8", maxBuffer: 2 ** 26 });
+  const has = new Set(symbols(read(muslLibrary), /DEFAULT\s+\d+ ([\w.]+)/g));
+  const asked = symbols(text, /GLOBAL\s+DEFAULT\s+UND ([\w.]+)/g);
+  return asked.filter((name) => !has.has(name) && !/^(napi|node_api)_/.test(name));
+}
+
+/** What is wrong with a file for Windows. */
+function examineWindows(path, { limit, exported }) {
+  const size = statSync(path).size;
+  let library;
+  try {
+    library = readPortableExecutable(path);
+  } catch (error) {
+    return [`it is no library for 64-bit Windows: ${error.message}`];
+  }
+  const { machine, isLibrary, symbols, built, characteristics, imports, exports } = library;
+  const found = [];
+  const unless = (holds, problem) => holds || found.push(problem);
+
+  unless(size <= limit, `it has ${megabytes(size)}, more than ${megabytes(limit)}`);
+  unless(machine === 0x8664, "it is not for x86-64");
+  unless(isLibrary, "it is a program, not a library");
+  unless(symbols === 0, "it is not stripped");
+  unless(built === 0, "it has the time of its making in it, so the same sources give another hash each time");
+  // HIGH_ENTROPY_VA, DYNAMIC_BASE and NX_COMPAT, which administrators may demand of all that is loaded.
+  unless(
+    (characteristics & 0x160) === 0x160,
+    "it is not made for random addresses and data that does not run",
+  );
+  const others = imports.map((one) => one.library).filter((name) => !librariesOfWindows.test(name));
+  unless(others.length === 0, `it needs ${others.join(", ")}`);
+  const shown = exports.filter((name) => !exported.test(name));
+  unless(shown.length === 0, `it shows the symbols ${shown.slice(0, 5).join(", ")}`);
+  unless(exports.includes("napi_register_module_v1"), "it shows no entry of Node-API");
   return found;
 }
 

@@ -25,8 +25,8 @@ const mayImport: Readonly<Record<string, string>> = {
   tasks: "models, metrics, type data",
   checkpoints: "tasks, weights, data",
   audit: "data, metrics",
-  inference: "checkpoints",
-  training: "inference, distributed",
+  inference: "checkpoints, distributed",
+  training: "inference",
   reports: "training, audit",
   study: "reports",
   serving: "reports",
@@ -44,8 +44,10 @@ const mayInclude: Readonly<Record<string, readonly string[]>> = {
   // Kernels are compiled by the host's compiler too, where this header gives CUDA's names their meaning.
   cuda: ["backend", "emulator/device.h"],
   // Whose table is linked in; those of other backends are loaded.
-  addon: ["backend", "cpu/backend.h"],
+  addon: ["backend", "cpu/backend.h", "cpu/thread.h"],
   glibc: [],
+  musl: [],
+  windows: [],
 };
 
 /** One file of another, by paths in the repository. */

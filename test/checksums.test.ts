@@ -32,7 +32,10 @@ const verify = (directory: string) =>
     [
       join(repository, "scripts/verify-prebuilds.mjs"),
       directory,
-      ...["--without", "linux-x64", "--without", "linux-arm64"],
+      ...["linux-x64", "linux-x64-musl", "linux-arm64", "win32-x64"].flatMap((target) => [
+        "--without",
+        target,
+      ]),
     ],
     { encoding: "utf8" },
   );

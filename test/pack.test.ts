@@ -107,8 +107,13 @@ async function pack(): Promise<void> {
   const without = withCuda ? [] : ["--without-cuda"];
   if (!withCuda)
     console.error("NOT TESTED: the delivered CUDA library, because there is no CUDA toolkit to build it.");
-  for (const target of ["linux-arm64"].filter((name) => !existsSync(join(packageRoot, "prebuilds", name)))) {
-    console.error(`NOT TESTED: the addon for ${target}, because there is no compiler to build it.`);
+  for (const [target, file] of [
+    ["linux-x64-musl", "linux-x64/medmamba.musl.node"],
+    ["linux-arm64", "linux-arm64/medmamba.node"],
+    ["win32-x64", "win32-x64/medmamba.node"],
+  ] as const) {
+    if (existsSync(join(packageRoot, "prebuilds", file))) continue;
+    console.error(`NOT TESTED: the addon for ${target}, because there is nothing to build it with.`);
     without.push("--without", target);
   }
   if (without.length > 0) here("scripts/verify-prebuilds.mjs", ...without);

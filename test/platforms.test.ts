@@ -28,7 +28,17 @@ function hasTests(place: string): boolean {
 
 it("is about all that the package is delivered for", () => {
   expect(rows.length).toBeGreaterThan(8);
-  for (const name of ["Linux x64", "Linux ARM", "Bun", "Deno", "Clang", "macOS, Windows", "musl", "Electron"])
+  for (const name of [
+    "Linux x64",
+    "Linux ARM",
+    "Bun",
+    "Deno",
+    "Clang",
+    "macOS",
+    "Windows x64",
+    "musl (Alpine)",
+    "Electron",
+  ])
     expect(
       rows.some(({ where }) => where.includes(name)),
       name,

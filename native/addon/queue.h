@@ -11,9 +11,9 @@
 #include <mutex>
 #include <optional>
 #include <string>
-#include <thread>
 
 #include "../backend/backend.h"
+#include "../cpu/thread.h"
 
 namespace medmamba::addon {
 
@@ -65,7 +65,7 @@ private:
     std::deque<Item> items_;
     bool busy_ = false, stopping_ = false;
     std::optional<Failure> failure_;  // of the executor alone
-    std::thread thread_;
+    cpu::Thread thread_;
 };
 
 }  // namespace medmamba::addon

@@ -13,10 +13,13 @@
 #include <cstdlib>
 #include <cstring>
 #include <new>
+#include <string>
 #include <system_error>
 
 #include "../backend/dtype.h"
+#include "../backend/memory_limit.h"
 #include "amx.h"
+#include "instructions.h"
 #include "kernels/scan.h"
 #include "levels.h"
 #include "memory.h"
@@ -50,11 +53,8 @@ Level make_level(const char* name, bool runs_here, FillOperations fill) {
 const std::vector<Level>& levels() {
     static const auto& all = *new std::vector<Level>{
 #if defined(__x86_64__)
-        make_level("avx512",
-                   __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-                       __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"),
-                   avx512::fill_operations),
-        make_level("avx2", __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"), avx2::fill_operations),
+        make_level("avx512", instructions().avx512, avx512::fill_operations),
+        make_level("avx2", instructions().avx2, avx2::fill_operations),
 #elif defined(__aarch64__)
         make_level("neon", true, neon::fill_operations),
 #endif
@@ -113,20 +113,19 @@ __attribute__((format(printf, 1, 2))) const char* reason(const char* format, ...
 }
 
 // The level asked for, by option or by MEDMAMBA_SIMD, otherwise the best one.
-const Level* choose_level(const char* asked, const char** why) {
-    if (!asked || !*asked) asked = std::getenv("MEDMAMBA_SIMD");
-    const bool any = !asked || !*asked;
+const Level* choose_level(const char* option, const char** why) {
+    const std::string asked = option && *option ? option : environment_variable("MEDMAMBA_SIMD");
     for (const Level& level : levels()) {
-        if (any ? level.runs_here : std::strcmp(level.name, asked) == 0) {
+        if (asked.empty() ? level.runs_here : level.name == asked) {
             if (level.runs_here) return &level;
-            *why = reason("this processor does not run SIMD level \"%s\"", asked);
+            *why = reason("this processor does not run SIMD level \"%s\"", asked.c_str());
             return nullptr;
         }
     }
     *why = reason(
         "this build has no SIMD level \"%s\"; levels are \"portable\" and, on x86-64, \"avx2\" and \"avx512\", "
         "on 64-bit ARM \"neon\"",
-        asked);
+        asked.c_str());
     return nullptr;
 }
 
@@ -138,12 +137,12 @@ int choose_threads(int asked, const char** why) {
         return 0;
     }
     if (asked > 0) return asked;
-    const char* setting = std::getenv("MEDMAMBA_THREADS");
-    if (!setting || !*setting) return std::min((int)allowed_processors().size(), most);
+    const std::string setting = environment_variable("MEDMAMBA_THREADS");
+    if (setting.empty()) return std::min((int)allowed_processors().size(), most);
     char* end = nullptr;
-    const long threads = std::strtol(setting, &end, 10);
+    const long threads = std::strtol(setting.c_str(), &end, 10);
     if (*end || threads < 1 || threads > most) {
-        *why = reason("MEDMAMBA_THREADS is \"%.64s\"; it has to be a number from 1 to %d", setting, most);
+        *why = reason("MEDMAMBA_THREADS is \"%.64s\"; it has to be a number from 1 to %d", setting.c_str(), most);
         return 0;
     }
     return (int)threads;
@@ -161,11 +160,7 @@ mm_status choose_precision(const char* asked, const Level& level, bool* bfloat16
                       asked);
         return MM_UNSUPPORTED;
     }
-#if defined(__x86_64__)
-    const bool has_instructions = __builtin_cpu_supports("avx512bf16");
-#else
-    const bool has_instructions = false;
-#endif
+    const bool has_instructions = instructions().avx512_bfloat16;
     if (has_instructions && std::strcmp(level.name, "avx512") == 0) return MM_OK;
     *why = has_instructions
                ? reason("precision \"bf16\" needs SIMD level \"avx512\", not \"%s\"", level.name)
@@ -188,6 +183,7 @@ mm_status stream_create(const mm_stream_options* options, mm_stream** stream, co
     if (!threads) return MM_INVALID_ARGUMENT;
     try {
         *stream = new Stream(threads, *level, bfloat16);
+        (*stream)->limit_bytes = limit_in_bytes(options->memory_limit, total_memory());
         return MM_OK;
     } catch (const std::bad_alloc&) {
         *why = "not enough memory for the CPU's threads";
@@ -206,16 +202,24 @@ mm_status describe(mm_stream* stream, mm_device_description* description) {
     std::snprintf(description->simd, sizeof description->simd, "%s", stream->simd);
     description->threads = stream->pool.threads();
     description->total_bytes = total_memory();
-    description->free_bytes = free_memory();
+    description->free_bytes = free_within(stream->limit_bytes, stream->taken_bytes, free_memory());
+    description->limit_bytes = stream->limit_bytes;
     return MM_OK;
 }
 
-mm_status allocate(mm_stream*, size_t bytes, void** pointer) {
-    *pointer = allocate_memory(bytes);
-    return *pointer ? MM_OK : MM_OUT_OF_MEMORY;
+mm_status allocate(mm_stream* stream, size_t bytes, void** pointer) {
+    const int64_t taken = stream->taken_bytes += (int64_t)bytes;
+    const bool within = !stream->limit_bytes || taken <= stream->limit_bytes;
+    *pointer = within ? allocate_memory(bytes) : nullptr;
+    if (*pointer) return MM_OK;
+    stream->taken_bytes -= (int64_t)bytes;
+    return MM_OUT_OF_MEMORY;
 }
 
-void release(mm_stream*, void* pointer, size_t) { release_memory(pointer); }
+void release(mm_stream* stream, void* pointer, size_t bytes) {
+    stream->taken_bytes -= (int64_t)bytes;
+    release_memory(pointer);
+}
 void trim(mm_stream*) {}  // the system has all that was released
 
 mm_status copy_bytes(void* to, const void* from, size_t bytes) {

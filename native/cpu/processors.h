@@ -5,7 +5,8 @@
 
 namespace medmamba::cpu {
 
-// Processors that this process may run on, ascending; a container or `taskset` leaves it fewer than the machine has.
+// Processors that this process may run on, ascending; a container or `taskset` leaves it fewer than the machine has, and so does
+// Windows where there are more than 64 (of its group, and numbered there).
 // Asked once, before any thread was told to stay anywhere. Never empty; where the system cannot say, there are as many
 // as hardware threads.
 const std::vector<int>& allowed_processors();

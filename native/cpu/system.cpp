@@ -97,11 +97,22 @@ MEMORYSTATUSEX memory_status() {
 int64_t total_memory() { return (int64_t)memory_status().ullTotalPhys; }
 int64_t free_memory() { return (int64_t)memory_status().ullAvailPhys; }
 
+std::string environment_variable(const char* name) {
+    char value[256];  // More than any setting of ours has, and what is longer is no right one.
+    const DWORD length = GetEnvironmentVariableA(name, value, sizeof value);
+    return length < sizeof value ? std::string(value, length) : std::string(sizeof value, '?');
+}
+
 #else
 
 int64_t total_memory() { return std::max<int64_t>(0, sysconf(_SC_PHYS_PAGES)) * sysconf(_SC_PAGESIZE); }
 int64_t free_memory() {
     return std::strtoll(proc_value("/proc/meminfo", "MemAvailable").c_str(), nullptr, 10) * 1024;  // "123456 kB"
+}
+
+std::string environment_variable(const char* name) {
+    const char* value = std::getenv(name);
+    return value ? value : "";
 }
 
 #endif

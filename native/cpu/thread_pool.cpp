@@ -1,13 +1,12 @@
 #include "thread_pool.h"
 
 #include <chrono>
-#include <cstdlib>
-#include <cstring>
 #include <new>
 #include <string>
 #include <system_error>
 
 #include "processors.h"
+#include "system.h"
 
 namespace medmamba::cpu {
 
@@ -42,10 +41,7 @@ constexpr uint64_t is_open = 1, one_inside = 2, one_loop = uint64_t(1) << 17;
 uint64_t loop_of(uint64_t gate) { return gate / one_loop; }
 bool is_empty(uint64_t gate) { return gate % one_loop < one_inside; }
 
-bool placement_is_wanted() {
-    const char* setting = std::getenv("MEDMAMBA_PIN");
-    return !setting || std::strcmp(setting, "0") != 0;
-}
+bool placement_is_wanted() { return environment_variable("MEDMAMBA_PIN") != "0"; }
 
 }  // namespace
 

@@ -19,6 +19,8 @@
 #include <thread>
 #include <vector>
 
+#include "thread.h"
+
 namespace medmamba::cpu {
 
 class ThreadPool {
@@ -51,7 +53,7 @@ private:
 
     std::vector<int> processors_;  // one for each worker, or empty: workers go where the system puts them
     std::thread::id settled_;      // the calling thread that was placed last
-    std::vector<std::thread> helpers_;
+    std::vector<Thread> helpers_;
     std::mutex mutex_;
     std::condition_variable wake_, done_;
     // Number of the loop | helpers inside (16 bits) | open (1 bit): who may enter is decided by one exchange.

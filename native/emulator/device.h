@@ -15,6 +15,8 @@ T& shared_memory() {
     return *static_cast<T*>(emulator::shared_memory(sizeof(T), alignof(T)));
 }
 
+inline int thread_anew() { return (int)threadIdx.x; }
+
 inline float exp2_approx(float x) {
     const float y = exp2f(x);
     return y < 0x1p-126f ? 0.0f : y;

@@ -30,9 +30,14 @@ struct Malloc {
     bool operator!=(const Malloc&) const { return false; }
 };
 
+struct Allocation {
+    size_t bytes;
+    bool pinned;  // memory of the host that kernels reach
+};
+
 struct Registry {
     std::mutex mutex;
-    std::map<uintptr_t, size_t, std::less<uintptr_t>, Malloc<std::pair<const uintptr_t, size_t>>> allocations;
+    std::map<uintptr_t, Allocation, std::less<uintptr_t>, Malloc<std::pair<const uintptr_t, Allocation>>> allocations;
     size_t in_use = 0, kept = 0;
 };
 
@@ -75,30 +80,34 @@ size_t device_bytes() {
     return (setting && *setting ? (size_t)std::strtoull(setting, nullptr, 10) : 16384) << 20;
 }
 
-void* allocate_device(size_t bytes) {
+static void* allocate(size_t bytes, bool pinned) {
     const size_t size = round_up(std::max<size_t>(bytes, 1), alignment);
     Registry& all = registry();
     std::lock_guard lock(all.mutex);
-    if (size < bytes || all.in_use + all.kept + size > device_bytes()) return nullptr;
+    if (size < bytes || (!pinned && all.in_use + all.kept + size > device_bytes())) return nullptr;
     void* pointer = map_guarded(size);
     if (!pointer) return nullptr;
     std::memset(pointer, poison, size);
-    all.allocations.emplace((uintptr_t)pointer, bytes);
-    all.in_use += size;
+    all.allocations.emplace((uintptr_t)pointer, Allocation{bytes, pinned});
+    if (!pinned) all.in_use += size;
     return pointer;
 }
+
+void* allocate_device(size_t bytes) { return allocate(bytes, false); }
+void* allocate_pinned(size_t bytes) { return allocate(bytes, true); }
 
 bool release_device(void* pointer) {
     Registry& all = registry();
     std::lock_guard lock(all.mutex);
     const auto found = all.allocations.find((uintptr_t)pointer);
     if (found == all.allocations.end()) return false;
-    const size_t bytes = found->second, size = round_up(std::max<size_t>(bytes, 1), alignment);
+    const auto [bytes, pinned] = found->second;
+    const size_t size = round_up(std::max<size_t>(bytes, 1), alignment);
     const unsigned char* first = static_cast<unsigned char*>(pointer);
     const bool intact = std::all_of(first + bytes, first + size, [](unsigned char byte) { return byte == poison; });
     unmap_guarded(static_cast<char*>(pointer) + size, size);
     all.allocations.erase(found);
-    all.in_use -= size;
+    if (!pinned) all.in_use -= size;
     return intact;
 }
 
@@ -110,8 +119,8 @@ bool is_device(const void* pointer) {
     std::lock_guard lock(all.mutex);
     auto after = all.allocations.upper_bound((uintptr_t)pointer);
     if (after == all.allocations.begin()) return false;
-    const auto& [start, bytes] = *--after;
-    return (uintptr_t)pointer <= start + bytes;
+    const auto& [start, allocation] = *--after;
+    return (uintptr_t)pointer <= start + allocation.bytes;
 }
 
 void describe_address(const void* address, char* sentence, size_t size) {
@@ -122,13 +131,15 @@ void describe_address(const void* address, char* sentence, size_t size) {
     const uintptr_t place = (uintptr_t)address;
     const auto after = all.allocations.upper_bound(place);
     if (after != all.allocations.begin()) {
-        const auto& [start, bytes] = *std::prev(after);
+        const auto& [start, allocation] = *std::prev(after);
+        const size_t bytes = allocation.bytes;
         if (place - start - bytes <= 2 * page())
             std::snprintf(sentence, size, "%zu bytes behind the end of an allocation of %zu", place - start - bytes,
                           bytes);
     }
     if (after != all.allocations.end() && after->first - place <= 2 * page())
-        std::snprintf(sentence, size, "%zu bytes before an allocation of %zu", after->first - place, after->second);
+        std::snprintf(sentence, size, "%zu bytes before an allocation of %zu", after->first - place,
+                      after->second.bytes);
 }
 
 void keep_device_bytes(size_t bytes) {

@@ -18,7 +18,9 @@ void unmap_guarded(void* end, size_t bytes);
 
 // Null if the device has no more.
 void* allocate_device(size_t bytes);
-// False if the pointer is none of allocate_device, or bytes behind its end were written.
+// Memory of the host that kernels reach as well.
+void* allocate_pinned(size_t bytes);
+// False if the pointer is none of these two, or bytes behind its end were written.
 bool release_device(void* pointer);
 
 // Whether `pointer` lies in device memory, or at the end of it.

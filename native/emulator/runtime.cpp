@@ -261,7 +261,11 @@ cudaError_t cudaFreeAsync(void* pointer, cudaStream_t stream) {
 }
 
 // Pinned memory of the host is memory that kernels reach too.
-cudaError_t cudaMallocHost(void** pointer, size_t bytes) { return cudaMalloc(pointer, bytes); }
+cudaError_t cudaMallocHost(void** pointer, size_t bytes) {
+    if (forbidden_while_capturing("cudaMallocHost")) return cudaErrorStreamCaptureUnsupported;
+    *pointer = allocate_pinned(bytes);
+    return *pointer ? cudaSuccess : failed(cudaErrorMemoryAllocation);
+}
 cudaError_t cudaFreeHost(void* pointer) { return cudaFree(pointer); }
 
 cudaError_t cudaMemPoolCreate(cudaMemPool_t* pool, const cudaMemPoolProps* properties) {
@@ -300,6 +304,17 @@ cudaError_t cudaMallocFromPoolAsync(void** pointer, size_t bytes, cudaMemPool_t 
     return failed(cudaErrorMemoryAllocation);
 }
 cudaError_t cudaMemPoolSetAttribute(cudaMemPool_t, cudaMemPoolAttr, void*) { return cudaSuccess; }
+cudaError_t cudaMemPoolGetAttribute(cudaMemPool_t pool, cudaMemPoolAttr attribute, void* value) {
+    std::lock_guard lock(pools().mutex);
+    uint64_t bytes = 0;
+    for (const auto& [pointer, size] : pool->in_use) bytes += size;
+    if (attribute == cudaMemPoolAttrReservedMemCurrent)
+        for (const size_t size : pool->kept) bytes += size;
+    else if (attribute != cudaMemPoolAttrUsedMemCurrent)
+        return failed(cudaErrorInvalidValue);
+    *static_cast<uint64_t*>(value) = bytes;
+    return cudaSuccess;
+}
 cudaError_t cudaMemPoolTrimTo(cudaMemPool_t pool, size_t) {
     std::lock_guard lock(pools().mutex);
     trim(*pool);

@@ -7,10 +7,11 @@
  * two processes that write the same one write the same bytes. Files of other names are never touched.
  */
 import { createHash, randomBytes } from "node:crypto";
-import { mkdir, readdir, readFile, rename, rm, stat, statfs, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, rm, stat, statfs, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { crc32 } from "node:zlib";
 import { ArgumentError } from "../errors.js";
+import { renameFile } from "../files/held-files.js";
 import { packageVersion } from "../native/package-version.js";
 import type { Sample } from "./dataset.js";
 import type { Preprocessing } from "./preprocessing.js";
@@ -126,7 +127,7 @@ export class SampleStore {
     try {
       await mkdir(folder, { recursive: true, mode: 0o700 });
       await writeFile(temporary, bytes, { flag: "wx", mode: 0o600 });
-      await rename(temporary, join(folder, name));
+      await renameFile(temporary, join(folder, name));
     } catch (error) {
       await rm(temporary, { force: true }).catch(() => {});
       if (this.#left > 0)

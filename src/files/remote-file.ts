@@ -4,8 +4,9 @@
  */
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
-import { type FileHandle, open, rename, rm, stat } from "node:fs/promises";
+import { type FileHandle, open, rm, stat } from "node:fs/promises";
 import { setTimeout } from "node:timers/promises";
+import { renameFile } from "./held-files.js";
 
 /** A file on a server, and where it shall be. */
 export interface RemoteFile {
@@ -62,7 +63,7 @@ export async function fetchFile(remote: RemoteFile): Promise<number> {
     throw new RemoteFileError(`its MD5 is ${found} and should be ${md5}`, 0);
   }
   const { size } = await stat(part);
-  await rename(part, path);
+  await renameFile(part, path);
   return size;
 }
 

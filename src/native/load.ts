@@ -14,6 +14,7 @@ import { messageOf } from "../settings/realms.js";
 import type { NativeAddon } from "./addon.js";
 import {
   describeSystem,
+  hasMusl,
   hasOldGlibc,
   inspectLibrary,
   oldestGlibc,
@@ -51,7 +52,8 @@ export function addonPath(): string {
  * @throws AddonError if there is no addon
  */
 export function backendLibrary(name: "medmamba_cuda" | "medmamba_cuda_emulated"): string {
-  return join(dirname(addonPath()), `lib${name}.so`);
+  const file = process.platform === "win32" ? `${name}.dll` : `lib${name}.so`;
+  return join(dirname(addonPath()), file);
 }
 
 /** Whether this is the project's repository, not what npm installs. */
@@ -89,10 +91,14 @@ export function load(root: string, describe: () => System = thisSystem): Loaded 
 function candidates(directory: string): string[] {
   const { env, platform, arch } = process;
   const target = `${env.npm_config_platform || platform}-${env.npm_config_arch || arch}`;
-  const usual = [join(directory, "prebuilds", target, "medmamba.node")];
+  const inTarget = (name: string) => join(directory, "prebuilds", target, name);
+  const isMusl = env.LIBC ? env.LIBC === "musl" : hasMusl();
+  const usual = [inTarget(isMusl ? "medmamba.musl.node" : "medmamba.node")];
   if (!env.PREBUILDS_ONLY) usual.unshift(join(directory, "build", "Release", "medmamba.node"));
   const found = find(directory);
-  return found === undefined || usual.includes(found) ? usual : [found, ...usual];
+  if (found === undefined || usual.includes(found)) return usual;
+  // node-gyp-build knows musl by Alpine's own file, so on other systems that have it it takes what is glibc's.
+  return isMusl && found === inTarget("medmamba.node") ? [...usual, found] : [found, ...usual];
 }
 
 /** What node-gyp-build, which is loaded no earlier than this, finds for this machine; undefined if nothing. */
@@ -126,9 +132,9 @@ function advice(root: string, system: System): string {
 function adviceAsUsual(root: string, system: System): string {
   if (isSourceCheckout(root)) return "In a source checkout, build it with `npm run build`.";
   const compile = "compile it with `npx medmamba build` (CMake 3.22 or newer, a C++17 compiler)";
-  if (system.platform === "linux" && !system.glibc)
+  if (system.platform === "linux" && !system.glibc && system.arch !== "x64")
     return (
-      "The addon that npm delivers needs glibc, and this system has musl (Alpine Linux): " +
+      `The addon that npm delivers for ${system.arch} needs glibc, and this system has musl (Alpine Linux): ` +
       `use an image with glibc, such as node:22-slim, or ${compile}.`
     );
   if (hasOldGlibc(system))

@@ -3,8 +3,9 @@
  */
 import { randomBytes } from "node:crypto";
 import type { Stats } from "node:fs";
-import { link, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
+import { link, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { hostname, uptime } from "node:os";
+import { renameFile, whileHeld } from "../files/held-files.js";
 import { isRunning } from "../weights/atomic-file.js";
 
 /** Who has a lock. */
@@ -39,7 +40,8 @@ export async function takeLock(path: string): Promise<FileLock | Occupied> {
   }
   return {
     async release() {
-      if ((await readFile(path, "utf8").catch(() => undefined)) === text) await rm(path, { force: true });
+      if ((await readFile(path, "utf8").catch(() => undefined)) === text)
+        await whileHeld(() => rm(path, { force: true }));
     },
   };
 }
@@ -49,7 +51,7 @@ export const isOccupied = (lock: FileLock | Occupied): lock is Occupied => !("re
 /** @returns false if there is one already */
 async function create(path: string, text: string): Promise<boolean> {
   try {
-    await writeFile(path, text, { flag: "wx" });
+    await whileHeld(() => writeFile(path, text, { flag: "wx" }));
     return true;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "EEXIST") return false;
@@ -71,10 +73,10 @@ async function removeStale(path: string): Promise<Occupied | undefined> {
   if (!isGone(owner, written)) return { owner };
   // Another process may have taken it over between the look and now: what was moved has to be what was seen.
   const aside = `${path}.${randomBytes(6).toString("hex")}`;
-  await rename(path, aside).catch(unlessMissing);
+  await renameFile(path, aside).catch(unlessMissing);
   const moved = await readFile(aside, "utf8").catch(() => found);
   if (moved !== found) await link(aside, path).catch(() => undefined);
-  await rm(aside, { force: true });
+  await whileHeld(() => rm(aside, { force: true }));
   return undefined;
 }
 

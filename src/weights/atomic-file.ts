@@ -3,8 +3,9 @@
  * never a mixture: write beside it, flush to the disk, rename over it, flush the directory that holds the name.
  */
 import { randomBytes } from "node:crypto";
-import { type FileHandle, open, readdir, rename, rm, stat } from "node:fs/promises";
+import { type FileHandle, open, readdir, rm, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
+import { renameFile } from "../files/held-files.js";
 import { weightsError } from "./file-errors.js";
 
 /** A write call may be limited to 2 GiB by the system; smaller pieces also let other file work take turns. */
@@ -37,9 +38,9 @@ export async function replaceFile(path: string, write: (file: FileHandle) => Pro
     } finally {
       await file.close();
     }
-    await rename(temporary, path);
+    await renameFile(temporary, path);
   } catch (error) {
-    await rm(temporary, { force: true });
+    await rm(temporary, { force: true }).catch(() => undefined);
     throw error;
   }
   await flushDirectory(dirname(path));

@@ -8,7 +8,11 @@ const reasons: Record<string, string> = {
   ENOENT: "no such file or directory",
   ENOTDIR: "a part of the path is not a directory",
   EACCES: "permission denied",
-  EPERM: "the operation is not permitted",
+  EPERM:
+    process.platform === "win32"
+      ? "not permitted to this user, or another program has the file open"
+      : "the operation is not permitted",
+  EBUSY: "another program has the file open",
   EISDIR: "is a directory, not a file",
   ENOSPC: "no space is left on the device",
   EDQUOT: "the disk quota is used up",

@@ -120,13 +120,16 @@ describe("an addon", () => {
     expect(message).toContain(`${delivered}: Module did not self-register`);
   });
 
-  it("that needs glibc is not for a system with musl", async () => {
+  it("that needs glibc is not for a system with musl, but on x64, where there is one for musl", async () => {
     const root = await packageOf({ [delivered]: Buffer.from("") });
-    const message = refusal(root, { platform: "linux", glibc: undefined });
-    expect(message).toContain("-x64 with musl, Node");
-    expect(message).toContain(
-      "needs glibc, and this system has musl (Alpine Linux): use an image with glibc",
+    const onArm = refusal(root, { platform: "linux", arch: "arm64", glibc: undefined });
+    expect(onArm).toContain("-arm64 with musl, Node");
+    expect(onArm).toContain(
+      "for arm64 needs glibc, and this system has musl (Alpine Linux): use an image with glibc",
     );
+    const onIntel = refusal(root, { platform: "linux", arch: "x64", glibc: undefined });
+    expect(onIntel).toContain("-x64 with musl, Node");
+    expect(onIntel).toContain("Install the package again (`npm install medmamba --force`), or compile it");
   });
 
   it.each([
@@ -211,6 +214,19 @@ describe("node-gyp-build, which finds the addon,", () => {
       inTarget("medmamba.musl.node"),
     ],
     [
+      "of what npm delivers the file without a tag, which is for glibc",
+      [inTarget("medmamba.musl.node"), delivered],
+      {},
+      delivered,
+    ],
+    [
+      "the file for musl where that is wanted",
+      [inTarget("medmamba.musl.node"), delivered],
+      { LIBC: "musl" },
+      inTarget("medmamba.musl.node"),
+    ],
+    ["any other file where there is none for musl", [delivered], { LIBC: "musl" }, delivered],
+    [
       "the folder of npm_config_platform and npm_config_arch",
       [delivered, "prebuilds/plan9-mips/medmamba.node"],
       { npm_config_platform: "plan9", npm_config_arch: "mips" },
@@ -281,6 +297,35 @@ describe("node-gyp-build, which finds the addon,", () => {
       addonPath();
       console.log(before, loaded());`;
     expect(printed(program)).toBe("false true");
+  });
+});
+
+describe("a library of Windows", () => {
+  /** As its headers are: those of DOS and of the file, and one section that ends with the file. */
+  const library = (machine: number, size = 1024): Buffer => {
+    const bytes = Buffer.alloc(1024);
+    bytes.write("MZ");
+    bytes.writeUInt32LE(128, 60);
+    bytes.write("PE\0\0", 128);
+    bytes.writeUInt16LE(machine, 132);
+    bytes.writeUInt16LE(1, 134);
+    bytes.writeUInt16LE(240, 148);
+    bytes.writeUInt32LE(512, 128 + 24 + 240 + 16);
+    bytes.writeUInt32LE(512, 128 + 24 + 240 + 20);
+    return bytes.subarray(0, size);
+  };
+  const windows = { platform: "win32", arch: "x64" };
+
+  it.each([
+    ["right", library(0x8664), undefined],
+    ["cut off", library(0x8664, 1000), "the file is damaged: it has 1000 of 1024 bytes"],
+    ["cut off within its headers", library(0x8664, 140), "the file is damaged: it ends after 140 bytes"],
+    ["for another processor", library(0xaa64), "it is built for arm64, this Node is for x64"],
+    ["for Linux", Buffer.from("\x7fELF"), "it is built for linux, this is win32"],
+  ])("that is %s", async (name, bytes, problem) => {
+    const path = join(temporary, `${name}.node`);
+    await writeFile(path, bytes);
+    expect(inspectLibrary(path, windows)).toBe(problem);
   });
 });
 

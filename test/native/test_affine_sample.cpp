@@ -105,10 +105,10 @@ void numbers_that_are_none(Kernels& kernels, Recorded& results) {
 }
 
 void invalid_arguments(Kernels& kernels) {
-    float y = 0.0f;
+    Floats y(1);
     mm_affine_sample_params params{};
     params.batch = params.channels = params.out_height = params.out_width = 1;
-    params.in_width = 5, params.x_dtype = MM_FLOAT32, params.y = &y;
+    params.in_width = 5, params.x_dtype = MM_FLOAT32, params.y = y.data();
     that(kernels.affine_sample(params) == MM_INVALID_ARGUMENT, "an empty image");
     params.in_height = params.in_width = 100000;
     that(kernels.affine_sample(params) == MM_UNSUPPORTED, "an image too large");

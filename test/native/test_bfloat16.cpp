@@ -1,7 +1,5 @@
 // Activations that are kept as bfloat16: an operation on them gives what it gives on the same values kept as float32,
 // up to one rounding of each result. (That the operations are right on float32, the other tests say.)
-#include "../../native/cuda/storage.cuh"
-
 #include "support/convolution.h"
 #include "support/kernel_case.h"
 #include "support/matrix_product.h"
@@ -10,14 +8,24 @@
 
 namespace {
 
-using medmamba::cuda::BFloat16;
+// The upper half of the nearest bfloat16, and the float that it is.
+uint16_t upper_half(float x) {
+    const float nearest = to_bfloat16(x);
+    uint32_t word;
+    std::memcpy(&word, &nearest, sizeof word);
+    return (uint16_t)(word >> 16);
+}
+float widened(uint16_t upper) {
+    const uint32_t word = (uint32_t)upper << 16;
+    float value;
+    std::memcpy(&value, &word, sizeof value);
+    return value;
+}
 
-// The floats that bfloat16 has.
-float nearest(float x) { return medmamba::cuda::to_float(medmamba::cuda::rounded<BFloat16>(x)); }
-
+// Floats that bfloat16 has.
 Floats representable(int64_t count, uint32_t seed, float mean = 0, float spread = 1) {
     Floats values = normal_floats(count, seed, mean, spread);
-    for (float& value : values) value = nearest(value);
+    for (float& value : values) value = to_bfloat16(value);
     return values;
 }
 
@@ -26,7 +34,7 @@ class Kept {
 public:
     Kept(int32_t dtype, const Floats& values) : dtype_(dtype), floats_(dtype == MM_FLOAT32 ? values : Floats()) {
         if (dtype == MM_BFLOAT16)
-            for (float value : values) halves_.push_back(medmamba::cuda::rounded<BFloat16>(value));
+            for (float value : values) halves_.push_back(upper_half(value));
     }
     Kept(int32_t dtype, int64_t count) : Kept(dtype, Floats((size_t)count, 3.0f)) {}
 
@@ -38,14 +46,14 @@ public:
     }
     Floats values() const {
         Floats values = floats_;
-        for (BFloat16 half : halves_) values.push_back(medmamba::cuda::to_float(half));
+        for (uint16_t half : halves_) values.push_back(widened(half));
         return values;
     }
 
 private:
     int32_t dtype_;
     Floats floats_;
-    std::vector<BFloat16> halves_;
+    std::vector<uint16_t> halves_;
 };
 
 using Outcome = std::vector<Floats>;
@@ -234,9 +242,9 @@ void shuffle_case(Kernels& kernels, int64_t pixels, int64_t half, Recorded& resu
 // ---- the scan ------------------------------------------------------------------------------------------------
 
 void scan_case(Kernels& kernels, int64_t height, int64_t width, int64_t channels, int64_t states, int64_t rank,
-               Recorded& results) {
-    const int64_t batch = 2, pixels = height * width, columns = rank + 2 * states;
-    const std::string name = "scan4 " + std::to_string(height) + " x " + std::to_string(width) + ", " +
+               Recorded& results, int64_t batch = 2) {
+    const int64_t pixels = height * width, columns = rank + 2 * states;
+    const std::string name = "scan4 " + std::to_string(batch) + " x " + std::to_string(height) + " x " + std::to_string(width) + ", " +
                              std::to_string(channels) + " channels, " + std::to_string(states) + " states";
     const Floats dt_weight = normal_floats(4 * channels * rank, 3, 0, 0.5f);
     const Floats dt_bias = normal_floats(4 * channels, 4, -4, 1), skip = normal_floats(4 * channels, 6);
@@ -307,5 +315,8 @@ int main() {
         scan_case(kernels, 5, 7, 7, 5, 2, results);
         scan_case(kernels, 4, 9, 33, 20, 5, results);
         scan_case(kernels, 37, 11, 8, 16, 1, results);
+        // Enough channels for a GPU to give a thread more of them.
+        scan_case(kernels, 5, 7, 96, 16, 6, results, 86);
+        scan_case(kernels, 3, 3, 64, 16, 4, results, 128);
     });
 }

@@ -91,7 +91,7 @@ void class_losses_case(Kernels& kernels, Recorded& results, int64_t rows, int64_
     const std::vector<int64_t> labels = uniform_integers<int64_t>(rows, 2, classes - 1);
     const float* class_weights = weighted ? weights.data() : nullptr;
     const auto weight = [&](int64_t c) { return weighted ? (double)weights[c] : 1.0; };
-    const float dloss = 1.7f;
+    const Floats dloss = {1.7f};
     const Doubles exact(x.begin(), x.end());
     const std::string shape = " " + std::to_string(rows) + "x" + std::to_string(classes);
 
@@ -122,20 +122,20 @@ void class_losses_case(Kernels& kernels, Recorded& results, int64_t rows, int64_
     close("cross_entropy" + shape, loss, {cross_entropy(exact)}, 1e-6);
     close("probabilities", probabilities, naive_softmax(x, rows, classes, false), 1e-6);
     that(kernels.cross_entropy_backward({rows, classes, smoothing, probabilities.data(), labels.data(), class_weights,
-                                         &dloss, dx.data()}) == MM_OK,
+                                         dloss.data(), dx.data()}) == MM_OK,
          "cross_entropy backward");
     if (differentiate)
-        close("cross_entropy backward" + shape, dx, difference_quotient(cross_entropy, x, dloss), 2e-6);
+        close("cross_entropy backward" + shape, dx, difference_quotient(cross_entropy, x, dloss[0]), 2e-6);
     results.keep("cross_entropy" + shape, loss, probabilities, dx);
 
     that(kernels.focal_loss_forward({rows, classes, gamma, x.data(), labels.data(), class_weights, loss.data(),
                                      probabilities.data()}) == MM_OK,
          "focal_loss");
     close("focal_loss" + shape, loss, {focal(exact)}, 2e-6);
-    that(kernels.focal_loss_backward({rows, classes, gamma, probabilities.data(), labels.data(), class_weights, &dloss,
-                                      dx.data()}) == MM_OK,
+    that(kernels.focal_loss_backward({rows, classes, gamma, probabilities.data(), labels.data(), class_weights,
+                                      dloss.data(), dx.data()}) == MM_OK,
          "focal_loss backward");
-    if (differentiate) close("focal_loss backward" + shape, dx, difference_quotient(focal, x, dloss), 1e-5);
+    if (differentiate) close("focal_loss backward" + shape, dx, difference_quotient(focal, x, dloss[0]), 1e-5);
     results.keep("focal_loss" + shape, loss, probabilities, dx);
 }
 
@@ -143,14 +143,14 @@ void class_losses_case(Kernels& kernels, Recorded& results, int64_t rows, int64_
 void focal_loss_of_certainties(Kernels& kernels, Recorded& results) {
     const Floats x = {200.0f, 0.0f, 0.0f, 0.0f, 200.0f, 0.0f, 20.0f, 0.0f, -1.0f};
     const std::vector<int64_t> labels = {0, 0, 0};
-    const float dloss = 1.0f;
+    const Floats dloss = {1.0f};
     for (float gamma : {0.0f, 0.5f, 1.0f, 2.0f}) {
         Floats loss(1), probabilities(9), dx(9);
         that(kernels.focal_loss_forward(
                  {3, 3, gamma, x.data(), labels.data(), nullptr, loss.data(), probabilities.data()}) == MM_OK,
              "focal certainties");
         that(kernels.focal_loss_backward(
-                 {3, 3, gamma, probabilities.data(), labels.data(), nullptr, &dloss, dx.data()}) == MM_OK,
+                 {3, 3, gamma, probabilities.data(), labels.data(), nullptr, dloss.data(), dx.data()}) == MM_OK,
              "focal certainties");
         results.keep("focal certainties", loss, probabilities, dx);
         const double q = std::exp(-20.0) * (1.0 + std::exp(-1.0)) / (1.0 + std::exp(-20.0) * (1.0 + std::exp(-1.0)));
@@ -166,19 +166,19 @@ void element_losses_case(Kernels& kernels, Recorded& results, int64_t count, flo
     const Floats x = uniform_floats(count, 1, 8.0f), signed_targets = uniform_floats(count, 2);
     Floats targets(signed_targets), loss(1), dx(x.size());
     for (float& t : targets) t = std::fabs(t);
-    const float dloss = 0.6f;
+    const Floats dloss = {0.6f};
     double expected = 0.0;
     Doubles gradient(x.size());
     for (int64_t i = 0; i < count; ++i) {
         const double s = 1.0 / (1.0 + std::exp(-(double)x[i])), t = targets[i];
         expected -= (positive_weight * t * std::log(s) + (1 - t) * std::log1p(-s)) / (double)count;
-        gradient[i] = dloss * ((1 - t) * s - positive_weight * t * (1 - s)) / (double)count;
+        gradient[i] = dloss[0] * ((1 - t) * s - positive_weight * t * (1 - s)) / (double)count;
     }
     that(kernels.binary_cross_entropy_forward({count, positive_weight, x.data(), targets.data(), loss.data()}) == MM_OK,
          "binary_cross_entropy");
     close("binary_cross_entropy", loss, {expected}, 1e-6);
     that(kernels.binary_cross_entropy_backward(
-             {count, positive_weight, x.data(), targets.data(), &dloss, dx.data()}) == MM_OK,
+             {count, positive_weight, x.data(), targets.data(), dloss.data(), dx.data()}) == MM_OK,
          "binary_cross_entropy backward");
     close("binary_cross_entropy backward", dx, gradient, 1e-6);
     results.keep("binary_cross_entropy", loss, dx);
@@ -187,11 +187,12 @@ void element_losses_case(Kernels& kernels, Recorded& results, int64_t count, flo
     for (int64_t i = 0; i < count; ++i) {
         const double error = (double)x[i] - signed_targets[i];
         expected += error * error / (double)count;
-        gradient[i] = 2.0 * dloss * error / (double)count;
+        gradient[i] = 2.0 * dloss[0] * error / (double)count;
     }
     that(kernels.mse_forward({count, x.data(), signed_targets.data(), loss.data()}) == MM_OK, "mse");
     close("mse", loss, {expected}, 1e-6);
-    that(kernels.mse_backward({count, x.data(), signed_targets.data(), &dloss, dx.data()}) == MM_OK, "mse backward");
+    that(kernels.mse_backward({count, x.data(), signed_targets.data(), dloss.data(), dx.data()}) == MM_OK,
+         "mse backward");
     close("mse backward", dx, gradient, 1e-6);
     results.keep("mse", loss, dx);
 }
@@ -212,7 +213,7 @@ void extreme_logits_of_binary_cross_entropy(Kernels& kernels, Recorded& results)
 
 void labels_out_of_range(Kernels& kernels) {
     const Floats x(20, 0.5f);
-    const float dloss = 1.0f;
+    const Floats dloss = {1.0f};
     for (int64_t wrong : {(int64_t)5, (int64_t)-1, INT64_MIN}) {
         const std::vector<int64_t> labels = {0, 1, 2, wrong};
         Floats loss(1, 9.0f), y(20, 9.0f);
@@ -221,9 +222,11 @@ void labels_out_of_range(Kernels& kernels) {
             {4, 5, 0.1f, x.data(), labels.data(), nullptr, loss.data(), y.data()}));
         const std::string message = "cross_entropy: label " + std::to_string(wrong) + " of row 3 is not in 0..4";
         that(message == kernels.last_error(), kernels.last_error());
-        refused(kernels.cross_entropy_backward({4, 5, 0.1f, x.data(), labels.data(), nullptr, &dloss, y.data()}));
+        refused(kernels.cross_entropy_backward(
+            {4, 5, 0.1f, x.data(), labels.data(), nullptr, dloss.data(), y.data()}));
         refused(kernels.focal_loss_forward({4, 5, 2.0f, x.data(), labels.data(), nullptr, loss.data(), y.data()}));
-        refused(kernels.focal_loss_backward({4, 5, 2.0f, x.data(), labels.data(), nullptr, &dloss, y.data()}));
+        refused(kernels.focal_loss_backward(
+            {4, 5, 2.0f, x.data(), labels.data(), nullptr, dloss.data(), y.data()}));
         that(loss[0] == 9.0f && y == Floats(20, 9.0f), "outputs are untouched");
     }
 }

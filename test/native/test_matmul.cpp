@@ -59,7 +59,7 @@ bool tiles_are_in_use() {
     uint32_t in_use = 0;
 #if defined(__x86_64__)
     constexpr uint32_t of_what_is_in_use = 1, tile_data = 18;
-    uint32_t upper;
+    [[maybe_unused]] uint32_t upper;
     asm volatile("xgetbv" : "=a"(in_use), "=d"(upper) : "c"(of_what_is_in_use));
     in_use = in_use >> tile_data & 1;
 #endif

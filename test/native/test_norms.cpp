@@ -106,14 +106,14 @@ void batch_norm_case(Kernels& kernels, int64_t rows, int64_t channels, int64_t p
     Floats running_mean = normal_floats(channels, 6), running_variance(count, 2.0f);
     const Floats mean_before = running_mean;
     Floats statistics(2 * count), scale(count), shift(count);
-    int64_t batches = 41;
+    std::vector<int64_t> batches = {41};
     const BatchNorm norm{rows, channels, x.row, x.row, dy.row, (float)eps, x.data(), weight.data(), bias.data(),
                          dy.data()};
     mm_batch_norm_statistics_params params = norm.of_batch(statistics.data(), scale.data(), shift.data());
     params.running_mean = running_mean.data();
     params.running_variance = running_variance.data();
-    params.batches_tracked = &batches;
-    that(kernels.batch_norm_statistics(params) == MM_OK && batches == 42, name + "status");
+    params.batches_tracked = batches.data();
+    that(kernels.batch_norm_statistics(params) == MM_OK && batches[0] == 42, name + "status");
 
     Doubles means(count), inverses(count), variances(count), scales, shifts, want_mean, want_variance;
     for (size_t c = 0; c < count; ++c) {
@@ -249,13 +249,13 @@ void not_a_number_case(Kernels& kernels) {
     }
     Floats batch_statistics(74), scale(37), shift(37);
     kernels.batch_norm_statistics({rows, channels, 0, (float)eps, 0.1f, x.data(), weight.data(), bias.data(), nullptr,
-                                 nullptr, nullptr, batch_statistics.data(), scale.data(), shift.data(), MM_FLOAT32});
+                                 nullptr, nullptr, batch_statistics.data(), scale.data(), shift.data(), MM_FLOAT32, nullptr});
     for (size_t c = 0; c < 37; ++c) {
         that(std::isnan(scale[c]) == (c == 3 || c == 6), "batch_norm: NaN stays in its channel");
     }
     that(kernels.batch_norm_statistics({0, channels, 0, (float)eps, 0.1f, x.data(), weight.data(), bias.data(),
                                              nullptr, nullptr, nullptr, batch_statistics.data(), scale.data(),
-                                             shift.data(), MM_FLOAT32}) == MM_INVALID_ARGUMENT,
+                                             shift.data(), MM_FLOAT32, nullptr}) == MM_INVALID_ARGUMENT,
                 "batch_norm: a batch without rows is refused");
 }
 

@@ -122,17 +122,17 @@ void gradient_norm_case(Kernels& kernels, Recorded& results, float largest, floa
 }
 
 void gradients_that_are_no_numbers(Kernels& kernels) {
-    float values[3] = {1.0f, NAN, 2.0f}, norm = 0.0f, scale = 0.0f;
-    float* pointer = values;
+    Floats values = {1.0f, NAN, 2.0f}, norm(1), scale(1);
+    float* pointer = values.data();
     const int64_t count = 3;
-    const mm_gradient_norm_params params = {{1, &count}, &pointer, 1.0f, &norm, &scale};
+    const mm_gradient_norm_params params = {{1, &count}, &pointer, 1.0f, norm.data(), scale.data()};
     kernels.gradient_norm(params);
-    that(std::isnan(norm) && std::isnan(scale), "a NaN gradient shows in norm and scale");
+    that(std::isnan(norm[0]) && std::isnan(scale[0]), "a NaN gradient shows in norm and scale");
     values[1] = INFINITY;
     kernels.gradient_norm(params);
-    that(std::isinf(norm) && scale == 0.0f, "an infinite gradient gives an infinite norm");
-    const mm_status status = kernels.gradient_norm({{0, nullptr}, nullptr, 1.0f, &norm, &scale});
-    that(status == MM_OK && norm == 0.0f && scale == 1.0f, "no tensors");
+    that(std::isinf(norm[0]) && scale[0] == 0.0f, "an infinite gradient gives an infinite norm");
+    const mm_status status = kernels.gradient_norm({{0, nullptr}, nullptr, 1.0f, norm.data(), scale.data()});
+    that(status == MM_OK && norm[0] == 0.0f && scale[0] == 1.0f, "no tensors");
 }
 
 void moving_average_case(Kernels& kernels, Recorded& results) {
@@ -151,15 +151,15 @@ void moving_average_case(Kernels& kernels, Recorded& results) {
 
 int main() {
     return run_on_one_thread_and_two([](Kernels& kernels, Recorded& results) {
-        const float gradient_scale = 0.3f;
+        const Floats gradient_scale = {0.3f};
         sgd_case(kernels, results, 0.0f, 0.0f, 0.0f, false, nullptr);
-        sgd_case(kernels, results, 0.0f, 0.0f, 0.1f, false, &gradient_scale);
-        sgd_case(kernels, results, 0.9f, 0.2f, 0.1f, false, &gradient_scale);
+        sgd_case(kernels, results, 0.0f, 0.0f, 0.1f, false, gradient_scale.data());
+        sgd_case(kernels, results, 0.9f, 0.2f, 0.1f, false, gradient_scale.data());
         sgd_case(kernels, results, 0.9f, 0.0f, 0.1f, true, nullptr);
         for (bool decoupled : {false, true})
             for (float weight_decay : {0.0f, 0.05f})
                 for (float beta1 : {0.9f, 0.4f, 0.0f})
-                    adam_case(kernels, results, decoupled, weight_decay, beta1, &gradient_scale);
+                    adam_case(kernels, results, decoupled, weight_decay, beta1, gradient_scale.data());
         adam_case(kernels, results, true, 0.05f, 0.9f, nullptr);
         gradient_norm_case(kernels, results, 1.0f, 5.0f);
         gradient_norm_case(kernels, results, 1e-4f, 5.0f);

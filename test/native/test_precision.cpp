@@ -1,5 +1,5 @@
 // Products with tensor cores, of every entry point that has them: matrix products in all four layouts, and the 3x3
-// convolution with its two gradients, in TF32 and bf16, on the emulator.
+// convolution with its two gradients, in TF32 and bf16.
 //
 // Inputs that the precision holds exactly must give the product in double to the rounding of float32 sums: that finds
 // any element which meets a wrong partner. Inputs of all bits must give it to the precision's own rounding, and must
@@ -8,13 +8,13 @@
 #include "support/kernel_case.h"
 #include "support/matrix_product.h"
 
-namespace emulated = medmamba::cuda;
+using medmamba::cuda::Precision;
 
 namespace {
 
 struct PrecisionCase {
     const char* name;
-    emulated::Precision precision;
+    Precision precision;
     int kept_bits;  // of a float32's 23 bits of fraction
     double tolerance;
 };
@@ -116,7 +116,7 @@ void all_cases(Kernels& kernels, Recorded& results, const PrecisionCase& c) {
 
 int main() {
     return run_on_one_thread_and_two([](Kernels& kernels, Recorded& results) {
-        all_cases(kernels, results, {"tf32", emulated::Precision::tf32, 10, 2e-3});
-        all_cases(kernels, results, {"bf16", emulated::Precision::bf16, 7, 2e-2});
+        all_cases(kernels, results, {"tf32", Precision::tf32, 10, 2e-3});
+        all_cases(kernels, results, {"bf16", Precision::bf16, 7, 2e-2});
     });
 }

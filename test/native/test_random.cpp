@@ -129,12 +129,13 @@ void dropout_case(Kernels& kernels, Recorded& results, int64_t count, float rate
 }
 
 void invalid_arguments(Kernels& kernels) {
-    float y = 5.0f;
-    that(kernels.random({MM_NORMAL, 1, 0, 0, 0.0f, -1.0f, &y}) == MM_INVALID_ARGUMENT, "a negative deviation");
-    that(kernels.random({9, 1, 0, 0, 0.0f, 1.0f, &y}) == MM_INVALID_ARGUMENT, "an unknown distribution");
-    that(kernels.random({MM_BERNOULLI_SCALE, 1, 0, 0, 1.5f, 0.0f, &y}) == MM_INVALID_ARGUMENT, "a rate above one");
-    that(kernels.dropout({1, 0, 0, NAN, &y, &y}) == MM_INVALID_ARGUMENT, "a rate that is no number");
-    that(y == 5.0f, "outputs are untouched");
+    Floats y = {5.0f};
+    that(kernels.random({MM_NORMAL, 1, 0, 0, 0.0f, -1.0f, y.data()}) == MM_INVALID_ARGUMENT, "a negative deviation");
+    that(kernels.random({9, 1, 0, 0, 0.0f, 1.0f, y.data()}) == MM_INVALID_ARGUMENT, "an unknown distribution");
+    that(kernels.random({MM_BERNOULLI_SCALE, 1, 0, 0, 1.5f, 0.0f, y.data()}) == MM_INVALID_ARGUMENT,
+         "a rate above one");
+    that(kernels.dropout({1, 0, 0, NAN, y.data(), y.data()}) == MM_INVALID_ARGUMENT, "a rate that is no number");
+    that(y[0] == 5.0f, "outputs are untouched");
 }
 
 }  // namespace

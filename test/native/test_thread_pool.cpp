@@ -1,4 +1,6 @@
 // The team of threads: every index once, whatever the number of threads and however late they come.
+#include <pthread.h>
+
 #include <atomic>
 #include <chrono>
 #include <new>
@@ -71,9 +73,40 @@ void ends_without_helpers() {
     check::that(calls == 200 * 64, "more threads than processors");
 }
 
+#if defined(__linux__)
+// Helpers have a stack of their own size where the system's default is small, as musl's is.
+void stacks_are_large_enough() {
+    pthread_attr_t small, usual;
+    pthread_attr_init(&small);
+    pthread_attr_setstacksize(&small, 128 << 10);
+    check::that(pthread_getattr_default_np(&usual) == 0 && pthread_setattr_default_np(&small) == 0, "a default of 128 KB");
+    std::atomic<size_t> helpers_stack{0};
+    {
+        ThreadPool pool(2);
+        while (!helpers_stack) {
+            pool.run(2, [&](int64_t, int worker) {
+                if (worker == 0) return std::this_thread::sleep_for(std::chrono::milliseconds(1));
+                pthread_attr_t own;
+                size_t bytes = 0;
+                pthread_getattr_np(pthread_self(), &own);
+                pthread_attr_getstacksize(&own, &bytes);
+                pthread_attr_destroy(&own);
+                helpers_stack = bytes;
+            });
+        }
+    }
+    pthread_setattr_default_np(&usual);
+    // musl counts what it has put there itself, the thread's own variables.
+    check::that(helpers_stack >= medmamba::cpu::Thread::least_stack * 9 / 10, "stacks of 1 MB where the default is 128 KB");
+}
+#endif
+
 }  // namespace
 
 int main() {
+#if defined(__linux__)
+    stacks_are_large_enough();
+#endif
     for (int threads : {1, 2, 3, 8}) {
         every_index_once(threads);
         results_are_visible(threads);

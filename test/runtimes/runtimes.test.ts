@@ -3,13 +3,12 @@
  * same numbers, and a worker.
  */
 import { spawnSync } from "node:child_process";
-import { createHash } from "node:crypto";
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
-import { program, repository } from "../support/repository.js";
-import { root } from "../support/temporary-folder.js";
+import { repository } from "../support/repository.js";
 import { bundleTests } from "./bundle.js";
+import { workOf } from "./work.js";
 
 /** How a runtime is started: its program, and what stands before the name of a script. */
 interface Runtime {
@@ -45,34 +44,12 @@ function outputOf({ command, given }: Omit<Runtime, "name">, args: readonly stri
   return stdout;
 }
 
-const node = { command: process.execPath, given: [] };
-
-/** Scores of outliers are made of logarithms, whose last digits are each engine's own. */
-const rounded = (value: unknown): unknown =>
-  JSON.parse(JSON.stringify(value), (_, one: unknown) =>
-    typeof one === "number" ? Number(one.toPrecision(9)) : one,
-  );
-
-/** What a runtime makes of the same work as the others. */
-function workOf(runtime: Omit<Runtime, "name">, folder: string) {
-  const checkpoint = join(folder, "run/best.safetensors");
-  outputOf(runtime, [program, "demo", "--epochs", "2", "--out", folder, "--json"]);
-  const images = ["cyst", "mass"].map((name) => join(root, "Node/data/test", name));
-  return {
-    checkpoint: createHash("md5").update(readFileSync(checkpoint)).digest("hex"),
-    predictions: rounded(
-      JSON.parse(outputOf(runtime, [program, "predict", "--checkpoint", checkpoint, "--json", ...images])),
-    ),
-    worker: outputOf(runtime, [join(repository, "test/runtimes/worker.mjs")]),
-  };
-}
-
 describe.skipIf(present.length === 0)("other runtimes", () => {
   let golden = "";
   let work: ReturnType<typeof workOf>;
   beforeAll(async () => {
     golden = await bundleTests("test/models/golden.test.ts");
-    work = workOf(node, join(root, "Node"));
+    work = workOf((args) => outputOf({ command: process.execPath, given: [] }, args), "Node");
   }, 180_000);
 
   it.each(present.map((runtime) => [runtime.name, runtime] as const))(
@@ -89,7 +66,7 @@ describe.skipIf(present.length === 0)("other runtimes", () => {
   it.each(present.map((runtime) => [runtime.name, runtime] as const))(
     "%s: training, predictions and a worker, to the bit as in Node",
     (name, runtime) => {
-      expect(workOf(runtime, join(root, name))).toEqual(work);
+      expect(workOf((args) => outputOf(runtime, args), name)).toEqual(work);
     },
   );
 });

@@ -3,9 +3,10 @@
  * name in two folders, or of two processes that write into one folder, never take each other's, and a run that goes on finds its own.
  */
 import { createHash, randomBytes } from "node:crypto";
-import { rename, rm, stat, writeFile } from "node:fs/promises";
+import { rm, stat, writeFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { imageEnding } from "../../data/decoding/decoder.js";
+import { renameFile } from "../../files/held-files.js";
 import { CommandError } from "./failure.js";
 
 const longestStem = 100; // characters; file systems take 255 bytes
@@ -46,9 +47,9 @@ export class OutputFiles {
     const temporary = join(dirname(path), `.${randomBytes(6).toString("hex")}.tmp`);
     try {
       await writeFile(temporary, bytes, { flag: "wx" });
-      await rename(temporary, path);
+      await renameFile(temporary, path);
     } catch (error) {
-      await rm(temporary, { force: true });
+      await rm(temporary, { force: true }).catch(() => undefined);
       throw error;
     }
     this.#written.add(path);

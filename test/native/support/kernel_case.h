@@ -15,6 +15,15 @@ using Floats = std::vector<float>;
 using Doubles = std::vector<double>;
 using check::that;
 
+#if !defined(MM_TEST_GPU)
+// What an operation is called with. Only a GPU has to be given copies of the test's arrays (gpu/level.h).
+template <class Params>
+struct Passed {
+    Passed(TestStream&, const char*, const Params& params) : params(params) {}
+    const Params& params;
+};
+#endif
+
 // ---- the run -------------------------------------------------------------------------------------------------
 
 // The operations of the level that this test is compiled for, called with their structs.
@@ -25,7 +34,9 @@ public:
 #define MM_CALL_KERNEL(name)                                                         \
     mm_status name(const mm_##name##_params& params) {                               \
         const OperationScope scope(stream_);                                         \
-        return finished(stream_, medmamba::cpu::MM_SIMD::name(&stream_, &params));   \
+        const Passed<mm_##name##_params> passed(stream_, #name, params);             \
+        const auto run = medmamba::cpu::MM_SIMD::name;                               \
+        return finished(stream_, run(&stream_, &passed.params));                     \
     }
     MM_OPERATIONS(MM_CALL_KERNEL)
 #undef MM_CALL_KERNEL

@@ -10,15 +10,12 @@
 #include <limits>
 
 #if defined(MM_TEST_CUDA)
-#include "emulated_cuda.h"
-
-inline bool multiply_in_bfloat16(TestStream&) { return false; }  // its tests are elsewhere
-inline bool multiply_by_amx(TestStream&) { return false; }
-inline void fill_scratch_with_nan(TestStream&) {}
+#include "cuda_level.h"
 
 #else
 
 #include "../../../native/cpu/amx.h"
+#include "../../../native/cpu/instructions.h"
 #include "../../../native/cpu/kernels/kernels.h"
 #include "../../../native/cpu/kernels/scan.h"
 
@@ -29,10 +26,9 @@ inline void fill_scratch_with_nan(TestStream&) {}
 inline bool simd_level_runs_here() {
     bool runs = true;
 #if defined(__AVX512F__)
-    runs = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
-           __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl");
+    runs = medmamba::cpu::instructions().avx512;
 #elif defined(__AVX2__)
-    runs = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+    runs = medmamba::cpu::instructions().avx2;
 #endif
     std::printf("%s%s\n", MM_NAME_OF(MM_SIMD), runs ? "" : ": this processor does not run it, skipped");
     return runs;
@@ -43,7 +39,7 @@ using TestStream = mm_stream;  // made with its number of threads
 // Makes a stream's products round their factors to bfloat16; false where this level or processor has no such products.
 inline bool multiply_in_bfloat16([[maybe_unused]] TestStream& stream) {
 #if defined(__AVX512F__)
-    stream.bfloat16_products = __builtin_cpu_supports("avx512bf16");
+    stream.bfloat16_products = medmamba::cpu::instructions().avx512_bfloat16;
 #endif
     return stream.bfloat16_products;
 }

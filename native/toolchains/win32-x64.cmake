@@ -1,0 +1,12 @@
+# Builds for Windows on Linux: Debian's g++-mingw-w64-x86-64-posix. wine64 runs the native tests.
+set(CMAKE_SYSTEM_NAME Windows)
+set(CMAKE_SYSTEM_PROCESSOR x86_64)
+set(CMAKE_C_COMPILER x86_64-w64-mingw32-gcc-posix)
+set(CMAKE_CXX_COMPILER x86_64-w64-mingw32-g++-posix)
+set(CMAKE_STRIP x86_64-w64-mingw32-strip)
+find_program(wine NAMES wine64 PATHS /usr/lib/wine NO_CACHE)
+set(CMAKE_CROSSCOMPILING_EMULATOR ${wine})
+set(CMAKE_FIND_ROOT_PATH /usr/x86_64-w64-mingw32)
+set(CMAKE_FIND_ROOT_PATH_MODE_PROGRAM NEVER)
+set(CMAKE_FIND_ROOT_PATH_MODE_LIBRARY ONLY)
+set(CMAKE_FIND_ROOT_PATH_MODE_INCLUDE ONLY)

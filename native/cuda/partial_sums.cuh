@@ -1,6 +1,8 @@
 // Sums whose terms were cut into ranges: each range has summed its own, and here they are added in their order.
 #pragma once
 
+#include <algorithm>
+
 #include "storage.cuh"
 #include "stream.cuh"
 
@@ -44,13 +46,17 @@ struct Epilogue {
     }
     // Calls write(c) with c as what it points to: one branch for all that a thread writes.
     template <class Write>
-    __host__ __device__ __forceinline__ auto as_stored(Write&& write) const {
-        return dtype == MM_BFLOAT16 ? write(stored<BFloat16>(c)) : write(c);
+    __device__ __forceinline__ void as_stored(Write&& write) const {
+        if (dtype == MM_BFLOAT16)
+            write(stored<BFloat16>(c));
+        else
+            write(c);
     }
 
 private:
     int vector_of_c() const {
-        return as_stored([&](const auto* matrices) { return vector_width(matrices, bias, scale, shift, row, batch, columns); });
+        const int of_rows = vector_width(bias, scale, shift, row, batch, columns);
+        return std::min(of_rows, dtype == MM_BFLOAT16 ? vector_width(stored<BFloat16>(c)) : vector_width(c));
     }
 };
 

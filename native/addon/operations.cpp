@@ -111,7 +111,7 @@ OPERATION(reduce, outer, reduced, inner, scale, x, y, x_dtype)
 OPERATION(matmul, batch, m, n, k, transpose_a, transpose_b, accumulate, relu, a_row, b_row, c_row, a_batch, b_batch,
           c_batch, a, b, bias, c, a_dtype, b_dtype, c_dtype)
 OPERATION(conv3x3_forward, batch, height, width, in_channels, out_channels, x_row, y_row, input_relu, relu, x,
-          input_scale, input_shift, weight, bias, y, x_dtype, y_dtype)
+          input_scale, input_shift, weight, bias, y, x_dtype, y_dtype, output_scale, output_shift)
 OPERATION(conv3x3_backward_data, batch, height, width, in_channels, out_channels, dy_row, dx_row, dy, weight, dx,
           x_dtype, y_dtype)
 OPERATION(conv3x3_backward_weight, batch, height, width, in_channels, out_channels, x_row, dy_row, input_relu, x,

@@ -205,6 +205,7 @@ typedef struct mm_conv3x3_forward_params {
     const float *bias; /* (out_channels), optional */
     float *y;          /* (batch, pixels, out_channels) */
     int32_t x_dtype, y_dtype;
+    const float *output_scale, *output_shift; /* (out_channels), both or neither: a BatchNorm behind, in front of relu */
 } mm_conv3x3_forward_params;
 
 /* Gradient of the convolved input f(x), not of x. */

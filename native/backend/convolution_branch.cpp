@@ -57,21 +57,33 @@ void batch_norm(Sequence& sequence, const BlockShape& shape, const mm_ss_conv_ss
     }
 }
 
-// y = conv3x3(norm(x)), with a ReLU between the two if asked
+// What applies to the input of a convolution while it reads, and to its output while it writes: BatchNorms, and a ReLU
+// behind each if asked.
+struct NormsOfConvolution {
+    const BatchNorm<float>* input = nullptr;
+    bool input_relu = false;
+    const BatchNorm<float>* output = nullptr;
+    bool output_relu = false;
+};
+
+// y = norms.output(conv3x3(norms.input(x)))
 void convolve(Sequence& sequence, const BlockShape& shape, Activation<const float> x, int64_t x_row,
-              const BatchNorm<float>& norm, bool relu, const float* weight, const float* bias, Activation<float> y) {
+              const NormsOfConvolution& norms, const float* weight, const float* bias, Activation<float> y) {
     mm_conv3x3_forward_params convolution{};
     convolution.batch = shape.batch;
     convolution.height = shape.height;
     convolution.width = shape.width;
     convolution.in_channels = convolution.out_channels = shape.half();
     convolution.x_row = x_row;
-    convolution.input_relu = relu;
+    convolution.input_relu = norms.input_relu;
+    convolution.relu = norms.output_relu;
     convolution.x_dtype = x.dtype;
     convolution.y_dtype = y.dtype;
     convolution.x = x.data;
-    convolution.input_scale = norm.scale;
-    convolution.input_shift = norm.shift;
+    convolution.input_scale = norms.input ? norms.input->scale : nullptr;
+    convolution.input_shift = norms.input ? norms.input->shift : nullptr;
+    convolution.output_scale = norms.output ? norms.output->scale : nullptr;
+    convolution.output_shift = norms.output ? norms.output->shift : nullptr;
     convolution.weight = weight;
     convolution.bias = bias;
     convolution.y = y.data;
@@ -189,19 +201,32 @@ void convolution_branch_forward(Sequence& sequence, const BlockShape& shape,
     const mm_conv_branch_weights& weights = params.branch;
     const Activation<const float> x{params.x, MM_FLOAT32};
 
+    const auto find_norm2 = [&] {
+        batch_norm(sequence, shape, params, saved.output1, 0, weights.norm2_weight, weights.norm2_bias, params.norm2,
+                   saved.norm2);
+    };
+    const auto find_norm3 = [&] {
+        batch_norm(sequence, shape, params, saved.output2, 0, weights.norm3_weight, weights.norm3_bias, params.norm3,
+                   saved.norm3);
+    };
     batch_norm(sequence, shape, params, x, shape.channels, weights.norm1_weight, weights.norm1_bias,
                params.norm1, saved.norm1);
-    convolve(sequence, shape, x, shape.channels, saved.norm1, false, weights.conv1_weight,
-             weights.conv1_bias, saved.output1);
-
-    batch_norm(sequence, shape, params, saved.output1, 0, weights.norm2_weight, weights.norm2_bias, params.norm2,
-               saved.norm2);
-    convolve(sequence, shape, saved.output1, 0, saved.norm2, true, weights.conv2_weight, weights.conv2_bias,
-             saved.output2);
-
-    batch_norm(sequence, shape, params, saved.output2, 0, weights.norm3_weight, weights.norm3_bias, params.norm3,
-               saved.norm3);
-    normalise_output2(sequence, shape, saved, input3);
+    if (params.training || params.saved) {
+        convolve(sequence, shape, x, shape.channels, {&saved.norm1}, weights.conv1_weight, weights.conv1_bias,
+                 saved.output1);
+        find_norm2();
+        convolve(sequence, shape, saved.output1, 0, {&saved.norm2, true}, weights.conv2_weight, weights.conv2_bias,
+                 saved.output2);
+        find_norm3();
+        normalise_output2(sequence, shape, saved, input3);
+    } else {  // Norms 2 and 3 are known beforehand, and nobody asks for what they read: the convolutions apply them.
+        find_norm2();
+        convolve(sequence, shape, x, shape.channels, {&saved.norm1, false, &saved.norm2, true}, weights.conv1_weight,
+                 weights.conv1_bias, saved.output1);
+        find_norm3();
+        convolve(sequence, shape, saved.output1, 0, {nullptr, false, &saved.norm3, true}, weights.conv2_weight,
+                 weights.conv2_bias, input3);
+    }
     mm_matmul_params product = linear_forward(shape.rows(), shape.half(), shape.half(), input3,
                                               weights.conv3_weight, saved.left);
     product.bias = weights.conv3_bias;

@@ -1,7 +1,8 @@
 // The left half of the block: BN -> conv3x3 -> BN, ReLU -> conv3x3 -> BN, ReLU -> conv1x1 + bias, ReLU.
 //
 // A BatchNorm is two steps: finding the affine map per channel that it amounts to for this batch, then that map,
-// which a 3x3 convolution applies while it reads. `inputN` and `outputN` are what convolution N reads after the
+// which a 3x3 convolution applies while it reads, or, in inference, the one in front of it while it writes (the first has
+// none in front, and the zeros around the image come behind it). `inputN` and `outputN` are what convolution N reads after the
 // norm in front, and what it writes: outputs are saved, input1 and input2 are never stored, input3 only briefly. They
 // and their gradients lie in memory in the activation dtype of the stream.
 #pragma once

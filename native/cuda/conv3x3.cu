@@ -148,7 +148,7 @@ mm_status conv3x3_forward(mm_stream* stream, const mm_conv3x3_forward_params* p)
                        p->input_scale, p->input_shift, p->input_relu != 0};
     const ConvWeight weight{p->weight, p->in_channels, p->out_channels, 9, 9 * p->in_channels, false};
     const Epilogue epilogue{p->y, p->y_dtype, row_stride(p->y_row, p->out_channels), 0, pixels, p->out_channels, p->bias,
-                        false, p->relu != 0};
+                        false, p->relu != 0, p->output_scale, p->output_shift};
     return with_input(stream, what, p->batch, p->height, p->width, x, MM_FLOAT32,
                       [&](const auto& input) { return convolve(stream, what, input, weight, epilogue); });
 }

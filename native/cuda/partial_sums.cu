@@ -1,8 +1,6 @@
 // One thread an element of the output, neighbours beside each other: every range is read once, whole lines at a time.
 #include "partial_sums.cuh"
 
-#include <type_traits>
-
 namespace medmamba::cuda {
 
 namespace {
@@ -19,9 +17,9 @@ __global__ void __launch_bounds__(threads) add_ranges_kernel(const float* sums, 
     const int64_t column = index % epilogue.columns, row = index / epilogue.columns;
     const int64_t place = row / epilogue.rows * epilogue.batch + row % epilogue.rows * epilogue.row + column;
     epilogue.as_stored([&](auto* c) {
-        using C = std::remove_reference_t<decltype(*c)>;
-        c[place] = rounded<C>(epilogue.finished(sum, epilogue.accumulate ? to_float(c[place]) : 0.0f,
-                                                   epilogue.bias ? epilogue.bias[column] : 0.0f));
+        constexpr Width<1> one{};
+        const Floats<1> before = epilogue.accumulate ? load(c + place, one) : broadcast(0.0f, one);
+        store(c + place, epilogue.finished(Floats<1>{{sum}}, before, epilogue.columns_at(column, one)));
     });
 }
 

@@ -71,15 +71,13 @@ __device__ __forceinline__ void write_tile(const WarpTile& tile, const Epilogue&
     const int64_t column = column0 + j, rows_left = epilogue.rows - row0;
     if (column >= epilogue.columns) return;
     const Floats<width> zero = broadcast(0.0f, vector);
-    const Floats<width> bias = epilogue.bias ? load(epilogue.bias + column, vector) : zero;
+    const auto of_columns = epilogue.columns_at(column, vector);
     C* to = c + (row0 + i) * epilogue.row + column;
 #pragma unroll 2
     for (int step = 0; step < warp_tile; step += width, to += width * epilogue.row) {
         if (i + step >= rows_left) break;
-        Floats<width> v = load(tile.sums[i + step] + j, vector);
         const Floats<width> before = epilogue.accumulate ? load(to, vector) : zero;
-        for (int e = 0; e < width; ++e) v.lane[e] = epilogue.finished(v.lane[e], before.lane[e], bias.lane[e]);
-        store(to, v);
+        store(to, epilogue.finished(load(tile.sums[i + step] + j, vector), before, of_columns));
     }
 }
 

@@ -33,7 +33,8 @@
 // The bound, in multiply-adds a clock and multiprocessor. FFMA does 128, and is the bound of float32. On tensor cores
 // it is the way of the operands: for 32 x 32 x 8 multiply-adds of TF32 a warp reads 2 KB of shared memory, 16 clocks,
 // which makes 512; for 128 x 64 x 32 a block copies 24 KB, which makes 512 only where 48 bytes a clock arrive from
-// the second-level cache. Of bfloat16 the same bytes are twice the k, and both make 1024.
+// the second-level cache. Of bfloat16 the same bytes are twice the k, and both make 1024; the copies' writes into shared
+// memory bring that down to some 745.
 #pragma once
 
 #include "storage.cuh"

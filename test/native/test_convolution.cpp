@@ -14,6 +14,7 @@ struct Case {
     int64_t gap;     // floats between the channels of one pixel and those of the next
     bool prologue;   // normalisation and ReLU in front, where there is one
     bool last_relu;  // or SiLU, for depthwise
+    bool last_norm = false;  // behind the full convolution, in front of ReLU
 };
 
 std::string shape_text(const Case& c) {
@@ -40,6 +41,7 @@ void conv3x3_case(Kernels& kernels, Recorded& results, const Case& c) {
     const Floats x = rows_beside_nan(pixels, in, x_row, 1), dy = rows_beside_nan(pixels, out, y_row, 2);
     const Floats weight = uniform_floats(out * in * 9, 3), bias = uniform_floats(out, 4);
     const Floats scale = uniform_floats(in, 5), shift = uniform_floats(in, 6);
+    const Floats out_scale = uniform_floats(out, 7), out_shift = uniform_floats(out, 8);
     const auto f = [&](int64_t pixel, int64_t i) -> double {
         const float value = x[(size_t)(pixel * x_row + i)];
         if (!c.prologue) return kernels.factor(value);
@@ -51,6 +53,7 @@ void conv3x3_case(Kernels& kernels, Recorded& results, const Case& c) {
     NaiveConv3x3 expected(c.image, in, out, f, [&](int64_t w) { return kernels.factor(weight[(size_t)w]); }, d);
     for (size_t i = 0; i < expected.y.size(); ++i) {
         if (!c.prologue) expected.y[i] += bias[i % (size_t)out];
+        if (c.last_norm) expected.y[i] = expected.y[i] * out_scale[i % (size_t)out] + out_shift[i % (size_t)out];
         if (c.last_relu) expected.y[i] = std::fmax(0.0, expected.y[i]);
     }
     Doubles expected_dbias((size_t)out);
@@ -64,6 +67,8 @@ void conv3x3_case(Kernels& kernels, Recorded& results, const Case& c) {
     conv.input_shift = c.prologue ? shift.data() : nullptr;
     conv.input_relu = c.prologue;
     conv.relu = c.last_relu;
+    conv.output_scale = c.last_norm ? out_scale.data() : nullptr;
+    conv.output_shift = c.last_norm ? out_shift.data() : nullptr;
     const std::string name = kernels.products() + "conv3x3 " + shape_text(c) + " ";
     expect_rows(kernels, results, name + "forward", expected.y, pixels, y_row,
                 [&](float* y) { return kernels.conv3x3_forward(conv.forward(y)); });
@@ -147,14 +152,14 @@ void no_image_case(Kernels& kernels) {
 }
 
 const Case cases[] = {
-    {{1, 1, 1}, 1, 1, 0, false, false}, {{2, 1, 3}, 3, 5, 2, true, true},
+    {{1, 1, 1}, 1, 1, 0, false, false}, {{2, 1, 3}, 3, 5, 2, true, true, true},
     {{1, 5, 1}, 17, 9, 0, false, true}, {{3, 2, 2}, 24, 31, 1, true, false},
-    {{2, 7, 7}, 48, 48, 48, true, false}, {{8, 7, 7}, 20, 53, 0, false, true},
+    {{2, 7, 7}, 48, 48, 48, true, false}, {{8, 7, 7}, 20, 53, 0, false, true, true},
     {{1, 14, 14}, 50, 97, 3, true, true}, {{2, 16, 16}, 8, 8, 8, true, false},
-    {{1, 9, 11}, 130, 7, 0, false, false}, {{1, 28, 30}, 16, 12, 16, true, false},
+    {{1, 9, 11}, 130, 7, 0, false, false, true}, {{1, 28, 30}, 16, 12, 16, true, false},
     {{1, 2, 470}, 4, 6, 0, true, true}, {{1, 40, 40}, 33, 3, 1, false, false},
-    {{5, 3, 4}, 193, 40, 0, true, false}, {{3, 14, 13}, 33, 65, 7, false, false},
-    {{1, 24, 56}, 96, 80, 0, false, true},
+    {{5, 3, 4}, 193, 40, 0, true, false, true}, {{3, 14, 13}, 33, 65, 7, false, false},
+    {{1, 24, 56}, 96, 80, 0, false, true, true},
 };
 
 }  // namespace

@@ -27,7 +27,7 @@ struct Convolution {
     int64_t batch, height, width, k_channels, n_channels;  // summed over, written
     ConvInput input;
     ConvWeight weight;
-    const float* bias;
+    const float *bias, *scale, *shift;  // behind the sum; scale and shift are both or neither
     bool relu;
     float* y;
     int64_t y_row;
@@ -189,6 +189,8 @@ void convolve(mm_stream* stream, const Convolution& conv) {
                 tile.first_column = n0;
                 tile.columns = std::min(panel_columns, n_channels - n0);
                 tile.bias = last && conv.bias ? conv.bias + n0 : nullptr;
+                tile.scale = last && conv.scale ? conv.scale + n0 : nullptr;
+                tile.shift = last && conv.shift ? conv.shift + n0 : nullptr;
                 for (int64_t g = 0; g < rows.group_count; ++g) {
                     const PixelGroup& group = rows.groups[g];
                     Segment taps[9];
@@ -222,6 +224,8 @@ mm_status conv3x3_forward(mm_stream* stream, const mm_conv3x3_forward_params* p)
     conv.input = {p->x, row_stride(p->x_row, p->in_channels), p->input_scale, p->input_shift, p->input_relu != 0};
     conv.weight = {p->weight, 9, 9 * p->in_channels, false};
     conv.bias = p->bias;
+    conv.scale = p->output_scale;
+    conv.shift = p->output_shift;
     conv.relu = p->relu;
     conv.y = p->y;
     conv.y_row = row_stride(p->y_row, p->out_channels);

@@ -46,15 +46,12 @@ void multiply(const TileProduct& tile) {
     const int64_t last = tile.columns - whole * lanes;  // columns of the last register
 #pragma GCC unroll 16
     for (int i = 0; i < rows; ++i) {
-        float* c = tile.c[i] + tile.first_column;
 #pragma GCC unroll 4
-        for (int v = 0; v < whole; ++v)
-            finish(tile, c + v * lanes, tile.bias ? tile.bias + v * lanes : nullptr, sums[i][v], Whole{});
-        const float* bias = tile.bias ? tile.bias + whole * lanes : nullptr;
+        for (int v = 0; v < whole; ++v) finish(tile, tile.c[i], v * lanes, sums[i][v], Whole{});
         if (last == lanes)
-            finish(tile, c + whole * lanes, bias, sums[i][whole], Whole{});
+            finish(tile, tile.c[i], whole * lanes, sums[i][whole], Whole{});
         else
-            finish(tile, c + whole * lanes, bias, sums[i][whole], Part{last});
+            finish(tile, tile.c[i], whole * lanes, sums[i][whole], Part{last});
     }
 }
 

@@ -42,7 +42,8 @@ struct Segment {
     int64_t a, b;
 };
 
-// A tile of C, where its factors lie, and what happens to the sum at the end: c = relu?(sum + c? + bias?).
+// A tile of C, where its factors lie, and what happens to the sum at the end:
+// c = relu?((sum + c? + bias?) * scale? + shift?).
 struct TileProduct {
     const float* const* a;
     const Segment* segments;
@@ -51,14 +52,17 @@ struct TileProduct {
     float* const* c;
     int64_t first_column, columns;  // of each row of C: columns 1..panel_columns
     const float* bias;              // (columns), optional
+    const float *scale, *shift;     // (columns), both or neither
     bool accumulate, relu;
 };
 
-// Takes one register of sums to C.
+// Takes one register of sums to a row of C, `column` behind the tile's first.
 template <class Part>
-inline void finish(const TileProduct& tile, float* c, const float* bias, vfloat sum, Part part) {
+inline void finish(const TileProduct& tile, float* row, int64_t column, vfloat sum, Part part) {
+    float* c = row + tile.first_column + column;
     if (tile.accumulate) sum += load(c, part);
-    if (bias) sum += load(bias, part);
+    if (tile.bias) sum += load(tile.bias + column, part);
+    if (tile.scale) sum = sum * load(tile.scale + column, part) + load(tile.shift + column, part);
     if (tile.relu) sum = max(vfloat{}, sum);  // in this order, NaN stays NaN
     store(c, sum, part);
 }

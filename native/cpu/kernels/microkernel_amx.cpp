@@ -103,9 +103,8 @@ void multiply(const TileProduct& tile, int64_t rows) {
         });
     });
     for (int64_t i = 0; i < rows; ++i) {
-        float* c = tile.c[i] + tile.first_column;
         each_vector(tile.columns, [&](int64_t j, auto part) {
-            finish(tile, c + j, tile.bias ? tile.bias + j : nullptr, load(sums[i] + j), part);
+            finish(tile, tile.c[i], j, load(sums[i] + j), part);
         });
     }
 }

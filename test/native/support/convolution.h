@@ -17,10 +17,12 @@ struct Conv3x3 {
     const float *input_scale = nullptr, *input_shift = nullptr;
     bool input_relu = false, relu = false;
     int32_t x_dtype = MM_FLOAT32, y_dtype = MM_FLOAT32;
+    const float *output_scale = nullptr, *output_shift = nullptr;
 
     mm_conv3x3_forward_params forward(float* y) const {
-        return {image.batch, image.height, image.width, in_channels, out_channels, x_row, y_row,   input_relu, relu,
-                x,           input_scale,  input_shift, weight,      bias,         y,     x_dtype, y_dtype};
+        return {image.batch, image.height, image.width, in_channels, out_channels, x_row,   y_row,   input_relu,   relu,
+                x,           input_scale,  input_shift, weight,      bias,         y,       x_dtype, y_dtype, output_scale,
+                output_shift};
     }
     mm_conv3x3_backward_data_params backward_data(float* dx) const {
         return {image.batch, image.height, image.width, in_channels, out_channels, y_row,

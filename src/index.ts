@@ -148,6 +148,7 @@ export type { DType, HostArray, HostArrays } from "./tensor/dtype.js";
 export { type GeneratorState, generatorState, manualSeed, setGeneratorState } from "./tensor/generator.js";
 export { type CaptureOptions, captureGraph, type Graph } from "./tensor/graph.js";
 export { GraphedFunction, type GraphedFunctionOptions } from "./tensor/graphed-function.js";
+export type { MemoryLimit } from "./tensor/memory-limit.js";
 export { type Disposable, keep, tidy } from "./tensor/scope.js";
 export { type BackwardOptions, noGrad } from "./tensor/tape.js";
 export { Tensor, type TensorOptions } from "./tensor/tensor.js";

@@ -119,10 +119,10 @@ function expectApart(directory: string, data: string): void {
   );
 }
 
-/** Without links, as far as the path is there. */
+/** Without links, and in the capital and small letters of the disk, where these are one; as far as the path is there. */
 function realPath(path: string): string {
   const whole = resolve(path);
-  if (existsSync(whole)) return realpathSync(whole);
+  if (existsSync(whole)) return realpathSync.native(whole);
   return dirname(whole) === whole ? whole : join(realPath(dirname(whole)), basename(whole));
 }
 

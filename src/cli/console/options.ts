@@ -7,10 +7,12 @@ import * as kinds from "../../settings/kind.js";
 import type { Rows } from "../../settings/table.js";
 import { type Device, type Precision, precisions } from "../../tensor/device.js";
 import { openDevice, resolveDevice, whyNotGpu } from "../../tensor/devices.js";
+import { type MemoryLimit, memoryLimitKind } from "../../tensor/memory-limit.js";
 
 export interface CommonOptions {
   readonly device: string;
   readonly threads?: number;
+  readonly memoryLimit?: MemoryLimit;
   /** Of commands that take it. */
   readonly precision?: Precision;
   readonly json?: boolean;
@@ -26,6 +28,12 @@ export function withCommonOptions(command: Command): Command {
         .argParser(deviceName),
     )
     .addOption(new Option("--threads <count>", "CPU threads (default: all cores)").argParser(count))
+    .addOption(
+      new Option(
+        "--memory-limit <amount>",
+        "most of the device's memory to take: 8GB, 50% (default: all)",
+      ).argParser(parserOf(memoryLimitKind)),
+    )
     .option("--json", "print one JSON object on stdout and nothing else there")
     .option("--verbose", "show where in the code an error came from");
 }
@@ -41,6 +49,7 @@ export function withPlainOptions(command: Command): Command {
   return command
     .addOption(new Option("--device <name>").argParser(deviceName).hideHelp())
     .addOption(new Option("--threads <count>").argParser(count).hideHelp())
+    .addOption(new Option("--memory-limit <amount>").argParser(parserOf(memoryLimitKind)).hideHelp())
     .option("--json", "print one JSON object on stdout and nothing else there")
     .option("--verbose", "show where in the code an error came from");
 }
@@ -53,17 +62,19 @@ export function precisionOption(byDefault: string): Option {
 }
 
 /**
- * The device that the options ask for, one of its own if they say how many threads.
+ * The device that the options ask for, one of its own if they say how many threads or how much memory.
  *
  * @param isLong  whether hours may be at stake: then it is said if "auto" has to do without a GPU, and why. Short commands
  *   follow upon long ones and say it with `--verbose` alone
  */
 export function openDeviceOf(
-  { device, threads, precision, verbose = false }: CommonOptions,
+  { device, threads, memoryLimit, precision, verbose = false }: CommonOptions,
   { isLong = verbose } = {},
 ): Device {
-  const opened =
-    threads === undefined ? resolveDevice(device, precision) : openDevice(device, { threads, precision });
+  const shared = threads === undefined && memoryLimit === undefined;
+  const opened = shared
+    ? resolveDevice(device, precision)
+    : openDevice(device, { threads, memoryLimit, precision });
   const reason = device === "auto" && isLong ? whyNotGpu() : undefined;
   if (reason !== undefined) process.stderr.write(`note: computing on the CPU, because ${reason}.\n`);
   return opened;

@@ -76,6 +76,10 @@ export class Terminal {
   }
 }
 
+/** Windows has no SIGTERM, but Ctrl-Break, and SIGHUP when the window is closed, some seconds before it ends the process. */
+const interruptions: readonly NodeJS.Signals[] =
+  process.platform === "win32" ? ["SIGINT", "SIGBREAK", "SIGHUP"] : ["SIGINT", "SIGTERM"];
+
 /**
  * Runs `body` with a signal that Ctrl-C (or SIGTERM, from a scheduler) aborts. The second Ctrl-C quits at once.
  *
@@ -96,11 +100,11 @@ export async function interruptible<T>(
     if (!terminal.silent) process.stderr.write(`${notice}\n`);
     controller.abort(new CommandError("stopped."));
   };
-  process.on("SIGINT", interrupt).on("SIGTERM", interrupt);
+  for (const name of interruptions) process.on(name, interrupt);
   try {
     return await body(controller.signal);
   } finally {
-    process.off("SIGINT", interrupt).off("SIGTERM", interrupt);
+    for (const name of interruptions) process.off(name, interrupt);
     terminal.clearProgress();
   }
 }

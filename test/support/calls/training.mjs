@@ -1,5 +1,6 @@
 /** Optimisers, schedules, averages, and training, evaluating and predicting with a model. */
 import * as mm from "../../../dist/index.js";
+import { calls as distributed } from "./distributed.mjs";
 
 const { optim, ones } = mm;
 const parameter = () => ones([4], { requiresGrad: true });
@@ -39,6 +40,7 @@ const pixels = await (await import("sharp"))
   .toBuffer();
 
 export const calls = {
+  ...distributed,
   "new optim.SGD": [
     layer(optim.SGD),
     () => [

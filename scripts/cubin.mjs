@@ -28,95 +28,34 @@ export const classes = [
   "control", // branches, barriers, all else
 ];
 
+// Bits 0-8 in hexadecimal, and nvdisasm's name.
 const codes = {
-  float: {
-    8: "FSEL",
-    9: "FMNMX",
-    11: "FSETP",
-    32: "FMUL",
-    33: "FADD",
-    35: "FFMA",
-    258: "FCHK",
-    40: "DMUL",
-    41: "DADD",
-    42: "DSETP",
-    43: "DFMA",
-    48: "HADD2",
-    50: "HMUL2",
-    49: "HFMA2",
-    53: "HFMA2",
-  },
-  special: { 264: "MUFU" },
-  tensor: { 60: "HMMA" },
-  shuffle: { 393: "SHFL", 6: "VOTE" },
-  shared: { 388: "LDS", 392: "STS", 59: "LDSM" },
-  global: { 385: "LDG", 390: "STG", 430: "LDGSTS" },
-  local: { 387: "LDL", 391: "STL" },
-  convert: {
-    62: "F2FP",
-    69: "I2FP",
-    260: "F2F",
-    272: "F2F",
-    261: "F2I",
-    273: "F2I",
-    262: "I2F",
-    274: "I2F",
-    263: "FRND",
-    275: "FRND",
-  },
-  move: { 2: "MOV", 5: "CS2R", 130: "UMOV", 202: "R2UR", 450: "R2UR", 281: "S2R", 451: "S2UR" },
-  integer: {
-    3: "P2R",
-    4: "R2P",
-    7: "SEL",
-    12: "ISETP",
-    16: "IADD3",
-    17: "LEA",
-    18: "LOP3",
-    19: "IABS",
-    22: "PRMT",
-    23: "IMNMX",
-    70: "VIADDMNMX",
-    72: "VIMNMX",
-    25: "SHF",
-    28: "PLOP3",
-    36: "IMAD",
-    37: "IMAD.WIDE",
-    39: "IMAD.HI",
-    54: "VIADD",
-    135: "USEL",
-    140: "UISETP",
-    144: "UIADD3",
-    145: "ULEA",
-    146: "ULOP3",
-    150: "UPRMT",
-    153: "USHF",
-    156: "UPLOP3",
-    164: "UIMAD",
-    165: "UIMAD.WIDE",
-    185: "ULDC",
-    187: "ULDC",
-    386: "LDC",
-  },
-  control: {
-    280: "NOP",
-    282: "DEPBAR",
-    283: "ENDCOLLECTIVE",
-    285: "BAR",
-    321: "BSYNC",
-    324: "CALL",
-    325: "BSSY",
-    327: "BRA",
-    328: "WARPSYNC",
-    329: "BRX",
-    333: "EXIT",
-    336: "RET",
-    431: "LDGDEPBAR",
-  },
+  float:
+    "8 FSEL, 9 FMNMX, b FSETP, 20 FMUL, 21 FADD, 23 FFMA, 102 FCHK, 28 DMUL, 29 DADD, " +
+    "2a DSETP, 2b DFMA, 30 HADD2, 32 HMUL2, 31 HFMA2, 35 HFMA2",
+  special: "108 MUFU",
+  tensor: "3c HMMA",
+  shuffle: "189 SHFL, 6 VOTE",
+  shared: "184 LDS, 188 STS, 3b LDSM",
+  global: "181 LDG, 186 STG, 1ae LDGSTS, 180 LD, 185 ST",
+  local: "183 LDL, 187 STL",
+  convert: "3e F2FP, 45 I2FP, 104 F2F, 110 F2F, 105 F2I, 111 F2I, 106 I2F, 112 I2F, 107 FRND, " + "113 FRND",
+  move: "2 MOV, 5 CS2R, 82 UMOV, ca R2UR, 1c2 R2UR, 119 S2R, 1c3 S2UR",
+  integer:
+    "3 P2R, 4 R2P, 7 SEL, c ISETP, 10 IADD3, 11 LEA, 12 LOP3, 13 IABS, 16 PRMT, 17 IMNMX, " +
+    "46 VIADDMNMX, 48 VIMNMX, 19 SHF, 1c PLOP3, 24 IMAD, 25 IMAD.WIDE, 27 IMAD.HI, 36 VIADD, " +
+    "87 USEL, 8c UISETP, 90 UIADD3, 91 ULEA, 92 ULOP3, 96 UPRMT, 99 USHF, 9c UPLOP3, " +
+    "a4 UIMAD, a5 UIMAD.WIDE, b9 ULDC, bb ULDC, 182 LDC",
+  control:
+    "118 NOP, 11a DEPBAR, 11b ENDCOLLECTIVE, 11d BAR, 141 BSYNC, 144 CALL, 145 BSSY, " +
+    "147 BRA, 148 WARPSYNC, 149 BRX, 14d EXIT, 150 RET, 1af LDGDEPBAR",
 };
 const meanings = new Map(
-  Object.entries(codes).flatMap(([kind, names]) =>
-    Object.entries(names).map(([code, name]) => [Number(code), { kind, name }]),
+  Object.entries(codes).flatMap(([kind, list]) =>
+    list.split(", ").map((entry) => {
+      const [code, name] = entry.split(" ");
+      return [Number.parseInt(code, 16), { kind, name }];
+    }),
   ),
 );
 const [always, zero, bytes] = [7, 255, 16];

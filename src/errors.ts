@@ -71,6 +71,8 @@ export interface MemoryShortage {
   readonly requestedBytes?: number | undefined;
   /** Bytes that the device had left, where it says so. */
   readonly freeBytes?: number | undefined;
+  /** The limit that was set for this process, in bytes; undefined if there is none. */
+  readonly limitBytes?: number | undefined;
   /** Images that were computed at once, where a batch did not fit. */
   readonly batchSize?: number | undefined;
   /** A batch size that may fit; undefined where not even one image does, or no batch was computed. */
@@ -81,6 +83,7 @@ export interface MemoryShortage {
 export class OutOfMemoryError extends MedMambaError implements MemoryShortage {
   readonly requestedBytes: number | undefined;
   readonly freeBytes: number | undefined;
+  readonly limitBytes: number | undefined;
   readonly batchSize: number | undefined;
   readonly suggestedBatchSize: number | undefined;
 
@@ -88,6 +91,7 @@ export class OutOfMemoryError extends MedMambaError implements MemoryShortage {
     super("MEDMAMBA_OUT_OF_MEMORY", message, { cause });
     this.requestedBytes = shortage.requestedBytes;
     this.freeBytes = shortage.freeBytes;
+    this.limitBytes = shortage.limitBytes;
     this.batchSize = shortage.batchSize;
     this.suggestedBatchSize = shortage.suggestedBatchSize;
   }

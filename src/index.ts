@@ -46,6 +46,7 @@ export {
 } from "./checkpoints/initial-weights.js";
 export type { TrainingState } from "./checkpoints/training-state.js";
 export * as data from "./data/index.js";
+export * as distributed from "./distributed/index.js";
 export {
   AddonError,
   ArgumentError,
@@ -53,6 +54,7 @@ export {
   type DataProblem,
   DeviceError,
   DisposedError,
+  DistributedError,
   DTypeError,
   EvaluationError,
   type LineProblem,
@@ -60,6 +62,7 @@ export {
   type MemoryShortage,
   OperationError,
   OutOfMemoryError,
+  type RankProblem,
   ShapeError,
   StateDictError,
   type StateDictReport,
@@ -145,6 +148,7 @@ export type { DType, HostArray, HostArrays } from "./tensor/dtype.js";
 export { type GeneratorState, generatorState, manualSeed, setGeneratorState } from "./tensor/generator.js";
 export { type CaptureOptions, captureGraph, type Graph } from "./tensor/graph.js";
 export { GraphedFunction, type GraphedFunctionOptions } from "./tensor/graphed-function.js";
+export type { MemoryLimit } from "./tensor/memory-limit.js";
 export { type Disposable, keep, tidy } from "./tensor/scope.js";
 export { type BackwardOptions, noGrad } from "./tensor/tape.js";
 export { Tensor, type TensorOptions } from "./tensor/tensor.js";

@@ -5,7 +5,17 @@ import { describe, expect, it } from "vitest";
 import * as mm from "../src/index.js";
 import { repository } from "./support/repository.js";
 
-const tables = ["operations", "networks", "metrics", "evidence", "cards", "training", "data", "dicom"];
+const tables = [
+  "operations",
+  "networks",
+  "metrics",
+  "evidence",
+  "cards",
+  "training",
+  "distributed",
+  "data",
+  "dicom",
+];
 const tried = new Set<string>();
 
 describe.sequential("every wrong kind of argument is refused by an error of the package", () => {

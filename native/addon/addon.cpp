@@ -30,6 +30,16 @@ int32_t small_number(Napi::Env env, const Napi::Object& options, const char* nam
     return (int32_t)*number;
 }
 
+// An option that is a finite number from 0; absent means 0.
+double amount(Napi::Env env, const Napi::Object& options, const char* name) {
+    const Napi::Value value = options.Get(name);
+    if (value.IsUndefined()) return 0;
+    const double number = value.IsNumber() ? value.As<Napi::Number>().DoubleValue() : -1;
+    if (number >= 0 && number <= 9007199254740992.0) return number;
+    throw coded_error(env, code::invalid_argument,
+                      std::string("openStream: ") + name + " has to be a number from 0 to 2^53");
+}
+
 // An option that is a word; absent means empty.
 std::string word(Napi::Env env, const Napi::Object& options, const char* name) {
     const Napi::Value value = options.Get(name);
@@ -51,6 +61,7 @@ Napi::Value open_stream(const Napi::CallbackInfo& info) {
     native.threads = small_number(env, options, "threads");
     native.simd = simd.c_str();
     native.precision = precision.c_str();
+    native.memory_limit = amount(env, options, "memoryLimit");
     return Stream::open(env, info[0].As<Napi::String>(), native);
 }
 

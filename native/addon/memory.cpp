@@ -38,6 +38,14 @@ std::string in_mebibytes(size_t bytes) {
     return text;
 }
 
+std::string left_in_words(const mm_device_description& device) {
+    if (device.limit_bytes)
+        return ", and the limit of " + in_mebibytes((size_t)device.limit_bytes) +
+               " (memoryLimit) that was set for this process leaves " + in_mebibytes((size_t)device.free_bytes);
+    return ", and the device has " + in_mebibytes((size_t)device.free_bytes) + " of " +
+           in_mebibytes((size_t)device.total_bytes) + " free";
+}
+
 }  // namespace
 
 std::shared_ptr<Block> Memory::allocate(size_t bytes, std::string* why) {
@@ -54,9 +62,7 @@ std::shared_ptr<Block> Memory::allocate(size_t bytes, std::string* why) {
                backend_->name + "\": " + std::to_string(live_bytes_) + " bytes (" + in_mebibytes(live_bytes_) +
                ") are in use, " + std::to_string(reserved_bytes()) + " bytes (" + in_mebibytes(reserved_bytes()) +
                ") reserved" +
-               (left ? ", and the device has " + in_mebibytes((size_t)left->free_bytes) + " of " +
-                           in_mebibytes((size_t)left->total_bytes) + " free"
-                     : "") +
+               (left ? left_in_words(*left) : "") +
                ". Use a smaller batch or image, or dispose what is no longer needed.";
         return nullptr;
     }

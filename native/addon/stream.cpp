@@ -161,7 +161,10 @@ Napi::Value Stream::allocate(const Napi::CallbackInfo& info) {
     if (!block) {
         Napi::Error error = coded_error(env, code::out_of_memory, "allocate: " + why, "allocate");
         error.Set("requestedBytes", number(env, (double)*bytes));
-        if (const auto device = memory_->device()) error.Set("freeBytes", number(env, (double)device->free_bytes));
+        if (const auto device = memory_->device()) {
+            error.Set("freeBytes", number(env, (double)device->free_bytes));
+            if (device->limit_bytes) error.Set("limitBytes", number(env, (double)device->limit_bytes));
+        }
         throw error;
     }
     return Buffer::create(env, std::move(block), 0, (size_t)*bytes);
@@ -287,6 +290,7 @@ Napi::Value Stream::describe(const Napi::CallbackInfo& info) {
     result["threads"] = number(env, description.threads);
     result["totalBytes"] = number(env, (double)description.total_bytes);
     result["freeBytes"] = number(env, (double)description.free_bytes);
+    if (description.limit_bytes) result["limitBytes"] = number(env, (double)description.limit_bytes);
     return result;
 }
 

@@ -58,13 +58,17 @@ typedef struct mm_stream_options {
      * "bf16" (activation_dtype). The CPU has no "tf32", and has "bf16" at level "avx512" of a processor with
      * AVX512-BF16. */
     const char *precision;
+    /* The most memory that tensors, and on a GPU also operations, of this process may take of the device: bytes, or, up
+     * to 1, a share of what the device has; 0 is no limit. On a GPU the least of what its open streams say. */
+    double memory_limit;
 } mm_stream_options;
 
 typedef struct mm_device_description {
     char name[128];  /* "AMD EPYC 9354" or "NVIDIA H200" */
     char simd[16];   /* CPU: level in use; otherwise empty */
     int32_t threads; /* CPU: threads in use; otherwise 0 */
-    int64_t total_bytes, free_bytes;
+    int64_t total_bytes, free_bytes; /* of the device; free is no more than the limit leaves */
+    int64_t limit_bytes;             /* 0 if there is none */
 } mm_device_description;
 
 /* ---- ranks ---------------------------------------------------------------------------------------------- */

@@ -17,6 +17,7 @@
 #include <system_error>
 
 #include "../backend/dtype.h"
+#include "../backend/memory_limit.h"
 #include "amx.h"
 #include "instructions.h"
 #include "kernels/scan.h"
@@ -182,6 +183,7 @@ mm_status stream_create(const mm_stream_options* options, mm_stream** stream, co
     if (!threads) return MM_INVALID_ARGUMENT;
     try {
         *stream = new Stream(threads, *level, bfloat16);
+        (*stream)->limit_bytes = limit_in_bytes(options->memory_limit, total_memory());
         return MM_OK;
     } catch (const std::bad_alloc&) {
         *why = "not enough memory for the CPU's threads";
@@ -200,16 +202,24 @@ mm_status describe(mm_stream* stream, mm_device_description* description) {
     std::snprintf(description->simd, sizeof description->simd, "%s", stream->simd);
     description->threads = stream->pool.threads();
     description->total_bytes = total_memory();
-    description->free_bytes = free_memory();
+    description->free_bytes = free_within(stream->limit_bytes, stream->taken_bytes, free_memory());
+    description->limit_bytes = stream->limit_bytes;
     return MM_OK;
 }
 
-mm_status allocate(mm_stream*, size_t bytes, void** pointer) {
-    *pointer = allocate_memory(bytes);
-    return *pointer ? MM_OK : MM_OUT_OF_MEMORY;
+mm_status allocate(mm_stream* stream, size_t bytes, void** pointer) {
+    const int64_t taken = stream->taken_bytes += (int64_t)bytes;
+    const bool within = !stream->limit_bytes || taken <= stream->limit_bytes;
+    *pointer = within ? allocate_memory(bytes) : nullptr;
+    if (*pointer) return MM_OK;
+    stream->taken_bytes -= (int64_t)bytes;
+    return MM_OUT_OF_MEMORY;
 }
 
-void release(mm_stream*, void* pointer, size_t) { release_memory(pointer); }
+void release(mm_stream* stream, void* pointer, size_t bytes) {
+    stream->taken_bytes -= (int64_t)bytes;
+    release_memory(pointer);
+}
 void trim(mm_stream*) {}  // the system has all that was released
 
 mm_status copy_bytes(void* to, const void* from, size_t bytes) {

@@ -28,6 +28,12 @@ namespace medmamba::cpu::mpi {
 
 namespace {
 
+#if defined(_WIN32)
+
+constexpr const char* no_mpi = "this build reaches no MPI on Windows";
+
+#else
+
 // A reason that outlives the call that gives it, for the caller's `why`.
 __attribute__((format(printf, 1, 2))) const char* reason(const char* format, ...) {
     thread_local char sentence[1024];
@@ -37,12 +43,6 @@ __attribute__((format(printf, 1, 2))) const char* reason(const char* format, ...
     va_end(arguments);
     return sentence;
 }
-
-#if defined(_WIN32)
-
-constexpr const char* no_mpi = "this build reaches no MPI on Windows";
-
-#else
 
 using Handle = uintptr_t;
 

@@ -7,6 +7,7 @@
 // at every level, and the linker might keep the copy that the machine cannot run.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <vector>
@@ -69,6 +70,8 @@ struct mm_stream {
     char simd[16] = "";
     bool bfloat16_products = false;  // matrix products and convolutions round their factors to bfloat16
     bool amx_products = false;       // and multiply them by AMX
+    int64_t limit_bytes = 0;         // that tensors may have; 0 if there is none
+    std::atomic<int64_t> taken_bytes{0};
 
     // Keeps the sentence and returns the status, so that an operation can `return stream->fail(...)`.
     __attribute__((format(printf, 3, 4))) mm_status fail(mm_status status, const char* format, ...);

@@ -10,8 +10,10 @@
 #include <memory>
 #include <new>
 
+#include "../backend/memory_limit.h"
 #include "driver.cuh"
 #include "event.cuh"
+#include "nccl.cuh"
 #include "range.cuh"
 #include "scan.cuh"
 #include "stream.cuh"
@@ -88,8 +90,9 @@ bool is_set(const char* name) {
     return setting && *setting && std::strcmp(setting, "0") != 0;
 }
 
-cudaError_t open(Stream* stream) {
+cudaError_t open(Stream* stream, double memory_limit) {
     int major = 0, pools = 0;
+    size_t free_bytes = 0, total_bytes = 0;
     const auto read = [&](int* value, cudaDeviceAttr attribute) {
         return cudaDeviceGetAttribute(value, attribute, stream->device);
     };
@@ -109,7 +112,9 @@ cudaError_t open(Stream* stream) {
                      stream->device);
         return cudaErrorInvalidDevice;
     }
-    error = stream->memory.open(stream->device);
+    if (memory_limit > 0) error = cudaMemGetInfo(&free_bytes, &total_bytes);
+    if (error == cudaSuccess)
+        error = stream->memory.open(stream->device, (size_t)limit_in_bytes(memory_limit, (int64_t)total_bytes));
     if (error == cudaSuccess) error = cudaStreamCreateWithFlags(&stream->stream, cudaStreamNonBlocking);
     if (error == cudaSuccess) error = cudaStreamCreateWithFlags(&stream->memory_stream, cudaStreamNonBlocking);
     constexpr unsigned sleeping = cudaEventDisableTiming | cudaEventBlockingSync;
@@ -139,7 +144,7 @@ mm_status stream_create(const mm_stream_options* options, mm_stream** stream, co
         *why = say("there is no precision \"%.64s\": use \"float32\", \"tf32\" or \"bf16\"", options->precision);
         return MM_INVALID_ARGUMENT;
     }
-    if (const cudaError_t error = open(created.get()); error != cudaSuccess) {
+    if (const cudaError_t error = open(created.get(), options->memory_limit); error != cudaSuccess) {
         cudaGetLastError();
         *why = *created->last_error ? say("%s", created->last_error) : say_error("opening the GPU", error);
         return error == cudaErrorMemoryAllocation ? MM_OUT_OF_MEMORY : MM_DEVICE_ERROR;
@@ -157,10 +162,13 @@ mm_status describe(mm_stream* stream, mm_device_description* description) {
     cudaError_t error = cudaSetDevice(stream->device);
     if (error == cudaSuccess) error = cudaGetDeviceProperties(&properties, stream->device);
     if (error == cudaSuccess) error = cudaMemGetInfo(&free_bytes, &total_bytes);
+    size_t taken_bytes = 0;
+    if (error == cudaSuccess) error = stream->memory.reserved(&taken_bytes);
     if (error != cudaSuccess) return stream->check_aside(error, "asking the GPU what it is");
     std::snprintf(description->name, sizeof description->name, "%.127s", properties.name);
     description->total_bytes = (int64_t)total_bytes;
-    description->free_bytes = (int64_t)free_bytes;
+    description->limit_bytes = (int64_t)stream->memory.limit();
+    description->free_bytes = free_within(description->limit_bytes, (int64_t)taken_bytes, (int64_t)free_bytes);
     return MM_OK;
 }
 
@@ -176,6 +184,9 @@ mm_status allocate(mm_stream* stream, size_t bytes, void** pointer) {
     if (error != cudaErrorMemoryAllocation || cudaMemGetInfo(&free_bytes, &total_bytes) != cudaSuccess)
         return stream->check_aside(error, "allocating memory");
     cudaGetLastError();
+    if (const size_t limit = stream->memory.limit())
+        return stream->fail_aside(MM_OUT_OF_MEMORY, "%zu bytes were asked for, more than the limit of %zu leaves", bytes,
+                                  limit);
     return stream->fail_aside(MM_OUT_OF_MEMORY, "%zu bytes were asked for, of %zu the GPU has %zu free", bytes,
                               total_bytes, free_bytes);
 }
@@ -244,6 +255,9 @@ mm_backend make_backend() {
     table.graph_launch = graph_launch;
     table.graph_destroy = graph_destroy;
     table.annotate = annotate;
+    table.engine_version = nccl::engine_version;
+    table.communicator_id = nccl::communicator_id;
+    table.communicator_create = nccl::communicator_create;
 #define MM_FILL(name) table.name = name;
     MM_STREAM_FUNCTIONS(MM_FILL)
 #undef MM_FILL

@@ -40,7 +40,7 @@ moments_kernel(const X* x, int64_t stride, ColumnTiles tiles, double* partial) {
     constexpr Width<vector> width{};
     const ColumnRange range(tiles, blockIdx.x);
     const int64_t column = column_of_thread<vector>(tiles, range);
-    const bool exists = column < tiles.columns;
+    const bool exists = column < tiles.columns && tiles.rows > 0;
     const Floats<vector> pivot = exists ? load(x + column, width) : broadcast(0.0f, width);
     const auto add = [&](int64_t row, float(&total)[2][vector]) {
         const Floats<vector> v = load(x + row * stride + column, width);
@@ -78,15 +78,49 @@ gradient_moments_kernel(mm_batch_norm_backward_params p, ColumnTiles tiles, doub
     leave_moments<vector>(tiles, range, exists, add, partial);
 }
 
+// What a rank sends to the others, (2, channels + 1): its sums of each channel, and its rows as one channel more. Moments come
+// about the rank's own pivot, and go about zero.
+template <class X>
+struct Message {
+    int64_t rows, channels;
+    double *sent, *own;  // own: (2, channels), the sums as they came
+    const X* pivot;      // null for other sums
+    __device__ void operator()(int64_t c, const double (&totals)[2]) const {
+        const double p = pivot && rows > 0 ? (double)to_float(pivot[c]) : 0.0, count = (double)rows;
+        sent[c] = totals[0] + count * p;
+        sent[channels + 1 + c] = totals[1] + p * (2.0 * totals[0] + count * p);
+        for (int s = 0; s < 2; ++s) own[s * channels + c] = totals[s];
+        if (c != 0) return;
+        sent[channels] = (double)rows;
+        sent[2 * channels + 1] = 0.0;
+    }
+};
+
+// The rows that sums are over: a stream's own, or those of the messages of all ranks, added in their order.
+struct Rows {
+    int64_t own, channels;
+    const double* received;  // null without ranks
+    int32_t ranks;
+    __device__ double count() const {
+        if (!received) return (double)own;
+        double rows = 0.0;
+        for (int32_t rank = 0; rank < ranks; ++rank) rows += received[rank * 2 * (channels + 1) + channels];
+        return rows;
+    }
+};
+
 // From the sums of a channel to its statistics, its affine map, and where the running statistics go.
 template <class X>
 struct Statistics {
     mm_batch_norm_statistics_params p;
+    Rows of;
     __device__ void operator()(int64_t c, const double (&totals)[2]) const {
-        const double from_pivot = totals[0] / (double)p.rows, mean = to_float(stored<X>(p.x)[c]) + from_pivot;
-        const double difference = totals[1] / (double)p.rows - from_pivot * from_pivot;
+        if (c == p.channels) return;
+        const double rows = of.count(), pivot = of.received ? 0.0 : (double)to_float(stored<X>(p.x)[c]);
+        const double from_pivot = totals[0] / rows, mean = pivot + from_pivot;
+        const double difference = totals[1] / rows - from_pivot * from_pivot;
         const double variance = difference < 0 ? 0 : difference;  // a constant channel may round below zero
-        const double unbiased = p.rows > 1 ? (double)p.rows / (double)(p.rows - 1) : 1.0;
+        const double unbiased = rows > 1 ? rows / (rows - 1) : 1.0;
         const double inverse_std = 1.0 / sqrt(variance + (double)p.eps);
         p.statistics[c] = (float)mean;
         p.statistics[p.channels + c] = (float)inverse_std;
@@ -107,11 +141,14 @@ struct Statistics {
 struct ChannelGradients {
     mm_batch_norm_backward_params p;
     float *slope, *constant;
+    Rows of;
+    const double* own;  // (2, channels), where `totals` are of all ranks
     __device__ void operator()(int64_t c, const double (&totals)[2]) const {
-        const double inverse_std = p.statistics[p.channels + c], scale = p.scale[c];
-        const double share = 1.0 / (double)(p.rows > 1 ? p.rows : 1);
-        if (p.dweight) p.dweight[c] = (float)(totals[0] * inverse_std);
-        if (p.dbias) p.dbias[c] = (float)totals[1];
+        if (c == p.channels) return;
+        const double inverse_std = p.statistics[p.channels + c], scale = p.scale[c], rows = of.count();
+        const double share = 1.0 / (rows > 1 ? rows : 1);
+        if (p.dweight) p.dweight[c] = (float)((own ? own[c] : totals[0]) * inverse_std);
+        if (p.dbias) p.dbias[c] = (float)(own ? own[p.channels + c] : totals[1]);
         slope[c] = (float)(-scale * inverse_std * inverse_std * totals[0] * share);
         constant[c] = (float)(-scale * totals[1] * share);
     }
@@ -177,10 +214,49 @@ gradient_kernel(mm_batch_norm_backward_params p, RowPass pass, const float* slop
 template <class X, class Y = X>
 constexpr int widest = sizeof(X) + sizeof(Y) > 4 ? 4 : 8;
 
+// The sums of all ranks, as parts to be added in their order.
+class OverRanks {
+public:
+    // Doubles of workspace: a message, those of all ranks, and the rank's own sums.
+    static int64_t doubles(const mm_communicator* communicator, int64_t channels) {
+        return communicator ? (communicator->size + 1) * 2 * (channels + 1) + 2 * channels : 0;
+    }
+
+    // `partial` (ranges, 2, channels) are this rank's own; `memory` has as many doubles as `doubles` says.
+    template <class X>
+    OverRanks(mm_stream* stream, const char* what, mm_communicator* communicator, const double* partial, int64_t ranges,
+              int64_t rows, int64_t channels, double* memory, const X* pivot)
+        : parts(partial), count(ranges), width(channels), rows{rows, channels, nullptr, 0} {
+        if (!communicator) return;
+        const int64_t message = 2 * (channels + 1);
+        double *sent = memory, *received = sent + message, *of_rank = received + communicator->size * message;
+        status = add_partial_sums<2>(stream, what, partial, ranges, channels,
+                                     Message<X>{rows, channels, sent, of_rank, pivot});
+        if (status != MM_OK) return;
+        status = communicator->gather(communicator, stream, sent, received, (size_t)message * sizeof(double));
+        if (status != MM_OK) {
+            stream->fail(status, "%s", communicator->last_error);
+            return;
+        }
+        parts = received;
+        count = communicator->size;
+        width = channels + 1;
+        this->rows.received = received;
+        this->rows.ranks = communicator->size;
+        own = of_rank;
+    }
+
+    const double* parts;
+    int64_t count, width;
+    Rows rows;
+    const double* own = nullptr;
+    mm_status status = MM_OK;
+};
+
 }  // namespace
 
 mm_status batch_norm_statistics(mm_stream* stream, const mm_batch_norm_statistics_params* params) {
-    if (params->rows == 0)
+    if (params->rows == 0 && !params->communicator)
         return stream->fail(MM_INVALID_ARGUMENT, "batch_norm_statistics: an empty batch has no mean");
     const char* what = "batch_norm_statistics";
     const int64_t row = row_stride(params->x_row, params->channels);
@@ -189,7 +265,9 @@ mm_status batch_norm_statistics(mm_stream* stream, const mm_batch_norm_statistic
         const X* x = stored<X>(params->x);
         return with_width<widest<X>, 1>(vector_width(params->channels, row, x), [&](auto width) {
             const ColumnTiles tiles(params->rows, params->channels, least_rows, width.value);
-            const Workspace workspace(stream, tiles.ranges * 2 * params->channels * 2);
+            const int64_t doubles = tiles.ranges * 2 * params->channels;
+            const int64_t of_ranks = OverRanks::doubles(params->communicator, params->channels);
+            const Workspace workspace(stream, 2 * (doubles + of_ranks));
             if (workspace.status() != MM_OK) return workspace.status();
             double* partial = reinterpret_cast<double*>(workspace.data());
             const mm_status status =
@@ -197,8 +275,11 @@ mm_status batch_norm_statistics(mm_stream* stream, const mm_batch_norm_statistic
                        dim3((unsigned)(tiles.ranges * tiles.tiles)), column_threads, sizeof(ColumnSums<2>), x, row,
                        tiles, partial);
             if (status != MM_OK) return status;
-            return add_partial_sums<2>(stream, what, (const double*)partial, tiles.ranges, params->channels,
-                                       Statistics<X>{*params});
+            const OverRanks all(stream, what, params->communicator, partial, tiles.ranges, params->rows,
+                                params->channels, partial + doubles, x);
+            if (all.status != MM_OK) return all.status;
+            return add_partial_sums<2>(stream, what, all.parts, all.count, all.width,
+                                       Statistics<X>{*params, all.rows});
         });
     });
 }
@@ -240,7 +321,9 @@ mm_status backward_of(mm_stream* stream, mm_batch_norm_backward_params p) {
     return with_width<widest<X, Y>, 1>(vector, [&](auto width) {
         constexpr int count = decltype(width)::value;
         const ColumnTiles tiles(p.rows, p.channels, least_rows, count);
-        const Workspace workspace(stream, 2 * channels + tiles.ranges * 2 * p.channels * 2);
+        const int64_t doubles = tiles.ranges * 2 * p.channels;
+        const int64_t of_ranks = OverRanks::doubles(p.communicator, p.channels);
+        const Workspace workspace(stream, 2 * channels + 2 * (doubles + of_ranks));
         if (workspace.status() != MM_OK) return workspace.status();
         float *slope = workspace.data(), *constant = slope + channels;
         double* partial = reinterpret_cast<double*>(constant + channels);
@@ -250,8 +333,11 @@ mm_status backward_of(mm_stream* stream, mm_batch_norm_backward_params p) {
             const mm_status moments = launch(stream, what, kernel, dim3((unsigned)(tiles.ranges * tiles.tiles)),
                                              column_threads, sizeof(ColumnSums<2>), p, tiles, partial);
             if (moments != MM_OK) return moments;
-            const mm_status gradients = add_partial_sums<2>(stream, what, (const double*)partial, tiles.ranges,
-                                                            p.channels, ChannelGradients{p, slope, constant});
+            const OverRanks all(stream, what, p.communicator, partial, tiles.ranges, p.rows, p.channels,
+                                partial + doubles, (const float*)nullptr);
+            if (all.status != MM_OK) return all.status;
+            const mm_status gradients = add_partial_sums<2>(stream, what, all.parts, all.count, all.width,
+                                                            ChannelGradients{p, slope, constant, all.rows, all.own});
             if (gradients != MM_OK) return gradients;
         }
         const RowPass pass(stream, p.rows, p.channels, count);

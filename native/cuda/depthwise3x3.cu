@@ -4,19 +4,23 @@
 //     dpre = dy silu'(pre),   dx[p] = sum of weight[tap] dpre[p - tap],   dweight[tap] = sum of dpre[p] x[p + tap]
 //
 // A block owns 32 channels, whose filters it puts into shared memory, and some segments: pieces of at most 16 pixels
-// of a line. A thread holds 4 channels (16 bytes; 2 backward, 1 where rows are not aligned) and walks along its
-// segment. Lanes are channels first, so that a warp reads whole lines of 128 bytes (64 of bfloat16); the workers of a
-// block take segments one below the other, so that the two neighbouring lines come from the first-level cache.
+// of a line, forward of two lines below each other. A thread holds 4 channels (2 backward, 1 where rows are not
+// aligned) and walks along its segment. Lanes are channels first, so that a warp reads whole lines of 128 bytes (64 of
+// bfloat16); the workers of a block take segments one below the other, so that neighbouring lines come from the
+// first-level cache.
 //
-//        line y-1   . a .       forward: a, b, c go into the sums of  x-1 (complete),  x,  x+1 (begins);
-//        line y     . b .       the next column is loaded before this one is used
-//        line y+1   . c .
+//        line y-1   . a .       forward: a, b, c go into line y's sums of  x-1 (complete),  x,  x+1 (begins), and b, c, d
+//        line y     . b .       into those of line y+1: of four pixels loaded each of the middle ones serves six sums;
+//        line y+1   . c .       the next column is loaded before this one is used
+//        line y+2   . d .
 //
 // Backward, the window of 3 x 3 pixels slides in registers: it recomputes pre, and gives the thread's sums of dweight
 // and dbias (twenty floats), which are added over the workers of the block and then over the blocks in fixed order.
 // dpre goes to memory, and dx is its forward convolution with the mirrored filter.
 //
-// Bound by memory: forward reads x and writes y once; backward reads x and dy, writes and reads dpre, writes dx.
+// Forward reads x and writes y once: in float32 that is 8 bytes for some 44 instructions, and memory and instructions
+// bind alike; in bfloat16 4 bytes for 24, which an H200 issues in the time that 3.9 bytes take. Backward reads x and
+// dy, writes and reads dpre, writes dx; its first half, 71 instructions for 6 bytes of bfloat16, is bound by them.
 #include <algorithm>
 
 #include "activation.cuh"
@@ -29,6 +33,7 @@ namespace {
 
 constexpr int taps = 9, threads = 256, block_channels = 32;
 constexpr int64_t longest_segment = 16;
+constexpr int lines_together = 2;  // that a thread of the forward pass walks along at once
 constexpr int64_t wanted_blocks = 528;  // of the backward pass: four for each multiprocessor of an H200
 
 template <int count>
@@ -65,55 +70,66 @@ struct Worker {
     static __device__ __forceinline__ int index() { return (int)threadIdx.x / lanes; }
 };
 
-// Segments are numbered down the lines of an image, then along them, then over the images.
+// Segments are numbered down the image, then along its lines, then over the images.
 struct Images {
-    int64_t batch, height, width, channels, segments, segment;  // segments of a line, and their length
+    int64_t batch, height, width, channels;
+    int64_t strips, segments, segment;  // down an image, and along a line; pixels along a line
 
-    Images(int64_t batch, int64_t height, int64_t width, int64_t channels)
-        : batch(batch), height(height), width(width), channels(channels), segments(ceil_div(width, longest_segment)),
-          segment(segments > 0 ? ceil_div(width, segments) : 0) {}
+    Images(int64_t batch, int64_t height, int64_t width, int64_t channels, int64_t lines)
+        : batch(batch), height(height), width(width), channels(channels), strips(ceil_div(height, lines)),
+          segments(ceil_div(width, longest_segment)), segment(segments > 0 ? ceil_div(width, segments) : 0) {}
 
-    __host__ __device__ int64_t all_segments() const { return batch * height * segments; }
+    __host__ __device__ int64_t all_segments() const { return batch * strips * segments; }
     int64_t channel_blocks() const { return ceil_div(channels, block_channels); }
 };
 
+// `lines` lines of an image, as many as there are, and pixels [x0, x1) of each.
+template <int lines>
 struct Segment {
-    int64_t line;   // of all images'
+    int64_t line;   // the first, of all images'
     int y, x0, x1;  // in its image
 
     __device__ __forceinline__ Segment(const Images& images, int64_t index) {
-        y = (int)(index % images.height);
-        index /= images.height;
+        y = (int)(index % images.strips) * lines;
+        index /= images.strips;
         x0 = (int)(index % images.segments * images.segment);
         x1 = (int)(x0 + images.segment < images.width ? x0 + images.segment : images.width);
         line = index / images.segments * images.height + y;
     }
 };
 
-// Three pixels below each other, zero outside the image.
-template <int count>
+// What a segment's pixels at one x are convolved with: a pixel above them, they, and one below; zero outside the image.
+template <int count, int lines, class T>
 struct Column {
-    Channels<count> a, b, c;
+    decltype(load_packed((const T*)nullptr, Width<count>{})) packed[lines + 2];
+
+    __device__ __forceinline__ Channels<count> pixel(int i) const { return {unpack(packed[i])}; }
+    __device__ __forceinline__ void unpack_to(Channels<count> (&pixels)[lines + 2]) const {
+        for (int i = 0; i < lines + 2; ++i) pixels[i] = pixel(i);
+    }
 };
 
-template <int count, class T>
+template <int count, int lines, class T>
 struct Lines {
-    const T* middle;    // at x = 0
-    int64_t row, line;  // elements from a pixel to the next, and to the one below
-    int width;
-    bool above, below;
+    const T* start[lines + 2];  // at x = 0, from the line above the segment's on
+    bool exists[lines + 2];
+    int width, pixel_bytes;
 
-    __device__ __forceinline__ Lines(const Images& images, const Segment& segment, const T* x, int64_t row)
-        : middle(x + segment.line * images.width * row), row(row), line(images.width * row), width((int)images.width),
-          above(segment.y > 0), below(segment.y + 1 < images.height) {}
+    __device__ __forceinline__ Lines(const Images& images, const Segment<lines>& segment, const T* x, int64_t row)
+        : width((int)images.width), pixel_bytes((int)row * (int)sizeof(T)) {
+        for (int i = 0; i < lines + 2; ++i) {
+            start[i] = x + (segment.line + i - 1) * images.width * row;
+            exists[i] = (unsigned)(segment.y + i - 1) < (unsigned)images.height;
+        }
+    }
 
-    __device__ __forceinline__ Column<count> at(int x) const {
-        using C = Channels<count>;
-        const bool inside = x >= 0 && x < width;
-        const T* p = middle + x * row;
-        const C zero = C::all(0);
-        return {inside && above ? C::load(p - line) : zero, inside ? C::load(p) : zero,
-                inside && below ? C::load(p + line) : zero};
+    __device__ __forceinline__ Column<count, lines, T> at(int x) const {
+        const bool inside = (unsigned)x < (unsigned)width;
+        Column<count, lines, T> column{};
+        for (int i = 0; i < lines + 2; ++i)
+            if (inside && exists[i])
+                column.packed[i] = load_packed(global_offset(start[i], (int64_t)x * pixel_bytes), Width<count>{});
+        return column;
     }
 };
 
@@ -148,6 +164,7 @@ struct Forward {
 template <int count, class T>
 __global__ void __launch_bounds__(threads) convolve(Forward<T> p) {
     using C = Channels<count>;
+    constexpr int lines = lines_together;
     auto& filters = shared_memory<Filters>();
     const int64_t channel_blocks = (p.images.channels + block_channels - 1) / block_channels;
     const int64_t first_channel = blockIdx.x % channel_blocks * block_channels;
@@ -161,36 +178,41 @@ __global__ void __launch_bounds__(threads) convolve(Forward<T> p) {
     C weight[taps];
     for (int t = 0; t < taps; ++t) weight[t] = C::load(filters.weight[t] + lane_channel);
     const C bias = C::load(filters.bias + lane_channel);
-    const Segment segment(p.images, index);
-    const Lines<count, T> lines(p.images, segment, p.x + channel, p.x_row);
-    T* y = p.y + (segment.line * p.images.width + segment.x0) * p.y_row + channel;
+    const Segment<lines> segment(p.images, index);
+    const Lines<count, lines, T> input(p.images, segment, p.x + channel, p.x_row);
+    T* y = p.y + segment.line * p.images.width * p.y_row + channel;
+    const int64_t y_line = p.images.width * p.y_row;
+    const int y_bytes = (int)p.y_row * (int)sizeof(T);  // of a pixel
 
-    C current = bias, next = bias;  // sums of this column's output and of the one to its right
-    Column<count> ahead = lines.at(segment.x0 - 1);
+    C current[lines], next[lines];  // sums of this column's outputs and of those to its right
+    for (int i = 0; i < lines; ++i) current[i] = next[i] = bias;
+    Column<count, lines, T> ahead = input.at(segment.x0 - 1);
     for (int x = segment.x0 - 1; x <= segment.x1; ++x) {
-        const Column<count> column = ahead;
-        if (x < segment.x1) ahead = lines.at(x + 1);
-        if (x > segment.x0) {
-            C out = current.plus(weight[2], column.a).plus(weight[5], column.b).plus(weight[8], column.c);
+        const Column<count, lines, T> column = ahead;
+        if (x < segment.x1) ahead = input.at(x + 1);
+        for (int i = 0; i < lines; ++i) {
+            const C a = column.pixel(i), b = column.pixel(i + 1), c = column.pixel(i + 2);
+            C out = current[i].plus(weight[2], a).plus(weight[5], b).plus(weight[8], c);
+            current[i] = next[i].plus(weight[1], a).plus(weight[4], b).plus(weight[7], c);
+            next[i] = bias.plus(weight[0], a).plus(weight[3], b).plus(weight[6], c);
+            if (x <= segment.x0 || !input.exists[i + 1]) continue;
             if (p.silu)
-                for (int i = 0; i < count; ++i) out.lane[i] = silu<T>(out.lane[i]);
-            out.store(y);
-            y += p.y_row;
+                for (int k = 0; k < count; ++k) out.lane[k] = silu<T>(out.lane[k]);
+            out.store(global_offset(y + i * y_line, (int64_t)(x - 1) * y_bytes));
         }
-        current = next.plus(weight[1], column.a).plus(weight[4], column.b).plus(weight[7], column.c);
-        next = bias.plus(weight[0], column.a).plus(weight[3], column.b).plus(weight[6], column.c);
     }
 }
 
 template <class T>
 mm_status queue_convolve(mm_stream* stream, const char* what, const Forward<T>& forward) {
-    const auto queue = [&](auto kernel, int64_t workers) {
-        const int64_t blocks = ceil_div(forward.images.all_segments(), workers) * forward.images.channel_blocks();
-        return launch(stream, what, kernel, dim3((unsigned)blocks), dim3(threads), sizeof(Filters), forward);
-    };
-    const bool aligned = (forward.images.channels | forward.x_row | forward.y_row) % 4 == 0 &&
-                         (reinterpret_cast<uintptr_t>(forward.x) | reinterpret_cast<uintptr_t>(forward.y)) % 16 == 0;
-    return aligned ? queue(convolve<4, T>, Worker<4>::workers) : queue(convolve<1, T>, Worker<1>::workers);
+    const int vector =
+        vector_width(forward.images.channels, forward.x_row, forward.y_row, forward.x, (const T*)forward.y);
+    return with_width<4, 1>(vector, [&](auto width) {
+        constexpr int count = decltype(width)::value;
+        const int64_t segments = ceil_div(forward.images.all_segments(), Worker<count>::workers);
+        return launch(stream, what, convolve<count, T>, dim3((unsigned)(segments * forward.images.channel_blocks())),
+                      dim3(threads), sizeof(Filters), forward);
+    });
 }
 
 template <class T>
@@ -230,36 +252,39 @@ __global__ void __launch_bounds__(threads) filter_gradient(Backward<T> p) {
     const int64_t end = (range + 1) * p.range_segments, all = p.images.all_segments();
     const int64_t last = channel >= p.images.channels ? 0 : end < all ? end : all;
     for (int64_t index = range * p.range_segments + worker; index < last; index += Worker<count>::workers) {
-        const Segment segment(p.images, index);
-        const Lines<count, T> lines(p.images, segment, p.x + channel, p.x_row);
+        const Segment<1> segment(p.images, index);
+        const Lines<count, 1, T> lines(p.images, segment, p.x + channel, p.x_row);
         const int64_t pixel = segment.line * p.images.width + segment.x0;
         const T* dy = p.dy + pixel * p.dy_row + channel;
         T* dpre = p.dpre ? p.dpre + pixel * p.images.channels + channel : nullptr;
-        Column<count> left = lines.at(segment.x0 - 1), middle = lines.at(segment.x0);
-        Column<count> ahead = lines.at(segment.x0 + 1);
-        C dy_ahead = C::load(dy);
+        C window[3][3];  // columns of pixels: those left of x, at x, right of it
+        lines.at(segment.x0 - 1).unpack_to(window[0]);
+        lines.at(segment.x0).unpack_to(window[1]);
+        Column<count, 1, T> ahead = lines.at(segment.x0 + 1);
+        auto dy_ahead = load_packed(dy, Width<count>{});
         for (int x = segment.x0; x < segment.x1; ++x) {
-            const Column<count> right = ahead;
-            C d = dy_ahead;
+            ahead.unpack_to(window[2]);
+            C d{unpack(dy_ahead)};
             if (x + 1 < segment.x1) {
                 ahead = lines.at(x + 2);
                 dy += p.dy_row;
-                dy_ahead = C::load(dy);
+                dy_ahead = load_packed(dy, Width<count>{});
             }
-            const C window[taps] = {left.a, middle.a, right.a, left.b, middle.b, right.b, left.c, middle.c, right.c};
             if (p.silu) {
                 C pre = bias;
-                for (int t = 0; t < taps; ++t) pre = pre.plus(weight[t], window[t]);
+                for (int t = 0; t < taps; ++t) pre = pre.plus(weight[t], window[t % 3][t / 3]);
                 for (int i = 0; i < count; ++i) d.lane[i] *= silu_slope<T>(pre.lane[i]);
             }
             if (dpre) {
                 d.store(dpre);
                 dpre += p.images.channels;
             }
-            for (int t = 0; t < taps; ++t) sums[t] = sums[t].plus(d, window[t]);
+            for (int t = 0; t < taps; ++t) sums[t] = sums[t].plus(d, window[t % 3][t / 3]);
             sums[taps] = sums[taps].plus(d, C::all(1));
-            left = middle;
-            middle = right;
+            for (int i = 0; i < 3; ++i) {
+                window[0][i] = window[1][i];
+                window[1][i] = window[2][i];
+            }
         }
     }
 
@@ -301,10 +326,9 @@ template <class T>
 mm_status queue_filter_gradient(mm_stream* stream, const char* what, Backward<T> backward, float* dweight,
                                 float* dbias) {
     const int64_t channel_blocks = backward.images.channel_blocks(), segments = backward.images.all_segments();
-    const bool aligned =
-        (backward.images.channels | backward.x_row | backward.dy_row) % 2 == 0 &&
-        (reinterpret_cast<uintptr_t>(backward.x) | reinterpret_cast<uintptr_t>(backward.dy)) % 8 == 0;
-    const int64_t workers = aligned ? Worker<2>::workers : Worker<1>::workers;
+    const bool is_pair = vector_width(backward.images.channels, backward.x_row, backward.dy_row, backward.x,
+                                      backward.dy) >= 2;
+    const int64_t workers = is_pair ? Worker<2>::workers : Worker<1>::workers;
     const int64_t turns = ceil_div(segments, workers);  // segments that a worker would have if there were one block
     backward.range_segments = std::max<int64_t>(1, ceil_div(turns * channel_blocks, wanted_blocks)) * workers;
     backward.ranges = ceil_div(segments, backward.range_segments);
@@ -317,7 +341,7 @@ mm_status queue_filter_gradient(mm_stream* stream, const char* what, Backward<T>
     const auto queue = [&](auto kernel, size_t shared_bytes) {
         return launch(stream, what, kernel, grid, dim3(threads), shared_bytes, backward);
     };
-    const mm_status status = aligned ? queue(filter_gradient<2, T>, sizeof(BackwardShared<2>))
+    const mm_status status = is_pair ? queue(filter_gradient<2, T>, sizeof(BackwardShared<2>))
                                      : queue(filter_gradient<1, T>, sizeof(BackwardShared<1>));
     if (status != MM_OK || (!dweight && !dbias)) return status;
     return launch(stream, what, add_filter_gradients, dim3((unsigned)((taps + 1) * channel_blocks)),
@@ -332,7 +356,7 @@ mm_status depthwise3x3_forward(mm_stream* stream, const mm_depthwise3x3_forward_
     const char* what = "depthwise3x3_forward";
     return with_storage(stream, what, p->x_dtype, [&](auto element) {
         using T = decltype(element);
-        const Forward<T> forward{Images(p->batch, p->height, p->width, p->channels), stored<T>(p->x),
+        const Forward<T> forward{Images(p->batch, p->height, p->width, p->channels, lines_together), stored<T>(p->x),
                                  row_stride(p->x_row, p->channels), p->weight, p->bias, false, p->silu != 0,
                                  stored<T>(p->y), row_stride(p->y_row, p->channels)};
         return queue_convolve(stream, what, forward);
@@ -346,7 +370,10 @@ mm_status backward_of(mm_stream* stream, const mm_depthwise3x3_backward_params* 
     const char* what = "depthwise3x3_backward";
     if (p->channels <= 0) return MM_OK;
     const auto at_least_none = [](int64_t count) { return std::max<int64_t>(0, count); };
-    const Images images(at_least_none(p->batch), at_least_none(p->height), at_least_none(p->width), p->channels);
+    const auto images_of = [&](int64_t lines) {
+        return Images(at_least_none(p->batch), at_least_none(p->height), at_least_none(p->width), p->channels, lines);
+    };
+    const Images images = images_of(1);
     const int64_t elements = images.batch * images.height * images.width * images.channels;
     const T* dy = stored<T>(p->dy);
     const int64_t dy_row = row_stride(p->dy_row, p->channels);
@@ -361,7 +388,7 @@ mm_status backward_of(mm_stream* stream, const mm_depthwise3x3_backward_params* 
         if (status != MM_OK) return status;
     }
     if (!p->dx || elements == 0) return MM_OK;
-    const Forward<T> forward{images, keep_dpre ? stored<T>(dpre.data()) : dy, keep_dpre ? p->channels : dy_row,
+    const Forward<T> forward{images_of(lines_together), keep_dpre ? stored<T>(dpre.data()) : dy, keep_dpre ? p->channels : dy_row,
                              p->weight, nullptr, true, false, stored<T>(p->dx), row_stride(p->dx_row, p->channels)};
     return queue_convolve(stream, what, forward);
 }

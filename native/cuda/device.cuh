@@ -39,6 +39,14 @@ __device__ __forceinline__ T* global_offset(T* pointer, int64_t bytes) {
     return static_cast<T*>(__cvta_global_to_generic(__cvta_generic_to_global(pointer) + (size_t)bytes));
 }
 
+// threadIdx.x, read anew by every call. What the compiler derives from threadIdx.x itself outside of a loop takes
+// registers throughout the loop.
+__device__ __forceinline__ int thread_anew() {
+    unsigned x;
+    asm volatile("mov.u32 %0, %%tid.x;" : "=r"(x));
+    return (int)x;
+}
+
 // 2^x by the special function unit: 2 ulp, results below the normal range are 0.
 __device__ __forceinline__ float exp2_approx(float x) {
     float y;
@@ -50,6 +58,13 @@ __device__ __forceinline__ float exp2_approx(float x) {
 __device__ __forceinline__ float reciprocal_approx(float x) {
     float y;
     asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+    return y;
+}
+
+// 1 / sqrt(x) by the special function unit: 2 ulp.
+__device__ __forceinline__ float inverse_root_approx(float x) {
+    float y;
+    asm("rsqrt.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
     return y;
 }
 

@@ -119,22 +119,22 @@ struct Turn {
     }
 };
 
-template <class Source, class Memory, class Turn>
-__device__ __forceinline__ void start_copies(Source& source, Memory& memory, const Turn& turn) {
-    if (turn.there(source.problem))
-        source.stage(memory.staged[Source::staged_chunks == 1 ? 0 : turn.buffer], turn.buffer, turn.chunk,
-                     turn.group);
+template <class Source, class Turn>
+__device__ __forceinline__ void start_copies(Source& source, const Turn& turn) {
+    if (turn.there(source.problem)) source.stage(turn.buffer, turn.chunk, turn.group);
     copy_async_commit();
 }
 
-// Waits for the rows of this turn and for the block to be done with the last, then starts the copies of the next.
-template <class Source, class Memory, class Turn>
-__device__ __forceinline__ void open_turn(Source& source, Memory& memory, const Turn& turn) {
+// Waits for the rows of this turn and for the block to be done with the last, lets the source unpack them, then
+// starts the copies of the next.
+template <class Source, class Turn>
+__device__ __forceinline__ void open_turn(Source& source, const Turn& turn) {
     copy_async_wait<0>();
     __syncthreads();
+    source.unpack(turn.buffer, turn.chunk, turn.group);
     Turn next = turn;
     next.advance();
-    start_copies(source, memory, next);
+    start_copies(source, next);
 }
 
 // A thread's channels within the block, and which of their states the thread holds.
@@ -143,22 +143,27 @@ struct ThreadPlace {
     using Tile = typename Source::Tile;
     using States = float[Tile::lane_states];
 
+    using Rows = ThreadRows<typename Source::Element>;
+
     int first_channel, in_group;
 
-    __device__ __forceinline__ ThreadPlace()
-        : first_channel(threadIdx.x / Tile::state_lanes),
-          in_group(threadIdx.x % Tile::state_lanes * Tile::lane_states) {}
-    __device__ __forceinline__ int channel(int k) const { return first_channel + k * Tile::channel_lanes; }
+    __device__ __forceinline__ ThreadPlace() : ThreadPlace((int)threadIdx.x) {}
+    __device__ __forceinline__ explicit ThreadPlace(int thread)
+        : first_channel(thread / warp_lanes * Tile::warp_channels +
+                        thread % Tile::lanes_apart * Tile::thread_channels),
+          in_group(thread % warp_lanes / Tile::lanes_apart * Tile::lane_states) {}
+    __device__ __forceinline__ int channel(int k) const { return first_channel + k; }
     __device__ __forceinline__ int first_state(int group) const { return group * group_states + in_group; }
-    __device__ __forceinline__ ThreadRows rows(const typename Source::Staged& staged, const float* delta) const {
-        return {delta + first_channel, staged.u + first_channel, staged.B + in_group, staged.C + in_group};
+    __device__ __forceinline__ Rows rows(const ChunkRows<typename Source::Element>& chunk, const float* delta) const {
+        return {delta + first_channel, chunk.u + first_channel, chunk.dy + first_channel, chunk.B + in_group,
+                chunk.C + in_group};
     }
     __device__ __forceinline__ void load_A2(const Source& source, int k, int group, States& A2) const {
 #pragma unroll
         for (int n = 0; n < Tile::lane_states; ++n) {
             const int state = first_state(group) + n;
             A2[n] = source.live(channel(k)) && state < source.problem.states
-                        ? source.problem.A(source.place.sequence, source.first_channel + channel(k), state) * log2e
+                        ? source.problem.A(source.place.sequence, source.first_channel() + channel(k), state) * log2e
                         : 0.0f;
         }
     }
@@ -189,8 +194,8 @@ __device__ __forceinline__ float* behind(Memory& memory) {
 
 template <class Source>
 struct ForwardMemory {
-    typename Source::Staged staged[Source::staged_chunks];
-    float delta[chunk_steps * Source::Tile::delta_row];  // and y, which takes its place
+    typename Source::Memory source;
+    float delta[chunk_steps * Source::Tile::delta_row];
 };
 
 template <class Source>
@@ -198,34 +203,34 @@ __global__ void __launch_bounds__(Source::Tile::threads, resident_blocks<typenam
     scan_forward_kernel(typename Source::Problem problem) {
     using Tile = typename Source::Tile;
     ForwardMemory<Source>& memory = shared_memory<ForwardMemory<Source>>();
-    Source source(problem, behind(memory));
+    Source source(problem, memory.source, behind(memory));
     const ScanPlace& place = source.place;
     const ThreadPlace<Source> thread;
-    const int channel = source.first_channel + thread.first_channel, states = problem.states;
+    const int channel = source.first_channel() + thread.first_channel, states = problem.states;
     float A2[Tile::lane_states], h[Tile::lane_states];
     Turn<false> turn(place);
-    start_copies(source, memory, turn);
+    start_copies(source, turn);
     for (; turn.there(problem); turn.advance()) {
-        open_turn(source, memory, turn);
+        open_turn(source, turn);
         const int chunk = turn.chunk, group = turn.group, buffer = turn.buffer;
-        typename Source::Staged& staged = memory.staged[Source::staged_chunks == 1 ? 0 : buffer];
-        source.enter(staged, buffer, chunk, group, memory.delta, nullptr);
+        source.enter(buffer, chunk, group, memory.delta, nullptr);
         if (turn.opens_group()) {
             thread.load_A2(source, 0, group, A2);
             set_zero(h);
             if (place.segment > 0)
                 thread.load(source,
-                            problem.carry + problem.carry_channel(place.sequence, place.segment, channel) * states,
-                            0, group, h);
+                            problem.carry + problem.carry_channel(place.sequence, place.segment, channel) * states, 0,
+                            group, h);
         }
         if (problem.checkpoints)
             thread.store(source, problem.checkpoints + problem.checkpoint(place.sequence, chunk, channel), 0, group,
                          h);
         __syncthreads();
-        walk_forward<Tile>(problem.steps(chunk), thread.rows(staged, memory.delta), A2, h,
-                           memory.delta + thread.first_channel);
+        walk_forward<Tile>(
+            problem.steps(chunk), thread.rows(source.rows(buffer), memory.delta), A2, h,
+            [&](int t, float y) { source.leave_y(buffer, t, thread.first_channel, group, memory.delta, y); });
         __syncthreads();
-        source.leave_forward(staged, chunk, group, memory.delta);
+        source.leave_forward(buffer, chunk, group, memory.delta);
         if (problem.last_state && place.segment == problem.segments - 1 && turn.closes_group()) {
             const int64_t row = (int64_t)place.sequence * problem.channels + channel;
             thread.store(source, problem.last_state + row * states, 0, group, h);
@@ -239,33 +244,32 @@ __global__ void __launch_bounds__(Source::Tile::threads, resident_blocks<typenam
     scan_segments_kernel(typename Source::Problem problem) {
     using Tile = typename Source::Tile;
     ForwardMemory<Source>& memory = shared_memory<ForwardMemory<Source>>();
-    Source source(problem, behind(memory));
+    Source source(problem, memory.source, behind(memory));
     const ScanPlace& place = source.place;
     const ThreadPlace<Source> thread;
     constexpr bool adjoint = Source::pass == Pass::adjoint;
     if (place.segment == (adjoint ? 0 : problem.segments - 1)) return;  // nobody starts from what it makes
     float A2[Tile::lane_states], h[Tile::lane_states], delta_sum = 0.0f;
     Turn<adjoint> turn(place);
-    start_copies(source, memory, turn);
+    start_copies(source, turn);
     for (; turn.there(problem); turn.advance()) {
-        open_turn(source, memory, turn);
+        open_turn(source, turn);
         const int chunk = turn.chunk, group = turn.group, buffer = turn.buffer;
-        typename Source::Staged& staged = memory.staged[Source::staged_chunks == 1 ? 0 : buffer];
-        source.enter(staged, buffer, chunk, group, memory.delta, nullptr);
+        source.enter(buffer, chunk, group, memory.delta, nullptr);
         if (turn.opens_group()) {
             thread.load_A2(source, 0, group, A2);
             set_zero(h);
             delta_sum = 0.0f;
         }
         __syncthreads();
-        const ThreadRows rows = thread.rows(staged, memory.delta);
+        const auto rows = thread.rows(source.rows(buffer), memory.delta);
         if constexpr (adjoint)
-            walk_adjoint<Tile>(problem.steps(chunk), rows, staged.dy + thread.first_channel, A2, h, delta_sum);
+            walk_adjoint<Tile>(problem.steps(chunk), rows, A2, h, delta_sum);
         else
             walk_states<Tile>(problem.steps(chunk), rows, A2, h, delta_sum);
         if (turn.closes_group()) {
-            const int64_t carry = problem.carry_channel(place.sequence, place.segment,
-                                                        source.first_channel + thread.first_channel);
+            const int64_t carry =
+                problem.carry_channel(place.sequence, place.segment, source.first_channel() + thread.first_channel);
             thread.store(source, problem.carry + carry * problem.states, 0, group, h);
             if (source.live(thread.first_channel) && thread.first_state(group) == 0)
                 problem.delta_sums[carry] = delta_sum;
@@ -296,9 +300,8 @@ __global__ void __launch_bounds__(link_threads) scan_link_kernel(Problem problem
 
 template <class Source>
 struct BackwardMemory {
-    typename Source::Staged staged[Source::staged_chunks];
-    RunStates<typename Source::Tile> runs;
-    WarpSums<typename Source::Tile> sums;
+    typename Source::Memory source;
+    RunMemory<typename Source::Tile> runs;
     float delta[chunk_steps * Source::Tile::delta_row];
     float slope[chunk_steps * Source::Tile::delta_row];
 };
@@ -308,21 +311,21 @@ __global__ void __launch_bounds__(Source::Tile::threads, resident_backward_block
     scan_backward_kernel(typename Source::Problem problem) {
     using Tile = typename Source::Tile;
     BackwardMemory<Source>& memory = shared_memory<BackwardMemory<Source>>();
-    Source source(problem, behind(memory));
+    Source source(problem, memory.source, behind(memory));
     const ScanPlace& place = source.place;
     const ThreadPlace<Source> thread;
     const int states = problem.states;
     BackwardThread<Tile> walk;
+    memory.runs.ones.fill();
     Turn<true> turn(place);
-    start_copies(source, memory, turn);
+    start_copies(source, turn);
     for (; turn.there(problem); turn.advance()) {
-        open_turn(source, memory, turn);
+        open_turn(source, turn);
         const int chunk = turn.chunk, group = turn.group, buffer = turn.buffer;
-        typename Source::Staged& staged = memory.staged[Source::staged_chunks == 1 ? 0 : buffer];
-        source.enter(staged, buffer, chunk, group, memory.delta, memory.slope);
+        source.enter(buffer, chunk, group, memory.delta, memory.slope);
 #pragma unroll
         for (int k = 0; k < Tile::thread_channels; ++k) {
-            const int channel = source.first_channel + thread.channel(k);
+            const int channel = source.first_channel() + thread.channel(k);
             if (turn.opens_group()) {
                 thread.load_A2(source, k, group, walk.A2[k]);
                 set_zero(walk.dA[k]);
@@ -336,16 +339,15 @@ __global__ void __launch_bounds__(Source::Tile::threads, resident_backward_block
             thread.load(source, problem.saved + problem.checkpoint(place.sequence, chunk, channel), k, group,
                         walk.h[k]);
         }
-        walk.dy = staged.dy + thread.first_channel;
         __syncthreads();
-        walk_backward<Tile, Source::gated>(
-            problem.steps(chunk), thread.rows(staged, memory.delta), walk, memory.runs, memory.sums,
-            [&](int t, int k, float dinput, float ddelta_log2e, float y) {
-                source.leave_step(staged, t, k, thread.channel(k), group, memory.delta, memory.slope, dinput,
-                                  ddelta_log2e * ln2, y);
-            },
-            [&](int run) { source.leave_run(memory.sums, chunk, run, group); });
-        source.leave_backward(staged, buffer, chunk, group, memory.delta);
+        walk_backward<Tile, Source::gated, Source::exact>(
+            problem.steps(chunk), thread.rows(source.rows(buffer), memory.delta), walk, memory.runs,
+            [&](int t, const auto& dinput, const auto& ddelta, const auto& y) {
+                source.leave_step(buffer, t, thread.first_channel, group, memory.delta, memory.slope, dinput, ddelta,
+                                  y);
+            });
+        __syncthreads();
+        source.leave_backward(memory.runs, buffer, chunk, group, memory.delta);
         if (turn.closes_group()) {
 #pragma unroll
             for (int k = 0; k < Tile::thread_channels; ++k)

@@ -12,6 +12,7 @@
 // steps past the end of the sequence have delta, u and dy zero: such a step leaves the states as they are.
 #pragma once
 
+#include "storage.cuh"
 #include "stream.cuh"
 
 namespace medmamba::cuda {
@@ -22,23 +23,36 @@ constexpr int warp_lanes = 32;
 
 constexpr float log2e = 1.44269504f, ln2 = 0.69314718f;
 
-// A block's channels, what a thread has of them, and the floats from one step to the next of each kind of row in
-// shared memory. The `state_lanes` threads of a channel are neighbours; a thread's second channel is `channel_lanes`
-// further.
+// A block's channels, what a thread has of them, and the elements from one step to the next of each kind of row in
+// shared memory. A warp has `warp_channels` channels side by side, `thread_channels` of them a thread's; the lanes of
+// a channel, which share its states, are `lanes_apart` from each other.
 template <int channels_, int lane_states_, int thread_channels_, int input_row_, int state_row_>
 struct ScanTile {
     static constexpr int channels = channels_, lane_states = lane_states_, thread_channels = thread_channels_;
-    static constexpr int state_lanes = group_states / lane_states, channel_lanes = channels / thread_channels;
-    static constexpr int threads = channel_lanes * state_lanes, warps = threads / warp_lanes;
-    static constexpr int delta_row = channels + 1;  // delta and y; odd, so that steps and channels can both be lanes
-    static constexpr int input_row = input_row_;    // u and dy
-    static constexpr int state_row = state_row_;    // B and C
+    static constexpr int state_lanes = group_states / lane_states, lanes_apart = warp_lanes / state_lanes;
+    static constexpr int threads = channels / thread_channels * state_lanes, warps = threads / warp_lanes;
+    static constexpr int warp_channels = lanes_apart * thread_channels;
+    // Delta and y: of such a length that steps as well as channels can be lanes, which read a thread's channels at
+    // once.
+    static constexpr int delta_row = channels + thread_channels;
+    static constexpr int input_row = input_row_;  // u and dy
+    static constexpr int state_row = state_row_;  // B and C
     static_assert(threads % warp_lanes == 0, "whole warps");
 };
 
+// A chunk's rows as its source has them in shared memory.
+template <class Element>
+struct ChunkRows {
+    const Element *u, *dy;
+    const float *B, *C;
+};
+
 // A chunk as one thread sees it: its first channel's column, and its states of B and C.
+template <class Element>
 struct ThreadRows {
-    const float *delta, *u, *B, *C;
+    const float* delta;
+    const Element *u, *dy;
+    const float *B, *C;
 };
 
 template <int count>
@@ -103,7 +117,7 @@ struct Softplus {
 // shuffles do the work of count log2(count).
 template <int distance, int count>
 __device__ __forceinline__ float sum_each(float (&value)[count]) {
-    const int place = threadIdx.x / distance;
+    const int place = threadIdx.x % warp_lanes / distance;
 #pragma unroll
     for (int half = count / 2; half > 0; half /= 2) {
         const bool upper = place & half;
@@ -125,61 +139,64 @@ __device__ __forceinline__ void step_forward(float delta, float input, const flo
     for (int n = 0; n < count; ++n) h[n] = fmaf(exp2_approx(delta * A2[n]), h[n], input * B[n]);
 }
 
-// y takes the place of delta; h, the state before the chunk, becomes the one after it.
+// Calls leave_y(t, y) for every step on one of the channel's lanes; h, the state before the chunk, becomes the one
+// after it.
 //
 // Bound: the special function unit takes 16 exp2 a clock and multiprocessor, so a quarter of it 8 clocks for those of
 // a warp, in which it can issue 8 instructions: a state and step may have 8. It has 5 (delta A, exp2, delta u B, two
 // fused multiply-adds), and its share of what is done once for the states of a thread: loading, and summing y over
 // lanes. On sm_90 that makes 6.1 with 16 states a thread, and 7.9 with 4.
-template <class Tile>
-__device__ __forceinline__ void walk_forward(int count, const ThreadRows& rows, const float (&A2)[Tile::lane_states],
-                                             float (&h)[Tile::lane_states], float* delta_y) {
+template <class Tile, class Element, class LeaveY>
+__device__ __forceinline__ void walk_forward(int count, const ThreadRows<Element>& rows,
+                                             const float (&A2)[Tile::lane_states], float (&h)[Tile::lane_states],
+                                             LeaveY&& leave_y) {
     constexpr int lanes = Tile::state_lanes;
-    const int lane = threadIdx.x % lanes;
+    const int lane = threadIdx.x % warp_lanes / Tile::lanes_apart;
 #pragma unroll(lanes == 1 ? 2 : 1)
     for (int t = 0; t < count; t += lanes) {
         float sum[lanes];
 #pragma unroll
         for (int i = 0; i < lanes; ++i) {
             const float delta = rows.delta[(t + i) * Tile::delta_row];
-            step_forward(delta, delta * rows.u[(t + i) * Tile::input_row], A2, rows.B + (t + i) * Tile::state_row, h);
+            step_forward(delta, delta * to_float(rows.u[(t + i) * Tile::input_row]), A2,
+                         rows.B + (t + i) * Tile::state_row, h);
             float C[Tile::lane_states];
             load_states(rows.C + (t + i) * Tile::state_row, C);
             sum[i] = h[0] * C[0];
 #pragma unroll
             for (int n = 1; n < Tile::lane_states; ++n) sum[i] = fmaf(h[n], C[n], sum[i]);
         }
-        const float y = sum_each<1>(sum);
-        if constexpr (lanes > 1) __syncwarp();  // all lanes of the channel have read these steps' delta
-        delta_y[(t + lane) * Tile::delta_row] = y;
+        const float y = sum_each<Tile::lanes_apart>(sum);
+        if constexpr (lanes > 1) __syncwarp();  // all lanes of the channel have read these steps' rows
+        leave_y(t + lane, y);
     }
 }
 
 // Only the states, and the sum of delta, of which their decay over the chunk is a function.
-template <class Tile>
-__device__ __forceinline__ void walk_states(int count, const ThreadRows& rows, const float (&A2)[Tile::lane_states],
-                                            float (&h)[Tile::lane_states], float& delta_sum) {
+template <class Tile, class Element>
+__device__ __forceinline__ void walk_states(int count, const ThreadRows<Element>& rows,
+                                            const float (&A2)[Tile::lane_states], float (&h)[Tile::lane_states],
+                                            float& delta_sum) {
 #pragma unroll 4
     for (int t = 0; t < count; ++t) {
         const float delta = rows.delta[t * Tile::delta_row];
-        step_forward(delta, delta * rows.u[t * Tile::input_row], A2, rows.B + t * Tile::state_row, h);
+        step_forward(delta, delta * to_float(rows.u[t * Tile::input_row]), A2, rows.B + t * Tile::state_row, h);
         delta_sum += delta;
     }
 }
 
 // The gradient of the states alone: dh[t-1] = exp(delta[t] A) (dh[t] + dy[t] C[t]), from the end of the chunk.
-template <class Tile>
-__device__ __forceinline__ void walk_adjoint(int count, const ThreadRows& rows, const float* dy,
+template <class Tile, class Element>
+__device__ __forceinline__ void walk_adjoint(int count, const ThreadRows<Element>& rows,
                                              const float (&A2)[Tile::lane_states], float (&dh)[Tile::lane_states],
                                              float& delta_sum) {
 #pragma unroll 4
     for (int t = count - 1; t >= 0; --t) {
-        const float delta = rows.delta[t * Tile::delta_row], dout = dy[t * Tile::input_row];
+        const float delta = rows.delta[t * Tile::delta_row], dout = to_float(rows.dy[t * Tile::input_row]);
         float C[Tile::lane_states];
         load_states(rows.C + t * Tile::state_row, C);
 #pragma unroll
-        for (int n = 0; n < Tile::lane_states; ++n)
-            dh[n] = exp2_approx(delta * A2[n]) * fmaf(dout, C[n], dh[n]);
+        for (int n = 0; n < Tile::lane_states; ++n) dh[n] = exp2_approx(delta * A2[n]) * fmaf(dout, C[n], dh[n]);
         delta_sum += delta;
     }
 }

@@ -63,8 +63,8 @@ public:
     using Problem = SelectiveScan;
     using Tile = ScanTile<channels, 4, 1, channels + 1, group_states + 4>;
     static constexpr Pass pass = pass_;
-    static constexpr int staged_chunks = 2;
-    static constexpr bool gated = true;
+    static constexpr bool gated = true, exact = true;
+    using Element = float;  // of u and dy in shared memory
 
     struct Rows {
         float delta[chunk_steps * Tile::delta_row], u[chunk_steps * Tile::input_row];
@@ -74,26 +74,31 @@ public:
         float dy[chunk_steps * Tile::input_row], z[chunk_steps * Tile::input_row];
     };
     using Staged = std::conditional_t<reads_dy<pass>, RowsAndGradient, Rows>;
+    struct Memory {
+        Staged chunks[2];
+    };
 
     static size_t extra_bytes(const SelectiveScan&) { return 0; }
 
     const SelectiveScan& problem;
     const ScanPlace place;
-    const int first_channel, live_channels;
+    const int first_channel_, live_channels_;
 
-    __device__ __forceinline__ SelectiveSource(const SelectiveScan& problem, float*)
-        : problem(problem), place(problem),
-          first_channel(place.block / problem.group_blocks * problem.group_channels +
+    __device__ __forceinline__ SelectiveSource(const SelectiveScan& problem, Memory& memory, float*)
+        : problem(problem), place(problem), memory_(memory),
+          first_channel_(place.block / problem.group_blocks * problem.group_channels +
                         place.block % problem.group_blocks * channels),
-          live_channels(min(channels, problem.group_channels - place.block % problem.group_blocks * channels)) {
-        const int channel = (int)threadIdx.x / Tile::state_lanes;
-        if (pass == Pass::backward && problem.D && live(channel)) D_ = problem.D[first_channel + channel];
+          live_channels_(min(channels, problem.group_channels - place.block % problem.group_blocks * channels)) {
+        const int channel = (int)threadIdx.x / warp_lanes * Tile::warp_channels + threadIdx.x % Tile::lanes_apart;
+        if (pass == Pass::backward && problem.D && live(channel)) D_ = problem.D[first_channel_ + channel];
     }
 
-    __device__ __forceinline__ bool live(int channel) const { return channel < live_channels; }
+    __device__ __forceinline__ int first_channel() const { return first_channel_; }
+    __device__ __forceinline__ bool live(int channel) const { return channel < live_channels_; }
 
     // Starts the copies of a chunk's rows; those past its end become zero.
-    __device__ __forceinline__ void stage(Staged& to, int, int chunk, int group) {
+    __device__ __forceinline__ void stage(int buffer, int chunk, int group) {
+        Staged& to = memory_.chunks[buffer];
         const int t = step(), first = chunk * chunk_steps;
         const bool there = t < problem.steps(chunk);
         for (int c = warp(); c < channels; c += Tile::warps) {
@@ -115,15 +120,26 @@ public:
         }
     }
 
+    // Rows come as the walk reads them.
+    __device__ __forceinline__ void unpack(int, int, int) const {}
+    __device__ __forceinline__ ChunkRows<float> rows(int buffer) const {
+        const Staged& staged = memory_.chunks[buffer];
+        if constexpr (reads_dy<pass>)
+            return {staged.u, staged.dy, staged.B, staged.C};
+        else
+            return {staged.u, nullptr, staged.B, staged.C};
+    }
+
     // delta' = softplus?(delta + delta_bias), and its slope in backward; dy there takes the gate's factor, and z
     // becomes what the scan's output is multiplied by for dz.
-    __device__ __forceinline__ void enter(Staged& staged, int, int chunk, int, float* delta, float* slope) {
+    __device__ __forceinline__ void enter(int buffer, int chunk, int, float* delta, float* slope) {
+        Staged& staged = memory_.chunks[buffer];
         const int t = step();
         for (int c = warp(); c < channels; c += Tile::warps) {
             const int place = t * Tile::delta_row + c;
             const bool there = t < problem.steps(chunk) && live(c);
             float pre = staged.delta[place];
-            if (there && problem.delta_bias) pre += problem.delta_bias[first_channel + c];
+            if (there && problem.delta_bias) pre += problem.delta_bias[first_channel_ + c];
             const Softplus softplus(pre);
             delta[place] = !there ? 0.0f : problem.softplus ? softplus.value : pre;
             if constexpr (pass == Pass::backward)
@@ -139,17 +155,22 @@ public:
         }
     }
 
-    __device__ __forceinline__ void leave_forward(const Staged& staged, int chunk, int group, const float* y) {
+    // y takes the place of delta.
+    __device__ __forceinline__ void leave_y(int, int t, int channel, int, float* delta, float y) const {
+        delta[t * Tile::delta_row + channel] = y;
+    }
+    __device__ __forceinline__ void leave_forward(int buffer, int chunk, int group, const float* y) {
+        const Staged& staged = memory_.chunks[buffer];
         const int t = step(), first = chunk * chunk_steps;
         if (t >= problem.steps(chunk)) return;
         const bool last = (group + 1) * group_states >= problem.states;
-        for (int c = warp(); c < live_channels; c += Tile::warps) {
+        for (int c = warp(); c < live_channels_; c += Tile::warps) {
             float& out = problem.y[row(c) + first + t];
             float sum = y[t * Tile::delta_row + c];
             if (group > 0)
                 sum += out;
             else if (problem.D)
-                sum = fmaf(problem.D[first_channel + c], staged.u[t * Tile::input_row + c], sum);
+                sum = fmaf(problem.D[first_channel_ + c], staged.u[t * Tile::input_row + c], sum);
             if (last && problem.z) {
                 const float gate = problem.z[row(c) + first + t];
                 sum *= gate * sigmoid(gate);
@@ -161,40 +182,44 @@ public:
     // ---- backward ----
 
     // du takes the place of dy in shared memory, the gradient of delta that of delta, dz that of z.
-    __device__ __forceinline__ void leave_step(Staged& staged, int t, int, int channel, int group, float* delta,
-                                               const float* slope, float dinput, float ddelta, float y) {
+    __device__ __forceinline__ void leave_step(int buffer, int t, int channel, int group, float* delta,
+                                               const float* slope, const float (&dinput)[1], const float (&ddelta)[1],
+                                               const float (&y)[1]) {
+        Staged& staged = memory_.chunks[buffer];
         const int place = t * Tile::input_row + channel;
         float& step = delta[t * Tile::delta_row + channel];
         const float u = staged.u[place], dout = staged.dy[place];
-        const float dpre = fmaf(dinput, u, ddelta) * slope[t * Tile::delta_row + channel];
+        const float dpre = fmaf(dinput[0], u, ddelta[0]) * slope[t * Tile::delta_row + channel];
         const bool first = group == 0;
-        staged.dy[place] = fmaf(dinput, step, first ? D_ * dout : 0.0f);
-        if (problem.z) staged.z[place] *= first ? fmaf(D_, u, y) : y;
+        staged.dy[place] = fmaf(dinput[0], step, first ? D_ * dout : 0.0f);
+        if (problem.z) staged.z[place] *= first ? fmaf(D_, u, y[0]) : y[0];
         step = dpre;
         dbias_ += dpre;
         if (first) dD_ = fmaf(dout, u, dD_);
     }
 
-    // dB and dC of a run of steps; 8 lanes have the steps of one state.
-    __device__ __forceinline__ void leave_run(const WarpSums<Tile>& sums, int chunk, int run, int group) {
+    // dB and dC; a lane has a step.
+    __device__ __forceinline__ void leave_states(const RunMemory<Tile>& runs, int chunk, int group) {
         const int64_t copy = place.block % problem.group_blocks * problem.images * problem.groups * problem.states *
                              problem.length;
-        for (int i = threadIdx.x; i < run_steps * 2 * group_states; i += Tile::threads) {
-            const int t = run * run_steps + i % run_steps, index = i / run_steps;
+        const int t = step();
+        if (t >= problem.steps(chunk)) return;
+        for (int index = warp(); index < 2 * group_states; index += Tile::warps) {
             const int state = group * group_states + index % group_states;
-            if (t >= problem.steps(chunk) || state >= problem.states) continue;
+            if (state >= problem.states) continue;
             float* to = index < group_states ? problem.dB : problem.dC;
-            to[copy + state_row(state) + chunk * chunk_steps + t] =
-                sum_of_warps<Tile>(sums, run, i % run_steps, index);
+            to[copy + state_row(state) + chunk * chunk_steps + t] = runs.sum(t, index);
         }
     }
 
-    __device__ __forceinline__ void leave_backward(const Staged& staged, int, int chunk, int group,
+    __device__ __forceinline__ void leave_backward(const RunMemory<Tile>& runs, int buffer, int chunk, int group,
                                                    const float* dpre) {
+        leave_states(runs, chunk, group);
+        const Staged& staged = memory_.chunks[buffer];
         const int t = step(), first = chunk * chunk_steps;
         if (t >= problem.steps(chunk)) return;
         const auto write = [&](float& to, float value) { to = group == 0 ? value : to + value; };
-        for (int c = warp(); c < live_channels; c += Tile::warps) {
+        for (int c = warp(); c < live_channels_; c += Tile::warps) {
             const int64_t to = row(c) + first + t;
             write(problem.du[to], staged.dy[t * Tile::input_row + c]);
             write(problem.ddelta[to], dpre[t * Tile::delta_row + c]);
@@ -203,18 +228,18 @@ public:
     }
 
     __device__ __forceinline__ float* dA(int channel) const {
-        return gradient_set() + (int64_t)(first_channel + channel) * problem.states;
+        return gradient_set() + (int64_t)(first_channel_ + channel) * problem.states;
     }
 
     __device__ __forceinline__ void finish(int channel) {
-        for (int distance = 1; distance < Tile::state_lanes; distance *= 2) {
+        for (int distance = Tile::lanes_apart; distance < warp_lanes; distance *= 2) {
             dbias_ += __shfl_xor_sync(whole_warp, dbias_, distance);
             dD_ += __shfl_xor_sync(whole_warp, dD_, distance);
         }
-        if (threadIdx.x % Tile::state_lanes == 0 && live(channel)) {
+        if (threadIdx.x % warp_lanes < Tile::lanes_apart && live(channel)) {
             float* of_channels = gradient_set() + (int64_t)problem.channels * problem.states;
-            of_channels[first_channel + channel] = dD_;
-            of_channels[problem.channels + first_channel + channel] = dbias_;
+            of_channels[first_channel_ + channel] = dD_;
+            of_channels[problem.channels + first_channel_ + channel] = dbias_;
         }
     }
 
@@ -224,7 +249,7 @@ private:
 
     // Where a channel's row of u, delta, dy, z starts, and a state's row of B and C.
     __device__ __forceinline__ int64_t row(int channel) const {
-        return ((int64_t)place.sequence * problem.channels + first_channel + channel) * problem.length;
+        return ((int64_t)place.sequence * problem.channels + first_channel_ + channel) * problem.length;
     }
     __device__ __forceinline__ int64_t state_row(int state) const {
         const int64_t group = (int64_t)place.sequence * problem.groups + place.block / problem.group_blocks;
@@ -235,6 +260,7 @@ private:
                ((int64_t)place.sequence * problem.segments + place.segment) * problem.gradient_floats();
     }
 
+    Memory& memory_;
     float D_ = 0.0f, dD_ = 0.0f, dbias_ = 0.0f;
 };
 

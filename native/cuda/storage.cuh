@@ -55,22 +55,48 @@ __device__ __forceinline__ Floats<width> load(const float* p, Width<width>) {
     }
 }
 
+// What is loaded some time before it is needed waits as it lay in memory: bfloat16 in half the registers.
 template <int width>
-__device__ __forceinline__ Floats<width> load(const BFloat16* p, Width<width>) {
+struct Words {
+    uint32_t word[(width + 1) / 2];
+};
+
+template <int width>
+__device__ __forceinline__ Floats<width> load_packed(const float* p, Width<width> w) {
+    return load(p, w);
+}
+template <int width>
+__device__ __forceinline__ Words<width> load_packed(const BFloat16* p, Width<width>) {
     if constexpr (width == 8) {
         const uint4 v = *reinterpret_cast<const uint4*>(p);
-        const float2 a = unpack_bf16(v.x), b = unpack_bf16(v.y), c = unpack_bf16(v.z), d = unpack_bf16(v.w);
-        return {{a.x, a.y, b.x, b.y, c.x, c.y, d.x, d.y}};
+        return {{v.x, v.y, v.z, v.w}};
     } else if constexpr (width == 4) {
         const uint2 v = *reinterpret_cast<const uint2*>(p);
-        const float2 a = unpack_bf16(v.x), b = unpack_bf16(v.y);
-        return {{a.x, a.y, b.x, b.y}};
-    } else if constexpr (width == 2) {
-        const float2 v = unpack_bf16(*reinterpret_cast<const uint32_t*>(p));
         return {{v.x, v.y}};
+    } else if constexpr (width == 2) {
+        return {{*reinterpret_cast<const uint32_t*>(p)}};
     } else {
-        return {{to_float(*p)}};
+        return {{p->upper}};
     }
+}
+
+template <int width>
+__device__ __forceinline__ Floats<width> unpack(const Floats<width>& v) {
+    return v;
+}
+template <int width>
+__device__ __forceinline__ Floats<width> unpack(const Words<width>& v) {
+    Floats<width> floats;
+    for (int i = 0; i < width; ++i) {
+        const float2 two = unpack_bf16(v.word[i / 2]);
+        floats.lane[i] = i % 2 == 0 ? two.x : two.y;
+    }
+    return floats;
+}
+
+template <int width>
+__device__ __forceinline__ Floats<width> load(const BFloat16* p, Width<width> w) {
+    return unpack(load_packed(p, w));
 }
 
 template <int width>

@@ -126,6 +126,11 @@ Workspace::Workspace(mm_stream* stream, int64_t floats) : stream_(stream) {
     size_t free_bytes = 0, total_bytes = 0;
     if (error != cudaErrorMemoryAllocation || cudaMemGetInfo(&free_bytes, &total_bytes) != cudaSuccess) {
         status_ = stream->check(error, "memory for an operation");
+    } else if (const size_t limit = stream->memory.limit()) {
+        status_ = stream->fail(MM_OUT_OF_MEMORY,
+                               "an operation needs %.1f MiB for itself, more than the limit of %.1f MiB (memoryLimit) "
+                               "that was set for this process leaves",
+                               (double)bytes / (1 << 20), (double)limit / (1 << 20));
     } else {
         status_ = stream->fail(MM_OUT_OF_MEMORY,
                                "an operation needs %.1f MiB for itself, the device has %.1f MiB free",

@@ -15,6 +15,8 @@ T& shared_memory() {
     return *static_cast<T*>(emulator::shared_memory(sizeof(T), alignof(T)));
 }
 
+inline int thread_anew() { return (int)threadIdx.x; }
+
 inline float exp2_approx(float x) {
     const float y = exp2f(x);
     return y < 0x1p-126f ? 0.0f : y;
@@ -26,6 +28,7 @@ T* global_offset(T* pointer, int64_t bytes) {
 }
 
 inline float reciprocal_approx(float x) { return 1.0f / x; }
+inline float inverse_root_approx(float x) { return 1.0f / sqrtf(x); }
 
 inline uint32_t bf16_bits(float x) {
     const uint32_t bits = __float_as_uint(x);

@@ -36,6 +36,7 @@ const progressFields: Readonly<Record<string, (value: unknown) => boolean>> = {
   lossSum: (value) => value === null || typeof value === "number",
   history: (value) => Array.isArray(value) && value.every(isObject),
   plateau: (value) => value === undefined || isObject(value),
+  worldSizes: (value) => value === undefined || (Array.isArray(value) && value.every(isObject)),
   extensions: (value) => value === undefined || (Array.isArray(value) && value.every(isObject)),
 };
 

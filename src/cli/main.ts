@@ -1,15 +1,15 @@
 #!/usr/bin/env node
 /**
- * The command line. Exit codes: 0 done, 1 failed, 2 wrong usage. An error is one sentence on stderr, with a stack trace
+ * The command line. Exit codes: 0 done, 1 failed, 2 wrong usage, 75 try again. An error is one sentence on stderr, with a stack trace
  * only if `--verbose` asks for it; stdout carries results alone.
  *
  * Of a command only its name and summary are here: what else there is to it is loaded when it is the one that was called.
  */
 import { inspect } from "node:util";
 import { Command, CommanderError } from "commander";
-import { ArgumentError } from "../errors.js";
+import { ArgumentError, DistributedError } from "../errors.js";
 import { packageVersion } from "../native/package-version.js";
-import { explain, isUsage } from "./console/failure.js";
+import { explain, isUsage, SaidElsewhere } from "./console/failure.js";
 import { printable, survivePipes } from "./console/terminal.js";
 
 interface CommandEntry {
@@ -88,7 +88,7 @@ Examples:
   $ medmamba doctor
 
 \`medmamba COMMAND --help\` explains a command; in a project of yours, write \`npx\`
-before it. Exit codes: 0 done, 1 failed, 2 wrong usage.`;
+before it. Exit codes: 0 done, 1 failed, 2 wrong usage, 75 try again.`;
 
 /** The program, with the options of one command. */
 async function buildProgram(called: string | undefined): Promise<Command> {
@@ -153,9 +153,10 @@ try {
 } catch (error) {
   // Commander has said what was wrong already, or has printed what was asked for.
   if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? 0 : 2;
+  else if (error instanceof SaidElsewhere) process.exitCode = error.isUsage ? 2 : 1;
   else {
     process.stderr.write(`medmamba: ${printable(explain(error))}${await alsoFrom(error, process.argv)}\n`);
     if (process.argv.includes("--verbose")) process.stderr.write(`${inspect(error)}\n`);
-    process.exitCode = isUsage(error) ? 2 : 1;
+    process.exitCode = isUsage(error) ? 2 : error instanceof DistributedError && error.tryAgain ? 75 : 1;
   }
 }

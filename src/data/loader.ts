@@ -6,8 +6,8 @@
  *
  * Batch k of the whole is positions [k G, (k + 1) G) of that order, G = batchSize * worldSize; rank r takes every
  * worldSize-th of them from the r-th on. The last, smaller batch:
- *   when shuffling (training), it is filled from the start of the order to a multiple of worldSize, so that all ranks
- *   make the same steps with equally many images;
+ *   when shuffling (training), it is filled from the start of the order to worldSize images at least, so that all ranks
+ *   make the same steps; a rank may have one image fewer;
  *   otherwise (evaluation), every image comes exactly once, and a rank may have one image or one batch fewer.
  */
 import { ArgumentError, DataError } from "../errors.js";
@@ -160,7 +160,7 @@ export class Loader implements AsyncIterable<Batch> {
     const { batchSize, shuffle, shard } = this.#options;
     const start = batch * batchSize * shard.worldSize;
     let end = Math.min(start + batchSize * shard.worldSize, order.length);
-    if (shuffle) end = start + Math.ceil((end - start) / shard.worldSize) * shard.worldSize;
+    if (shuffle) end = Math.max(end, start + shard.worldSize);
     const indices: number[] = [];
     for (let at = start + shard.rank; at < end; at += shard.worldSize)
       indices.push(order[at % order.length] ?? 0);

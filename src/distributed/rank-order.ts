@@ -1,8 +1,8 @@
 /** What `Communicator.sum` computes, on the host. */
 
 /**
- * The sum over ranks of each value: in double precision, one rank after another, rounded once; the bits that devices have for
- * up to 16 ranks on a CPU, 8 on a GPU.
+ * The sum over ranks of each value: in double precision, one rank after another, rounded once. A CPU has the same bits for up to
+ * 16 ranks; with more, and on a GPU, ranks are added in another order, as fixed, which shows where a double rounds, too.
  *
  * @param parts  of each rank, in the order of ranks, equally long
  * @param sum    overwritten; may be one of them

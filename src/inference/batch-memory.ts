@@ -31,6 +31,7 @@ export function withBatchAdvice(
   return new OutOfMemoryError(`${error.message}\n  ${advice}`, {
     requestedBytes: error.requestedBytes,
     freeBytes: error.freeBytes,
+    limitBytes: error.limitBytes,
     batchSize,
     suggestedBatchSize: fitting >= 1 ? fitting : undefined,
     cause: error,

@@ -2,6 +2,7 @@
 import { type Assurance, expectAssurance, isAbsent } from "../checkpoints/assurance.js";
 import { expectDataset } from "../data/dataset.js";
 import { type Dataset, type LabelledImages, Loader, type MultiLabelDataset } from "../data/index.js";
+import type { Group } from "../distributed/group.js";
 import { EvaluationError } from "../errors.js";
 import type { ClassificationMetrics } from "../metrics/classification.js";
 import type { MultiLabelMetrics } from "../metrics/multi-label.js";
@@ -12,6 +13,7 @@ import { expectKnown } from "../settings/table.js";
 import { type Task, type TaskScores, taskOf } from "../tasks/index.js";
 import { expectTask } from "../tasks/task.js";
 import { calibratedTask, predictBatches } from "./probabilities.js";
+import { expectGroup, shareRows, tellingOthers } from "./shared-rows.js";
 
 /** How a data set is run through a model. */
 export interface EvaluateOptions extends PredictOptions {
@@ -24,6 +26,11 @@ export interface EvaluateOptions extends PredictOptions {
   assurance?: Assurance | undefined;
   /** Images computed at once; default 32. */
   batchSize?: number;
+  /**
+   * Processes that share the images, each image predicted by one of them; every one gets all results. All call it with the same
+   * options. Default: this one alone.
+   */
+  group?: Group | undefined;
   /** Stops after the present batch, with its reason, when aborted. */
   signal?: AbortSignal | undefined;
   /** Called after each batch with the images done and in all. */
@@ -33,6 +40,7 @@ export interface EvaluateOptions extends PredictOptions {
 const evaluateOptions = Object.keys({
   task: true,
   batchSize: true,
+  group: true,
   signal: true,
   onProgress: true,
   graphs: true,
@@ -44,8 +52,9 @@ function expectPrediction(
   operation: string,
   model: ImageClassifier,
   dataset: LabelledImages,
-  { task, batchSize = 1, signal, onProgress, graphs = false, assurance }: EvaluateOptions,
+  { task, batchSize = 1, group, signal, onProgress, graphs = false, assurance }: EvaluateOptions,
 ): void {
+  expectGroup(operation, group);
   expectAssurance(operation, assurance);
   expectClassifier(operation, model);
   expectDataset(operation, "the data set", dataset);
@@ -141,12 +150,26 @@ export async function predictDataset(
   return (await runThrough(model, dataset, options)).probabilities;
 }
 
-async function runThrough(
+interface Found {
+  readonly probabilities: Float32Array;
+  readonly outlierScores: Float64Array | undefined;
+}
+
+function runThrough(
   model: ImageClassifier,
   dataset: LabelledImages,
   options: EvaluateOptions,
-): Promise<{ probabilities: Float32Array; outlierScores: Float64Array | undefined }> {
-  const { batchSize = 32, signal, onProgress, graphs, assurance } = options;
+): Promise<Found> {
+  const { group, signal } = options;
+  return tellingOthers(group, signal, () => runThroughTogether(model, dataset, options));
+}
+
+async function runThroughTogether(
+  model: ImageClassifier,
+  dataset: LabelledImages,
+  options: EvaluateOptions,
+): Promise<Found> {
+  const { batchSize = 32, signal, onProgress, graphs, assurance, group } = options;
   const { classes } = dataset;
   const task = calibratedTask({ classes, assurance }, options.task ?? taskOf(dataset));
   const outliers = assurance && !isAbsent(assurance.outliers) ? assurance.outliers : undefined;
@@ -154,7 +177,10 @@ async function runThrough(
   const probabilities = new Float32Array(dataset.length * numClasses);
   const scores = new Float64Array(dataset.length);
   let scored = outliers !== undefined;
-  const loader = new Loader(dataset, { batchSize, ...(signal ? { signal } : {}) });
+  const { rank = 0, worldSize = 1 } = group ?? {};
+  const shard = { rank, worldSize };
+  const loader = new Loader(dataset, { batchSize, shard, ...(signal ? { signal } : {}) });
+  const own: number[] = [];
   const predicted = predictBatches(model, loader.epoch(0), {
     preprocessing: dataset.preprocessing,
     nameOf: ({ indices }, i) => dataset.name(indices[i] ?? 0),
@@ -165,14 +191,17 @@ async function runThrough(
   for await (const { batch, probabilities: rows, features } of predicted) {
     const found = outliers && features && panelScores(features, outliers).scores;
     scored &&= found !== undefined;
+    own.push(...batch.indices);
     for (const [i, index] of batch.indices.entries()) {
       probabilities.set(rows.subarray(i * numClasses, (i + 1) * numClasses), index * numClasses);
       if (found) scores[index] = found[i] as number;
     }
     onProgress?.({
-      done: Math.min(dataset.length, (batch.position + 1) * batchSize),
+      done: Math.min(dataset.length, (batch.position + 1) * batchSize * worldSize),
       total: dataset.length,
     });
   }
+  await shareRows(group, probabilities, own, dataset.length);
+  if (outliers) await shareRows(group, scores, own, dataset.length);
   return { probabilities, outlierScores: scored ? scores : undefined };
 }

@@ -2,6 +2,7 @@
 import { ArgumentError } from "../errors.js";
 import { Module } from "../nn/module.js";
 import { expectCounts, expectNamed, inWords } from "../settings/given.js";
+import type { Communicator } from "../tensor/communicator.js";
 import { Device } from "../tensor/device.js";
 import type { Tensor } from "../tensor/tensor.js";
 
@@ -40,6 +41,8 @@ export interface ImageClassifier extends Module {
   readonly device: Device;
   /** Compute blocks again in backward instead of keeping what they need; of networks that can. */
   recompute?: boolean;
+  /** Take batch statistics over all ranks; of networks that can. */
+  communicator?: Communicator | undefined;
   /** @param images (batch, channels, height, width) float32 @returns (batch, numClasses) logits */
   forward(images: Tensor): Tensor;
   /** Probabilities in evaluation mode, without gradient; of networks that do it otherwise than by `forward`. */

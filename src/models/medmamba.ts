@@ -11,6 +11,7 @@ import { globalAveragePool } from "../ops/reduction.js";
 import { concat, reshape, to } from "../ops/shape.js";
 import { softmax } from "../ops/softmax.js";
 import { expectFlags, expectFunction, inWords, optionsOf } from "../settings/given.js";
+import { Communicator } from "../tensor/communicator.js";
 import type { Device } from "../tensor/device.js";
 import { type DeviceLike, resolveDevice } from "../tensor/devices.js";
 import { GraphedFunction } from "../tensor/graphed-function.js";
@@ -129,6 +130,23 @@ export class MedMamba extends Module implements ImageClassifier {
   set recompute(recompute: boolean) {
     expectFlags("MedMamba", { recompute });
     for (const block of this.#blocks()) block.recompute = recompute;
+  }
+
+  /**
+   * In training, what batch statistics are those of: all ranks' batches together, each rank a part, so that several ranks compute
+   * what one would with the whole batch, to rounding. Default undefined: of the process's own batch.
+   */
+  get communicator(): Communicator | undefined {
+    return this.#blocks()[0]?.communicator;
+  }
+
+  /** Sets it for all blocks. @throws ArgumentError for what is no communicator */
+  set communicator(communicator: Communicator | undefined) {
+    if (communicator !== undefined && !(communicator instanceof Communicator))
+      throw new ArgumentError(
+        `MedMamba: communicator has to be one of an engine, but is ${inWords(communicator)}.`,
+      );
+    for (const block of this.#blocks()) block.communicator = communicator;
   }
 
   #blocks(): SSConvSSM[] {

@@ -57,6 +57,8 @@ export interface NativeDescription {
   readonly threads: number;
   readonly totalBytes: number;
   readonly freeBytes: number;
+  /** Absent if there is none. */
+  readonly limitBytes?: number;
 }
 
 export interface NativeOperationTime {
@@ -109,7 +111,7 @@ export interface NativeCommunicator {
 /** An in-order queue of work on one device. Calls return at once. */
 export interface NativeStream {
   readonly backend: string;
-  /** Uninitialised memory. Throws MEDMAMBA_OUT_OF_MEMORY with `requestedBytes` and, where known, `freeBytes`. */
+  /** Uninitialised memory. Throws MEDMAMBA_OUT_OF_MEMORY with `requestedBytes` and, where known, `freeBytes` and `limitBytes`. */
   allocate(byteLength: number): NativeBuffer;
   /** Copies `source` now (the caller may overwrite it after the call) and queues the transfer. */
   upload(target: NativeBuffer, source: ArrayBufferView): void;
@@ -210,6 +212,8 @@ export interface NativeAddon {
     options: {
       deviceIndex?: number;
       threads?: number | undefined;
+      /** Bytes, or up to 1 a share of what the device has; 0 is none. */
+      memoryLimit?: number | undefined;
       simd?: string | undefined;
       precision?: string | undefined;
     },

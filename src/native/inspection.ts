@@ -52,7 +52,7 @@ export function inspectLibrary(path: string, system: Pick<System, "platform" | "
     return whyUnreadable(error);
   }
   try {
-    const header = Buffer.alloc(64);
+    const header = Buffer.alloc(4096);
     const length = readSync(file, header, 0, header.length, 0);
     return inspectHeader(header.subarray(0, length), fstatSync(file).size, system);
   } catch (error) {
@@ -80,6 +80,8 @@ const elfMachines: Readonly<Record<number, string>> = {
   243: "riscv64",
   258: "loong64",
 };
+/** The same of Windows' portable executables. */
+const windowsMachines: Readonly<Record<number, string>> = { 332: "ia32", 34404: "x64", 43620: "arm64" };
 const damaged = "the file is damaged";
 
 function inspectHeader(
@@ -91,12 +93,29 @@ function inspectHeader(
   if (!kind) return `${damaged}: it is no native library`;
   if (kind !== (platform === "darwin" || platform === "win32" ? platform : "linux"))
     return `it is built for ${kind}, this is ${platform}`;
+  if (kind === "win32") return inspectWindows(header, size, arch);
   if (kind !== "linux") return undefined;
   if (header.length < 64) return `${damaged}: it ends after ${size} bytes`;
   const machine = elfMachines[header.readUInt16LE(18)] ?? "another processor";
   if (machine !== arch) return `it is built for ${machine}, this Node is for ${arch}`;
   // The table of sections is the last thing in the file. Loading one that is cut off ends the process (SIGBUS).
   const whole = Number(header.readBigUInt64LE(40)) + header.readUInt16LE(58) * header.readUInt16LE(60);
+  return size < whole ? `${damaged}: it has ${size} of ${whole} bytes` : undefined;
+}
+
+/** Of the headers of Windows, which begin with one for DOS: the processor, and whether all sections are there. */
+function inspectWindows(header: Buffer, size: number, arch: string): string | undefined {
+  const start = header.length < 64 ? header.length : header.readUInt32LE(60);
+  if (start + 24 > header.length) return `${damaged}: it ends after ${size} bytes`;
+  const machine = windowsMachines[header.readUInt16LE(start + 4)] ?? "another processor";
+  if (machine !== arch) return `it is built for ${machine}, this Node is for ${arch}`;
+  let whole = 0;
+  const sections = start + 24 + header.readUInt16LE(start + 20);
+  for (let i = 0; i < header.readUInt16LE(start + 6); ++i) {
+    const at = sections + 40 * i;
+    if (at + 40 > header.length) return undefined; // more than any library of ours has
+    whole = Math.max(whole, header.readUInt32LE(at + 20) + header.readUInt32LE(at + 16));
+  }
   return size < whole ? `${damaged}: it has ${size} of ${whole} bytes` : undefined;
 }
 

@@ -52,7 +52,8 @@ export function addonPath(): string {
  * @throws AddonError if there is no addon
  */
 export function backendLibrary(name: "medmamba_cuda" | "medmamba_cuda_emulated"): string {
-  return join(dirname(addonPath()), `lib${name}.so`);
+  const file = process.platform === "win32" ? `${name}.dll` : `lib${name}.so`;
+  return join(dirname(addonPath()), file);
 }
 
 /** Whether this is the project's repository, not what npm installs. */

@@ -18,6 +18,12 @@ const question = `
   try { require(addon).deviceCount(library); } catch (error) { reason = error.message; }
   process.stdout.write(JSON.stringify({ reason }), () => process.exit(0));`;
 
+const countQuestion = `
+  const [addon, library] = process.argv.slice(1);
+  let count = 0;
+  try { count = require(addon).deviceCount(library); } catch {}
+  process.stdout.write(String(count), () => process.exit(0));`;
+
 /**
  * Why the GPUs of a backend's library cannot be used; undefined if they can, or if only using them will tell.
  *
@@ -33,6 +39,20 @@ export function whyNoGpu(library: string, patienceMs = 60_000): string | undefin
     addon.setVerdict(library, verdict);
   }
   return verdict || undefined;
+}
+
+/** GPUs that a backend's library can use, asked for in a process of its own, so that this one opens none; 0 if it cannot be known. */
+export function gpuCount(library: string, patienceMs = 60_000): number {
+  const { NODE_OPTIONS: _, ...environment } = process.env;
+  const { stdout } = spawnSync(process.execPath, ["--eval", countQuestion, addonPath(), library], {
+    encoding: "utf8",
+    env: { ...environment, [marker]: "1", ELECTRON_RUN_AS_NODE: "1" },
+    timeout: patienceMs,
+    killSignal: "SIGKILL",
+    windowsHide: true,
+  });
+  const count = Number(stdout);
+  return Number.isSafeInteger(count) ? count : 0;
 }
 
 /** The reason against the GPUs, empty if there is none. */

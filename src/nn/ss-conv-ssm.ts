@@ -5,6 +5,7 @@ import { expectRate, pathScale } from "../ops/dropout.js";
 import type { RunningStatistics } from "../ops/normalization.js";
 import { type ConvolutionBranchParameters, ssConvSsm } from "../ops/ss-conv-ssm.js";
 import { expectCounts, optionsOf } from "../settings/given.js";
+import type { Communicator } from "../tensor/communicator.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { BatchNorm2d, Conv2d, LayerNorm, type LayerOptions, ReLU, Sequential } from "./layers.js";
 import { Module } from "./module.js";
@@ -24,6 +25,8 @@ export class SSConvSSM extends Module {
   readonly dropPathRate: number;
   /** Compute the block again in backward instead of keeping its intermediate results; default false. */
   recompute = false;
+  /** In training, batch statistics are those of all ranks; default undefined, of this process alone. */
+  communicator: Communicator | undefined;
   readonly #ln1: LayerNorm;
   readonly #attention: SS2D;
   readonly #branch: ConvolutionBranchParameters;
@@ -83,8 +86,9 @@ export class SSConvSSM extends Module {
       attention: this.#attention.weights,
       branch: this.#branch,
     };
-    const { training, recompute } = this;
-    const y = ssConvSsm(x, parameters, this.#running, { training, pathScale: scale, recompute });
+    const { training, recompute, communicator } = this;
+    const options = { training, pathScale: scale, recompute, communicator };
+    const y = ssConvSsm(x, parameters, this.#running, options);
     scale?.dispose();
     return y;
   }

@@ -1,6 +1,7 @@
 /** SS-Conv-SSM, the block of MedMamba: convolutions on one half of the channels, SS2D on the other. */
 import { ArgumentError, ShapeError } from "../errors.js";
 import { expectFlags, expectNamed, expectNumbers, inWords, optionsOf } from "../settings/given.js";
+import { Communicator } from "../tensor/communicator.js";
 import { isRecorded, record } from "../tensor/tape.js";
 import { Tensor } from "../tensor/tensor.js";
 import { expectFloats, expectShape, extents } from "./check.js";
@@ -60,6 +61,8 @@ export interface SsConvSsmOptions {
    * same bits (https://arxiv.org/abs/1604.06174). Default false.
    */
   recompute?: boolean;
+  /** In training, normalise by the statistics of all ranks' batches together, here and in backward; default: of this one's. */
+  communicator?: Communicator | undefined;
 }
 
 const branchFields: Readonly<Record<keyof ConvolutionBranchParameters, string>> = {
@@ -117,12 +120,19 @@ export function ssConvSsm(
     momentum = 0.1,
     pathScale,
     recompute = false,
+    communicator: ranks,
   } = optionsOf(operation, options, {
     training: true,
     momentum: true,
     pathScale: true,
     recompute: true,
+    communicator: true,
   });
+  if (ranks !== undefined && !(ranks instanceof Communicator))
+    throw new ArgumentError(
+      `${operation}: communicator has to be one of an engine, but is ${inWords(ranks)}.`,
+    );
+  const communicator = training ? ranks : undefined;
   expectNumbers(operation, { momentum });
   expectFlags(operation, { training, recompute });
   const [batch, height, width, channels] = extents(operation, "x", x, [
@@ -153,7 +163,11 @@ export function ssConvSsm(
     running_variance: variance,
     batches_tracked: batchesTracked,
   }));
-  const block: Block = { settings: { ...sizes, training }, momentum, workspace: plan.forwardWorkspace };
+  const block: Block = {
+    settings: { ...sizes, training, communicator },
+    momentum,
+    workspace: plan.forwardWorkspace,
+  };
   const inputs = { x, ln1Weight, ln1Bias, ...attention, ...branch };
   const keeps = isRecorded(...Object.values(inputs)) && !recompute;
   const kept = keeps ? Tensor.empty([plan.saved], x) : undefined;
@@ -196,7 +210,7 @@ export function ssConvSsm(
 
 /** What all passes over one block have in common. */
 interface Block {
-  readonly settings: { readonly [field: string]: number | boolean };
+  readonly settings: { readonly [field: string]: number | boolean | Communicator | undefined };
   readonly momentum: number;
   /** Floats. */
   readonly workspace: number;

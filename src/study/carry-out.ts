@@ -12,6 +12,7 @@ import {
   splitNames,
 } from "../data/index.js";
 import { oddStatistics } from "../data/preprocessing.js";
+import type { Group, Place } from "../distributed/group.js";
 import { StudyError } from "../errors.js";
 import { MedMamba } from "../models/medmamba.js";
 import { writeReport } from "../reports/evaluation-report.js";
@@ -64,11 +65,17 @@ export type StudyProgress =
       readonly inherited: Settings | undefined;
       /** Where the run goes on with other epochs than it was planned with. */
       readonly extension: Extension | undefined;
+      /** Processes that carry it out together; undefined of one alone. */
+      readonly group: Place | undefined;
+      /** How many did so before, where the run is resumed. */
+      readonly worldSize: number | undefined;
     };
 
 /** Where and how a run is carried out. */
 export interface StudyOptions {
   readonly device: Device;
+  /** Processes that carry the run out together, each of which calls this; rank 0 alone writes. */
+  readonly group?: Group | undefined;
   /** Where decoded images are kept, as `openDataset` takes it. */
   readonly cache?: string | undefined;
   /** Whether the report has pictures of mistakes, which are pictures of patients; default true. */
@@ -85,6 +92,7 @@ export interface StudyOptions {
  * @throws what `openDataset`, `initialWeights`, `fit` and `evaluate` throw
  */
 export async function carryOut(start: RunStart, options: StudyOptions): Promise<StudyOutcome> {
+  if ((options.group?.rank ?? 0) > 0) return carryOutAlone(start, options);
   const lock = await lockRun(start.directory); // Before data are read, which may take long.
   try {
     return await carryOutAlone(start, options);
@@ -94,8 +102,9 @@ export async function carryOut(start: RunStart, options: StudyOptions): Promise<
 }
 
 async function carryOutAlone(start: RunStart, options: StudyOptions): Promise<StudyOutcome> {
-  const { device, signal, onProgress } = options;
+  const { device, group, signal, onProgress } = options;
   const { directory, resume } = start;
+  const isFirst = (group?.rank ?? 0) === 0;
   const plan: RunPlan = {
     ...start.plan,
     settings: { ...start.plan.settings, precision: device.precision },
@@ -105,8 +114,9 @@ async function carryOutAlone(start: RunStart, options: StudyOptions): Promise<St
   if (odd !== undefined) onProgress({ type: "warning", message: `${odd}. ${from}.` });
   const dataset = await openForTraining(plan, start.contents?.classes, options);
   const contents = await dataIdentity(dataset, signal);
+  await group?.expectSame("images", contents);
   if (start.contents) expectSameImages(plan.data, start.contents, contents);
-  const known = await knownStart(start, plan, dataset, contents, signal);
+  const known = isFirst ? await knownStart(start, plan, dataset, contents, signal) : undefined;
   const { preprocessing, settings, saveEvery, recompute, graphs } = plan;
   resolveClassWeights(settings.classWeights, dataset.train); // Before anything is done: they may be of other classes.
   manualSeed(settings.seed);
@@ -119,9 +129,11 @@ async function carryOutAlone(start: RunStart, options: StudyOptions): Promise<St
   try {
     const { classes } = dataset;
     const initial =
-      plan.init !== undefined && !resume ? await initialWeights(plan.init, model, { classes }) : undefined;
-    const { inherited, extension } = start;
-    onProgress({ type: "prepared", plan, dataset, model, initial, inherited, extension });
+      plan.init !== undefined && !resume && isFirst
+        ? await initialWeights(plan.init, model, { classes })
+        : undefined;
+    const { inherited, extension, worldSize } = start;
+    onProgress({ type: "prepared", plan, dataset, model, initial, inherited, extension, group, worldSize });
     const result = await fit(model, {
       ...settings,
       train: dataset.train,
@@ -132,15 +144,17 @@ async function carryOutAlone(start: RunStart, options: StudyOptions): Promise<St
       saveEvery,
       recompute,
       graphs,
-      provenance: { split: plan.split, opening: plan.opening, data: contents, run: known.identity },
+      provenance: { split: plan.split, opening: plan.opening, data: contents, run: known?.identity },
+      group,
       signal,
       onProgress,
       // Only then is anything replaced: what cannot be trained leaves an earlier run as it was.
-      observers: [{ begin: () => begin(known) }],
+      observers: known ? [{ begin: () => begin(known) }] : [],
     });
+    await group?.close(); // What comes is for one process.
     const best = join(directory, runFiles.best);
     const checkpoint = result.best && existsSync(best) ? best : join(directory, runFiles.last);
-    if (result.stopped === "aborted") return { result, checkpoint, files: [] };
+    if (result.stopped === "aborted" || !isFirst) return { result, checkpoint, files: [] };
     await writeEntry(directory, await trained(directory, plan, contents, result));
     return {
       result,

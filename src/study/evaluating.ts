@@ -7,12 +7,13 @@ import type { Judging } from "./judged-images.js";
 /** The options of `evaluate`. */
 export const evaluateOptions = (
   checkpoint: CheckpointDescription,
-  { batchSize, signal, onProgress }: Pick<Judging, "batchSize" | "signal" | "onProgress">,
+  { batchSize, group, signal, onProgress }: Pick<Judging, "batchSize" | "group" | "signal" | "onProgress">,
 ): EvaluateLabelsOptions => ({
   batchSize,
   task: taskOf(checkpoint),
   assurance: checkpoint.assurance,
   thresholds: thresholdsOf(checkpoint) ?? undefined,
+  group,
   signal,
   onProgress: ({ done, total }: { done: number; total: number }) =>
     onProgress({ type: "evaluating", done, total }),

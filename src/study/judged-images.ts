@@ -19,6 +19,7 @@ import {
   splitNames,
 } from "../data/index.js";
 import type { Opening } from "../data/sources/opening.js";
+import type { Group } from "../distributed/group.js";
 import { DataError, StudyError } from "../errors.js";
 import type { TestKind } from "../reports/sections/seal.js";
 import { countKnown, labelledHash, readRunImages } from "./run-images.js";
@@ -56,6 +57,8 @@ export interface Judging {
   /** Images computed at once. */
   readonly batchSize: number;
   readonly signal: AbortSignal;
+  /** Processes that share the images; default: this one alone. */
+  readonly group?: Group | undefined;
   readonly onProgress: (progress: JudgingProgress) => void;
 }
 

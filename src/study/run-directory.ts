@@ -49,6 +49,8 @@ export interface RunStart {
   readonly changed?: boolean;
   /** The change of its epochs, where the run is resumed with others. */
   readonly extension?: Extension | undefined;
+  /** How many processes trained it together last, where it is resumed. */
+  readonly worldSize?: number | undefined;
 }
 
 /**
@@ -117,10 +119,10 @@ function expectApart(directory: string, data: string): void {
   );
 }
 
-/** Without links, as far as the path is there. */
+/** Without links, and in the capital and small letters of the disk, where these are one; as far as the path is there. */
 function realPath(path: string): string {
   const whole = resolve(path);
-  if (existsSync(whole)) return realpathSync(whole);
+  if (existsSync(whole)) return realpathSync.native(whole);
   return dirname(whole) === whole ? whole : join(realPath(dirname(whole)), basename(whole));
 }
 
@@ -190,7 +192,7 @@ function warmupFor(epochs: unknown, { settings }: RunPlan): RunOptions {
 async function extend(
   directory: string,
   plan: RunPlan,
-): Promise<{ plan: RunPlan; extension?: Extension | undefined }> {
+): Promise<Pick<RunStart, "plan" | "extension" | "worldSize">> {
   const path = join(directory, runFiles.last);
   const progress = (await readProgress(path)) as Progress | undefined;
   if (!progress)
@@ -205,7 +207,8 @@ async function extend(
       `${best} is gone, the weights of the run's best epoch, ${bestEpoch}: put it back, or train further from the last ones with --data ${plan.data} --init ${path} and another --out.`,
     );
   }
-  if (progress.settings.epochs === epochs) return { plan };
+  const worldSize = progress.worldSizes?.at(-1)?.worldSize ?? 1;
+  if (progress.settings.epochs === epochs) return { plan, worldSize };
   const least = leastEpochs(progress);
   if (epochs < least) {
     throw new ArgumentError(
@@ -218,7 +221,7 @@ async function extend(
     );
   }
   const extensions = extensionsFor(progress, epochs);
-  return { plan: { ...plan, extensions }, extension: extensions?.at(-1) };
+  return { plan: { ...plan, extensions }, extension: extensions?.at(-1), worldSize };
 }
 
 /** A run that was stopped before its first checkpoint begins again; anything more is not to be lost by going on. */

@@ -61,6 +61,16 @@ export interface Verdict {
   readonly seal: SealEvidence;
 }
 
+/** The part of `judge` that processes share: what those do that are not the first. */
+export async function evaluateJudged(
+  checkpoint: Checkpoint,
+  { dataset }: Judged,
+  judging: Judging,
+): Promise<AnyEvaluation> {
+  const options = evaluateOptions(checkpoint, judging);
+  return (await evaluate(checkpoint.model, dataset, options)) as AnyEvaluation;
+}
+
 /**
  * Judges a checkpoint by images.
  *
@@ -69,13 +79,14 @@ export interface Verdict {
 export async function judge(
   checkpoint: Checkpoint,
   judged: Judged,
-  judging: Judging,
+  together: Judging,
   { by, sensitivity, against, attributes, risk, pooling }: VerdictOptions,
 ): Promise<Verdict> {
-  const { model, threshold } = checkpoint;
+  const { threshold } = checkpoint;
   const { dataset, part } = judged;
-  const options = evaluateOptions(checkpoint, judging);
-  const evaluation = (await evaluate(model, dataset, options)) as AnyEvaluation;
+  const evaluation = await evaluateJudged(checkpoint, judged, together);
+  // What follows is little beside that, and for one process.
+  const judging: Judging = { ...together, group: undefined };
   const ofOneClass = isOfSeveralLabels(evaluation) ? undefined : evaluation;
   const thresholds = thresholdsOf(checkpoint);
   const chosen =

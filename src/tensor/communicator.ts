@@ -16,8 +16,9 @@ import { dtypes } from "./dtype.js";
 import { Tensor } from "./tensor.js";
 
 /**
- * Who adds: "rank order" is one rank after another, in double precision and rounded once, the same bits whatever moves them;
- * "engine" is NCCL or MPI itself, which sends less between many machines, in an order that it does not promise.
+ * Who adds: "rank order" is the device, in double precision, in an order of ranks that is fixed, and rounded once: the same bits
+ * whatever moves them. "engine" is NCCL or MPI itself, which sends less between many machines, in an order that it does not
+ * promise.
  */
 export type Reduction = "rank order" | "engine";
 
@@ -28,10 +29,13 @@ const line = 64;
 const short = 16 << 10;
 
 /**
- * Bytes of the values that are on their way at once. What was received is added while it is in the processor's cache, and needs
- * no memory as large as the values. (In pieces of 4 MiB 57.6 MB take about as long as at once; see bench/results.)
+ * Bytes of the values that are on their way at once. Smaller pieces are added while they are in a processor's cache and need less
+ * memory; larger ones are fewer times at which ranks wait for each other, which is what costs on machines with other work (pieces of
+ * 4 MiB doubled the speed of Open MPI there, and halved that of MPICH). A GPU has more to do for a piece than to move one.
  */
-const piece = 16 << 20;
+function pieceOf({ engine }: NativeMeeting): number {
+  return engine === "nccl" ? 64 << 20 : 16 << 20;
+}
 
 /** A device, connected. Obtain it through `Engine.connect`. */
 export class Communicator {
@@ -44,18 +48,20 @@ export class Communicator {
   /** Where its tensors have to be. */
   readonly device: Device;
   readonly #native: NativeCommunicator;
+  readonly #piece: number;
   readonly #scratch = new Map<string, NativeBuffer>();
 
   private constructor(
     device: Device,
     native: NativeCommunicator,
-    { rank, size }: NativeMeeting,
+    meeting: NativeMeeting,
     reduction: Reduction,
   ) {
     this.device = device;
     this.#native = native;
-    this.rank = rank;
-    this.worldSize = size;
+    this.#piece = pieceOf(meeting);
+    this.rank = meeting.rank;
+    this.worldSize = meeting.size;
     this.reduction = reduction;
   }
 
@@ -143,7 +149,7 @@ export class Communicator {
     // Parts are of whole lines. What is left over is short, and so are some values altogether.
     const step = line * worldSize;
     const inParts = total <= short ? 0 : Math.floor(total / step) * step;
-    const pieces = Math.max(1, Math.floor(piece / step)) * step;
+    const pieces = Math.max(1, Math.floor(this.#piece / step)) * step;
     for (let begin = 0; begin < inParts; begin += pieces) {
       const bytes = Math.min(pieces, inParts - begin);
       const part = bytes / worldSize;

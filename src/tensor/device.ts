@@ -50,8 +50,10 @@ export interface DeviceDescription {
   readonly threads?: number;
   /** Memory of the device. */
   readonly totalBytes?: number;
-  /** Of it, what nobody uses now. */
+  /** Of it, what nobody uses now; no more than the limit leaves, if there is one. */
   readonly freeBytes?: number;
+  /** The most that this process takes of it, in bytes, where that was limited. */
+  readonly limitBytes?: number;
 }
 
 /** Memory of one device, as this process uses it. */

@@ -18,6 +18,7 @@ import {
   type Precision,
   precisions,
 } from "./device.js";
+import { type MemoryLimit, nativeMemoryLimit } from "./memory-limit.js";
 
 /** Settings of a device that `openDevice` opens. */
 export interface DeviceOptions {
@@ -27,6 +28,14 @@ export interface DeviceOptions {
   simd?: string | undefined;
   /** Default "float32". Not every device has every one. */
   precision?: Precision | undefined;
+  /**
+   * The most memory that the process may take of the device, in bytes or as a share of it: `8e9`, "8GB", "500MiB", "50%",
+   * `0.5`. Beyond it is an `OutOfMemoryError`. Default `MEDMAMBA_MEMORY_LIMIT`, or all that there is.
+   *
+   * Of a GPU it counts all that tensors and operations have, kept for reuse or not, of every device that is open on it, the
+   * least limit for all; of the CPU, the tensors of this device.
+   */
+  memoryLimit?: MemoryLimit | undefined;
 }
 
 /** A device by name, or an opened one. */
@@ -76,12 +85,14 @@ export function resolveDevice(device: DeviceLike = "cpu", precision?: Precision)
  */
 export function openDevice(name: string, options: DeviceOptions = {}): Device {
   expectName(name);
-  optionsOf("openDevice", options, { threads: true, simd: true, precision: true });
+  optionsOf("openDevice", options, { threads: true, simd: true, precision: true, memoryLimit: true });
+  const memoryLimit = nativeMemoryLimit(options.memoryLimit);
   if (name === "auto") return best((chosen) => openDevice(chosen, options));
   const [kind, index] = parseName(name);
   const library = libraryOf(kind, name);
   try {
-    const stream = guarded(() => loadAddon().openStream(library, { ...options, deviceIndex: index }));
+    const native = { ...options, memoryLimit, deviceIndex: index };
+    const stream = guarded(() => loadAddon().openStream(library, native));
     return new Device(canonicalName(name), stream, options.precision, forget);
   } catch (error) {
     throw error instanceof DeviceError ? notUsable(name, error.reason, error) : error;
@@ -160,6 +171,8 @@ function libraryOf(kind: Kind, name: string): string {
 }
 
 function whyNotLoadable(library: string): string | undefined {
+  if (!existsSync(library) && process.platform === "win32")
+    return "there is no CUDA library for Windows; the package for Linux, in WSL 2, has one";
   if (hasMusl())
     return "NVIDIA's driver and the CUDA library need glibc, and this system has musl (Alpine Linux)";
   if (!existsSync(library)) {

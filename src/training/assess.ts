@@ -8,8 +8,10 @@
  */
 import { type Absent, type Assurance, answerCount, type StoredSets } from "../checkpoints/assurance.js";
 import { type LabelledImages, Loader, subset } from "../data/index.js";
+import type { Group } from "../distributed/group.js";
 import { EvaluationError } from "../errors.js";
 import { featureWidths, predictBatches, withTemperatureOf } from "../inference/probabilities.js";
+import { shareRows } from "../inference/shared-rows.js";
 import { defaultRisk } from "../inference/uncertainty.js";
 import { fitConformalSets } from "../metrics/conformal.js";
 import { fitOutlierPanel } from "../metrics/outlier-panel.js";
@@ -32,6 +34,8 @@ export interface AssessmentOptions {
   /** Images computed at once. */
   readonly batchSize: number;
   readonly signal?: AbortSignal | undefined;
+  /** Processes that share the images; all find the same out. */
+  readonly group?: Group | undefined;
   readonly onProgress?: (progress: { done: number; total: number }) => void;
 }
 
@@ -100,7 +104,7 @@ interface Seen {
 async function runThrough(
   model: ImageClassifier,
   dataset: LabelledImages,
-  { task, batchSize, signal }: AssessmentOptions,
+  { task, batchSize, signal, group }: AssessmentOptions,
   tell: (done: number) => void,
 ): Promise<Seen> {
   const { numClasses } = model.config;
@@ -109,7 +113,11 @@ async function runThrough(
   const widths = featureWidths(model, dataset.preprocessing);
   const width = widths?.reduce((sum, { width }) => sum + width, 0) ?? 0;
   const features = new Float32Array(rowOf.size * width);
-  const loader = new Loader(dataset, { batchSize, ...(signal ? { signal } : {}) });
+  const { rank = 0, worldSize = 1 } = group ?? {};
+  const shard = { rank, worldSize };
+  const loader = new Loader(dataset, { batchSize, shard, ...(signal ? { signal } : {}) });
+  const own: number[] = [];
+  const ownRows: number[] = [];
   const untouched: Task = Object.create(task, { activation: { value: identity } });
   const predicted = predictBatches(model, loader.epoch(0), {
     preprocessing: dataset.preprocessing,
@@ -122,11 +130,15 @@ async function runThrough(
     for (const [i, image] of batch.indices.entries()) {
       logits.set(probabilities.subarray(i * numClasses, (i + 1) * numClasses), image * numClasses);
       const row = rowOf.get(image);
+      own.push(image);
+      if (row !== undefined) ownRows.push(row);
       if (found && row !== undefined) features.set(found.subarray(i * width, (i + 1) * width), row * width);
     }
-    done += batch.indices.length;
-    tell(done);
+    done += batch.indices.length * worldSize;
+    tell(Math.min(done, dataset.length));
   }
+  await shareRows(group, logits, own, dataset.length);
+  await shareRows(group, features, ownRows, rowOf.size);
   return { logits, features: widths && features };
 }
 

@@ -2,7 +2,8 @@
  * The steps of one epoch. They are pipelined: while the device computes one, the next batch is made ready, and a step's loss is
  * read only when the following step has been queued.
  */
-import type { Loader } from "../data/index.js";
+import type { Batch, Loader } from "../data/index.js";
+import type { Group } from "../distributed/group.js";
 import type { TrainingError } from "../errors.js";
 import type { StepProgress } from "./observers/observer.js";
 import type { Progress } from "./resumption.js";
@@ -14,6 +15,7 @@ import type { TrainingStep } from "./step.js";
 export interface EpochRun {
   readonly loader: Loader;
   readonly step: TrainingStep;
+  readonly group: Group;
   readonly schedule: Schedule;
   readonly settings: TrainingSettings;
   /** Where the run stands; moved on by each step. */
@@ -33,15 +35,17 @@ export interface EpochRun {
  * @throws TrainingError if a loss is not finite
  */
 export async function trainEpoch(run: EpochRun): Promise<boolean> {
-  const { loader, step, schedule, progress, saveEvery, signal } = run;
+  const { loader, step, group, schedule, progress, saveEvery, signal } = run;
   const clock = new Clock(progress.batch);
   let pending: Promise<number> | undefined;
   const settle = async (): Promise<void> => {
-    if (pending) count(run, await pending, clock);
+    if (pending) count(run, await group.unlessFailed(pending), clock);
     pending = undefined;
   };
   for await (const batch of loader.epoch(progress.epoch, { startBatch: progress.batch })) {
-    const loss = step.take(batch, { step: progress.step, lr: schedule(progress.step) });
+    const agreed = group.isAlone ? undefined : await agree(run, batch);
+    const position = { step: progress.step, lr: schedule(progress.step), whole: agreed?.whole };
+    const loss = await step.take(batch, position);
     progress.step += 1;
     const value = loss.item();
     value.catch(() => {}); // Awaited by `settle` after the next step has been queued.
@@ -49,15 +53,31 @@ export async function trainEpoch(run: EpochRun): Promise<boolean> {
     await settle();
     pending = value;
     const save = saveEvery > 0 && progress.step % saveEvery === 0;
-    if (save || signal?.aborted) await settle();
+    const stops = agreed ? agreed.stops : signal?.aborted;
+    if (save || stops) await settle();
     if (save) await run.save();
-    if (signal?.aborted) {
+    if (stops) {
       await run.save();
       return false;
     }
   }
   await settle();
   return true;
+}
+
+/**
+ * All ranks have their part of a batch: what it weighs in all, and whether anybody was asked to stop, which is then done by all after
+ * this step. A rank that could not read its part never comes here, and says so instead.
+ */
+async function agree(
+  { step, group, signal }: EpochRun,
+  batch: Batch,
+): Promise<{ whole: number; stops: boolean }> {
+  const all = await group.gatherAt("step", { mass: step.mass(batch), stops: signal?.aborted === true });
+  return {
+    whole: all.reduce((sum, { mass }) => sum + mass, 0),
+    stops: all.some(({ stops }) => stops),
+  };
 }
 
 /** Takes a step's loss in. */

@@ -2,6 +2,7 @@
 import type { Assurance } from "../checkpoints/assurance.js";
 import { expectDataset } from "../data/dataset.js";
 import type { LabelledImages } from "../data/index.js";
+import { Group } from "../distributed/group.js";
 import { ArgumentError, TrainingError } from "../errors.js";
 import { expectClassifier, type ImageClassifier } from "../models/image-classifier.js";
 import {
@@ -11,6 +12,7 @@ import {
   expectList,
   expectNamed,
   expectSignal,
+  inWords,
 } from "../settings/given.js";
 import type { Path } from "../settings/paths.js";
 import { complete, expectKnown, pick } from "../settings/table.js";
@@ -53,6 +55,11 @@ export interface FitOptions extends Partial<TrainingSettings>, Partial<Execution
   checkpointing?: boolean;
   /** Plain JSON that the checkpoints carry in their own provenance: where the data came from, say. */
   provenance?: Readonly<Record<string, unknown>>;
+  /**
+   * Processes that train together, each with its part of every batch; default: those that the launcher started, which `fit` then
+   * joins. All of them call `fit` with the same options; observers and `onProgress` of rank 0 alone are told, and it alone writes.
+   */
+  group?: Group | undefined;
   /** When aborted, the step is finished, `last.safetensors` saved, and the result returned. */
   signal?: AbortSignal | undefined;
   /** Called after each step, during validation, and after each epoch, when its checkpoints are written. */
@@ -71,6 +78,7 @@ const besideSettings = [
   "assess",
   "checkpointing",
   "provenance",
+  "group",
   "signal",
   "onProgress",
   "observers",
@@ -101,7 +109,11 @@ export interface ResolvedOptions {
  * @throws ArgumentError for a setting that cannot be, and for an unknown one with the nearest name
  * @throws TrainingError if model and data do not belong together
  */
-export function resolveOptions(model: ImageClassifier, options: FitOptions): ResolvedOptions {
+export function resolveOptions(
+  model: ImageClassifier,
+  options: FitOptions,
+  { worldSize }: Pick<Group, "worldSize">,
+): ResolvedOptions {
   expectKnown("fit", options, { ...trainingRows, ...executionRows }, besideSettings);
   expectClassifier("fit", model);
   expectOptions(options);
@@ -118,19 +130,39 @@ export function resolveOptions(model: ImageClassifier, options: FitOptions): Res
       `fit: the model has ${model.config.numClasses} classes, the data set ${train.classes.length}: make it with as many, by numClasses.`,
     );
   }
+  expectParts(settings.batchSize, train.length, worldSize);
+  if (settings.syncBatchNorm && Math.floor(train.length / worldSize) < settings.accumulate && worldSize > 1)
+    throw new ArgumentError(
+      "fit: with syncBatchNorm every process needs an image for each pass of a batch (--accumulate): use fewer passes or processes.",
+    );
   expectSeveralValues({
     config: model.config,
-    settings,
-    images: train.length,
+    settings: { ...settings, batchSize: settings.batchSize / worldSize },
+    images: Math.floor(train.length / worldSize),
     imageSize: train.preprocessing.imageSize,
   });
   return { settings, execution, task: options.task ?? taskOf(train) };
 }
 
+/** @throws ArgumentError if a batch cannot be divided among the processes */
+function expectParts(batchSize: number, images: number, worldSize: number): void {
+  if (batchSize % worldSize !== 0) {
+    const [less, more] = [Math.floor(batchSize / worldSize), Math.ceil(batchSize / worldSize)];
+    const near = [less, more].filter((part) => part > 0).map((part) => part * worldSize);
+    throw new ArgumentError(
+      `fit: a batch of ${batchSize} images cannot be divided among ${worldSize} processes: batchSize (--batch-size) is that of all together; use ${near.join(" or ")}.`,
+    );
+  }
+  if (images < worldSize)
+    throw new ArgumentError(
+      `fit: ${images} training images are fewer than the ${worldSize} processes: use fewer.`,
+    );
+}
+
 /** The options beside the settings. @throws ArgumentError if one is of a wrong kind */
 function expectOptions(options: FitOptions): void {
   const { train, validation, task, resume = false, extend = false, provenance, signal } = options;
-  const { assess = true } = options;
+  const { assess = true, group } = options;
   const { onProgress, observers = [] } = options;
   expectDataset("fit", "train", train);
   if (validation !== undefined) expectDataset("fit", "validation", validation);
@@ -141,6 +173,8 @@ function expectOptions(options: FitOptions): void {
     expectJson("fit", "provenance", provenance);
   }
   expectSignal("fit", signal);
+  if (group !== undefined && !(group instanceof Group))
+    throw new ArgumentError(`fit: group has to be what distributed.init gives, but is ${inWords(group)}.`);
   if (onProgress !== undefined) expectFunction("fit", onProgress, "onProgress");
   expectList("fit", "observers", observers);
   for (const [at, observer] of observers.entries()) expectObserver(observer, at);

@@ -4,12 +4,18 @@
  * Everything random is keyed by (seed, epoch, image) or (seed, step), and `last.safetensors` holds weights, optimiser,
  * averages, position and history: a run that was interrupted at any moment and resumed ends with the same bits as one
  * that was not.
+ *
+ * Where several processes train together, they call this with the same options and go through it alike: what one of them decides
+ * alone, such as that an image cannot be read, it tells the others before anybody waits for it. Rank 0 writes.
  */
 import { join } from "node:path";
 import type { CheckpointDescription } from "../checkpoints/checkpoint.js";
 import { type SplitIdentity, splitIdentity } from "../data/contents.js";
 import { type LabelledImages, Loader } from "../data/index.js";
-import { EvaluationError, TrainingError } from "../errors.js";
+import type { Communicator } from "../distributed/engine.js";
+import type { Group } from "../distributed/group.js";
+import { joinedGroup } from "../distributed/init.js";
+import { DistributedError, EvaluationError, TrainingError } from "../errors.js";
 import { withBatchAdvice } from "../inference/batch-memory.js";
 import { evaluate } from "../inference/evaluate.js";
 import type { MedMambaConfig } from "../models/config.js";
@@ -24,9 +30,18 @@ import { type FitOptions, type FitResult, resolveOptions } from "./fit-options.j
 import { type EpochRecord, isBetter, measure, summarize } from "./history.js";
 import { historyFile } from "./observers/history-file.js";
 import type { FitProgress, Observer } from "./observers/observer.js";
-import { hasFiniteState, identityOf, type Progress, restoreRun, saveRun } from "./resumption.js";
+import {
+  hasFiniteState,
+  identityOf,
+  type Progress,
+  restoreRun,
+  saveRun,
+  worldSizesFor,
+} from "./resumption.js";
+import { gatherStatistics, meanStatistics, setStatistics } from "./running-statistics.js";
 import { Plateau, type Schedule } from "./schedule.js";
 import { resolveClassWeights, scheduleOf, type TrainingSettings } from "./settings.js";
+import { shareStart } from "./shared-start.js";
 import { TrainingStep } from "./step.js";
 
 /**
@@ -37,17 +52,22 @@ import { TrainingStep } from "./step.js";
  * @throws ArgumentError for a setting that cannot be, and for an unknown one with the nearest name
  * @throws TrainingError if the loss, the weights or the outputs become not finite, or a resumed run has other settings or data
  * @throws WeightsError if a checkpoint cannot be read or written; an older one is left as it was
+ * @throws DistributedError if processes that train together have other options or data, or something went wrong on another one
  * @throws OutOfMemoryError that says which batch size to try. What was queued when it happened went on with what it
  *   found: make the model anew, or load its weights, before the next attempt
  */
 export async function fit(model: ImageClassifier, options: FitOptions): Promise<FitResult> {
-  const run = new Run(model, located(options));
+  const group = options?.group ?? (await joinedGroup(model?.device));
+  let run: Run | undefined;
   try {
+    run = new Run(model, located(options), group);
     return await run.execute();
   } catch (error) {
-    throw run.withAdvice(error);
+    const told = run?.withAdvice(error) ?? error;
+    if (!run?.isAlike) group.fail(told);
+    throw told;
   } finally {
-    await run.close();
+    await run?.close();
   }
 }
 
@@ -66,6 +86,7 @@ function located(options: FitOptions): LocatedOptions {
 
 class Run {
   readonly #model: ImageClassifier;
+  readonly #group: Group;
   readonly #options: LocatedOptions;
   readonly #settings: TrainingSettings;
   readonly #saveEvery: number;
@@ -82,20 +103,26 @@ class Run {
   #validatedOn: SplitIdentity | undefined;
   /** Whether there is a `last.safetensors` of this run. */
   #saved = false;
+  /** Whether what went wrong did so on all ranks alike. */
+  isAlike = false;
 
-  constructor(model: ImageClassifier, options: LocatedOptions) {
-    const { settings, execution, task } = resolveOptions(model, options);
+  constructor(model: ImageClassifier, options: LocatedOptions, group: Group) {
+    const { settings, execution, task } = resolveOptions(model, options, group);
     const { train, directory, observers = [] } = options;
     const { batchSize, seed, augmentation, lr } = settings;
     const classWeights = resolveClassWeights(settings.classWeights, train, task);
     if (model.recompute !== undefined) model.recompute = execution.recompute;
     this.#model = model;
+    this.#group = group;
     this.#options = options;
     this.#settings = settings;
     this.#saveEvery = execution.saveEvery;
     this.#task = task;
     const dropLast = train.length >= batchSize;
-    this.#loader = new Loader(train, { batchSize, shuffle: true, seed, augmentation, dropLast });
+    const { rank, worldSize } = group;
+    const shard = { rank, worldSize };
+    const own = batchSize / worldSize;
+    this.#loader = new Loader(train, { batchSize: own, shuffle: true, seed, augmentation, dropLast, shard });
     this.#plateau =
       settings.schedule === "plateau"
         ? new Plateau({ lr, mode: settings.monitor === "loss" ? "min" : "max" })
@@ -111,21 +138,27 @@ class Run {
       bestEpoch: 0,
       history: [],
     };
-    this.#bestWeights = new BestWeights(model, directory);
+    this.#bestWeights = new BestWeights(model, directory, group);
     const history = directory === undefined ? [] : [historyFile(join(directory, "metrics.jsonl"))];
-    this.#observers = [...history, ...observers];
+    this.#observers = rank === 0 ? [...history, ...observers] : [];
     const { graphs } = execution;
-    this.#step = new TrainingStep({ model, dataset: train, task, settings, classWeights, graphs });
+    this.#step = new TrainingStep({ model, dataset: train, task, settings, classWeights, graphs, group });
   }
 
   async execute(): Promise<FitResult> {
     const { directory, resume = false, extend } = this.#options;
     // First: a run that cannot be resumed stays as it is.
-    if (resume) await restoreRun(this.#path("last.safetensors"), this.#parts(), { extend });
+    const isFirst = this.#group.rank === 0;
+    await this.#expectSame();
+    const statistics =
+      resume && isFirst
+        ? await restoreRun(this.#path("last.safetensors"), this.#parts(), { extend })
+        : undefined;
     this.#saved = resume;
+    await this.#startTogether(statistics);
     for (const observer of this.#observers) await observer.begin?.();
     this.#validatedOn = await this.#identityOfValidation();
-    if (directory !== undefined) await makeFolder(directory);
+    if (directory !== undefined && isFirst) await makeFolder(directory);
     const { epochs, patience } = this.#settings;
     const progress = this.#progress;
     while (progress.epoch < epochs) {
@@ -136,6 +169,52 @@ class Run {
       await this.#endEpoch();
     }
     return this.#finish("completed");
+  }
+
+  /** @throws DistributedError on all ranks, if one has other options or data */
+  async #expectSame(): Promise<void> {
+    if (this.#group.isAlone) return;
+    const { validation, directory, resume = false, assess: assesses = true } = this.#options;
+    const { config, device } = this.#model;
+    await this.#group.expectSame("settings", this.#settings);
+    await this.#group.expectSame("model", { ...config });
+    await this.#group.expectSame("options", {
+      saveEvery: this.#saveEvery,
+      saves: directory !== undefined,
+      resume,
+      assesses,
+      kind: device.name.replace(/:\d+$/, ""),
+    });
+    await this.#group.expectSame("training images", this.#progress.data);
+    await this.#group.expectSame("validation images", validation ? identityOf(validation) : {});
+  }
+
+  /** Ranks begin with what rank 0 has. @param statistics  of a run that is resumed, on rank 0 */
+  async #startTogether(statistics: readonly Float32Array[] | undefined): Promise<void> {
+    const group = this.#group;
+    const connection = await this.#step.connect();
+    if (this.#settings.syncBatchNorm && !group.isAlone) this.#synchronize(connection?.communicator);
+    if (!group.isAlone) {
+      const fit = statistics?.length === group.worldSize ? statistics : undefined;
+      await shareStart(group, this.#parts(), fit);
+    }
+    const worldSizes = worldSizesFor(this.#progress, group.worldSize);
+    if (worldSizes) this.#progress.worldSizes = worldSizes;
+  }
+
+  /** Lets BatchNorm take its statistics over all ranks. @throws TrainingError where it cannot */
+  #synchronize(communicator: Communicator | undefined): void {
+    this.isAlike = true;
+    if (!communicator)
+      throw new TrainingError(
+        "fit: syncBatchNorm (--sync-batch-norm) needs NCCL or MPI on all ranks: install one, start with mpirun or srun, or leave it out.",
+      );
+    if (!("communicator" in this.#model))
+      throw new TrainingError(
+        "fit: syncBatchNorm (--sync-batch-norm) is not for this network: leave it out.",
+      );
+    this.isAlike = false;
+    this.#model.communicator = communicator;
   }
 
   /** Undefined where there are no validation images, and where the run ends before it has begun. */
@@ -153,6 +232,7 @@ class Run {
     return trainEpoch({
       loader: this.#loader,
       step: this.#step,
+      group: this.#group,
       schedule: this.#schedule,
       settings: this.#settings,
       progress: this.#progress,
@@ -170,6 +250,7 @@ class Run {
     const progress = this.#progress;
     const started = this.#epochStart;
     const trained = (performance.now() - started) / 1000;
+    await this.#averageStatistics();
     const outcome = validation && (await this.#withAverage(() => this.#validate(validation)));
     const scores = outcome ? summarize(outcome.scores) : null;
     const record: EpochRecord = {
@@ -196,7 +277,7 @@ class Run {
     const told = { type: "epoch", record, epochs } as const;
     for (const observer of this.#observers) await observer.epoch?.(told, progress.history);
     await this.#save(); // Last: a run that is killed before it repeats the epoch and tells the rest again.
-    onProgress?.(told);
+    if (this.#group.rank === 0) onProgress?.(told);
     this.#epochStart = performance.now();
   }
 
@@ -206,6 +287,7 @@ class Run {
     const { metrics, probabilities, labels } = await evaluate(this.#model, validation, {
       batchSize: this.#imagesAtOnce,
       task: this.#task,
+      group: this.#group,
       onProgress: ({ done, total }) => this.#tell({ type: "validation", done, total }),
     }).catch((error: unknown) => {
       if (!(error instanceof EvaluationError)) throw error;
@@ -217,6 +299,7 @@ class Run {
   }
 
   #tell(progress: Extract<FitProgress, { type: "step" | "validation" }>): void {
+    if (this.#group.rank > 0) return;
     for (const observer of this.#observers) {
       if (progress.type === "step") observer.step?.(progress);
       else observer.validation?.(progress);
@@ -234,7 +317,8 @@ class Run {
   }
 
   get #imagesAtOnce(): number {
-    return Math.ceil(this.#settings.batchSize / this.#settings.accumulate);
+    const { batchSize, accumulate } = this.#settings;
+    return Math.ceil(batchSize / this.#group.worldSize / accumulate);
   }
 
   #parts() {
@@ -253,22 +337,45 @@ class Run {
   /** @throws TrainingError if a weight is not finite: a run that went on from there would be lost */
   async #save(): Promise<void> {
     if (this.#options.directory === undefined) return;
+    const all = await this.#statisticsOfRanks();
+    if (all) setStatistics(this.#model, meanStatistics(all));
     // The loss of the last step is older than the weights that this step has left.
     if (!(await hasFiniteState(this.#model)))
       throw this.#diverged(`a weight is not finite after step ${this.#progress.step}`);
-    await saveRun(this.#path("last.safetensors"), this.#parts(), this.#description());
+    if (this.#group.rank === 0)
+      await saveRun(this.#path("last.safetensors"), this.#parts(), this.#description(), all);
+    if (all) setStatistics(this.#model, all[this.#group.rank] as Float32Array);
     this.#saved = true;
+  }
+
+  /** Running statistics of each rank; undefined where all have the same. */
+  async #statisticsOfRanks(): Promise<readonly Float32Array[] | undefined> {
+    if (this.#group.isAlone) return undefined;
+    const all = await gatherStatistics(this.#group, this.#model);
+    const [first] = all;
+    const differ = all.some((own) => own.some((value, at) => !Object.is(value, first?.[at])));
+    return differ ? all : undefined;
+  }
+
+  /** What is judged has the mean of all ranks' running statistics. */
+  async #averageStatistics(): Promise<void> {
+    const all = await this.#statisticsOfRanks();
+    if (all) setStatistics(this.#model, meanStatistics(all));
   }
 
   #description(): CheckpointDescription {
     const { classes, preprocessing } = this.#options.train;
     // Of another network than MedMamba the file holds what that calls its config, and only its weights can be loaded.
     const config = this.#model.config as MedMambaConfig;
-    const { extensions } = this.#progress;
+    const { extensions, worldSizes } = this.#progress;
     const validatedOn = this.#validatedOn;
     const { provenance: given } = this.#options;
-    const own = { ...(validatedOn && { validatedOn }), ...(extensions && { extensions }) };
-    const provenance = validatedOn || extensions ? { ...given, ...own } : given;
+    const own = {
+      ...(validatedOn && { validatedOn }),
+      ...(extensions && { extensions }),
+      ...(worldSizes && { distributed: { ...this.#group.carriage, worldSizes } }),
+    };
+    const provenance = Object.keys(own).length > 0 ? { ...given, ...own } : given;
     return { task: this.#task.name, config, classes, preprocessing, provenance };
   }
 
@@ -304,15 +411,20 @@ class Run {
         task: this.#task,
         batchSize: this.#imagesAtOnce,
         signal,
-        onProgress: (progress) => this.#options.onProgress?.({ type: "assessment", ...progress }),
+        group: this.#group,
+        onProgress: (progress) => {
+          if (this.#group.rank === 0) this.#options.onProgress?.({ type: "assessment", ...progress });
+        },
       });
     } catch (error) {
-      if (signal?.aborted) return undefined;
+      if (signal?.aborted) this.#group.fail(error, { stopped: true });
+      if (signal?.aborted || (error instanceof DistributedError && error.stopped)) return undefined;
       throw error;
     }
   }
 
   #diverged(what: string): TrainingError {
+    this.isAlike = true;
     const saved =
       this.#options.directory === undefined ? "" : " The checkpoints written before are unharmed.";
     return new TrainingError(`${what}: try a lower learning rate than ${this.#settings.lr}.${saved}`);
@@ -325,6 +437,7 @@ class Run {
   }
 
   async close(): Promise<void> {
+    if (this.#settings.syncBatchNorm && "communicator" in this.#model) this.#model.communicator = undefined;
     this.#step.dispose();
     this.#bestWeights.dispose();
     for (const observer of this.#observers) await observer.close?.();

@@ -163,6 +163,31 @@ export abstract class Optimizer<Settings extends OptimizerSettings> {
   }
 
   /**
+   * Makes `gradients` say what the parameters do, so that it can be added up over processes: the slice of a parameter without
+   * gradient becomes 0, and a gradient that lies elsewhere moves into its slice. All processes have to have gradients of the same
+   * parameters.
+   *
+   * @returns  `gradients`
+   */
+  collectGradients(): Tensor {
+    for (const parameter of this.#parameters) {
+      const { grad, gradSlice, gradTarget } = parameter;
+      if (!gradTarget || (grad && grad === gradSlice)) continue;
+      if (!grad) {
+        const nothing = zeros(parameter.shape, { device: this.#device });
+        gradTarget.copyFrom(nothing);
+        nothing.dispose();
+        continue;
+      }
+      gradTarget.copyFrom(grad);
+      grad.dispose();
+      parameter.gradSlice ??= keep(gradTarget.detach());
+      parameter.grad = parameter.gradSlice;
+    }
+    return this.gradients;
+  }
+
+  /**
    * Lets the next `step` scale all gradients so that their joint Euclidean norm is at most `maxNorm`.
    *
    * @returns  the norm before clipping, a scalar tensor

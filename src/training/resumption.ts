@@ -9,6 +9,7 @@ import { savedPreprocessing } from "../data/preprocessing.js";
 import { ArgumentError, TrainingError } from "../errors.js";
 import type { ImageClassifier } from "../models/image-classifier.js";
 import { norm } from "../ops/updates.js";
+import { tensor } from "../tensor/creation.js";
 import type { Tensor } from "../tensor/tensor.js";
 import { removeAbandoned } from "../weights/atomic-file.js";
 import type { EpochRecord } from "./history.js";
@@ -56,6 +57,15 @@ export interface Progress {
   plateau?: Plateau["state"] | undefined;
   /** Changes of the number of epochs, in their order: only a run with the same ones has the same bits. */
   extensions?: readonly Extension[];
+  /** How many processes trained together, from which step on; undefined where it was one all the time. */
+  worldSizes?: readonly WorldSize[];
+}
+
+/** From which step on how many processes trained together; plain JSON. */
+export interface WorldSize {
+  /** Steps done before. */
+  readonly step: number;
+  readonly worldSize: number;
 }
 
 /** What of a run is saved and restored. */
@@ -80,28 +90,43 @@ export async function hasFiniteState(model: ImageClassifier): Promise<boolean> {
   return Number.isFinite(await size.item().finally(() => size.dispose()));
 }
 
-/** @throws WeightsError naming the file, if it cannot be written; an existing one is left as it was */
+/**
+ * @param statistics  running statistics of each rank within an epoch, where several train together; the model has their mean
+ * @throws WeightsError naming the file, if it cannot be written; an existing one is left as it was
+ */
 export async function saveRun(
   path: string,
   run: RunParts,
   description: CheckpointDescription,
+  statistics: readonly Float32Array[] = [],
 ): Promise<void> {
+  const ofRanks = statistics.map((own, rank) => [`ranks/${rank}`, tensor(own, [own.length])] as const);
   const tensors = {
     ...renamed(run.optimizer.stateDict().tensors, (name) => `optimizer/${name}`),
     ...renamed(run.average?.stateDict() ?? {}, (name) => `average/${name}`),
+    ...Object.fromEntries(ofRanks),
   };
   const progress = { ...run.progress, plateau: run.plateau?.state };
-  await saveCheckpoint(path, run.model.stateDict(), description, { progress, tensors });
+  try {
+    await saveCheckpoint(path, run.model.stateDict(), description, { progress, tensors });
+  } finally {
+    for (const [, own] of ofRanks) own.dispose();
+  }
 }
 
 /**
  * Puts a run back to where `saveRun` left it; `run.progress` has the settings and data of now.
  *
  * @param extend  whether its epochs may be others now
+ * @returns       running statistics of each rank, where several trained together within an epoch
  * @throws TrainingError if the file holds no run, or one of other settings or data: its outcome would belong to neither
  * @throws WeightsError naming the file, if it cannot be read
  */
-export async function restoreRun(path: string, run: RunParts, { extend = false } = {}): Promise<void> {
+export async function restoreRun(
+  path: string,
+  run: RunParts,
+  { extend = false } = {},
+): Promise<readonly Float32Array[]> {
   await removeAbandoned(path);
   const state = await loadWeights(path, run.model);
   if (!state)
@@ -109,6 +134,7 @@ export async function restoreRun(path: string, run: RunParts, { extend = false }
       `${path} holds no training state: it cannot be resumed. Train further from its weights with initialWeights.`,
     );
   const { progress, tensors } = state as { progress: Progress; tensors: Readonly<Record<string, Tensor>> };
+  const statistics: Float32Array[] = [];
   try {
     expectSame(path, progress, run.progress, extend);
     expectEnough(path, progress, run.progress.settings.epochs);
@@ -116,12 +142,29 @@ export async function restoreRun(path: string, run: RunParts, { extend = false }
     run.optimizer.loadStateDict({ step: progress.step, tensors: under("optimizer/") });
     run.average?.loadStateDict(under("average/"));
     if (progress.plateau) run.plateau?.loadState(progress.plateau);
+    const ofRanks = withPrefix(tensors, "ranks/");
+    for (let rank = 0, own = ofRanks[rank]; own; own = ofRanks[++rank])
+      statistics.push((await own.data()) as Float32Array);
   } finally {
     for (const saved of Object.values(tensors)) saved.dispose();
   }
   const { settings, data } = run.progress;
   const extensions = extensionsFor(progress, settings.epochs);
   Object.assign(run.progress, progress, { settings, data, ...(extensions && { extensions }) });
+  return statistics;
+}
+
+/** How many processes trained together so far, when a run goes on with so many; undefined if it was one all the time. */
+export function worldSizesFor(
+  { worldSizes = [], step }: Pick<Progress, "worldSizes" | "step">,
+  worldSize: number,
+): readonly WorldSize[] | undefined {
+  const before = worldSizes.at(-1)?.worldSize ?? 1;
+  if (before === worldSize) return worldSizes.length > 0 ? worldSizes : undefined;
+  return [
+    ...(worldSizes.length === 0 && step > 0 ? [{ step: 0, worldSize: 1 }] : worldSizes),
+    { step, worldSize },
+  ];
 }
 
 /** The changes of its epochs that a run has behind it when it goes on to `epochs`; undefined if there are none. */

@@ -207,6 +207,17 @@ export const trainingRows = {
       },
     ],
   }),
+  /**
+   * Where several processes train together: BatchNorm's statistics are those of the whole batch, not of each process' part; default
+   * false. It costs some small messages a layer.
+   */
+  syncBatchNorm: setting({
+    kind: toggle,
+    default: false,
+    flag: "--sync-batch-norm",
+    words: "BatchNorm sees the whole batch, not each process' part",
+    alsoKnownAs: ["syncBn", "syncBN"],
+  }),
   /** Decay of the moving average of weights that is evaluated and saved as best; 0 for none; default 0.98. */
   averageDecay: setting({
     kind: fractionBelowOne,

@@ -1,8 +1,13 @@
 /**
  * One step: forward, loss, backward, clipping, the optimiser, the average of weights. Where a step is a graph, all of it is;
  * where the batch is divided (`accumulate`), each part goes forward and backward by itself and the gradients add up.
+ *
+ * Where several processes train together, each has a part of the batch. Its loss is weighted by its share in the mass of the whole,
+ * which gives the mean over all images whatever their weights and however many each has, and gradients are added up over ranks.
  */
 import type { Batch, LabelledImages } from "../data/index.js";
+import type { Connection } from "../distributed/connection.js";
+import type { Group } from "../distributed/group.js";
 import type { ImageClassifier } from "../models/image-classifier.js";
 import { toInput } from "../models/input.js";
 import { expectTensor } from "../ops/check.js";
@@ -29,6 +34,17 @@ export interface StepOptions {
   readonly classWeights: Float32Array | undefined;
   /** Whether steps are launched as graphs. */
   readonly graphs: boolean;
+  /** Those that train together. */
+  readonly group: Group;
+}
+
+/** Where a step stands. */
+export interface StepPosition {
+  /** Steps done before: its random numbers are keyed by it. */
+  readonly step: number;
+  readonly lr: number;
+  /** Mass of the whole batch, of which this process has a part; undefined where it has all of it. */
+  readonly whole?: number | undefined;
 }
 
 /** Takes steps, one batch each. */
@@ -41,6 +57,8 @@ export class TrainingStep {
   readonly #classWeights: Tensor | undefined;
   readonly #compute: (...inputs: Tensor[]) => Tensor;
   readonly #graphs: GraphedFunction | undefined;
+  /** Adds values up over ranks, queued as operations are; undefined where a process trains alone, or the host has to wait. */
+  #addUp: ((values: Tensor) => void) | undefined;
   #step = 0;
 
   constructor(options: StepOptions) {
@@ -59,46 +77,91 @@ export class TrainingStep {
     this.#graphs = graphed;
   }
 
+  /** Makes ready to add up over ranks, all of them together. */
+  async connect(): Promise<Connection | undefined> {
+    const { group, model } = this.#options;
+    if (group.isIdle) return undefined;
+    const connection = await group.connect(model.device);
+    const { communicator } = connection;
+    this.#addUp = communicator && ((values) => communicator.sum(values));
+    return connection;
+  }
+
+  /** What a batch weighs in the mean over several. */
+  mass(batch: Batch): number {
+    const { model, task } = this.#options;
+    return task.mass(batch, model.config.numClasses, this.#loss);
+  }
+
   /**
    * Queues a step.
    *
-   * @param step  steps done before: its random numbers are keyed by it
-   * @returns     the mean loss of the batch, a scalar
+   * @returns  the mean loss of the whole batch, a scalar
    */
-  take(batch: Batch, { step, lr }: { step: number; lr: number }): Tensor {
-    const { model, dataset, settings } = this.#options;
-    setGeneratorState(generatorAt({ seed: settings.seed, step }));
+  async take(batch: Batch, { step, lr, whole }: StepPosition): Promise<Tensor> {
+    const { model, dataset, settings, group } = this.#options;
+    setGeneratorState(generatorAt({ seed: settings.seed, step, rank: group.rank }));
     this.optimizer.lr = lr;
     this.#step = step;
-    return tidy(() => {
+    const inputs = (): [Tensor, ...Tensor[]] => {
       const images = toInput(batch, dataset.preprocessing, model.device);
-      return this.#compute(images, ...this.#truth(batch));
+      return [images, ...this.#truth(batch, whole)];
+    };
+    if (group.isIdle || this.#addUp) return tidy(() => this.#compute(...inputs()));
+    const loss = tidy(() => {
+      const [images, ...truth] = inputs();
+      return this.#lossAndGradients(images, truth);
     });
+    await group.sum(this.optimizer.collectGradients());
+    await group.sum(loss);
+    tidy(() => this.#update());
+    return loss;
   }
 
-  /** What the loss compares with; of a divided batch, for each part, after the parts' shares in the mean. */
-  #truth(batch: Batch): Tensor[] {
+  /**
+   * What the loss compares with; of a batch that is divided, or a part of a larger one, for each part, after the parts' shares in
+   * the mean.
+   */
+  #truth(batch: Batch, whole: number | undefined): Tensor[] {
     const { model, task, settings } = this.#options;
     const { numClasses } = model.config;
     const targets = (truth: Truth) => task.targets(truth, numClasses, this.#loss, model.device);
-    if (settings.accumulate === 1) return [targets(batch)];
+    if (!this.#hasShares) return [targets(batch)];
     const parts = divided(batch, batch.shape[0], settings.accumulate);
     const masses = parts.map((part) => task.mass(part, numClasses, this.#loss));
-    const total = masses.reduce((sum, mass) => sum + mass, 0);
+    const total = whole ?? masses.reduce((sum, mass) => sum + mass, 0);
     const shares = Float32Array.from(masses, (mass) => mass / total);
     return [tensor(shares, [shares.length], { device: model.device }), ...parts.map(targets)];
   }
 
+  /** Whether parts have shares in the mean: where there are several, here or on other ranks. */
+  get #hasShares(): boolean {
+    const { settings, group } = this.#options;
+    return settings.accumulate > 1 || !group.isAlone;
+  }
+
   /** The part of a step that a graph can hold: what differs from step to step is in tensors, or asked for at each launch. */
   #lossAndUpdate(images: Tensor, truth: readonly Tensor[]): Tensor {
-    const { maxGradNorm, accumulate } = this.#options.settings;
+    const loss = this.#lossAndGradients(images, truth);
+    if (this.#addUp) {
+      this.#addUp(this.optimizer.collectGradients());
+      this.#addUp(loss);
+    }
+    this.#update();
+    return loss;
+  }
+
+  #lossAndGradients(images: Tensor, truth: readonly Tensor[]): Tensor {
     this.optimizer.zeroGrad();
     const [first, ...targets] = truth as [Tensor, ...Tensor[]];
-    const loss = accumulate === 1 ? this.#backward(images, first) : this.#inParts(images, first, targets);
+    return this.#hasShares ? this.#inParts(images, first, targets) : this.#backward(images, first);
+  }
+
+  #update(): void {
+    const { maxGradNorm } = this.#options.settings;
     if (maxGradNorm > 0) this.optimizer.clipGradNorm(maxGradNorm);
     this.optimizer.step();
     this.average?.update(() => this.#step);
-    return loss;
   }
 
   #backward(images: Tensor, targets: Tensor, gradient?: Tensor): Tensor {

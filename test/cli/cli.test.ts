@@ -237,6 +237,7 @@ describe("wrong usage", () => {
       /--epochs.*a whole number of 1 or more/,
     ],
     ["no threads", ["doctor", "--threads", "0"], /--threads.*a whole number of 1 or more/],
+    ["no limit", ["doctor", "--memory-limit", "lots"], /--memory-limit.*bytes, such as 8GB .*, or a share/],
     ["an unknown device", ["doctor", "--device", "gpu"], /--device.*Use auto, cpu, cuda/],
     [
       "dims that do not double",

@@ -208,6 +208,8 @@ describe("parts", () => {
     await write("list.txt", "plain.png\r\n\r\nü b.png\n");
     const { predictions } = JSON.parse(predict("--json --files list.txt").stdout);
     expect(predictions.map(({ file }: { file: string }) => file)).toEqual(["plain.png", "ü b.png"]);
+    await write("powershell.txt", Buffer.from("\ufeffplain.png\r\nü b.png\r\n", "utf16le"));
+    expect(JSON.parse(predict("--json --files powershell.txt").stdout).predictions).toEqual(predictions);
     expect(predict("--files -").stderr).toContain("the list on standard input names no image.");
   });
 });

@@ -59,7 +59,7 @@ async function untilItFits<T>(batchSize: number, attempt: (batchSize: number) =>
 
 describe.skipIf(!hasEmulatedCuda())("a device of little memory", () => {
   it("trains with the batch size that the error suggests", async () => {
-    const device = limited(28);
+    const device = limited(12);
     const attempt = async (batchSize: number) => {
       const model = tinyModel({ device });
       const { tensors, bytes } = device.memory();
@@ -71,19 +71,19 @@ describe.skipIf(!hasEmulatedCuda())("a device of little memory", () => {
       }
     };
     const error = await shortage(attempt(64));
-    expect(error.message).toMatch(/^allocate: \d+ bytes .* the device has \d+\.\d MiB of 28\.0 MiB free/);
+    expect(error.message).toMatch(/^allocate: \d+ bytes .* the device has \d+\.\d MiB of 12\.0 MiB free/);
     expect(error.message).toMatch(
       /\n {2}A batch of 64 images does not fit on cuda-emulated:0: try a batch size of \d+, or recompute \(--recompute\)\.$/,
     );
     expect(error.code).toBe("MEDMAMBA_OUT_OF_MEMORY");
     expect(error.requestedBytes).toBeGreaterThan(0);
-    expect(error.freeBytes).toBeLessThan(28 * 2 ** 20);
+    expect(error.freeBytes).toBeLessThan(12 * 2 ** 20);
     const { history } = await untilItFits(64, attempt);
     expect(history[0]?.trainLoss).toBeGreaterThan(0);
   });
 
   it("evaluates and predicts with the batch size that the error suggests", async () => {
-    const device = limited(24);
+    const device = limited(8);
     const model = tinyModel({ device });
     const { tensors, bytes } = device.memory();
     const error = await shortage(evaluate(model, sides(128, 1), { batchSize: 128 }));
@@ -98,7 +98,7 @@ describe.skipIf(!hasEmulatedCuda())("a device of little memory", () => {
   });
 
   it("says so when not even one image fits", async () => {
-    const device = limited(32);
+    const device = limited(16);
     const model = tinyModel({ device });
     await evaluate(model, sides(1, 1)); // what it needs once is there now
     const { bytes, reservedBytes } = device.memory();
@@ -114,7 +114,7 @@ describe.skipIf(!hasEmulatedCuda())("a device of little memory", () => {
   });
 
   it("is told of by a benchmark", async () => {
-    const device = limited(20);
+    const device = limited(4);
     const [inference] = modelBenchmarks("tiny", new MedMamba(tinyOptions).config, 32, 128);
     const limits = { gigaflops: 1, gigabytesPerSecond: 1, gigaexponentials: 1 } as never;
     const error = await shortage(runBenchmark(inference!, device, "float32", limits, paces.quick));

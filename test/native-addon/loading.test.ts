@@ -300,6 +300,35 @@ describe("node-gyp-build, which finds the addon,", () => {
   });
 });
 
+describe("a library of Windows", () => {
+  /** As its headers are: those of DOS and of the file, and one section that ends with the file. */
+  const library = (machine: number, size = 1024): Buffer => {
+    const bytes = Buffer.alloc(1024);
+    bytes.write("MZ");
+    bytes.writeUInt32LE(128, 60);
+    bytes.write("PE\0\0", 128);
+    bytes.writeUInt16LE(machine, 132);
+    bytes.writeUInt16LE(1, 134);
+    bytes.writeUInt16LE(240, 148);
+    bytes.writeUInt32LE(512, 128 + 24 + 240 + 16);
+    bytes.writeUInt32LE(512, 128 + 24 + 240 + 20);
+    return bytes.subarray(0, size);
+  };
+  const windows = { platform: "win32", arch: "x64" };
+
+  it.each([
+    ["right", library(0x8664), undefined],
+    ["cut off", library(0x8664, 1000), "the file is damaged: it has 1000 of 1024 bytes"],
+    ["cut off within its headers", library(0x8664, 140), "the file is damaged: it ends after 140 bytes"],
+    ["for another processor", library(0xaa64), "it is built for arm64, this Node is for x64"],
+    ["for Linux", Buffer.from("\x7fELF"), "it is built for linux, this is win32"],
+  ])("that is %s", async (name, bytes, problem) => {
+    const path = join(temporary, `${name}.node`);
+    await writeFile(path, bytes);
+    expect(inspectLibrary(path, windows)).toBe(problem);
+  });
+});
+
 /** `inspectLibrary` as a user without rights; undefined, said loudly, if there is no way to become one. */
 function asNobody(path: string): string | undefined {
   if (process.getuid?.() !== 0) return inspectLibrary(path, process);

@@ -242,9 +242,9 @@ void shuffle_case(Kernels& kernels, int64_t pixels, int64_t half, Recorded& resu
 // ---- the scan ------------------------------------------------------------------------------------------------
 
 void scan_case(Kernels& kernels, int64_t height, int64_t width, int64_t channels, int64_t states, int64_t rank,
-               Recorded& results) {
-    const int64_t batch = 2, pixels = height * width, columns = rank + 2 * states;
-    const std::string name = "scan4 " + std::to_string(height) + " x " + std::to_string(width) + ", " +
+               Recorded& results, int64_t batch = 2) {
+    const int64_t pixels = height * width, columns = rank + 2 * states;
+    const std::string name = "scan4 " + std::to_string(batch) + " x " + std::to_string(height) + " x " + std::to_string(width) + ", " +
                              std::to_string(channels) + " channels, " + std::to_string(states) + " states";
     const Floats dt_weight = normal_floats(4 * channels * rank, 3, 0, 0.5f);
     const Floats dt_bias = normal_floats(4 * channels, 4, -4, 1), skip = normal_floats(4 * channels, 6);
@@ -315,5 +315,8 @@ int main() {
         scan_case(kernels, 5, 7, 7, 5, 2, results);
         scan_case(kernels, 4, 9, 33, 20, 5, results);
         scan_case(kernels, 37, 11, 8, 16, 1, results);
+        // Enough channels for a GPU to give a thread more of them.
+        scan_case(kernels, 5, 7, 96, 16, 6, results, 86);
+        scan_case(kernels, 3, 3, 64, 16, 4, results, 128);
     });
 }

@@ -56,6 +56,18 @@ void test_memory_goes_back() {
     unsetenv("MEDMAMBA_EMULATOR_MEMORY");
 }
 
+void test_memory_goes_back_with_one_of_two() {
+    Backend other;
+    const size_t before = free_bytes(other);
+    {
+        Backend b;
+        void* memory = nullptr;
+        b.table->allocate(b.stream, 1 << 20, &memory);
+        b.table->release(b.stream, memory, 1 << 20);
+    }
+    check::that(free_bytes(other) == before, "closing a stream gives back what it leaves, though another is open");
+}
+
 void test_waits_sleep() {
     Backend b;
     const int before = emulator::busy_waits(nullptr);
@@ -94,6 +106,7 @@ void test_ranges() {
 
 int main() {
     test_memory_goes_back();
+    test_memory_goes_back_with_one_of_two();
     test_waits_sleep();
     test_ranges();
     return check::report();

@@ -249,13 +249,13 @@ void not_a_number_case(Kernels& kernels) {
     }
     Floats batch_statistics(74), scale(37), shift(37);
     kernels.batch_norm_statistics({rows, channels, 0, (float)eps, 0.1f, x.data(), weight.data(), bias.data(), nullptr,
-                                 nullptr, nullptr, batch_statistics.data(), scale.data(), shift.data(), MM_FLOAT32});
+                                 nullptr, nullptr, batch_statistics.data(), scale.data(), shift.data(), MM_FLOAT32, nullptr});
     for (size_t c = 0; c < 37; ++c) {
         that(std::isnan(scale[c]) == (c == 3 || c == 6), "batch_norm: NaN stays in its channel");
     }
     that(kernels.batch_norm_statistics({0, channels, 0, (float)eps, 0.1f, x.data(), weight.data(), bias.data(),
                                              nullptr, nullptr, nullptr, batch_statistics.data(), scale.data(),
-                                             shift.data(), MM_FLOAT32}) == MM_INVALID_ARGUMENT,
+                                             shift.data(), MM_FLOAT32, nullptr}) == MM_INVALID_ARGUMENT,
                 "batch_norm: a batch without rows is refused");
 }
 

@@ -3,7 +3,16 @@
  * Linux, predictions of the same numbers, and what Windows does otherwise. No Windows of Microsoft's was there.
  */
 import { spawnSync } from "node:child_process";
-import { closeSync, copyFileSync, existsSync, mkdirSync, openSync, readFileSync } from "node:fs";
+import {
+  closeSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  writeFileSync,
+} from "node:fs";
 import { delimiter, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { program, repository } from "../support/repository.js";
@@ -40,8 +49,8 @@ const environment: NodeJS.ProcessEnv = {
   WINEDLLOVERRIDES: "mscoree,mshtml=;bcryptprimitives=n", // without .NET and a browser, which it would ask for
 };
 
-/** The output of a program that has to succeed. It goes through a file, because node.exe cannot write to a pipe of Linux. */
-function outputOf(command: string, args: readonly string[], variables: NodeJS.ProcessEnv = {}): string {
+/** What comes of a program. Its output goes through files, because node.exe cannot write to a pipe of Linux. */
+function run(command: string, args: readonly string[], variables: NodeJS.ProcessEnv = {}) {
   const said = ["out.txt", "errors.txt"].map((name) => join(root, name)) as [string, string];
   const files = said.map((path) => openSync(path, "w"));
   const { status, error } = spawnSync(command, args, {
@@ -52,8 +61,14 @@ function outputOf(command: string, args: readonly string[], variables: NodeJS.Pr
   files.forEach(closeSync);
   if (error) throw error;
   const [output, errors] = said.map((path) => readFileSync(path, "utf8")) as [string, string];
+  return { status, output: output.replaceAll("\r\n", "\n"), errors };
+}
+
+/** The output of a program that has to succeed. */
+function outputOf(command: string, args: readonly string[], variables: NodeJS.ProcessEnv = {}): string {
+  const { status, output, errors } = run(command, args, variables);
   expect(status, `${output}\n${errors}`).toBe(0);
-  return output.replaceAll("\r\n", "\n");
+  return output;
 }
 
 const onWindows = (...args: string[]) => outputOf(wine!, [node, ...args]);
@@ -79,6 +94,32 @@ describe.skipIf(missing.length > 0)("Windows x64, under Wine", () => {
 
   afterAll(() => {
     if (wineserver) spawnSync(wineserver, ["-k", "-w"], { env: environment }); // of this prefix alone
+  });
+
+  it("may be published, which a program, a file cut off and one that asks for node.exe may not", () => {
+    const directory = join(root, "examined");
+    const path = join(directory, "win32-x64/medmamba.node");
+    mkdirSync(join(directory, "win32-x64"), { recursive: true });
+    const wordsOf = (file: string | Buffer): string => {
+      writeFileSync(path, typeof file === "string" ? readFileSync(file) : file);
+      return run(process.execPath, ["scripts/verify-prebuilds.mjs", directory]).errors;
+    };
+    const addon = join(delivered, "medmamba.node");
+    const problem = "win32-x64/medmamba.node: it";
+    expect(wordsOf(addon)).toMatch(/win32-x64\/medmamba\.node: [\d.]+ MiB, right/);
+    expect(wordsOf(readFileSync(addon).subarray(0, 1e5))).toContain(
+      `${problem} is no library for 64-bit Windows`,
+    );
+    const sharp = readdirSync(join(packages, "@img/sharp-win32-x64/lib")).find((name) =>
+      name.endsWith(".node"),
+    )!;
+    expect(wordsOf(join(packages, "@img/sharp-win32-x64/lib", sharp))).toMatch(
+      /medmamba\.node: it needs .*libvips-.*\.dll, node\.exe/,
+    );
+    const hold = join(root, "unstripped.exe");
+    compile("hold.c", hold, "-municode");
+    for (const words of ["is a program, not a library", "is not stripped", "shows no entry of Node-API"])
+      expect(wordsOf(hold)).toContain(`${problem} ${words}`);
   });
 
   it("passes the kernels' own tests", () => {
@@ -118,6 +159,15 @@ describe.skipIf(missing.length > 0)("Windows x64, under Wine", () => {
     expect(found.processor.simdLevels).toContain("portable");
     expect(found.processor.model).not.toBe("CPU");
     expect(found.ok).toBe(true);
+  });
+
+  it("takes folders for one whose names differ in capital and small letters alone", () => {
+    const scans = join(root, "Scans");
+    mkdirSync(scans);
+    const out = join(root, "sCANS/run");
+    const { status, errors } = run(wine!, [node, program, "train", "--data", scans, "--out", out]);
+    expect(status).toBe(1);
+    expect(errors).toMatch(/--out .*sCANS.run is inside the data set .*Scans: choose a folder beside it/);
   });
 
   it("replaces files that virus scanners hold, as soon as they are done", () => {

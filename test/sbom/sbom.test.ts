@@ -63,6 +63,8 @@ beforeAll(() => {
     join(prebuilds, "linux-x64/libmedmamba_cuda.so"),
     "\0cudart\0Cuda compilation tools, release 13.0, V13.0.88\0GCC: (Debian 12.2.0-14) 12.2.0\0GCC: (GNU) 8.5.0\0",
   );
+  mkdirSync(join(prebuilds, "win32-x64"));
+  writeFileSync(join(prebuilds, "win32-x64/medmamba.node"), "\0mingw-w64: 10.0.0\0GCC: (GNU) 12-posix\0");
   writeFileSync(join(prebuilds, "SHA256SUMS"), "");
   const { status, stdout, stderr } = write();
   expect(status, stderr).toBe(0);
@@ -147,6 +149,14 @@ describe("the list of components", () => {
       "gcc/libgcc@12.2.0",
       "gcc/libstdc++@12.2.0",
       "nvidia/cudart@13.0",
+    ]);
+    expect(needed("file:prebuilds/win32-x64/medmamba.node")).toEqual([
+      "gcc/libgcc@12",
+      "gcc/libstdc++@12",
+      "mingw-w64/crt@10.0.0",
+      "mingw-w64/winpthreads@10.0.0",
+      expect.stringMatching(/^pkg:npm\/node-addon-api@/),
+      expect.stringMatching(/^pkg:npm\/node-api-headers@/),
     ]);
     expect(all().some(({ name }) => name.includes("SHA256SUMS"))).toBe(false);
   });

@@ -93,6 +93,14 @@ function sinkOf(node: ts.Node): { kind: string; message: ts.Expression } | undef
   if (!ts.isCallExpression(node)) return undefined;
   const called = node.expression.getText();
   const message = node.arguments[called.endsWith("roblems.add") ? 1 : 0];
+  // What ends or prevents the common work of several processes, told to all of them.
+  if (
+    message &&
+    /src\/distributed\//.test(node.getSourceFile().fileName) &&
+    /\.(#refuse|#end|fail)$/.test(called)
+  )
+    return { kind: "rank", message };
+  if (called.endsWith("#turnAway") && node.arguments[1]) return { kind: "rank", message: node.arguments[1] };
   if (message && called === "process.stderr.write") return { kind: "note", message };
   if (message && /(\bonWarning|\.warn)(\?\.)?$/i.test(called)) return { kind: "warning", message };
   return message && /roblems\.add$/.test(called) ? { kind: "DataError", message } : undefined;

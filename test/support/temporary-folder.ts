@@ -1,7 +1,7 @@
 /** A folder for the tests of one file, gone afterwards, and what several of them do with it. */
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { dirname, join, sep } from "node:path";
 import sharp from "sharp";
 import { afterAll, expect } from "vitest";
 import { DataError } from "../../src/errors.js";
@@ -30,7 +30,7 @@ export function picture(size: number, value: (pixel: number) => number): Promise
     .toBuffer();
 }
 
-/** The message of the DataError that a promise must reject with, paths relative to the temporary folder. */
+/** The message of the DataError that a promise must reject with, paths from the temporary folder on, with "/". */
 export async function message(promise: Promise<unknown>): Promise<string> {
   const error = await promise.then(
     () => new Error("nothing was thrown"),
@@ -38,5 +38,5 @@ export async function message(promise: Promise<unknown>): Promise<string> {
   );
   expect(error).toBeInstanceOf(DataError);
   expect(error).toHaveProperty("code", "MEDMAMBA_DATA");
-  return (error as Error).message.replaceAll(root, "");
+  return (error as Error).message.replaceAll(root, "").replaceAll(sep, "/");
 }

@@ -107,21 +107,56 @@ void gradient_rows(mm_stream* stream, const mm_batch_norm_backward_params* param
     });
 }
 
+// Sums of each channel in parts (parts, 2, width), to be added in order, and the rows that they are over.
+struct Sums {
+    const double* parts;
+    int64_t count, width;
+    double rows;
+};
+
+// From the sums of a rank's ranges of rows to those of all ranks, which are parts then: a rank sends its sums, and its rows
+// as one channel more. `own` (2, channels) is its own alone.
+mm_status over_ranks(mm_stream* stream, mm_communicator* communicator, const double* ranges, int64_t count,
+                     int64_t rows, int64_t channels, double* own, Sums* all) {
+    const int64_t width = channels + 1;
+    double* sent = stream->scratch.take<double>(2 * width);
+    double* received = stream->scratch.take<double>(communicator->size * 2 * width);
+    add_partial_sums<2>(stream, ranges, count, channels, [&](int64_t c, const double* totals) {
+        own[c] = sent[c] = totals[0];
+        own[channels + c] = sent[width + c] = totals[1];
+    });
+    sent[channels] = (double)rows;
+    sent[width + channels] = 0;
+    const mm_status status =
+        communicator->gather(communicator, stream, sent, received, (size_t)(2 * width) * sizeof(double));
+    if (status != MM_OK) return stream->fail(status, "%s", communicator->last_error);
+    *all = {received, communicator->size, width, 0};
+    for (int64_t rank = 0; rank < communicator->size; ++rank) all->rows += received[rank * 2 * width + channels];
+    return MM_OK;
+}
+
 }  // namespace
 
 mm_status batch_norm_statistics(mm_stream* stream, const mm_batch_norm_statistics_params* params) {
     const int64_t rows = params->rows, channels = params->channels;
-    if (rows == 0) return stream->fail(MM_INVALID_ARGUMENT, "batch_norm_statistics: an empty batch has no mean");
     const int64_t stride = row_stride(params->x_row, channels);
     const int64_t grain = rows_per_range(channels), ranges = ceil_div(rows, grain);
     double* partial = stream->scratch.take<double>(ranges * 2 * channels);
     parallel_ranges(stream, rows, grain, [&](int64_t first, int64_t last, int) {
         moments(params->x + first * stride, stride, last - first, channels, partial + first / grain * 2 * channels);
     });
-    const double unbiased = rows > 1 ? (double)rows / (double)(rows - 1) : 1.0;
-    add_partial_sums<2>(stream, partial, ranges, channels, [&](int64_t c, const double* totals) {
-        const double mean = totals[0] / (double)rows;
-        const double difference = totals[1] / (double)rows - mean * mean;
+    Sums all{partial, ranges, channels, (double)rows};
+    if (params->communicator) {
+        double* own = stream->scratch.take<double>(2 * channels);
+        const mm_status status = over_ranks(stream, params->communicator, partial, ranges, rows, channels, own, &all);
+        if (status != MM_OK) return status;
+    }
+    if (all.rows == 0) return stream->fail(MM_INVALID_ARGUMENT, "batch_norm_statistics: an empty batch has no mean");
+    const double unbiased = all.rows > 1 ? all.rows / (all.rows - 1) : 1.0;
+    add_partial_sums<2>(stream, all.parts, all.count, all.width, [&](int64_t c, const double* totals) {
+        if (c == channels) return;
+        const double mean = totals[0] / all.rows;
+        const double difference = totals[1] / all.rows - mean * mean;
         const double variance = difference < 0 ? 0 : difference;  // a constant channel may round below zero
         const double inverse_std = 1.0 / std::sqrt(variance + (double)params->eps);
         params->statistics[c] = (float)mean;
@@ -186,11 +221,20 @@ mm_status batch_norm_backward(mm_stream* stream, const mm_batch_norm_backward_pa
                 gradient_moments<false>(params, first, last, sums);
             }
         });
-        const double share = 1.0 / (double)std::max<int64_t>(1, rows);
-        add_partial_sums<2>(stream, partial, ranges, channels, [&](int64_t c, const double* totals) {
+        Sums all{partial, ranges, channels, (double)rows};
+        double* own = nullptr;
+        if (params->communicator) {
+            own = stream->scratch.take<double>(2 * channels);
+            const mm_status status =
+                over_ranks(stream, params->communicator, partial, ranges, rows, channels, own, &all);
+            if (status != MM_OK) return status;
+        }
+        const double share = 1.0 / std::max(1.0, all.rows);
+        add_partial_sums<2>(stream, all.parts, all.count, all.width, [&](int64_t c, const double* totals) {
+            if (c == channels) return;
             const double inverse_std = params->statistics[channels + c], scale = params->scale[c];
-            if (params->dweight) params->dweight[c] = (float)(totals[0] * inverse_std);
-            if (params->dbias) params->dbias[c] = (float)totals[1];
+            if (params->dweight) params->dweight[c] = (float)((own ? own[c] : totals[0]) * inverse_std);
+            if (params->dbias) params->dbias[c] = (float)(own ? own[channels + c] : totals[1]);
             slope[c] = (float)(-scale * inverse_std * inverse_std * totals[0] * share);
             constant[c] = (float)(-scale * totals[1] * share);
         });

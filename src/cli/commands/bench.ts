@@ -165,7 +165,8 @@ function settingsFor(device: Device, options: BenchOptions): Settings {
 /** The device, or another like it, with as many threads, that multiplies so. */
 function inPrecision(device: Device, precision: Precision): Device {
   if (precision === "float32") return device;
-  return openDevice(device.name, { precision, threads: device.describe().threads });
+  const { threads, limitBytes } = device.describe();
+  return openDevice(device.name, { precision, threads, memoryLimit: limitBytes });
 }
 
 function suite({ variants, imageSize }: Settings, batch: number, filter = ""): Benchmark[] {

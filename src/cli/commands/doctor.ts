@@ -4,8 +4,16 @@ import { compare, type KernelVerdict, kernelChecks } from "../../benchmark/kerne
 import { type Capabilities, describeCapabilities } from "../../benchmark/machine.js";
 import type { Device } from "../../tensor/device.js";
 import { openDevice } from "../../tensor/devices.js";
+import { checkDistributed } from "../console/distributed-check.js";
 import { CommandError } from "../console/failure.js";
-import { type CommonOptions, openDeviceOf, precisionOption, withCommonOptions } from "../console/options.js";
+import {
+  type CommonOptions,
+  deviceOfRank,
+  openDeviceOf,
+  precisionOption,
+  withCommonOptions,
+} from "../console/options.js";
+import { localRank, together } from "../console/ranks.js";
 import { Terminal } from "../console/terminal.js";
 import { byteSize, columns, plural, shortPath } from "../console/wording.js";
 
@@ -16,17 +24,31 @@ rounding.
 
 Examples:
   $ medmamba doctor
-  $ medmamba doctor --json > machine.json`;
+  $ medmamba doctor --json > machine.json
+  $ mpirun -np 2 medmamba doctor --distributed`;
 
 export function define(command: Command): void {
   command
     .description("Say what this machine can run and why not, then check every kernel against a reference.")
+    .option("--distributed", "instead: find what connects several processes, and time a sum over them")
     .addOption(precisionOption("float32"));
   withCommonOptions(command).addHelpText("after", examples).action(run);
 }
 
-async function run(options: CommonOptions): Promise<void> {
+async function run({
+  distributed,
+  ...options
+}: CommonOptions & { readonly distributed?: boolean }): Promise<void> {
   const terminal = new Terminal(options);
+  if (distributed) {
+    let opened: Device | undefined;
+    const open = (): Device => {
+      opened ??= openDeviceOf({ ...options, device: deviceOfRank(options.device, localRank()) });
+      return opened;
+    };
+    await together(terminal, open, (group) => checkDistributed(group, open(), terminal));
+    return;
+  }
   const device = openDeviceOf(options);
   const machine = describeCapabilities(device);
   for (const line of machineLines(machine)) terminal.print(line);

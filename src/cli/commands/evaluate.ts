@@ -8,8 +8,9 @@ import type { FrameChoice } from "../../data/decoding/frame-choice.js";
 import { limitRows } from "../../data/decoding/limits.js";
 import { type SplitName, splitNames } from "../../data/index.js";
 import { openingRows } from "../../data/sources/opening.js";
+import type { Group } from "../../distributed/group.js";
 import { StudyError } from "../../errors.js";
-import { poolingOf, poolingRows, unitsOfDataset } from "../../inference/pooling.js";
+import { type Pooling, poolingOf, poolingRows, unitsOfDataset } from "../../inference/pooling.js";
 import { expectRisk } from "../../inference/uncertainty.js";
 import { type EvaluationReport, writeReport } from "../../reports/evaluation-report.js";
 import { reportFiles } from "../../reports/report-files.js";
@@ -21,15 +22,24 @@ import { type Judged, type Judging, openJudged } from "../../study/judged-images
 import { runFiles } from "../../study/run-directory.js";
 import { type FinishedRun, readRun } from "../../study/run-remains.js";
 import { studyReport } from "../../study/study-report.js";
-import { judge, originOf, type Verdict, type VerdictOptions, verdictJson } from "../../study/verdict.js";
+import {
+  evaluateJudged,
+  judge,
+  originOf,
+  type Verdict,
+  type VerdictOptions,
+  verdictJson,
+} from "../../study/verdict.js";
 import { writableFolder } from "../../study/writable-folder.js";
 import { taskOf } from "../../tasks/index.js";
+import type { Device } from "../../tensor/device.js";
 import { chosenLines, comparisonLines, pooledLines, sealLines } from "../console/evidence.js";
 import { CommandError } from "../console/failure.js";
 import { openCheckpoint } from "../console/for-checkpoint.js";
 import {
   type CommonOptions,
   count,
+  deviceOfRank,
   openDeviceOf,
   parserOf,
   precisionOption,
@@ -37,6 +47,7 @@ import {
   withSettings,
 } from "../console/options.js";
 import { expectCheckpoint, expectPath } from "../console/paths.js";
+import { localRank, together } from "../console/ranks.js";
 import { riskOption } from "../console/referrals.js";
 import { scoreLines } from "../console/score-lines.js";
 import { tellProgress } from "../console/study-progress.js";
@@ -120,24 +131,53 @@ export function define(command: Command): void {
 }
 
 async function run(options: EvaluateCommandOptions): Promise<void> {
-  const { checkpoint: path, data, split, batchSize, report, groups, frames, cache, maxPixels } = options;
+  const { checkpoint: path, data, report } = options;
   const terminal = new Terminal(options);
   const pooling = options.pool === undefined ? undefined : poolingOf(options.pool);
   expectCheckpoint(path);
   if (options.against !== undefined) expectCheckpoint(options.against);
   expectPath(data, "data set");
   if (report !== undefined) expectNoRun(report);
+  let opened: Device | undefined;
+  const open = (): Device => {
+    opened ??= openDeviceOf({ ...options, device: deviceOfRank(options.device, localRank()) });
+    return opened;
+  };
+  await together(terminal, open, (group) =>
+    evaluateAs(options, { group, terminal, device: open(), pooling }),
+  );
+}
+
+async function evaluateAs(
+  options: EvaluateCommandOptions,
+  {
+    group,
+    terminal,
+    device,
+    pooling,
+  }: {
+    group: Group | undefined;
+    terminal: Terminal;
+    device: Device;
+    pooling: Pooling | undefined;
+  },
+): Promise<void> {
+  const { checkpoint: path, data, split, batchSize, report, groups, frames, cache, maxPixels } = options;
+  const isFirst = (group?.rank ?? 0) === 0;
   await interruptible(terminal, "Stopping.", async (signal) => {
-    const device = openDeviceOf(options);
     const checkpoint = await openCheckpoint(path, device, terminal);
     const against = options.against && (await openCheckpoint(options.against, device, terminal));
-    const folder = report === undefined ? undefined : await writableFolder(report, "--report");
+    const folder = report === undefined || !isFirst ? undefined : await writableFolder(report, "--report");
     try {
       const asked = { groups, frames, cache, maxPixels };
       const onProgress = tellProgress(terminal, { chosen: false });
-      const judging: Judging = { data, asked, batchSize, signal, onProgress };
+      const judging: Judging = { data, asked, batchSize, group, signal, onProgress };
       const judged = await openJudged(split, checkpoint, judging);
       const question = questionOf(options, checkpoint, judged, { against: against || undefined, pooling });
+      if (!isFirst) {
+        await evaluateJudged(checkpoint, judged, judging);
+        return;
+      }
       const verdict = await judge(checkpoint, judged, judging, question);
       for (const line of verdictLines(verdict, options, judged, question)) terminal.print(line);
       for (const warning of sealCautions(verdict.seal)) terminal.warn(warning);

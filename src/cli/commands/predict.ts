@@ -26,6 +26,7 @@ import {
   expectOutputOptions,
   formatOf,
   type OutputOptions,
+  ofShard,
   openOutput,
   type PredictionOutput,
   shardOfImages,
@@ -73,7 +74,9 @@ Examples:
   $ medmamba predict --checkpoint best.safetensors ward --format dicom-sr \\
       --out reports --codes codes.csv
   $ find ward -name '*.dcm' | medmamba predict --files - --shard 1/4 \\
-      --checkpoint best.safetensors --format csv --out part-1.csv --resume`;
+      --checkpoint best.safetensors --format csv --out part-1.csv --resume
+  $ srun medmamba predict --checkpoint best.safetensors ward --shard auto \\
+      --format jsonl --out 'part-{shard}.jsonl'`;
 
 export function define(command: Command): void {
   command
@@ -89,7 +92,8 @@ export function define(command: Command): void {
   withCommonOptions(command).addHelpText("after", examples).action(run);
 }
 
-async function run(images: string[], options: PredictOptions): Promise<void> {
+async function run(images: string[], given: PredictOptions): Promise<void> {
+  const options = ofShard(given);
   expectOutputOptions(options);
   if (images.length === 0 && options.files === undefined)
     throw new UsageError("predict: name images, folders or tables, or a list of them with --files.");

@@ -2,13 +2,15 @@
 import { join } from "node:path";
 import { type Command, Option } from "commander";
 import { cacheRows } from "../../data/cache-choice.js";
+import type { Group } from "../../distributed/group.js";
 import { isInterval, scoreIntervals } from "../../reports/evidence.js";
 import { scoresOf } from "../../reports/scores.js";
 import { lookWords, sealCautions } from "../../reports/sections/seal.js";
 import { flagsOf } from "../../settings/flags.js";
 import { carryOut, type StudyOutcome, type StudyProgress } from "../../study/carry-out.js";
-import { planStart, runFiles } from "../../study/run-directory.js";
+import { planStart, type RunStart, runFiles } from "../../study/run-directory.js";
 import { type RunOptions, runFlags, settingTables } from "../../study/run-plan.js";
+import type { Device, Precision } from "../../tensor/device.js";
 import { CommandError } from "../console/failure.js";
 import {
   type CommonOptions,
@@ -17,12 +19,13 @@ import {
   withCommonOptions,
 } from "../console/options.js";
 import { expectPath } from "../console/paths.js";
+import { localRank, type RankOptions, startRanks, together, withGpuOptions } from "../console/ranks.js";
 import { tellProgress } from "../console/study-progress.js";
 import { interruptible, Terminal } from "../console/terminal.js";
 import { pointTheWay } from "../console/unknown-option.js";
 import { columns, decimals, lineWidth, shortPath, wrapped } from "../console/wording.js";
 
-interface TrainOptions extends Omit<CommonOptions, "precision">, RunOptions {
+interface TrainOptions extends Omit<CommonOptions, "precision">, RankOptions, RunOptions {
   readonly cache?: string;
   readonly images: boolean;
   readonly out: string;
@@ -52,6 +55,9 @@ Examples:
   $ medmamba train --data stacks.csv --frames every:4 --cache ./cache --out run
   $ medmamba train --data scans --out next --init run/best.safetensors --lr 1e-4
   $ medmamba train --out run --resume
+  $ medmamba train --data scans --out run --gpus 4 --batch-size 128
+  $ torchrun --nproc-per-node 4 --no-python medmamba train --data scans \\
+      --out run
 
 Ctrl-C finishes the step and saves; --resume goes on to the same outcome.`;
 
@@ -66,7 +72,7 @@ export function define(command: Command): void {
     .option("--init <file>", "start from these weights; a checkpoint's network and preprocessing, too");
   addSettings(command);
   pointTheWay(command, settingTables);
-  withCommonOptions(command).addHelpText("after", examples).action(train);
+  withGpuOptions(withCommonOptions(command)).addHelpText("after", examples).action(train);
 }
 
 /** Flags of the run's settings, by their sections of help. */
@@ -97,15 +103,51 @@ async function train({
   checkpointing,
   cache,
   images,
+  gpus,
+  maxRestarts,
   ...given
 }: TrainOptions): Promise<void> {
+  const code = await startRanks({ gpus, maxRestarts }, out);
+  if (code !== undefined) {
+    process.exitCode = code;
+    return;
+  }
   const terminal = new Terminal({ json });
   const options: RunOptions = { ...given, ...(checkpointing && { recompute: true }) };
-  if (options.data !== undefined) expectPath(options.data, "data set");
-  if (options.init !== undefined) expectPath(options.init, "file of weights");
-  const start = await planStart(out, options, { resume, overwrite });
   const common = { device, ...(threads !== undefined && { threads }) };
-  const opened = openTrainingDevice(common, start.plan.settings.precision);
+  const open = (precision: Precision | undefined) => openTrainingDevice(common, precision, localRank());
+  let opened: Device | undefined;
+  const early = (): Device => {
+    opened = open(given.precision as Precision | undefined);
+    return opened;
+  };
+  await together(terminal, early, async (group) => {
+    if (options.data !== undefined) expectPath(options.data, "data set");
+    if (options.init !== undefined) expectPath(options.init, "file of weights");
+    const start = await planTogether(group, () => planStart(out, options, { resume, overwrite }));
+    opened ??= open(start.plan.settings.precision);
+    await trainAs(start, opened, { group, terminal, out, cache, images });
+  });
+}
+
+/** Rank 0 looks at the run's folder, which others may not see. */
+async function planTogether(group: Group | undefined, plan: () => Promise<RunStart>): Promise<RunStart> {
+  if (!group) return plan();
+  const [start] = await group.gatherAt("plan", group.rank === 0 ? await plan() : null);
+  return start as RunStart;
+}
+
+async function trainAs(
+  start: RunStart,
+  opened: Device,
+  {
+    group,
+    terminal,
+    out,
+    cache,
+    images,
+  }: { group: Group | undefined; terminal: Terminal } & Pick<TrainOptions, "out" | "cache" | "images">,
+): Promise<void> {
   const notice = "Stopping after this step; Ctrl-C again to quit at once.";
   const tell = tellProgress(terminal, { chosen: start.plan.settings.precision === undefined });
   let epochs = 0;
@@ -114,7 +156,7 @@ async function train({
     tell(progress);
   };
   const outcome = await interruptible(terminal, notice, (signal) =>
-    carryOut(start, { device: opened, cache, images, signal, onProgress }),
+    carryOut(start, { device: opened, group, cache, images, signal, onProgress }),
   );
   if (epochs === 0 && outcome.result.stopped !== "aborted") terminal.status("Nothing was left to train.");
   if (outcome.result.stopped !== "aborted") for (const line of summary(out, outcome)) terminal.print(line);

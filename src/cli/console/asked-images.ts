@@ -7,6 +7,7 @@ import { searchFolder } from "../../data/sources/walk.js";
 import type { FramedImage } from "../../inference/predict.js";
 import { CommandError, explain } from "./failure.js";
 import type { Terminal } from "./terminal.js";
+import { withoutWildcards } from "./wildcards.js";
 
 /** An image to predict, with what a table says of it. */
 export interface AskedImage {
@@ -24,9 +25,10 @@ export interface AskedImage {
  * @throws CommandError if there is nothing else
  */
 export async function askedImages(
-  paths: readonly string[],
+  named: readonly string[],
   terminal: Terminal,
 ): Promise<readonly AskedImage[]> {
+  const paths = await withoutWildcards(named);
   const problems: string[] = [];
   const asked: AskedImage[] = [];
   for (const path of paths) {

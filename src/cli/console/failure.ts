@@ -12,6 +12,16 @@ export class CommandError extends Error {}
 export const isUsage = (error: unknown): boolean =>
   error instanceof UsageError || error instanceof ArgumentError;
 
+/** What went wrong is said by another process. */
+export class SaidElsewhere extends Error {
+  readonly isUsage: boolean;
+
+  constructor(error: unknown) {
+    super("another process says what was wrong", { cause: error });
+    this.isUsage = isUsage(error);
+  }
+}
+
 /** The sentence. Errors of the file system get the path and plain words, others have said it themselves. */
 export function explain(error: unknown): string {
   if (!(error instanceof Error)) return String(error);

@@ -14,12 +14,18 @@ const longest = 2 ** 28; // bytes: a million paths have a third of it
 export async function listedPaths(list: string): Promise<string[]> {
   const name = list === "-" ? "the list on standard input" : list;
   const bytes = list === "-" ? await standardInput() : await readFile(list).catch(cannotBeRead);
-  if (!isUtf8(bytes)) throw new CommandError(`${name} is no list of paths in UTF-8.`);
-  const text = bytes.toString("utf8").replace(/^\ufeff/, "");
+  const text = textOf(bytes)?.replace(/^\ufeff/, "");
+  if (text === undefined) throw new CommandError(`${name} is no list of paths in UTF-8.`);
   const lines = text.includes("\0") ? text.split("\0") : text.split(/\r?\n/);
   const paths = lines.filter((line) => line.trim() !== "");
   if (paths.length === 0) throw new CommandError(`${name} names no image.`);
   return paths;
+}
+
+/** UTF-8, or UTF-16 where the first bytes say so, as Windows' PowerShell 5 writes what is redirected with ">". */
+function textOf(bytes: Buffer): string | undefined {
+  if (bytes[0] === 0xff && bytes[1] === 0xfe) return bytes.toString("utf16le");
+  return isUtf8(bytes) ? bytes.toString("utf8") : undefined;
 }
 
 function cannotBeRead(error: unknown): never {

@@ -1,6 +1,6 @@
 /** Finding what a path was meant to be, for the message that says it is not there. */
 import { existsSync, readdirSync, statSync } from "node:fs";
-import { dirname, join, parse, relative, resolve } from "node:path";
+import { dirname, isAbsolute, join, parse, relative, resolve } from "node:path";
 import { howToGet, medMnistOf } from "../../data/sources/medmnist/files.js";
 import { editDistance } from "../../settings/nearest.js";
 import { CommandError } from "./failure.js";
@@ -59,5 +59,5 @@ function readNames(folder: string): string[] {
 }
 
 function asGiven(path: string, similar: string): string {
-  return path.startsWith("/") ? similar : relative(process.cwd(), similar);
+  return isAbsolute(path) ? similar : relative(process.cwd(), similar);
 }

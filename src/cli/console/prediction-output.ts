@@ -2,12 +2,14 @@
  * Where `predict` puts its predictions, and in which form: lines for people, one object, a line an image, or DICOM reports in a
  * folder. What may be long is written as it comes, and can be gone on with.
  */
+
 import { once } from "node:events";
 import { stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { type Command, Option } from "commander";
 import type { Checkpoint } from "../../checkpoints/checkpoint.js";
 import type { FrameChoice } from "../../data/decoding/frame-choice.js";
+import { arrayPart, launchOf } from "../../distributed/launch.js";
 import { type ExplainMethod, explainMethods } from "../../inference/explanation/explain.js";
 import type { Pooling } from "../../inference/pooling.js";
 import type { Prediction, StreamedPrediction } from "../../inference/predict.js";
@@ -64,7 +66,10 @@ export function withOutputOptions(command: Command): Command {
     .option("--out <path>", "where they go: a file, or for dicom-sr a folder (default: the terminal)")
     .option("--files <list>", "a file with the path of an image in each line; - for standard input")
     .addOption(
-      new Option("--shard <i/n>", "predict the i-th of n parts of the images, from 1").argParser(shardOf),
+      new Option(
+        "--shard <i/n>",
+        "predict the i-th of n parts of the images, from 1; auto: by the launcher's number, {shard} in --out",
+      ).argParser(shardOf),
     )
     .option("--resume", "go on with an earlier output, leaving out what it has")
     .option("--overwrite", "replace an earlier output")
@@ -76,6 +81,14 @@ export function withOutputOptions(command: Command): Command {
 }
 
 function shardOf(text: string): Shard {
+  const [auto, total] = /^auto(?:\/([1-9]\d{0,8}))?$/.exec(text.trim()) ?? [];
+  if (auto !== undefined) {
+    const found = arrayPart(total === undefined ? undefined : Number(total));
+    if (found) return { part: found.index + 1, of: found.of };
+    throw new UsageError(
+      `--shard ${text}: no launcher says which part this process has; in a Kubernetes Indexed Job say of how many, as in auto/8.`,
+    );
+  }
   const [, part, of] = /^([1-9]\d{0,8})\/([1-9]\d{0,8})$/.exec(text.trim()) ?? [];
   if (part === undefined || Number(part) > Number(of))
     throw new UsageError(`--shard ${text} is no part of a number of parts, such as 1/4, 2/4, 3/4 and 4/4.`);
@@ -84,6 +97,18 @@ function shardOf(text: string): Shard {
 
 export const formatOf = ({ format, json }: OutputOptions): PredictionFormat =>
   format ?? (json ? "json" : "text");
+
+/** The options with the number of the part in the output's name. @throws UsageError if several processes would write one file */
+export function ofShard<T extends OutputOptions>(options: T): T {
+  const { shard, out } = options;
+  const launch = launchOf();
+  if (!shard && launch && launch.worldSize > 1)
+    throw new UsageError(
+      `${launch.worldSize} processes were started, and each would predict all images: give --shard auto, and {shard} in the name of --out.`,
+    );
+  if (!shard || out === undefined) return options;
+  return { ...options, out: out.replaceAll("{shard}", String(shard.part)) };
+}
 
 /** @throws UsageError for options that contradict each other */
 export function expectOutputOptions(options: OutputOptions): void {

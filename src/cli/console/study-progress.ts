@@ -2,6 +2,7 @@
 
 import type { InitialWeights } from "../../checkpoints/initial-weights.js";
 import { describeDataset } from "../../data/index.js";
+import type { Place } from "../../distributed/group.js";
 import type { StudyProgress } from "../../study/carry-out.js";
 import type { EpochRecord } from "../../training/history.js";
 import type { FitProgress } from "../../training/observers/observer.js";
@@ -46,7 +47,7 @@ export function tellProgress(
 const defaultOnGpu = ", the default on a GPU; --precision float32 or tf32 is closer";
 
 function preparedLines(
-  { plan, dataset, model, initial, inherited = {}, extension }: Prepared,
+  { plan, dataset, model, initial, inherited = {}, extension, group, worldSize }: Prepared,
   chosen: boolean,
 ): string[] {
   const { data, init = "", model: architecture, settings } = plan;
@@ -67,6 +68,12 @@ function preparedLines(
     `Training  ${plural(settings.epochs, "epoch")} in batches of ${settings.batchSize}, learning rate ${settings.lr}, seed ${settings.seed}`,
     `Device    ${model.device.name}: ${processor}${cpu}`,
   ];
+  if (group) lines.push(...rankLines(group, settings));
+  const ranks = group?.worldSize ?? 1;
+  if (worldSize !== undefined && worldSize !== ranks)
+    lines.push(
+      `Resumed   by ${ranks === 1 ? "one process" : `${ranks} processes`}, before by ${worldSize}: from here on with other bits`,
+    );
   if (extension) lines.push(...extensionLines(extension, settings));
   if (precision !== "float32") lines.push(`Precision ${precision}${chosen ? defaultOnGpu : ""}`);
   if (initial) {
@@ -75,6 +82,22 @@ function preparedLines(
     if (settings.length > 0) lines.push("  and, as nothing else was asked for, its", ...settings);
   }
   return [...lines, ""];
+}
+
+/** Fewer images make poor statistics of BatchNorm. */
+const fewestForStatistics = 16;
+
+/** How a batch is divided: "batch 128 = 4 x 32". */
+function rankLines({ worldSize, launcher }: Place, { batchSize, accumulate }: TrainingSettings): string[] {
+  const own = batchSize / worldSize;
+  const lines = [
+    `Processes ${worldSize}, started by ${launcher}; batch ${batchSize} = ${worldSize} x ${own}`,
+  ];
+  if (own / accumulate < fewestForStatistics)
+    lines.push(
+      `          BatchNorm sees ${own / accumulate} images at once: a larger --batch-size is better`,
+    );
+  return lines;
 }
 
 /** What becomes of the learning rate, which follows from the number of epochs unless the validation decides it. */

@@ -25,6 +25,8 @@ export function printable(text: string): string {
 
 export class Terminal {
   readonly json: boolean;
+  /** Of a process whose words another one says. */
+  silent = false;
   #progressShown = false;
 
   constructor({ json = false }: { json?: boolean | undefined }) {
@@ -33,19 +35,21 @@ export class Terminal {
 
   /** A part of the result, for people; with `--json` nothing. */
   print(text = ""): void {
-    if (this.json) return;
+    if (this.json || this.silent) return;
     this.clearProgress();
     process.stdout.write(`${printable(text)}\n`);
   }
 
   /** What has happened on the way to the result: kept from stdout with `--json`. */
   status(text: string): void {
+    if (this.silent) return;
     this.clearProgress();
     (this.json ? process.stderr : process.stdout).write(`${printable(text)}\n`);
   }
 
   /** Something odd that is no obstacle. */
   warn(text: string): void {
+    if (this.silent) return;
     this.clearProgress();
     const { isTTY, columns } = process.stderr;
     const said = `warning: ${printable(text)}`;
@@ -56,7 +60,7 @@ export class Terminal {
 
   /** What is going on right now; the next call replaces it. */
   progress(text: string): void {
-    if (!process.stderr.isTTY) return;
+    if (!process.stderr.isTTY || this.silent) return;
     this.#progressShown = true;
     process.stderr.write(`\r${printable(text).slice(0, (process.stderr.columns || 80) - 1)}\x1b[K`);
   }
@@ -68,9 +72,13 @@ export class Terminal {
 
   /** The one object of `--json`; NaN, which JSON cannot say, becomes null. */
   result(value: object): void {
-    if (this.json) process.stdout.write(`${JSON.stringify(value, null, 2)}\n`);
+    if (this.json && !this.silent) process.stdout.write(`${JSON.stringify(value, null, 2)}\n`);
   }
 }
+
+/** Windows has no SIGTERM, but Ctrl-Break, and SIGHUP when the window is closed, some seconds before it ends the process. */
+const interruptions: readonly NodeJS.Signals[] =
+  process.platform === "win32" ? ["SIGINT", "SIGBREAK", "SIGHUP"] : ["SIGINT", "SIGTERM"];
 
 /**
  * Runs `body` with a signal that Ctrl-C (or SIGTERM, from a scheduler) aborts. The second Ctrl-C quits at once.
@@ -89,14 +97,14 @@ export async function interruptible<T>(
       process.exit(1);
     }
     terminal.clearProgress();
-    process.stderr.write(`${notice}\n`);
+    if (!terminal.silent) process.stderr.write(`${notice}\n`);
     controller.abort(new CommandError("stopped."));
   };
-  process.on("SIGINT", interrupt).on("SIGTERM", interrupt);
+  for (const name of interruptions) process.on(name, interrupt);
   try {
     return await body(controller.signal);
   } finally {
-    process.off("SIGINT", interrupt).off("SIGTERM", interrupt);
+    for (const name of interruptions) process.off(name, interrupt);
     terminal.clearProgress();
   }
 }

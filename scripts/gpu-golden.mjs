@@ -1,23 +1,12 @@
 // Whether a device computes what it should: golden files, the same bits twice, the CPU's losses, an out-of-memory that
-// is survived. Needs Node and the built package only; prints a line a check and one JSON object to --out.
+// is survived. Needs the built package only; prints a line a check.
 //
-//   node scripts/gpu-check.mjs [--device cuda] [--precision float32,tf32,bf16] [--out FILE]
-import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
+//   node scripts/gpu-golden.mjs [--device cuda] [--precision float32,tf32,bf16] [--names scan_small,model_odd]
+import { readdirSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { fileURLToPath, pathToFileURL } from "node:url";
+import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-
-const { values: options } = parseArgs({
-  options: {
-    device: { type: "string", default: "cuda" },
-    precision: { type: "string", default: "float32,tf32,bf16" },
-    out: { type: "string" },
-  },
-});
-const root = dirname(dirname(fileURLToPath(import.meta.url)));
-const unpacked =
-  process.env.MEDMAMBA_GPU && join(process.env.MEDMAMBA_GPU, "node_modules/medmamba/dist/index.js");
-const {
+import {
   crossEntropy,
   MedMamba,
   manualSeed,
@@ -30,8 +19,16 @@ const {
   selectiveScan,
   Tensor,
   tensor,
-} = await import(unpacked ? pathToFileURL(unpacked).href : new URL("../dist/index.js", import.meta.url).href);
+} from "../dist/index.js";
 
+const { values: options } = parseArgs({
+  options: {
+    device: { type: "string", default: "cuda" },
+    precision: { type: "string", default: "float32,tf32,bf16" },
+    names: { type: "string" },
+  },
+});
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
 /** Relative errors (Euclidean) that are allowed: results, gradients. */
 const tolerances = { float32: [1e-5, 1e-4], tf32: [2e-3, 1e-2], bf16: [2e-2, 5e-2] };
 const checks = [];
@@ -147,9 +144,11 @@ async function train(device) {
   return { losses, weights };
 }
 
-const names = readdirSync(join(root, "test/fixtures"))
-  .filter((file) => file.endsWith(".safetensors"))
-  .map((file) => file.slice(0, -".safetensors".length));
+const names =
+  options.names?.split(",") ??
+  readdirSync(join(root, "test/fixtures"))
+    .filter((file) => file.endsWith(".safetensors"))
+    .map((file) => file.slice(0, -".safetensors".length));
 for (const precision of options.precision.split(",")) {
   const device = openDevice(options.device, { precision });
   for (const name of names) await checkGolden(name, device, precision);
@@ -185,11 +184,4 @@ for (const precision of options.precision.split(",")) {
 
 const failed = checks.filter(({ holds }) => !holds).length;
 console.log(`${checks.length - failed} passed, ${failed} failed`);
-if (options.out) {
-  mkdirSync(dirname(options.out), { recursive: true });
-  writeFileSync(
-    options.out,
-    `${JSON.stringify({ device: options.device, date: new Date().toISOString(), checks }, undefined, 2)}\n`,
-  );
-}
 process.exitCode = failed ? 1 : 0;

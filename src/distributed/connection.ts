@@ -1,0 +1,125 @@
+/** Which engine carries the bytes of a group, chosen by all ranks together: what not all of them have is of no use. */
+import { DistributedError } from "../errors.js";
+import type { Device } from "../tensor/device.js";
+import {
+  type Communicator,
+  type Engine,
+  type EngineName,
+  engineNames,
+  findEngine,
+  type Reduction,
+} from "./engine.js";
+
+/** "auto" is the fastest that all ranks have; "tcp" sends everything through rank 0, and needs nothing installed. */
+export type EngineChoice = "auto" | EngineName | "tcp";
+
+/** @internal */
+export const engineChoices: readonly EngineChoice[] = ["auto", ...engineNames, "tcp"];
+
+/** Which engine is wanted, and who adds. */
+export interface EngineWish {
+  readonly engine: EngineChoice;
+  readonly reduction: Reduction;
+}
+
+/** What carries the bytes for a device. */
+export interface Connection {
+  readonly engine: Exclude<EngineChoice, "auto">;
+  readonly version: string | null;
+  readonly reduction: Reduction;
+  /** Undefined where bytes go over the control plane. */
+  readonly communicator: Communicator | undefined;
+}
+
+/** What choosing needs of a group. */
+interface Ranks {
+  readonly rank: number;
+  readonly worldSize: number;
+  gatherAt<T>(name: string, value: T): Promise<T[]>;
+  gatherBytes(name: string, bytes: Uint8Array): Promise<Uint8Array[]>;
+  unlessFailed<T>(promise: Promise<T>): Promise<T>;
+}
+
+/** What a rank has of an engine: its version, or why it cannot be used. */
+type Offer = { readonly version: string } | { readonly reason: string };
+
+export const overTcp: Connection = {
+  engine: "tcp",
+  version: null,
+  reduction: "rank order",
+  communicator: undefined,
+};
+
+/**
+ * Connects a device with those of the other ranks.
+ *
+ * @throws DistributedError on all ranks if the engine that was asked for cannot be used on one
+ */
+export async function connectEngine(ranks: Ranks, device: Device, wish: EngineWish): Promise<Connection> {
+  const found = new Map<EngineName, Engine>();
+  const offers: Partial<Record<EngineName, Offer>> = {};
+  for (const name of engineNames) {
+    if (!isWanted(name, device, wish.engine)) continue;
+    try {
+      const engine = findEngine(name, device);
+      found.set(name, engine);
+      offers[name] = { version: engine.version };
+    } catch (error) {
+      if (!(error instanceof DistributedError)) throw error;
+      offers[name] = { reason: error.message };
+    }
+  }
+  const all = await ranks.gatherAt("engine", { wish, offers });
+  const other = all.findIndex((offer) => JSON.stringify(offer.wish) !== JSON.stringify(all[0]?.wish));
+  if (other > 0)
+    throw new DistributedError(
+      `rank ${other} asks for engine "${all[other]?.wish.engine}" and reduction "${all[other]?.wish.reduction}", rank 0 for "${all[0]?.wish.engine}" and "${all[0]?.wish.reduction}": give all ranks the same (MEDMAMBA_ENGINE, MEDMAMBA_REDUCTION).`,
+    );
+  for (const name of engineNames) {
+    if (!all.some((offer) => offer.offers[name])) continue;
+    const problem = problemOf(
+      name,
+      all.map((offer) => offer.offers[name]),
+    );
+    const engine = found.get(name);
+    if (problem === undefined && engine) {
+      const [id] = await ranks.gatherBytes("engine's id", ranks.rank === 0 ? engine.id() : new Uint8Array(0));
+      return connectBy(engine, device, id as Uint8Array, ranks, wish.reduction);
+    }
+    if (wish.engine === name) throw new DistributedError(problem ?? `${name} cannot be used.`);
+  }
+  return overTcp;
+}
+
+/** The connection by one engine. */
+export async function connectBy(
+  engine: Engine,
+  device: Device,
+  id: Uint8Array,
+  { rank, worldSize, unlessFailed }: Pick<Ranks, "rank" | "worldSize" | "unlessFailed">,
+  reduction: Reduction,
+): Promise<Connection> {
+  const communicator = await unlessFailed(engine.connect(device, { id, rank, worldSize, reduction }));
+  return { engine: engine.name, version: engine.version, reduction, communicator };
+}
+
+/** MPI connects what its own launcher has started, and so is not looked for elsewhere unless it is asked for. */
+function isWanted(name: EngineName, { name: device }: Device, choice: EngineChoice): boolean {
+  if (choice !== "auto") return choice === name;
+  return name === "nccl" ? device.startsWith("cuda") : isStartedByMpi();
+}
+
+/** Whether processes were started so that MPI finds them. */
+export const isStartedByMpi = (): boolean =>
+  ["OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "PMIX_RANK"].some((name) => process.env[name] !== undefined);
+
+/** Why an engine cannot be used by all; undefined if it can. */
+function problemOf(name: EngineName, offers: readonly (Offer | undefined)[]): string | undefined {
+  const [first] = offers;
+  for (const [rank, offer] of offers.entries()) {
+    if (!offer || "reason" in offer) return `on rank ${rank}, ${offer?.reason ?? `${name} is not there.`}`;
+    if (first && "version" in first && first.version !== offer.version)
+      return `rank 0 has ${name} ${first.version}, rank ${rank} ${offer.version}: give all ranks the same.`;
+  }
+  return undefined;
+}

@@ -94,4 +94,17 @@ describe("SHA256SUMS", () => {
     expect(status).toBe(1);
     expect(stderr).toContain(`  ${problem}\n`);
   });
+
+  it("comes with addons that have no more than 15 MiB together", () => {
+    const directory = delivered("large");
+    const sized = (bytes: number) => {
+      writeFileSync(join(directory, "linux-x64/medmamba.node"), Buffer.alloc(bytes));
+      writeSums(directory);
+      return verify(directory);
+    };
+    expect(sized(15 * 2 ** 20)).toMatchObject({ status: 0, stderr: "all addons: 15.00 MiB of 15.00 MiB\n" });
+    const { status, stderr } = sized(15.5 * 2 ** 20);
+    expect(status).toBe(1);
+    expect(stderr).toContain("  all addons have 15.50 MiB together, more than 15.00 MiB\n");
+  });
 });

@@ -22,6 +22,7 @@ import { delimiter, join } from "node:path";
 import * as esbuild from "esbuild";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { packageRoot } from "../src/native/package-root.js";
+import { environments } from "./runtimes/installed.js";
 
 const mebibyte = 2 ** 20;
 const npm = await npmProgram();
@@ -116,11 +117,7 @@ async function pack(): Promise<void> {
     console.error(`NOT TESTED: the delivered ${library}, because there is no CUDA toolkit to build it.`);
     without.push("--without", library);
   }
-  for (const [target, file] of [
-    ["linux-x64-musl", "linux-x64/medmamba.musl.node"],
-    ["linux-arm64", "linux-arm64/medmamba.node"],
-    ["win32-x64", "win32-x64/medmamba.node"],
-  ] as const) {
+  for (const { target, file } of environments) {
     if (existsSync(join(packageRoot, "prebuilds", file))) continue;
     console.error(`NOT TESTED: the addon for ${target}, because there is nothing to build it with.`);
     without.push("--without", target);
@@ -211,6 +208,41 @@ describe.runIf(canInstall)("the packed package", () => {
     expect(same).toBe(sameClasses);
     await rm(place, { recursive: true });
   });
+
+  it.each(environments)(
+    "is installed for $target, and trains and predicts there",
+    async (one) => {
+      const lacking = existsSync(join(installed, "prebuilds", one.file)) ? one.missing : ["its addon"];
+      if (lacking.length > 0) {
+        console.error(
+          `NOT TESTED: the package installed for ${one.target}, for want of ${lacking.join(", ")}.`,
+        );
+        return;
+      }
+      const place = join(scratch, `für ${one.target}`);
+      await cp(join(packageRoot, "test", "consumer"), place, { recursive: true });
+      await writeFile(join(place, "package.json"), "{}");
+      outputOf(
+        spawnSync(process.execPath, [npm, "install", ...one.options, tarball], {
+          cwd: place,
+          env: environment,
+          encoding: "utf8",
+        }),
+      );
+      const folder = await mkdtemp(join(tmpdir(), "medmamba-installed-"));
+      try {
+        const result = resultOf(one.start(folder)(place, "train.cjs"));
+        expect(result.prediction.label).toBe(trained.prediction.label);
+        if (one.sameBits) expect(result.losses).toEqual(trained.losses);
+        for (const [step, loss] of result.losses.entries())
+          expect(loss).toBeCloseTo(trained.losses[step]!, 4);
+      } finally {
+        await rm(folder, { recursive: true, force: true });
+        await rm(place, { recursive: true });
+      }
+    },
+    300_000,
+  );
 
   it("works for a user without rights, on files that nobody may write", async () => {
     outputOf(run("/bin/chmod", ["-R", "a-w,a+rX", scratch]));
@@ -416,6 +448,7 @@ describe("what is not right", () => {
     expect(none.stderr).toContain("linux-x64/medmamba.node: it is missing");
     expect(none.stderr).toContain("linux-x64/libmedmamba_cuda.so: it is missing");
     expect(none.stderr).toContain("linux-x64/libmedmamba_cuda11.so: it is missing");
+    for (const { file } of environments) expect(none.stderr).toContain(`${file}: it is missing`);
     expect(none.stderr).toContain("`npm run prebuilds` makes them");
 
     if (process.platform !== "linux" || process.arch !== "x64") return;

@@ -24,6 +24,7 @@ export interface Place {
 
 /** What carried the sums, plain JSON: part of what a checkpoint says of its origin. */
 export interface Carriage {
+  /** Processes in all. */
   readonly worldSize: number;
   /** "nccl", "mpi" or "tcp"; null where nothing was added up yet. */
   readonly engine: string | null;

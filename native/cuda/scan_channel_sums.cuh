@@ -23,7 +23,7 @@ struct ChannelSumsMemory {
         if (threadIdx.x >= 8) return;
 #pragma unroll
         for (int i = 0; i < 2 * run_steps; ++i)
-            b[i / 2][threadIdx.x][i % 2] = threadIdx.x == i ? __float_as_uint(1.0f) : 0;
+            b[i / 2][threadIdx.x][i % 2] = (int)threadIdx.x == i ? __float_as_uint(1.0f) : 0;
     }
 };
 

@@ -83,10 +83,11 @@ public:
     const int first_channel_, live_channels_;
 
     __device__ __forceinline__ SelectiveSource(const SelectiveScan& problem, Memory& memory, float*)
-        : problem(problem), place(problem), memory_(memory),
+        : problem(problem), place(problem),
           first_channel_(place.block / problem.group_blocks * problem.group_channels +
                         place.block % problem.group_blocks * channels),
-          live_channels_(min(channels, problem.group_channels - place.block % problem.group_blocks * channels)) {
+          live_channels_(min(channels, problem.group_channels - place.block % problem.group_blocks * channels)),
+          memory_(memory) {
         const int channel = (int)threadIdx.x / warp_lanes * Tile::warp_channels + threadIdx.x % Tile::lanes_apart;
         if (pass == Pass::backward && problem.D && live(channel)) D_ = problem.D[first_channel_ + channel];
     }

@@ -26,6 +26,9 @@ struct TestStream : mm_stream {
         cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking);
         cudaDeviceGetAttribute(&multiprocessors, cudaDevAttrMultiProcessorCount, 0);
         cudaDeviceGetAttribute(&shared_bytes_per_block, cudaDevAttrMaxSharedMemoryPerBlockOptin, 0);
+        int major = 0;
+        cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, 0);
+        has_tensor_cores = major >= 8;
         memory.open(0);
         cudaEventCreateWithFlags(&reached, cudaEventDisableTiming | cudaEventBlockingSync);
         cudaMallocHost(&label_error, sizeof *label_error);

@@ -31,7 +31,7 @@ describe.skipIf(hasGpu)("a machine without a GPU", () => {
     expect([auto!.status, cpu!.status]).toEqual([0, 0]);
     expect(
       auto!.stderr.match(
-        /^note: computing on the CPU, because (no NVIDIA driver|there is no CUDA library).*\.$/gm,
+        /^note: computing on the CPU, because (no NVIDIA driver|the NVIDIA driver finds no GPU|there is no CUDA library).*\.$/gm,
       ),
     ).toHaveLength(1);
     expect(cpu!.stderr).not.toContain("note:");

@@ -2,12 +2,12 @@
 //
 //   node scripts/verify-prebuilds.mjs [DIRECTORY] [--without-cuda] [--any-gpu] [--without TARGET or FILE]...
 //
-// Of DIRECTORY, by default prebuilds/ of this package: are the addon and the CUDA libraries of each target there, small enough,
-// stripped, for the right processor; do they ask for no newer glibc and no other library than said here (on Windows not
-// even for node.exe, which Electron has by another name; with musl for nothing that musl has not); have the CUDA libraries code for the GPUs that the documentation
-// names; do they speak the addon's version of their interface; are all addons together small enough
-// for everybody to download, and all files, packed, for a package? Are
-// SHA256SUMS and all files of DIRECTORY the same as when they were built?
+// Of DIRECTORY, by default prebuilds/ of this package: are the addon and the CUDA libraries of each target there, small
+// enough, stripped, for the right processor; do they ask for no newer glibc and no other library than said here (on Windows
+// not even for node.exe, which Electron has by another name; with musl for nothing that musl has not); have the CUDA
+// libraries code for the GPUs that the documentation names; do they speak the addon's version of their interface; are all
+// addons together small enough for everybody to download, and all files, packed, for a package? Are SHA256SUMS and all
+// files of DIRECTORY the same as when they were built?
 // Prints one line a file, or everything that is wrong. Needs readelf for those of Linux.
 import { execFileSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";

@@ -102,7 +102,9 @@ describe("SHA256SUMS", () => {
       writeSums(directory);
       return verify(directory);
     };
-    expect(sized(15 * 2 ** 20)).toMatchObject({ status: 0, stderr: "all addons: 15.00 MiB of 15.00 MiB\n" });
+    const full = sized(15 * 2 ** 20);
+    expect(full.status).toBe(0);
+    expect(full.stderr).toContain("all addons: 15.00 MiB of 15.00 MiB\n");
     const { status, stderr } = sized(15.5 * 2 ** 20);
     expect(status).toBe(1);
     expect(stderr).toContain("  all addons have 15.50 MiB together, more than 15.00 MiB\n");

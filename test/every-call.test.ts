@@ -31,7 +31,7 @@ describe.sequential("every wrong kind of argument is refused by an error of the 
     expect({ status, signal }, `the last call was ${last}`).toEqual({ status: 0, signal: null });
     const result = JSON.parse(stdout) as { made: number; problems: string[]; tried: string[] };
     expect(result.problems).toEqual([]);
-    expect(result.made).toBeGreaterThan(1000);
+    expect(result.made).toBeGreaterThan(40 * result.tried.length);
     for (const name of result.tried) tried.add(name.replace(/^new |,.*$/g, ""));
   });
 

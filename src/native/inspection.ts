@@ -3,8 +3,8 @@
  * another machine, and may kill the process over one that is cut off.
  */
 import { closeSync, fstatSync, openSync, readSync } from "node:fs";
-import { familySync, MUSL } from "detect-libc";
 import { isError, messageOf } from "../settings/realms.js";
+import { require } from "./package-root.js";
 
 /** What decides which native libraries a machine loads. */
 export interface System {
@@ -28,7 +28,13 @@ export function thisSystem(): System {
 
 /** Whether this program was made for musl (Alpine Linux), whatever C libraries the system has. */
 export function hasMusl(): boolean {
-  return process.platform === "linux" && familySync() === MUSL;
+  if (process.platform !== "linux") return false;
+  try {
+    const { familySync, MUSL } = require("detect-libc") as typeof import("detect-libc");
+    return familySync() === MUSL;
+  } catch {
+    return thisSystem().glibc === undefined; // a bundle has left it behind
+  }
 }
 
 /** "linux-x64 with glibc 2.36" */

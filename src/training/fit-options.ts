@@ -153,7 +153,8 @@ function expectParts(batchSize: number, images: number, worldSize: number): void
       `fit: a batch of ${batchSize} images cannot be divided among ${worldSize} processes: batchSize (--batch-size) is that of all together; use ${near.join(" or ")}.`,
     );
   }
-  if (images > 0 && images < worldSize) // of no images, the loader tells
+  // Of no images at all the loader tells.
+  if (images > 0 && images < worldSize)
     throw new ArgumentError(
       `fit: ${images} training images are fewer than the ${worldSize} processes: use fewer.`,
     );

@@ -49,7 +49,7 @@ async function make(system, processor, strip, libc) {
   const directory = join(root, "build", libc ? `prebuilt-${libc}` : "prebuilt");
   rmSync(join(directory, "build", "Release"), { recursive: true, force: true });
   if (!libc) rmSync(join(root, "prebuilds", `${system}-${processor}`), { recursive: true, force: true });
-  mkdirSync(directory, { recursive: true });
+  mkdirSync(join(directory, "build", "Release"), { recursive: true }); // CMake makes it when it configures, and not again.
   await promisify(prebuildify)({
     name: "medmamba",
     targets: [`node@${process.versions.node}`],

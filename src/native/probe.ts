@@ -43,32 +43,13 @@ export function whyNoGpu(library: string, patienceMs = 60_000): string | undefin
 
 /** GPUs that a backend's library can use, asked for in a process of its own, so that this one opens none; 0 if it cannot be known. */
 export function gpuCount(library: string, patienceMs = 60_000): number {
-  const { NODE_OPTIONS: _, ...environment } = process.env;
-  const { stdout } = spawnSync(process.execPath, ["--eval", countQuestion, addonPath(), library], {
-    encoding: "utf8",
-    env: { ...environment, [marker]: "1", ELECTRON_RUN_AS_NODE: "1" },
-    timeout: patienceMs,
-    killSignal: "SIGKILL",
-    windowsHide: true,
-  });
-  const count = Number(stdout);
+  const count = Number(askApart(countQuestion, library, patienceMs).stdout);
   return Number.isSafeInteger(count) ? count : 0;
 }
 
 /** The reason against the GPUs, empty if there is none. */
 function ask(library: string, patienceMs: number): string {
-  const { NODE_OPTIONS: _, ...environment } = process.env; // would load a debugger or a test runner there, too
-  const { status, signal, stdout, stderr, error } = spawnSync(
-    process.execPath,
-    ["--eval", question, addonPath(), library],
-    {
-      encoding: "utf8",
-      env: { ...environment, [marker]: "1", ELECTRON_RUN_AS_NODE: "1" },
-      timeout: patienceMs,
-      killSignal: "SIGKILL",
-      windowsHide: true,
-    },
-  );
+  const { status, signal, stdout, stderr, error } = askApart(question, library, patienceMs);
   if (error && "code" in error && error.code === "ETIMEDOUT")
     return `the NVIDIA driver did not answer within ${patienceMs / 1000} seconds when it was asked for its GPUs; restarting the machine may help`;
   if (error) return ""; // no second process is to be had here: using the GPU will tell
@@ -81,4 +62,16 @@ function ask(library: string, patienceMs: number): string {
       `${last ? `: ${last}` : ""}); installing it again, or restarting the machine, may help`
     );
   }
+}
+
+/** A question's program in a process of its own, which is killed when the patience is over. */
+function askApart(program: string, library: string, patienceMs: number) {
+  const { NODE_OPTIONS: _, ...environment } = process.env; // would load a debugger or a test runner there, too
+  return spawnSync(process.execPath, ["--eval", program, addonPath(), library], {
+    encoding: "utf8",
+    env: { ...environment, [marker]: "1", ELECTRON_RUN_AS_NODE: "1" },
+    timeout: patienceMs,
+    killSignal: "SIGKILL",
+    windowsHide: true,
+  });
 }

@@ -82,6 +82,7 @@ bool runs_at_once(const Stream* stream) { return !stream->capture && !stream->is
 void put_off(Stream* stream, Node node) {
     stream->put_off.push_back(std::move(node));
     ++stream->queued;
+    if (stream->dice.below(2)) catch_up(stream, stream->queued);
 }
 
 void catch_up(Stream* stream, uint64_t last) {

@@ -29,7 +29,7 @@ cudaError_t capture(Stream* stream, Node node);
 
 // Whether what is queued on the stream is done at once, and not when a graph is launched or somebody waits for it.
 bool runs_at_once(const Stream* stream);
-// Keeps a node for then.
+// Keeps a node for then, or does it now: the stream's dice say which.
 void put_off(Stream* stream, Node node);
 
 template <class Work>

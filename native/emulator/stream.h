@@ -37,8 +37,8 @@ struct Stream {
     int busy_waits = 0;
     Capture* capture = nullptr;  // of what is queued, while it is captured
 
-    // Of a stream that has waited for another: what is queued then is beside the other's work, and done as late as may be,
-    // when somebody waits for it, so that a wait that is missing shows. How many of all that was queued have been done.
+    // Of a stream that has waited for another: what is queued then is beside the other's work, and done at once or as late as
+    // may be, when somebody waits for it, so that a wait that is missing shows. How many of all that was queued are done.
     bool is_beside = false;
     std::vector<Node> put_off;
     uint64_t queued = 0, done = 0;

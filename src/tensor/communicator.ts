@@ -187,12 +187,14 @@ export class Communicator {
       const bytes = Math.min(pieces, inParts - begin);
       const part = bytes / worldSize;
       const x = this.#slice(values, begin, bytes);
-      const [received, own] = [this.#scratchOf("received", bytes), this.#scratchOf("own", part)];
+      // Nobody needs the old values of a part of one's own by then: its new ones go there, and from there to the others.
+      const own = this.#slice(values, begin + this.rank * part, part);
+      const received = this.#scratchOf("received", bytes);
       this.#call("exchange", { bytes: part, x, y: received, communicator: this });
       combine(received, part, own);
       this.#call("gather", { bytes: part, x: own, y: x, communicator: this });
-      x.handle.dispose();
-      this.#done(received, own);
+      for (const slice of [x, own]) slice.handle.dispose();
+      this.#done(received);
     }
     const rest = total - inParts;
     if (rest === 0) return;

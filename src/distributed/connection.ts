@@ -38,6 +38,8 @@ export interface Connection {
   readonly overlap: number;
   /** Undefined where bytes go over the control plane. */
   readonly communicator: Communicator | undefined;
+  /** Why they do, and what to do about it, in words; undefined where nobody has to be told. */
+  readonly detour?: string | undefined;
 }
 
 /** What choosing needs of a group. */
@@ -52,13 +54,19 @@ interface Ranks {
 /** What a rank has of an engine: its version, or why it cannot be used. */
 type Offer = { readonly version: string } | { readonly reason: string };
 
-const overTcp = (overlap: Overlap): Connection => ({
-  engine: "tcp",
-  version: null,
-  reduction: "rank order",
-  overlap: overlap === "auto" ? overlapsBest.tcp : overlap,
-  communicator: undefined,
-});
+function overTcp({ engine, overlap }: EngineWish, problem = notStartedByMpi): Connection {
+  return {
+    engine: "tcp",
+    version: null,
+    reduction: "rank order",
+    overlap: overlap === "auto" ? overlapsBest.tcp : overlap,
+    communicator: undefined,
+    detour: engine === "tcp" ? undefined : problem,
+  };
+}
+
+const notStartedByMpi =
+  "start them with the mpirun or srun of Open MPI or MPICH (Debian: openmpi-bin, mpich), which connects CPUs";
 
 /**
  * Whether it is faster to add up while backward goes on, and then MB at once. NCCL has a part of the GPU for itself while it waits. MPI and the control
@@ -92,6 +100,7 @@ export async function connectEngine(ranks: Ranks, device: Device, wish: EngineWi
     throw new DistributedError(
       `rank ${other} asks for ${wordsOf(all[other]?.wish)}, rank 0 for ${wordsOf(all[0]?.wish)}: give all ranks the same (MEDMAMBA_ENGINE, MEDMAMBA_REDUCTION, MEDMAMBA_OVERLAP).`,
     );
+  let detour: string | undefined;
   for (const name of engineNames) {
     if (!all.some((offer) => offer.offers[name])) continue;
     const problem = problemOf(
@@ -104,8 +113,9 @@ export async function connectEngine(ranks: Ranks, device: Device, wish: EngineWi
       return connectBy(engine, device, id as Uint8Array, ranks, wish);
     }
     if (wish.engine === name) throw new DistributedError(problem ?? `${name} cannot be used.`);
+    detour ??= problem?.replace(/\.$/, "");
   }
-  return overTcp(wish.overlap);
+  return overTcp(wish, detour);
 }
 
 /** The connection by one engine. */

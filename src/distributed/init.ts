@@ -133,7 +133,8 @@ export async function init(options: InitOptions = {}): Promise<Group> {
 
 function checked(options: InitOptions): InitOptions {
   expectNamed("distributed.init", "the options", options, names);
-  const { rank, worldSize, localRank, address, token, engine, reduction, overlap, patience, onWaiting } = options;
+  const { rank, worldSize, localRank, address, token, engine, reduction, overlap, patience, onWaiting } =
+    options;
   if (rank === undefined) {
     const told = Object.entries({ worldSize, localRank, address }).find(([, value]) => value !== undefined);
     if (told) throw new ArgumentError(`distributed.init: ${told[0]} was given, but no rank.`);

@@ -70,6 +70,8 @@ export type StudyProgress =
       readonly group: Place | undefined;
       /** How many did so before, where the run is resumed. */
       readonly worldSize: number | undefined;
+      /** Why gradients pass through the first process; undefined where an engine carries them. */
+      readonly detour: string | undefined;
     };
 
 /** Where and how a run is carried out. */
@@ -100,13 +102,6 @@ export async function carryOut(start: RunStart, options: StudyOptions): Promise<
   } finally {
     await lock.release();
   }
-}
-
-/** What to say where all gradients pass through one process. */
-async function detourOf(group: Group, device: Device): Promise<string | undefined> {
-  if (group.isAlone) return undefined;
-  const { detour } = await group.connect(device);
-  return detour && `the gradients of all processes pass through the first one, which is slow: ${detour}.`;
 }
 
 async function carryOutAlone(start: RunStart, options: StudyOptions): Promise<StudyOutcome> {
@@ -141,9 +136,9 @@ async function carryOutAlone(start: RunStart, options: StudyOptions): Promise<St
         ? await initialWeights(plan.init, model, { classes })
         : undefined;
     const { inherited, extension, worldSize } = start;
-    const detour = group && (await detourOf(group, device));
-    if (detour !== undefined && isFirst) onProgress({ type: "warning", message: detour });
-    onProgress({ type: "prepared", plan, dataset, model, initial, inherited, extension, group, worldSize });
+    const detour = group && !group.isAlone ? (await group.connect(device)).detour : undefined;
+    const told = { plan, dataset, model, initial, inherited, extension, group, worldSize, detour };
+    onProgress({ type: "prepared", ...told });
     const result = await fit(model, {
       ...settings,
       train: dataset.train,

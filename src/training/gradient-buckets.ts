@@ -18,6 +18,7 @@ interface Gradients {
   collect(parameters: readonly Tensor[]): void;
 }
 
+/** Parameters, and their stretch of the gradients. */
 interface Bucket {
   readonly parameters: readonly Tensor[];
   readonly values: Tensor;
@@ -69,6 +70,11 @@ export class GradientBuckets {
     const { parameters, values } = this.#buckets[number] as Bucket;
     this.#gradients.collect(parameters);
     send(values);
+  }
+
+  /** What they hold, in the order in which they leave. */
+  get all(): readonly Bucket[] {
+    return this.#buckets;
   }
 
   /** Gives its handles on the gradients back. */

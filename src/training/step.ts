@@ -253,8 +253,10 @@ function divided({ labels, weights }: Truth, images: number, parts: number): Tru
   }));
 }
 
-/** Weight decay is for the weights of products: not for vectors, and not for -A, which must not drift towards 1. */
-function parameterGroups(model: ImageClassifier): ParameterGroup<AdamSettings>[] {
+/**
+ * @internal Weight decay is for the weights of products: not for vectors, and not for -A, which must not drift towards 1.
+ */
+export function parameterGroups(model: ImageClassifier): ParameterGroup<AdamSettings>[] {
   const decaying: Tensor[] = [];
   const free: Tensor[] = [];
   for (const [name, parameter] of model.namedParameters()) {

@@ -112,7 +112,11 @@ describe.runIf(hasEmulatedCuda() && fakeNccl())("NCCL", () => {
     [2, "in passes", { accumulate: 2 }],
     [3, "where BatchNorm sees all", { accumulate: 1, syncBatchNorm: true }],
     [2, "as graphs", { accumulate: 1, graphs: true, epochs: 3 }],
-    [3, "as graphs, where BatchNorm sees all", { accumulate: 1, graphs: true, epochs: 3, syncBatchNorm: true }],
+    [
+      3,
+      "as graphs, where BatchNorm sees all",
+      { accumulate: 1, graphs: true, epochs: 3, syncBatchNorm: true },
+    ],
   ] as const)(
     "gives %i ranks the same weights with buckets as without, %s",
     async (worldSize, _, options) => {

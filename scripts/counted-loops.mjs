@@ -91,11 +91,20 @@ export const countedLoops = [
   {
     what: "layer norm with gate, bf16",
     file: "layer_norm",
-    kernel: "forward_kernel<Shape<16, 8, 8>, true, BFloat16, BFloat16>",
+    kernel: "forward_kernel<Shape<16, 8, 8>, true, 1, BFloat16, BFloat16>",
     most: "float",
     work: 2,
     unit: "row of 96 channels",
     limit: { 11: 354, 13: 338 },
+  },
+  {
+    what: "layer norm with gate, bf16, of four copies",
+    file: "layer_norm",
+    kernel: "forward_kernel<Shape<16, 8, 8>, true, 4, BFloat16, BFloat16>",
+    most: "float",
+    work: 2,
+    unit: "row of 96 channels",
+    limit: { 11: 9999, 13: 597 },
   },
   {
     what: "batch norm, bf16: statistics",
@@ -105,5 +114,14 @@ export const countedLoops = [
     work: 8,
     unit: "element",
     limit: { 11: 42, 13: 42 },
+  },
+  {
+    what: "batch norm: statistics from parts",
+    file: "batch_norm",
+    kernel: "parts_kernel<4, ValueParts>",
+    most: "float",
+    work: 256,
+    unit: "element",
+    limit: { 11: 9999, 13: 50 },
   },
 ];

@@ -86,27 +86,28 @@ template <class S, int copies, class T>
 __device__ __forceinline__ void read_sum(const T* row, int64_t apart, int channels, bool vectorized,
                                          float (&values)[S::each]) {
     read_row<S>(row, channels, vectorized, values);
-    if constexpr (copies > 1) {
-        for (int copy = 1; copy < copies; ++copy) {
-            float more[S::each];
-            read_row<S>(row + copy * apart, channels, vectorized, more);
-            for (int k = 0; k < S::each; ++k) values[k] += more[k];
-        }
-        for (int k = 0; k < S::each; k += 2) {
-            const Floats<2> two = rounded_to<T>(Floats<2>{{values[k], values[k + 1]}});
-            values[k] = two.lane[0], values[k + 1] = two.lane[1];
-        }
+    for (int copy = 1; copy < copies; ++copy) {
+        float more[S::each];
+        read_row<S>(row + copy * apart, channels, vectorized, more);
+        for (int k = 0; k < S::each; ++k) values[k] += more[k];
+    }
+    for (int k = 0; k < S::each; k += 2) {
+        const Floats<2> two = rounded_to<T>(Floats<2>{{values[k], values[k + 1]}});
+        values[k] = two.lane[0], values[k + 1] = two.lane[1];
     }
 }
 
-// The first value of the team's row.
+// Its first value, in all threads of the team. Teams within a warp ask who has it, others read it.
 template <class S, int copies, class T>
-__device__ __forceinline__ float first_value(const T* row, int64_t apart, const float (&values)[S::each]) {
-    if constexpr (copies == 1) return to_float(*row);
-    if constexpr (S::team <= 32) return __shfl_sync(whole_warp, values[0], (int)threadIdx.x % 32 / S::team * S::team);
-    float sum = to_float(*row);
-    for (int copy = 1; copy < copies; ++copy) sum += to_float(row[copy * apart]);
-    return to_float(rounded<T>(sum));
+__device__ __forceinline__ float first_of_sum(const T* row, int64_t apart, int channels, const float (&values)[S::each]) {
+    if constexpr (S::team <= 32) {
+        return __shfl_sync(whole_warp, values[0], (int)threadIdx.x % 32 / S::team * S::team);
+    } else {
+        if (channels == 0) return 0.0f;
+        float sum = to_float(*row);
+        for (int copy = 1; copy < copies; ++copy) sum += to_float(row[copy * apart]);
+        return to_float(rounded<T>(sum));
+    }
 }
 
 // Puts them back.
@@ -148,11 +149,16 @@ __global__ void __launch_bounds__(S::threads) forward_kernel(mm_layer_norm_forwa
         const int64_t row = first + team;
         const int channels = row < p.rows ? all_channels : 0;
         const X* from = stored<X>(p.x) + row * p.x_row;
-        const int64_t apart = p.rows * p.x_row;
+        float pivot = copies == 1 && channels > 0 ? to_float(*from) : 0.0f;
         float x[S::each], sums[2] = {};
-        read_sum<S, copies>(from, apart, channels, vectorized, x);
-        if (copies > 1 && p.sum) write_row<S>(stored<X>(p.sum) + row * all_channels, channels, vectorized, x);
-        const float pivot = channels > 0 || (copies > 1 && S::team <= 32) ? first_value<S, copies>(from, apart, x) : 0.0f;
+        if constexpr (copies == 1) {
+            read_row<S>(from, channels, vectorized, x);
+        } else {
+            const int64_t apart = p.rows * p.x_row;
+            read_sum<S, copies>(from, apart, channels, vectorized, x);
+            if (p.sum) write_row<S>(stored<X>(p.sum) + row * all_channels, channels, vectorized, x);
+            pivot = first_of_sum<S, copies>(from, apart, channels, x);
+        }
         for (int k = 0; k < S::each; ++k) {
             x[k] = channel_of<S>(k) < channels ? x[k] - pivot : 0.0f;
             sums[0] += x[k];

@@ -3,10 +3,12 @@ import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
+import { pathToFileURL } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type Launcher, mpich, namespaces, openMpi, slurm } from "../support/launchers.js";
 import { programOf } from "../support/ranks.js";
 import { jobFile, type RanksJob, type Trained, trainedOf, trainTogether } from "../support/ranks-training.js";
+import { repository } from "../support/repository.js";
 
 const environment = { ...process.env, MEDMAMBA_THREADS: "1" };
 
@@ -266,6 +268,29 @@ describe.skipIf(!namespaces)("two machines with a cable between", () => {
     const [first, second] = outcomes.map(({ trained }) => trained as Trained);
     expect(second).toEqual(first);
     expect(others(first as Trained)).toEqual(others(await overTcp(2)));
+  });
+
+  it("need no IPv4 on a machine of their own", () => {
+    const name = `mm-six-${process.pid}`;
+    ip("netns", "add", name);
+    try {
+      ip("-n", name, "link", "set", "lo", "up");
+      ip("-n", name, "address", "del", "127.0.0.1/8", "dev", "lo");
+      const spawning = pathToFileURL(join(repository, "dist/distributed/spawn.js")).href;
+      const command = JSON.stringify([process.execPath, programOf("group")]);
+      const program = `import { spawnRanks } from ${JSON.stringify(spawning)};
+        process.exitCode = (await spawnRanks({ command: ${command}, processes: 2 })).code;`;
+      const start = [process.execPath, "--input-type=module", "-e", program];
+      const { status, stdout, stderr } = spawnSync("ip", ["netns", "exec", name, ...start], {
+        encoding: "utf8",
+        timeout: 60_000,
+        env: environment,
+      });
+      expect(status, stderr).toBe(0);
+      expect(JSON.parse(stdout.split("\n")[1] ?? "")).toEqual([3, 0]);
+    } finally {
+      ip("netns", "del", name);
+    }
   });
 
   it("end within ten seconds when the cable is out", async () => {

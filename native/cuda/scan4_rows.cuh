@@ -36,11 +36,15 @@ public:
           problem_(block.problem),
           memory_(memory),
           dt_(extra),
-          columns_(reinterpret_cast<uint32_t*>(dt_ + chunk_steps * problem_.dt_row)) {}
+          columns_(reinterpret_cast<uint32_t*>(dt_ + chunk_steps * problem_.dt_row)) {
+        const int behind = problem_.dt_row - problem_.rank;
+        for (int i = threadIdx.x; i < chunk_steps * behind; i += Tile::threads)
+            dt_[i / behind * problem_.dt_row + problem_.rank + i % behind] = i % behind == 0 ? 1.0f : 0.0f;
+    }
 
     __device__ __forceinline__ Channels& channels(int buffer) const { return memory_.channels[buffer]; }
     __device__ __forceinline__ const Memory& memory() const { return memory_; }
-    // (chunk_steps, dt_row), zero behind the rank, of no meaning past the chunk's end.
+    // (chunk_steps, dt_row), zero past the chunk's end; behind the rank one, by which the bias is multiplied, and zeros.
     __device__ __forceinline__ const float* dt() const { return dt_; }
     __device__ __forceinline__ int pixel(int buffer, int t) const { return memory_.channels[buffer].pixels[t]; }
 
@@ -79,9 +83,9 @@ public:
             const float x = to_float(from[t * row]);
             to[t * group_states] = t < count ? x : 0.0f;
         });
-        for (int r = warp; r < problem_.dt_row; r += Tile::warps) {
-            const float x = to_float(columns[lane * row + r]);  // what lies behind dt is B
-            dt_[lane * problem_.dt_row + r] = r < problem_.rank ? x : 0.0f;
+        for (int r = warp; r < problem_.rank; r += Tile::warps) {
+            const float x = to_float(columns[lane * row + r]);
+            dt_[lane * problem_.dt_row + r] = lane < problem_.steps(chunk) ? x : 0.0f;
         }
         __syncthreads();
     }

@@ -38,7 +38,8 @@ public:
 
     // Behind the passes' shared memory: what depends on the rank.
     static size_t extra_bytes(const Problem& problem) {
-        return (Rows::extra_floats(problem) + Delta::extra_floats(problem)) * sizeof(float);
+        const int gradients = pass == Pass::backward ? Gradients::extra_floats(problem) : 0;
+        return (Rows::extra_floats(problem) + Delta::extra_floats(problem) + gradients) * sizeof(float);
     }
 
     __device__ __forceinline__ Scan4Source(const Problem& problem, Memory& memory, float* extra)
@@ -48,7 +49,7 @@ public:
           rows_(block_, memory.rows, extra),
           delta_(block_, extra + Rows::extra_floats(problem)),
           skip_(memory.skip),
-          gradients_(gradients(block_, memory)) {
+          gradients_(gradients(block_, memory, extra + Rows::extra_floats(problem) + Delta::extra_floats(problem))) {
         for (int c = threadIdx.x; c < Tile::channels; c += Tile::threads)
             skip_[c] = live(c) ? problem.skip[block_.parameter() + c] : 0.0f;
     }
@@ -89,7 +90,7 @@ public:
         rows_.leave(rows_.channels(buffer).dy, problem.du, buffer, chunk, group == 0);
         gradients_.leave_states(rows_, runs, buffer, count, group);
         gradients_.leave_dt(rows_, delta_, buffer, count, group, dpre);
-        gradients_.leave_dt_weight(rows_.dt(), count, group == 0 && chunk == place.last_chunk, dpre);
+        gradients_.leave_dt_weight(rows_.dt(), count, dpre);
     }
     __device__ __forceinline__ float* dA(int channel) const { return gradients_.dA(channel); }
     __device__ __forceinline__ void finish(int channel) { gradients_.finish(channel); }
@@ -101,9 +102,9 @@ private:
         return memory.place;
     }
 
-    static __device__ __forceinline__ auto gradients(const Scan4Block<T>& block, Memory& memory) {
+    static __device__ __forceinline__ auto gradients(const Scan4Block<T>& block, Memory& memory, float* extra) {
         if constexpr (pass == Pass::backward)
-            return Gradients(block, memory.gradients);
+            return Gradients(block, memory.gradients, extra);
         else
             return Nothing{};
     }

@@ -13,6 +13,11 @@ public:
     using Rows = Scan4Rows<T, Tile, Pass::backward>;
     static constexpr int channels = Tile::thread_channels;
 
+    // Behind the passes' memory: the sums of ddt_weight | ddt_bias, (channels, dt_row), each a thread's own.
+    static __host__ __device__ __forceinline__ int extra_floats(const Scan4<T>& problem) {
+        return Tile::channels * problem.dt_row;
+    }
+
     // In shared memory, as the walk needs the registers.
     struct Memory {
         alignas(16) float dskip[Tile::threads][channels];  // of every thread, what its steps add to its channels'
@@ -21,9 +26,14 @@ public:
         T* dprojected;
     };
 
-    __device__ __forceinline__ Scan4Gradients(const Scan4Block<T>& block, Memory& memory)
-        : block_(block), problem_(block.problem), memory_(memory), dskip_(memory.dskip[threadIdx.x]) {
+    __device__ __forceinline__ Scan4Gradients(const Scan4Block<T>& block, Memory& memory, float* extra)
+        : block_(block),
+          problem_(block.problem),
+          memory_(memory),
+          dskip_(memory.dskip[threadIdx.x]),
+          dt_weight_(extra) {
         store(dskip_, broadcast(0.0f, Width<channels>{}));
+        for (int i = threadIdx.x; i < Tile::channels * problem_.dt_row; i += Tile::threads) dt_weight_[i] = 0.0f;
         if (threadIdx.x > 0) return;
         const ScanPlace& place = block_.place;
         const int64_t set = (int64_t)(place.sequence / directions) * problem_.segments + place.segment;
@@ -90,20 +100,26 @@ public:
     }
 
     // ddt_weight += dpre x dt, and with it ddt_bias, in the order of chunks.
-    __device__ __forceinline__ void leave_dt_weight(const float* dt, int count, bool first, const float* dpre) const {
-        const auto leave = [&](float& to, float sum) { to = first ? sum : to + sum; };
+    __device__ __forceinline__ void leave_dt_weight(const float* dt, int count, const float* dpre) const {
         if constexpr (is_exact<T>)
-            dt_weight_by_channels(dt, count, dpre, leave);
+            dt_weight_by_channels(dt, count, dpre);
         else
-            dt_weight_by_tiles(dt, dpre, leave);
+            dt_weight_by_tiles(dt, dpre);
     }
 
     __device__ __forceinline__ float* dA(int channel) const {
         return memory_.dA + channel * problem_.states;
     }
 
-    // skip's, of a thread's channels from `channel` on.
+    // skip's, of a thread's channels from `channel` on, and those of delta's projection.
     __device__ __forceinline__ void finish(int channel) {
+        __syncthreads();
+        const int rank = problem_.rank;
+        for (int i = threadIdx.x; i < Tile::channels * (rank + 1); i += Tile::threads) {
+            const int c = i / (rank + 1), r = i % (rank + 1);
+            float* to = r < rank ? memory_.ddt_weight + c * rank + r : memory_.ddt_bias + c;
+            if (block_.live(c)) *to = dt_weight_[c * problem_.dt_row + r];
+        }
 #pragma unroll
         for (int k = 0; k < channels; ++k, ++channel) {
             float dskip = dskip_[k];
@@ -168,9 +184,7 @@ private:
     }
 
     // A thread has a channel and four columns at a time.
-    template <class Leave>
-    __device__ __forceinline__ void dt_weight_by_channels(const float* all_dt, int count, const float* dpre,
-                                                          Leave&& leave) const {
+    __device__ __forceinline__ void dt_weight_by_channels(const float* all_dt, int count, const float* dpre) const {
         constexpr int apart = Tile::threads / Tile::channels;
         const int thread = thread_anew(), channel = thread % Tile::channels;
 #pragma unroll 1
@@ -184,14 +198,11 @@ private:
                 sum[0] = fmaf(d, x.x, sum[0]), sum[1] = fmaf(d, x.y, sum[1]);
                 sum[2] = fmaf(d, x.z, sum[2]), sum[3] = fmaf(d, x.w, sum[3]);
             }
-#pragma unroll
-            for (int i = 0; i < 4; ++i)
-                if (block_.live(channel) && r + i <= problem_.rank) leave(dt_weight_at(channel, r + i), sum[i]);
+            add_to(dt_weight_ + channel * problem_.dt_row + r, Floats<4>{{sum[0], sum[1], sum[2], sum[3]}});
         }
     }
     // A warp has a tile of 16 channels and 8 columns at a time.
-    template <class Leave>
-    __device__ __forceinline__ void dt_weight_by_tiles(const float* dt, const float* dpre, Leave&& leave) const {
+    __device__ __forceinline__ void dt_weight_by_tiles(const float* dt, const float* dpre) const {
         constexpr int channel_tiles = Tile::channels / 16;
         const int thread = thread_anew();
         const TileLane lane(thread);
@@ -202,25 +213,23 @@ private:
             lane.add_product<chunk_steps>(
                 sum, [&](int row, int step) { return dpre[step * Tile::delta_row + first_channel + row]; },
                 [&](int step, int column) { return dt[step * problem_.dt_row + first + column]; });
-#pragma unroll
-            for (int i = 0; i < 2; ++i) {
-                const int channel = first_channel + lane.group, r = first + lane.column + i;
-                if (r > problem_.rank) continue;
-                float* to = &dt_weight_at(channel, r);
-                if (block_.live(channel)) leave(to[0], sum[i]);
-                if (block_.live(channel + 8)) leave(to[8 * (r < problem_.rank ? problem_.rank : 1)], sum[2 + i]);
-            }
+            float* to = dt_weight_ + (first_channel + lane.group) * problem_.dt_row + first + lane.column;
+            add_to(to, Floats<2>{{sum[0], sum[1]}});
+            add_to(to + 8 * problem_.dt_row, Floats<2>{{sum[2], sum[3]}});
         }
     }
-    // Of column `rank` the bias.
-    __device__ __forceinline__ float& dt_weight_at(int channel, int r) const {
-        return *(r < problem_.rank ? memory_.ddt_weight + channel * problem_.rank + r : memory_.ddt_bias + channel);
+    template <int width>
+    static __device__ __forceinline__ void add_to(float* to, const Floats<width>& x) {
+        Floats<width> sum = load(to, Width<width>{});
+#pragma unroll
+        for (int i = 0; i < width; ++i) sum.lane[i] += x.lane[i];
+        store(to, sum);
     }
 
     const Scan4Block<T> block_;
     const Scan4<T>& problem_;
     const Memory& memory_;
-    float* dskip_;
+    float *dskip_, *dt_weight_;
 };
 
 }  // namespace medmamba::cuda

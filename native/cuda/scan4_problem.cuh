@@ -29,6 +29,7 @@ template <class T>
 struct Scan4 : ScanShape {
     int64_t images;  // of this run
     int height, width, rank, columns;
+    int row_words;  // of a step's columns in shared memory: bfloat16 come with one beside that shares a word with them
     int dt_row;    // a step's dt in shared memory: the rank, and one for the bias, rounded up
     bool vectors;  // rows of u, dy, y and du can be copied 16 bytes at a time
     const T *u, *projected, *dy;
@@ -47,6 +48,7 @@ struct Scan4 : ScanShape {
         height = (int)p.height, width = (int)p.width, length = height * width;
         channels = (int)p.channels, states = (int)p.states, rank = (int)p.rank;
         columns = rank + 2 * states, dt_row = (int)ceil_div(rank + 1, dt_step<T>) * dt_step<T>;
+        row_words = is_exact<T> ? columns : columns / 2 + 1;
         blocks = (int)ceil_div(channels, block_channels);
         dt_weight = p.dt_weight, dt_bias = p.dt_bias, A_log = p.A_log, skip = p.skip;
         sequences = run_images * directions;

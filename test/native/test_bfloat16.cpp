@@ -317,5 +317,6 @@ int main() {
         scan_case(kernels, 37, 11, 8, 16, 1, results);
         // Enough channels for a GPU to give a thread more of them.
         scan_case(kernels, 5, 7, 96, 16, 6, results, 86);
+        scan_case(kernels, 5, 7, 64, 16, 9, results, 128);
     });
 }

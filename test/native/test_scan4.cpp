@@ -128,6 +128,24 @@ void not_a_number(Kernels& kernels, Recorded&) {
     that(std::isnan(got.y[0]), "NaN reaches pixels of its channel");
     that(!std::isnan(got.y[1]), "NaN stays in its channel");
     that(!std::isnan(got.y[(size_t)(c.pixels * c.channels)]), "NaN stays in its image");
+    // A gradient that is not a number may spoil dB and dC of steps beside its own, but never without a sign: the
+    // gradients of its channel's parameters are spoiled as well, and nothing of another image is.
+    Case d(2, 5, 7, 20, 16, 2);
+    d.dy[17 * d.channels + 3] = NAN;
+    const Results gradients(kernels, d);
+    for (int64_t k = 0; k < 4; ++k) {
+        const int64_t channel = k * d.channels + 3;
+        that(std::isnan(gradients.dA_log[(size_t)(channel * d.states)]), "NaN reaches dA_log of its channel");
+        that(std::isnan(gradients.ddt_weight[(size_t)(channel * d.rank)]), "NaN reaches ddt_weight of its channel");
+        that(std::isnan(gradients.ddt_bias[(size_t)channel]), "NaN reaches ddt_bias of its channel");
+        that(!std::isnan(gradients.dA_log[(size_t)((channel + 1) * d.states)]), "NaN stays in its channel's dA_log");
+        that(!std::isnan(gradients.ddt_weight[(size_t)((channel + 1) * d.rank)]), "NaN stays in its channel's ddt_weight");
+        that(!std::isnan(gradients.ddt_bias[(size_t)channel + 1]), "NaN stays in its channel's ddt_bias");
+    }
+    bool other_image = true;
+    for (size_t i = d.projected.size() / 2; i < d.projected.size(); ++i)
+        other_image = other_image && !std::isnan(gradients.dprojected[i]);
+    that(other_image, "NaN stays in its image's dprojected");
     for (float extreme : {INFINITY, -INFINITY, 1e30f, -1e30f}) {
         c.projected.assign(c.projected.size(), extreme);
         Results(kernels, c);

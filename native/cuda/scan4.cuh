@@ -90,7 +90,7 @@ public:
         rows_.leave(rows_.channels(buffer).dy, problem.du, buffer, chunk, group == 0);
         gradients_.leave_states(rows_, runs, buffer, count, group);
         gradients_.leave_dt(rows_, delta_, buffer, count, group, dpre);
-        gradients_.leave_dt_weight(rows_.dt(), count, dpre);
+        gradients_.leave_dt_weight(rows_.dt(), count, group == 0 && chunk == place.last_chunk, dpre);
     }
     __device__ __forceinline__ float* dA(int channel) const { return gradients_.dA(channel); }
     __device__ __forceinline__ void finish(int channel) { gradients_.finish(channel); }

@@ -13,9 +13,10 @@ public:
     using Rows = Scan4Rows<T, Tile, Pass::backward>;
     static constexpr int channels = Tile::thread_channels;
 
-    // Behind the passes' memory: the sums of ddt_weight | ddt_bias, (channels, dt_row), each a thread's own.
+    // Behind the passes' memory: the sums of ddt_weight | ddt_bias, (channels, dt_row), each a thread's own. In float32
+    // GPUs before 8.0 have no room for them: they are where the gradients are.
     static __host__ __device__ __forceinline__ int extra_floats(const Scan4<T>& problem) {
-        return Tile::channels * problem.dt_row;
+        return is_exact<T> ? 0 : Tile::channels * problem.dt_row;
     }
 
     // In shared memory, as the walk needs the registers.
@@ -33,7 +34,7 @@ public:
           dskip_(memory.dskip[threadIdx.x]),
           dt_weight_(extra) {
         store(dskip_, broadcast(0.0f, Width<channels>{}));
-        for (int i = threadIdx.x; i < Tile::channels * problem_.dt_row; i += Tile::threads) dt_weight_[i] = 0.0f;
+        for (int i = threadIdx.x; i < extra_floats(problem_); i += Tile::threads) dt_weight_[i] = 0.0f;
         if (threadIdx.x > 0) return;
         const ScanPlace& place = block_.place;
         const int64_t set = (int64_t)(place.sequence / directions) * problem_.segments + place.segment;
@@ -100,9 +101,9 @@ public:
     }
 
     // ddt_weight += dpre x dt, and with it ddt_bias, in the order of chunks.
-    __device__ __forceinline__ void leave_dt_weight(const float* dt, int count, const float* dpre) const {
+    __device__ __forceinline__ void leave_dt_weight(const float* dt, int count, bool first, const float* dpre) const {
         if constexpr (is_exact<T>)
-            dt_weight_by_channels(dt, count, dpre);
+            dt_weight_by_channels(dt, count, first, dpre);
         else
             dt_weight_by_tiles(dt, dpre);
     }
@@ -113,12 +114,13 @@ public:
 
     // skip's, of a thread's channels from `channel` on, and those of delta's projection.
     __device__ __forceinline__ void finish(int channel) {
-        __syncthreads();
-        const int rank = problem_.rank;
-        for (int i = threadIdx.x; i < Tile::channels * (rank + 1); i += Tile::threads) {
-            const int c = i / (rank + 1), r = i % (rank + 1);
-            float* to = r < rank ? memory_.ddt_weight + c * rank + r : memory_.ddt_bias + c;
-            if (block_.live(c)) *to = dt_weight_[c * problem_.dt_row + r];
+        if constexpr (!is_exact<T>) {
+            __syncthreads();
+            const int columns = problem_.rank + 1;
+            for (int i = threadIdx.x; i < Tile::channels * columns; i += Tile::threads) {
+                const int c = i / columns, r = i % columns;
+                if (block_.live(c)) dt_weight_gradient(c, r) = dt_weight_[c * problem_.dt_row + r];
+            }
         }
 #pragma unroll
         for (int k = 0; k < channels; ++k, ++channel) {
@@ -184,7 +186,8 @@ private:
     }
 
     // A thread has a channel and four columns at a time.
-    __device__ __forceinline__ void dt_weight_by_channels(const float* all_dt, int count, const float* dpre) const {
+    __device__ __forceinline__ void dt_weight_by_channels(const float* all_dt, int count, bool first,
+                                                          const float* dpre) const {
         constexpr int apart = Tile::threads / Tile::channels;
         const int thread = thread_anew(), channel = thread % Tile::channels;
 #pragma unroll 1
@@ -198,7 +201,12 @@ private:
                 sum[0] = fmaf(d, x.x, sum[0]), sum[1] = fmaf(d, x.y, sum[1]);
                 sum[2] = fmaf(d, x.z, sum[2]), sum[3] = fmaf(d, x.w, sum[3]);
             }
-            add_to(dt_weight_ + channel * problem_.dt_row + r, Floats<4>{{sum[0], sum[1], sum[2], sum[3]}});
+#pragma unroll
+            for (int i = 0; i < 4; ++i) {
+                if (!block_.live(channel) || r + i > problem_.rank) continue;
+                float& to = dt_weight_gradient(channel, r + i);
+                to = first ? sum[i] : to + sum[i];
+            }
         }
     }
     // A warp has a tile of 16 channels and 8 columns at a time.
@@ -214,16 +222,17 @@ private:
                 sum, [&](int row, int step) { return dpre[step * Tile::delta_row + first_channel + row]; },
                 [&](int step, int column) { return dt[step * problem_.dt_row + first + column]; });
             float* to = dt_weight_ + (first_channel + lane.group) * problem_.dt_row + first + lane.column;
-            add_to(to, Floats<2>{{sum[0], sum[1]}});
-            add_to(to + 8 * problem_.dt_row, Floats<2>{{sum[2], sum[3]}});
+#pragma unroll
+            for (int half = 0; half < 2; ++half, to += 8 * problem_.dt_row) {
+                Floats<2> all = load(to, Width<2>{});
+                all.lane[0] += sum[2 * half], all.lane[1] += sum[2 * half + 1];
+                store(to, all);
+            }
         }
     }
-    template <int width>
-    static __device__ __forceinline__ void add_to(float* to, const Floats<width>& x) {
-        Floats<width> sum = load(to, Width<width>{});
-#pragma unroll
-        for (int i = 0; i < width; ++i) sum.lane[i] += x.lane[i];
-        store(to, sum);
+    // ddt_weight's in memory, and of column `rank` ddt_bias's.
+    __device__ __forceinline__ float& dt_weight_gradient(int channel, int r) const {
+        return *(r < problem_.rank ? memory_.ddt_weight + channel * problem_.rank + r : memory_.ddt_bias + channel);
     }
 
     const Scan4Block<T> block_;

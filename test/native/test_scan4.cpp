@@ -169,6 +169,21 @@ void in_runs(Kernels& kernels, Recorded& results) {
     compare(kernels, results, Case(7, 14, 17, 33, 16, 3));
     most_run_floats = 86 * 4 * 2 * 3 * (96 + 3 * (6 + 32)) + 1;
     compare(kernels, results, Case(172, 2, 3, 96, 16, 6));
+    // What a run has decides of the kernel, not the batch: its images have the bits that they have as a batch.
+    most_run_floats = 43 * 4 * 2 * 3 * 96 + 1;
+    const Case batch(86, 2, 3, 96, 16, 6);
+    Case half(43, 2, 3, 96, 16, 6);
+    half.u.assign(batch.u.begin(), batch.u.begin() + (ptrdiff_t)half.u.size());
+    half.dy.assign(batch.dy.begin(), batch.dy.begin() + (ptrdiff_t)half.dy.size());
+    half.projected.assign(batch.projected.begin(), batch.projected.begin() + (ptrdiff_t)half.projected.size());
+    const Results of_batch(kernels, batch), of_half(kernels, half);
+    const auto same = [](const Floats& a, const Floats& b, size_t count) {
+        return std::memcmp(a.data(), b.data(), count * sizeof(float)) == 0;
+    };
+    that(same(of_batch.y, of_half.y, half.u.size()), "a run's y has the bits of a batch like it");
+    that(same(of_batch.du, of_half.du, half.u.size()), "a run's du has the bits of a batch like it");
+    that(same(of_batch.dprojected, of_half.dprojected, half.projected.size()),
+         "a run's dprojected has the bits of a batch like it");
     most_run_floats = before;
     // Stage 1 of MedMamba-T at 224 pixels in bfloat16, batch 128, and twice as wide and high in float32.
     const ImageRuns headline(128, 4 * 56 * 56 * (96 + 3 * 35) / 2), large(128, 4 * 112 * 112 * (96 + 3 * 35));

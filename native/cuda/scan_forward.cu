@@ -5,8 +5,8 @@
 // A direction is only an order of visiting pixels: nothing is reordered in memory. A block owns some channels of one
 // direction of one image, or of a segment of it (scan_passes.cuh), with the states of all its steps in registers
 // (scan_steps.cuh) and the chunk at hand in shared memory (scan4.cuh). Where there are many channels a block has 96
-// or 64, a thread for each: 49 KB at rank 3, four blocks on a multiprocessor of an H200. Otherwise it has 32, four
-// threads for each: 22 KB.
+// or 64, a thread for each: 47 KB at rank 3 (bfloat16: 36), four blocks on a multiprocessor of an H200. Otherwise it has
+// 32, four threads for each: 22 KB.
 //
 // Each direction has a copy of y of its own. Whoever reads y next adds them, if the caller wants it so (y_copies) and all
 // images are one run; otherwise a pass does.

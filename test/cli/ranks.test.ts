@@ -1,13 +1,13 @@
 /** `train` by several processes of this machine, and those of `mpirun`: one run, one voice, one exit code. */
 import { spawn, spawnSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
-import { copyFile, mkdir, symlink, writeFile } from "node:fs/promises";
+import { copyFile, mkdir, symlink } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
 import { byTorchrun } from "../support/launched.js";
 import { openMpi } from "../support/launchers.js";
 import { program } from "../support/repository.js";
-import { side, sidePixels } from "../support/sides.js";
+import { writeSides } from "../support/sides.js";
 import { root } from "../support/temporary-folder.js";
 
 const settings =
@@ -15,15 +15,7 @@ const settings =
 const train = ["train", ...settings.split(" "), "--device", "cpu"];
 
 beforeAll(async () => {
-  const { default: sharp } = await import("sharp");
-  const pixels = sidePixels(60, 1);
-  for (let image = 0; image < 60; image++) {
-    const folder = join(root, "data", image % 2 === 0 ? "left" : "right");
-    await mkdir(folder, { recursive: true });
-    const own = pixels.subarray(image * side * side, (image + 1) * side * side);
-    const raw = { width: side, height: side, channels: 1 } as const;
-    await writeFile(join(folder, `${image}.png`), await sharp(own, { raw }).png().toBuffer());
-  }
+  await writeSides(join(root, "data"), 60);
 }, 60_000);
 
 const environment = { ...process.env, MEDMAMBA_THREADS: "1", MEDMAMBA_PROCESSES: "2" };

@@ -25,9 +25,10 @@ mm_status forward(mm_stream* stream, const mm_scan4_forward_params& p, const Ima
     constexpr const char* what = "scan4_forward";
     Scan4<T> problem = {};
     problem.take_shape(p, block_channels, runs.most_images());
-    problem.vectors = problem.channels % (16 / sizeof(T)) == 0 && (uintptr_t)p.u % 16 == 0;
-    const int64_t image_u = (int64_t)problem.length * problem.channels;
     const bool leaves_copies = p.y_copies > 1;
+    problem.vectors = problem.channels % (16 / sizeof(T)) == 0 && (uintptr_t)p.u % 16 == 0 &&
+                      (!leaves_copies || (uintptr_t)p.y % 16 == 0);
+    const int64_t image_u = (int64_t)problem.length * problem.channels;
     const int64_t y_copies = leaves_copies ? 0 : runs.most_images() * directions * image_u;
     Workspace workspace(stream, problem.carry_floats() + problem.floats(y_copies));
     if (workspace.status() != MM_OK) return workspace.status();

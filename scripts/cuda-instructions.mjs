@@ -34,26 +34,31 @@ if (!nvcc)
 // nvcc takes ptxas from the PATH: it must be the one beside it.
 const environment = { ...process.env, PATH: `${dirname(nvcc)}${delimiter}${process.env.PATH}` };
 
-const wanted = countedLoops.filter(({ kernel }) => kernel.includes(values.kernel));
+const release = /release (\d+)\./.exec((await run(nvcc, ["--version"])).report)?.[1];
+const wanted = countedLoops.filter(
+  ({ kernel, architecture, limit }) => kernel.includes(values.kernel) && (!architecture || limit[release]),
+);
 const files = values.loops ? positionals : [...new Set(wanted.map(({ file }) => file))];
 const kernels = new Map(); // file -> [{ name, instructions }]
 const waiting = [...files];
 await Promise.all(Array.from({ length: availableParallelism() }, work));
 if (values.loops) printLoops();
 else printCounted(wanted.map(count));
-if (values.check) await check();
+if (values.check) check();
 
 async function work() {
   for (let file = waiting.shift(); file; file = waiting.shift()) await compile(file);
 }
 
 async function compile(file) {
+  const own = values.loops ? undefined : wanted.find((row) => row.file === file)?.architecture;
+  const architecture = own ?? values.architecture;
   const scratch = mkdtempSync(join(tmpdir(), "cuda-instructions-"));
   try {
     const cubin = join(scratch, "kernels.cubin");
-    const options = ["-std=c++17", "-O3", `-arch=sm_${values.architecture}`, "-cubin", "-o", cubin];
+    const options = ["-std=c++17", "-O3", `-arch=sm_${architecture}`, "-cubin", "-o", cubin];
     const { status, report } = await run(nvcc, [...options, join(folder, `${file}.cu`)]);
-    if (status !== 0) fail(`${file}.cu does not compile for sm_${values.architecture}:\n${report}`);
+    if (status !== 0) fail(`${file}.cu does not compile for sm_${architecture}:\n${report}`);
     const read = readCubin(cubin);
     const names = readableNames(read.map(({ symbol }) => symbol));
     if (!names) fail("c++filt of binutils, which makes names readable, was not found");
@@ -125,9 +130,7 @@ function cells(instructions, loop) {
   return [loop.own.size, loop.always.size, ...counts].join(" | ");
 }
 
-async function check() {
-  const { report } = await run(nvcc, ["--version"]);
-  const release = /release (\d+)\./.exec(report)?.[1];
+function check() {
   const grown = wanted.map(count).filter(({ row, loop }) => loop.own.size > row.limit[release]);
   for (const { row, loop } of grown)
     console.error(

@@ -9,9 +9,7 @@
 
 #include "device.cuh"
 
-#if !defined(__CUDACC__)
-#include "../emulator/hopper.h"
-#else
+#if defined(__CUDACC__)
 
 namespace medmamba::cuda {
 

@@ -15,9 +15,10 @@
 // All follows from the shape, so the bits are the same on every Hopper; they may differ from mma.sync's, whose tensor
 // cores add in another order.
 //
-// The bound: wgmma multiplies 64 x columns x 16 in columns / 2 clocks (1024 multiply-adds a clock and quarter of a multiprocessor,
-// 4096 in all) where its reads of shared memory, 2 KB of A and 32 bytes a column of B at 128 bytes a clock, take no longer; for
-// 48 columns they do. A warp issues some 40 instructions a step beside the products (docs/cuda.md).
+// The bound, in multiply-adds a clock and multiprocessor. wgmma does 2048, a step in 4 columns of clocks. Shared memory, 128 bytes a
+// clock, takes 128 + columns of them for what TMA writes, and for what wgmma reads 128 for A and 2 columns for B, which both
+// warpgroups read: of 192 columns 1890, of 96 1445, of 48 983. mma.sync's tile has some 745 (tile.cuh). A warp issues 67
+// instructions a step, 4 of them wgmma.
 #include "product_sm90.cuh"
 
 #include <algorithm>
@@ -75,6 +76,18 @@ struct Boxes {
     int64_t blocks() const { return boxes() * n_blocks * ranges; }
 };
 
+// Stages are used in turn; each time around, their barriers are in the next phase.
+struct Turn {
+    int stage = 0;
+    unsigned parity = 0;
+
+    __device__ __forceinline__ void next() {
+        if (++stage < stages) return;
+        stage = 0;
+        parity ^= 1;
+    }
+};
+
 struct BlockPlace {
     int x, y, z, column, range;  // first pixel, first column
 
@@ -100,14 +113,15 @@ __device__ __forceinline__ void copy_stages(Sm90Shared<columns>& shared, const C
     const int bytes = (boxes.box_width * boxes.box_height * boxes.box_images + columns) * box_line * (int)sizeof(BFloat16);
     const int chunks = boxes.chunks, matrix = boxes.shares_b ? 0 : place.y;
     int tap = first_step / chunks, chunk = first_step % chunks;
-    for (int step = 0; step < steps; ++step) {
-        const int stage = step % stages;
-        const unsigned parity = (unsigned)(step / stages) & 1;
-        wait(shared.empty[stage], parity ^ 1);
-        arrive_expecting(shared.full[stage], bytes);
+    Turn turn;
+    for (int step = 0; step < steps; ++step, turn.next()) {
+        Stage<columns>& stage = shared.stage[turn.stage];
+        MBarrier& full = shared.full[turn.stage];
+        wait(shared.empty[turn.stage], turn.parity ^ 1);
+        arrive_expecting(full, bytes);
         const int right = boxes.taps == 1 ? 0 : tap % 3 - 1, down = boxes.taps == 1 ? 0 : tap / 3 - 1;
-        load_box(map_a, shared.stage[stage].a, shared.full[stage], chunk * step_k, place.x + right, place.y + down, place.z);
-        load_box(map_b, shared.stage[stage].b, shared.full[stage], chunk * step_k, tap, place.column * columns, matrix);
+        load_box(map_a, stage.a, full, chunk * step_k, place.x + right, place.y + down, place.z);
+        load_box(map_b, stage.b, full, chunk * step_k, tap, place.column * columns, matrix);
         if (++chunk == chunks) chunk = 0, ++tap;
     }
 }
@@ -116,11 +130,12 @@ __device__ __forceinline__ void copy_stages(Sm90Shared<columns>& shared, const C
 template <int step_k, int columns>
 __device__ __forceinline__ void multiply_stages(Sm90Shared<columns>& shared, int steps, float (&sums)[columns / 2]) {
     const int lane = (int)threadIdx.x % 32, group = (int)threadIdx.x / 128;
-    for (int step = 0; step < steps; ++step) {
-        const int stage = step % stages;
-        wait(shared.full[stage], (unsigned)(step / stages) & 1);
-        uint64_t a = wgmma_matrix(shared.stage[stage].a + group * group_rows * box_line);
-        uint64_t b = wgmma_matrix(shared.stage[stage].b);
+    Turn turn;
+    int multiplied = -1;  // the stage before
+    for (int step = 0; step < steps; ++step, turn.next()) {
+        const Stage<columns>& stage = shared.stage[turn.stage];
+        wait(shared.full[turn.stage], turn.parity);
+        uint64_t a = wgmma_matrix(stage.a + group * group_rows * box_line), b = wgmma_matrix(stage.b);
         wgmma_fence(sums);
 #pragma unroll
         for (int k = 0; k < step_k; k += wgmma_k) {
@@ -130,7 +145,8 @@ __device__ __forceinline__ void multiply_stages(Sm90Shared<columns>& shared, int
         }
         wgmma_commit();
         wgmma_wait<1>(sums);
-        if (step > 0 && lane == 0) arrive(shared.empty[(step - 1) % stages]);
+        if (multiplied >= 0 && lane == 0) arrive(shared.empty[multiplied]);
+        multiplied = turn.stage;
     }
     wgmma_wait<0>(sums);
 }

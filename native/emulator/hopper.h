@@ -2,7 +2,7 @@
 #pragma once
 
 #include "asynchronous.h"
-#include "device.h"
+#include "language.h"
 #include "wgmma.h"
 
 #define MM_HAS_WGMMA 1

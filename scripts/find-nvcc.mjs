@@ -44,12 +44,6 @@ export function findNvccs() {
   };
 }
 
-/** The path of one of them, the newest first; or undefined. */
-export function findNvcc() {
-  const { newest, older } = findNvccs();
-  return (newest ?? older)?.path;
-}
-
 function candidates() {
   const { PATH = "", CUDACXX, CUDA_HOME, CUDA_PATH } = process.env;
   const places = PATH.split(delimiter);

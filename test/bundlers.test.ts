@@ -28,19 +28,21 @@ const target = `${process.platform}-${process.arch}`;
 const project = join(root, "project");
 const installed = join(project, "node_modules/medmamba");
 const delivered = `medmamba/prebuilds/${target}`;
+const cudaLibraries = ["libmedmamba_cuda", "libmedmamba_cuda11"];
 
 beforeAll(() => {
   mkdirSync(join(installed, "prebuilds", target), { recursive: true });
   copyFileSync(join(repository, "package.json"), join(installed, "package.json"));
   cpSync(join(repository, "dist"), join(installed, "dist"), { recursive: true });
   copyFileSync(addonPath(), join(installed, "prebuilds", target, "medmamba.node"));
-  writeFileSync(join(installed, "prebuilds", target, "libmedmamba_cuda.so"), "any library");
+  for (const library of cudaLibraries)
+    writeFileSync(join(installed, "prebuilds", target, `${library}.so`), `any ${library}`);
   for (const name of readdirSync(join(repository, "node_modules")))
     if (!name.startsWith("."))
       symlinkSync(join(repository, "node_modules", name), join(project, "node_modules", name));
 });
 
-/** Bundles a program and the two native files into a folder where there is sharp, and nothing else. */
+/** Bundles a program and the three native files into a folder where there is sharp, and nothing else. */
 async function bundle(format: "esm" | "cjs", program: string): Promise<string> {
   const entry = join(project, `${format}.mjs`);
   writeFileSync(entry, program);
@@ -50,7 +52,10 @@ async function bundle(format: "esm" | "cjs", program: string): Promise<string> {
     entryPoints: [
       { in: entry, out: "program" },
       { in: `${delivered}/medmamba.node`, out: `prebuilds/${target}/medmamba` },
-      { in: `${delivered}/libmedmamba_cuda.so`, out: `prebuilds/${target}/libmedmamba_cuda` },
+      ...cudaLibraries.map((library) => ({
+        in: `${delivered}/${library}.so`,
+        out: `prebuilds/${target}/${library}`,
+      })),
     ],
     outdir: out,
     bundle: true,
@@ -84,9 +89,10 @@ describe.each(["esm", "cjs"] as const)("bundled with its native files, as %s,", 
        const sum = tensor([1, 2, 3]).sum().item();
        Promise.resolve(sum).then((total) => console.log(JSON.stringify({ total })));`,
     );
-    expect(readFileSync(join(dirname(program), "prebuilds", target, "libmedmamba_cuda.so"), "utf8")).toBe(
-      "any library",
-    );
+    for (const library of cudaLibraries)
+      expect(readFileSync(join(dirname(program), "prebuilds", target, `${library}.so`), "utf8")).toBe(
+        `any ${library}`,
+      );
     expect(JSON.parse(run(program))).toEqual({ total: 6 });
     const elsewhere = join(root, `elsewhere ${format}`);
     mkdirSync(elsewhere);

@@ -14,6 +14,7 @@
 #include <climits>
 #include <cstdarg>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <map>
 #include <mutex>
@@ -90,12 +91,23 @@ bool read_open_mpi(void* library, Handles* handles) {
     return handles->world && handles->byte && handles->float32 && handles->sum && handles->errors_return;
 }
 
+// What MPI's transports do to the process that they are loaded into, unless the user says otherwise: before they are loaded,
+// for they read the environment then. Tried with UCX 1.13, on which MPICH and Open MPI stand.
+void leave_the_process_alone() {
+    // UCX overwrites the first instructions of mmap, brk and others while other threads run them, and tries that by moving
+    // the end of the heap up a page and down again: what malloc has given to another thread there meanwhile is gone.
+    setenv("UCX_MEM_MMAP_HOOK_MODE", "none", 0);
+    // UCX would end the process at the first SIGSEGV, by which V8 learns that WebAssembly reads outside of its memory.
+    setenv("UCX_ERROR_SIGNALS", "", 0);
+}
+
 // Null with a reason if it is no MPI. Its own parts look for its symbols among those of the process, hence RTLD_GLOBAL.
 Library* load(const char* path, const char** why) {
     static std::mutex mutex;
     static auto& loaded = *new std::map<std::string, Library*>;
     const std::lock_guard<std::mutex> lock(mutex);
     if (const auto known = loaded.find(path); known != loaded.end()) return known->second;
+    leave_the_process_alone();
     void* handle = dlopen(path, RTLD_NOW | RTLD_GLOBAL);
     if (!handle) return *why = reason("%s", dlerror()), nullptr;
     auto* library = new Library;

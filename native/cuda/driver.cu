@@ -1,5 +1,7 @@
 #include "driver.cuh"
 
+#include <unistd.h>
+
 #include <cctype>
 #include <cstdio>
 #include <cstring>
@@ -48,6 +50,21 @@ void read_driver_version(char* version, size_t size) {
     std::fclose(file);
 }
 
+// What it takes beside the driver's library to see a GPU: under Linux the kernel module and its device files, under WSL
+// the device of Windows' driver. The emulator has it all.
+const char* why_no_gpu() {
+#if defined(__CUDACC__)
+    const auto is_there = [](const char* path) { return access(path, F_OK) == 0; };
+    if (!is_there("/dev/dxg") && !is_there("/proc/driver/nvidia/version"))
+        return "the NVIDIA driver's library is installed, but its kernel module is not loaded: \"sudo modprobe nvidia\" "
+               "loads it, or a restart of the machine";
+    if (!is_there("/dev/dxg") && !is_there("/dev/nvidiactl"))
+        return "the NVIDIA driver runs, but no GPU was handed to this container (there is no /dev/nvidiactl): start it "
+               "with \"--gpus all\"";
+#endif
+    return "the NVIDIA driver finds no GPU; CUDA_VISIBLE_DEVICES may hide it";
+}
+
 // "8.0" for 800.
 std::string decimal(int capability) {
     return std::to_string(capability / 100) + "." + std::to_string(capability % 100 / 10);
@@ -67,7 +84,11 @@ void describe_no_device(cudaError_t error, char* sentence, size_t size) {
     int supported = 0;
     if (cudaDriverGetVersion(&supported) != cudaSuccess) supported = 0;
     if (error == cudaSuccess || error == cudaErrorNoDevice) {
-        std::snprintf(sentence, size, "the NVIDIA driver finds no GPU; CUDA_VISIBLE_DEVICES may hide it");
+        std::snprintf(sentence, size, "%s", why_no_gpu());
+    } else if (error == cudaErrorStubLibrary) {
+        std::snprintf(sentence, size,
+                      "the libcuda.so.1 that was loaded is the CUDA toolkit's, which is there to link programs and finds "
+                      "no GPU: take its folder off LD_LIBRARY_PATH, and install the NVIDIA driver");
     } else if (error != cudaErrorInsufficientDriver) {
         std::snprintf(sentence, size, "%s (%s); the NVIDIA driver installed is %s, this build needs %s",
                       cudaGetErrorString(error), cudaGetErrorName(error), *driver ? driver : "not known",

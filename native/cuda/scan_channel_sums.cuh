@@ -61,16 +61,22 @@ public:
 private:
     __device__ __forceinline__ void add_states(int i, const uint32_t (&b)[2], const float (&term)[4],
                                                float (&sum)[4]) const {
-        if (!has_tensor_cores()) {
+        if (has_tensor_cores())
+            add_by_tensor_cores(b, term, sum);
+        else
+            add_by_shuffles(i, term, sum);
+    }
+    __device__ __forceinline__ void add_by_shuffles(int i, const float (&term)[4], float (&sum)[4]) const {
 #pragma unroll
-            for (int n = 0; n < 4; ++n) {
-                float x = term[n];
-                x += __shfl_xor_sync(whole_warp, x, 1);
-                x += __shfl_xor_sync(whole_warp, x, 2);
-                if (threadIdx.x % 4 == i) sum[n] = x;
-            }
-            return;
+        for (int n = 0; n < 4; ++n) {
+            float x = term[n];
+            x += __shfl_xor_sync(whole_warp, x, 1);
+            x += __shfl_xor_sync(whole_warp, x, 2);
+            if ((int)threadIdx.x % 4 == i) sum[n] = x;
         }
+    }
+    __device__ __forceinline__ void add_by_tensor_cores(const uint32_t (&b)[2], const float (&term)[4],
+                                                        float (&sum)[4]) const {
         uint32_t a[4];
 #pragma unroll
         for (int n = 0; n < 4; ++n) a[n / 2 + n % 2 * 2] = __float_as_uint(term[n]);

@@ -18,6 +18,8 @@ export interface JoinOptions {
   readonly token: string;
   /** Seconds that they wait for each other. */
   readonly patience: number;
+  /** Called once, with a sentence, where it takes long. */
+  readonly onWaiting?: ((news: string) => void) | undefined;
 }
 
 /** Makes one answer of what the ranks gave, in their order; all of it, unless told. */
@@ -36,15 +38,17 @@ export class Control {
   #refused: ((error: Error) => void) | undefined;
   #number = 0;
   #call: Call | undefined;
-  /** On rank 0: what has come for a call, by its number. */
-  readonly #parts = new Map<number, Map<number, { name: string; bytes: Uint8Array }>>();
+  /** On rank 0: calls that all have given to. */
+  #concluded = 0;
+  /** On rank 0: what has come for the next one, by ranks. */
+  readonly #parts = new Map<number, { name: string; bytes: Uint8Array }>();
   #combine: Combine = (parts) => parts;
   readonly #left = new Set<number>();
   #failure: DistributedError | undefined;
   readonly #failed: Promise<never>;
   #fail: (error: DistributedError) => void = () => {};
 
-  private constructor(options: JoinOptions) {
+  private constructor(options: JoinOptions, open: typeof openLine) {
     this.#options = options;
     this.#failed = new Promise((_, reject) => {
       this.#fail = reject;
@@ -52,12 +56,17 @@ export class Control {
     this.#failed.catch(() => {}); // Heard by whoever waits.
     const { rank, worldSize, address, token, patience } = options;
     const self = { rank, worldSize, version: packageVersion, host: hostname(), pid: process.pid };
-    this.#line = openLine({ address, token, patience, self }, (event) => this.#hear(event));
+    this.#line = open({ address, token, patience, self }, (event) => this.#hear(event));
   }
 
-  /** Resolves when all ranks are there. @throws DistributedError saying who is not, or who does not belong */
-  static async join(options: JoinOptions): Promise<Control> {
-    const control = new Control(options);
+  /**
+   * Resolves when all ranks are there.
+   *
+   * @param open  opens the line; default: in a thread of its own, which ends the process with the job
+   * @throws DistributedError saying who is not, or who does not belong
+   */
+  static async join(options: JoinOptions, open = openLine): Promise<Control> {
+    const control = new Control(options, open);
     try {
       await new Promise<void>((resolve, reject) => {
         control.#joined = resolve;
@@ -121,7 +130,19 @@ export class Control {
   }
 
   #hear(event: LineEvent): void {
+    try {
+      this.#understand(event);
+    } catch (error) {
+      if (!(error instanceof RangeError)) throw error;
+      this.fail(`what came from another rank is damaged: ${error.message}`);
+    }
+  }
+
+  #understand(event: LineEvent): void {
     switch (event.type) {
+      case "waiting":
+        this.#options.onWaiting?.(event.news);
+        break;
       case "complete":
         this.#joined?.();
         break;
@@ -158,22 +179,21 @@ export class Control {
     this.#call?.reject(error);
   }
 
-  /** On rank 0: a rank's part of a call, of this one or, from a rank that is ahead, of the next. */
+  /** On rank 0: a rank's part of the next call, where it may be before rank 0 itself. */
   #take(rank: number, packed: Uint8Array): void {
     const { number, name, bytes } = unpackPart(packed);
-    const parts = this.#parts.get(number) ?? new Map();
-    this.#parts.set(number, parts);
-    parts.set(rank, { name, bytes });
+    if (number !== this.#concluded || this.#parts.has(rank))
+      throw new RangeError(`rank ${rank} gave to call ${number}, where ${this.#concluded} is the next`);
+    this.#parts.set(rank, { name, bytes });
     this.#conclude();
   }
 
   #conclude(): void {
-    const number = this.#number - 1;
-    const parts = this.#parts.get(number);
     const { worldSize } = this.#options;
-    if (!this.#call || !parts || parts.size < worldSize) return;
-    this.#parts.delete(number);
-    const inOrder = Array.from({ length: worldSize }, (_, rank) => parts.get(rank));
+    if (!this.#call || this.#parts.size < worldSize) return;
+    const inOrder = Array.from({ length: worldSize }, (_, rank) => this.#parts.get(rank));
+    this.#parts.clear();
+    this.#concluded += 1;
     const own = this.#call.name;
     const other = inOrder.findIndex((part) => part?.name !== own);
     if (other >= 0) {
@@ -193,10 +213,8 @@ export class Control {
 
   /** A rank that has left gives nothing any more. */
   #expectPresent(): void {
-    const [rank] = this.#left;
+    const rank = [...this.#left].find((rank) => !this.#parts.has(rank));
     if (!this.#call || rank === undefined) return;
-    const given = this.#options.rank === 0 && this.#parts.get(this.#number - 1)?.has(rank);
-    if (given) return;
     this.#break(
       new DistributedError(
         `rank ${rank} has left, while rank ${this.#options.rank} waits for it at "${this.#call.name}": all ranks have to make the same calls.`,

@@ -1,16 +1,8 @@
 /** Rank 0's end: it listens, lets those in who belong to the job, and watches over all. */
 import { createServer, type Server, type Socket } from "node:net";
 import { type Hello, helloOf, inWordsOf, isProof, newChallenge, proofOf } from "./admission.js";
-import {
-  decoded,
-  encoded,
-  type Frame,
-  type FrameKind,
-  FrameReader,
-  frameHeader,
-  frameKinds,
-  frameLimit,
-} from "./frames.js";
+import { FrameSocket } from "./frame-socket.js";
+import { decoded, encoded, type Frame, type FrameKind, frameKinds } from "./frames.js";
 import {
   everyPulse,
   frozenWords,
@@ -21,16 +13,16 @@ import {
   type LineOrder,
   type Membership,
   nameOf,
+  newsAfter,
   silenceSeconds,
 } from "./line.js";
 
-/** Connections of which it is not known yet who they are. */
+/** Connections of which it is not known yet who they are: with more, the oldest has to go. */
 const mostStrangers = 64;
 
 interface Member {
   readonly hello: Hello;
-  readonly socket: Socket;
-  heard: number;
+  readonly connection: FrameSocket;
   left: boolean;
 }
 
@@ -39,9 +31,11 @@ export class Hub implements Line {
   readonly #tell: (event: LineEvent) => void;
   readonly #server: Server;
   readonly #members = new Map<number, Member>();
+  /** In the order in which they came. */
   readonly #strangers = new Set<Socket>();
   readonly #pulse: NodeJS.Timeout;
   readonly #patience: NodeJS.Timeout;
+  readonly #news: NodeJS.Timeout;
   #isComplete = false;
   #isOver = false;
 
@@ -60,6 +54,7 @@ export class Hub implements Line {
     this.#server.listen(port);
     this.#pulse = everyPulse((now, wasAwake) => this.#watch(now, wasAwake));
     this.#patience = setTimeout(() => this.#refuse(this.#whoCame()), 1000 * membership.patience);
+    this.#news = setTimeout(() => this.#tellNews(), newsAfter(membership));
   }
 
   order(order: LineOrder): void {
@@ -67,22 +62,17 @@ export class Hub implements Line {
     else if (order.type === "failure") {
       const { message, stopped } = order;
       this.#toAll(frameKinds.failure, encoded({ rank: 0, message, stopped }));
-    } else if (order.type === "leave") this.#toAll(frameKinds.bye, new Uint8Array(0));
+    } else if (order.type === "leave") this.#toAll(frameKinds.bye);
   }
 
   async close(): Promise<void> {
     this.#isOver = true;
     clearInterval(this.#pulse);
     clearTimeout(this.#patience);
+    clearTimeout(this.#news);
     this.#server.close();
     for (const socket of this.#strangers) socket.destroy();
-    const flushed = [...this.#members.values()].map(
-      ({ socket }) =>
-        new Promise<void>((resolve) => {
-          if (socket.destroyed) resolve();
-          else socket.end(resolve);
-        }),
-    );
+    const flushed = [...this.#members.values()].map(({ connection }) => connection.end());
     await Promise.race([Promise.all(flushed), new Promise((resolve) => setTimeout(resolve, 500).unref())]);
   }
 
@@ -90,46 +80,43 @@ export class Hub implements Line {
 
   #meet(socket: Socket): void {
     socket.on("error", () => {}); // "close" follows
-    if (this.#strangers.size >= mostStrangers || this.#isOver) {
+    if (this.#isOver) {
       socket.destroy();
       return;
     }
+    // A rank says at once who it is; who says nothing keeps nobody else out.
+    const [oldest] = this.#strangers;
+    if (oldest && this.#strangers.size >= mostStrangers) oldest.destroy();
     this.#strangers.add(socket);
     const challenge = newChallenge();
-    const reader = new FrameReader();
     const tooLate = setTimeout(() => socket.destroy(), 1000 * introductionSeconds);
     let member: Member | undefined;
-    socket.on("data", (piece) => {
-      if (member) member.heard = performance.now();
-      try {
-        for (const frame of reader.take(piece)) {
-          if (member) this.#hear(member, frame);
-          else {
-            member = this.#admit(socket, frame, challenge);
-            if (!member) return;
-            clearTimeout(tooLate);
-            reader.limit = frameLimit;
-            this.#celebrate();
-          }
-        }
-      } catch {
-        socket.destroy(); // No frames: of a stranger that is all, of a member it is the end.
+    const connection = new FrameSocket(socket, (frame) => {
+      if (member) {
+        this.#hear(member, frame);
+        return;
       }
+      member = this.#admit(connection, frame, challenge);
+      if (!member) return;
+      this.#strangers.delete(socket);
+      clearTimeout(tooLate);
+      connection.trust();
+      this.#celebrate();
     });
     socket.on("close", () => {
       clearTimeout(tooLate);
       this.#strangers.delete(socket);
       if (member) this.#lose(member);
     });
-    this.#send(socket, frameKinds.challenge, encoded(challenge));
+    connection.send(frameKinds.challenge, encoded(challenge));
   }
 
   /** The one that introduces itself; undefined if it is none of the job, or cannot be taken. */
-  #admit(socket: Socket, frame: Frame, challenge: string): Member | undefined {
+  #admit(connection: FrameSocket, frame: Frame, challenge: string): Member | undefined {
     const { token, self } = this.#membership;
     const hello = frame.kind === frameKinds.hello ? helloOf(decoded(frame.bytes)) : undefined;
     if (!hello || !isProof(hello.proof, token, challenge, inWordsOf(hello))) {
-      this.#turnAway(socket, "it is of another job, or has another MEDMAMBA_JOB_TOKEN");
+      this.#turnAway(connection, "it is of another job, or has another MEDMAMBA_JOB_TOKEN");
       return undefined;
     }
     const before = this.#members.get(hello.rank);
@@ -142,32 +129,29 @@ export class Hub implements Line {
             ? `${nameOf(hello)} has the rank of ${before ? nameOf(before.hello) : hello.rank === 0 ? nameOf(self) : "nobody"}: give every process a rank of its own, from 0 to ${self.worldSize - 1}`
             : undefined;
     if (problem) {
-      this.#turnAway(socket, problem);
+      this.#turnAway(connection, problem);
       this.#refuse(`${problem}.`);
       return undefined;
     }
-    this.#strangers.delete(socket);
-    const member: Member = { hello, socket, heard: performance.now(), left: false };
+    const member: Member = { hello, connection, left: false };
     this.#members.set(hello.rank, member);
-    this.#send(
-      socket,
-      frameKinds.welcome,
-      encoded({ ...self, proof: proofOf(token, hello.challenge, inWordsOf(self)) }),
-    );
+    const proof = proofOf(token, hello.challenge, inWordsOf(self));
+    connection.send(frameKinds.welcome, encoded({ ...self, proof }));
     return member;
   }
 
-  #turnAway(socket: Socket, reason: string): void {
-    this.#send(socket, frameKinds.refusal, encoded(reason));
-    socket.end();
+  #turnAway(connection: FrameSocket, reason: string): void {
+    connection.send(frameKinds.refusal, encoded(reason));
+    connection.endSoon();
   }
 
   #celebrate(): void {
     if (this.#isComplete || this.#members.size < this.#membership.self.worldSize - 1) return;
     this.#isComplete = true;
     clearTimeout(this.#patience);
+    clearTimeout(this.#news);
     this.#server.close(); // Nobody else is expected.
-    this.#toAll(frameKinds.complete, new Uint8Array(0));
+    this.#toAll(frameKinds.complete);
     this.#tell({ type: "complete" });
   }
 
@@ -177,6 +161,18 @@ export class Hub implements Line {
     const ranks = [0, ...this.#members.keys()].sort((a, b) => a - b).join(", ");
     const which = this.#members.size === 0 ? `rank ${ranks}` : `ranks ${ranks}`;
     return `only ${which} of ${self.worldSize} came within ${patience} seconds: the others were not started, or cannot reach ${address.host} on port ${address.port}.`;
+  }
+
+  #tellNews(): void {
+    const { self, patience, address } = this.#membership;
+    const missing = Array.from({ length: self.worldSize }, (_, rank) => rank).filter(
+      (rank) => rank !== self.rank && !this.#members.has(rank),
+    );
+    const which = `${missing.length === 1 ? "rank" : "ranks"} ${briefly(missing)}`;
+    this.#tell({
+      type: "waiting",
+      news: `rank 0 waits for ${which} of ${self.worldSize} on port ${address.port}, for at most ${patience} seconds.`,
+    });
   }
 
   #refuse(reason: string): void {
@@ -210,11 +206,12 @@ export class Hub implements Line {
   }
 
   #watch(now: number, wasAwake: boolean): void {
-    this.#toAll(frameKinds.pulse, new Uint8Array(0));
-    for (const member of this.#members.values()) {
-      if (!wasAwake) member.heard = now;
-      if (this.#isComplete && !member.left && now - member.heard > 1000 * silenceSeconds)
-        this.#end(frozenWords(nameOf(member.hello)));
+    this.#toAll(frameKinds.pulse);
+    for (const { hello, connection, left } of this.#members.values()) {
+      if (!wasAwake) connection.heard = now;
+      const silent = left ? 0 : now - connection.heard;
+      if (this.#isComplete && silent > 1000 * silenceSeconds) this.#end(frozenWords(nameOf(hello)));
+      else if (!this.#isComplete && silent > 1000 * introductionSeconds) connection.destroy(); // It may come again.
     }
   }
 
@@ -225,16 +222,15 @@ export class Hub implements Line {
     this.#tell({ type: "end", reason });
   }
 
-  #toAll(kind: FrameKind, bytes: Uint8Array, except?: number): void {
-    for (const { socket, hello } of this.#members.values())
-      if (hello.rank !== except) this.#send(socket, kind, bytes);
+  #toAll(kind: FrameKind, bytes?: Uint8Array, except?: number): void {
+    for (const { connection, hello } of this.#members.values())
+      if (hello.rank !== except) connection.send(kind, bytes);
   }
+}
 
-  #send(socket: Socket, kind: FrameKind, bytes: Uint8Array): void {
-    if (socket.destroyed || !socket.writable) return;
-    socket.cork();
-    socket.write(frameHeader(kind, bytes.length));
-    socket.write(bytes);
-    socket.uncork();
-  }
+/** "1, 3, 4, 5 and 8 more" */
+function briefly(ranks: readonly number[]): string {
+  const shown = ranks.slice(0, 8);
+  const more = ranks.length - shown.length;
+  return `${shown.join(", ")}${more > 0 ? ` and ${more} more` : ""}`;
 }

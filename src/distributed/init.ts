@@ -1,6 +1,13 @@
 /** Joining the other processes: from what a launcher says, or from what a program does. */
 import { ArgumentError, DistributedError } from "../errors.js";
-import { expectCounts, expectNamed, expectText, inWords, type NamesOf } from "../settings/given.js";
+import {
+  expectCounts,
+  expectFunction,
+  expectNamed,
+  expectText,
+  inWords,
+  type NamesOf,
+} from "../settings/given.js";
 import type { DeviceLike } from "../tensor/devices.js";
 import { type EngineChoice, type EngineWish, engineChoices } from "./connection.js";
 import { Control } from "./control.js";
@@ -32,6 +39,8 @@ export interface InitOptions {
   readonly device?: DeviceLike | undefined;
   /** Seconds that ranks wait for each other; default 300. */
   readonly patience?: number | undefined;
+  /** Called once, where ranks wait for ten seconds or half of `patience`, with a sentence that says for whom. */
+  readonly onWaiting?: ((news: string) => void) | undefined;
 }
 
 const names: NamesOf<InitOptions> = {
@@ -44,6 +53,7 @@ const names: NamesOf<InitOptions> = {
   reduction: true,
   device: true,
   patience: true,
+  onWaiting: true,
 };
 
 let open: Group | undefined;
@@ -77,7 +87,7 @@ function alone(): Group {
  * @throws DistributedError saying who did not come, or who is of another version
  */
 export async function init(options: InitOptions = {}): Promise<Group> {
-  const { engine, reduction, patience = 300, device } = checked(options);
+  const { engine, reduction, patience = 300, device, onWaiting } = checked(options);
   const wish: EngineWish = {
     engine: engineOf(engine ?? process.env.MEDMAMBA_ENGINE),
     reduction: reductionOf(reduction ?? process.env.MEDMAMBA_REDUCTION),
@@ -101,7 +111,7 @@ export async function init(options: InitOptions = {}): Promise<Group> {
   const met = launch.address ? undefined : await meetByMpi(launch, device, wish.reduction);
   const { address = launch.address as Address } = met ?? {};
   const token = met?.token ?? options.token ?? launch.token;
-  const control = await Control.join({ ...place, address, token, patience });
+  const control = await Control.join({ ...place, address, token, patience, onWaiting });
   const group = new Group(place, control, wish, closed);
   if (met) group.adopt(met.device, met.connection);
   try {
@@ -116,7 +126,7 @@ export async function init(options: InitOptions = {}): Promise<Group> {
 
 function checked(options: InitOptions): InitOptions {
   expectNamed("distributed.init", "the options", options, names);
-  const { rank, worldSize, localRank, address, token, engine, reduction, patience } = options;
+  const { rank, worldSize, localRank, address, token, engine, reduction, patience, onWaiting } = options;
   if (rank === undefined) {
     const told = Object.entries({ worldSize, localRank, address }).find(([, value]) => value !== undefined);
     if (told) throw new ArgumentError(`distributed.init: ${told[0]} was given, but no rank.`);
@@ -132,6 +142,7 @@ function checked(options: InitOptions): InitOptions {
   if (reduction !== undefined) reductionOf(reduction);
   if (patience !== undefined && !(typeof patience === "number" && patience > 0 && patience < 1e6))
     throw new ArgumentError(`distributed.init: patience ${inWords(patience)} is no number of seconds.`);
+  if (onWaiting !== undefined) expectFunction("distributed.init", onWaiting, "onWaiting");
   return options;
 }
 

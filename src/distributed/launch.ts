@@ -10,6 +10,8 @@ type Environment = Readonly<Record<string, string | undefined>>;
 export interface Address {
   /** Name or number of its machine. */
   readonly host: string;
+  /** What else that machine may be reached by. */
+  readonly others?: readonly string[];
   /** Port of TCP that it listens on. */
   readonly port: number;
 }
@@ -191,7 +193,7 @@ function tokenOf(environment: Environment, job: readonly string[]): string {
 
 /** @throws ArgumentError where there is none */
 function masterAddress(environment: Environment, prefix = ""): Address {
-  const host = environment[`${prefix}MASTER_ADDR`];
+  const host = environment[`${prefix}MASTER_ADDR`]?.replace(/^\[(.*)\]$/, "$1"); // As in an address with a port.
   if (!host)
     throw new ArgumentError(
       `${prefix}MASTER_ADDR is not set: name the machine of rank 0 in it, and a free port there in ${prefix}MASTER_PORT.`,

@@ -7,7 +7,7 @@ import { type DeviceLike, resolveDevice } from "../tensor/devices.js";
 import { type Connection, connectBy } from "./connection.js";
 import { findEngine, type Reduction } from "./engine.js";
 import type { Address, Launch } from "./launch.js";
-import { freePort } from "./spawn.js";
+import { freePort, loopback } from "./spawn.js";
 
 /** What MPI told, and the connection by which it did: there is one in a process. */
 export interface Met {
@@ -18,7 +18,9 @@ export interface Met {
 }
 
 /** Bytes of what is told. */
-const room = 256;
+const room = 1024;
+/** Addresses that fit in there. */
+const mostAddresses = 12;
 
 /** @throws DistributedError if MPI cannot be used, or does not know the processes */
 export async function meetByMpi(
@@ -33,7 +35,8 @@ export async function meetByMpi(
   const connection = await connectBy(engine, device, engine.id(), ranks, reduction);
   const told = new Uint8Array(room);
   if (rank === 0) {
-    const address: Address = { host: ownAddress(), port: await freePort() };
+    const [host = loopback(), ...others] = ownAddresses();
+    const address: Address = { host, others, port: await freePort() };
     told.set(new TextEncoder().encode(JSON.stringify({ address, token: randomBytes(16).toString("hex") })));
   }
   const values = tensor(told, [room], { device });
@@ -48,9 +51,14 @@ export async function meetByMpi(
   }
 }
 
-/** An address of this machine that others reach; where it has none, those on itself do. */
-function ownAddress(): string {
+/**
+ * Addresses of this machine by which others may reach it: which of its networks are theirs as well (and not those of its
+ * containers, say), it does not know. Its own comes last.
+ */
+export function ownAddresses(): string[] {
   const all = Object.values(networkInterfaces()).flatMap((addresses) => addresses ?? []);
-  const outer = all.find(({ family, internal }) => family === "IPv4" && !internal);
-  return (outer ?? all.find(({ internal }) => !internal))?.address ?? "127.0.0.1";
+  // Those of one cable alone are no addresses without its name, which is another on each machine.
+  const outer = all.filter(({ address, internal }) => !internal && !/^fe[89ab]/i.test(address));
+  const byFamily = ["IPv4", "IPv6"].flatMap((family) => outer.filter((one) => one.family === family));
+  return [...byFamily.slice(0, mostAddresses - 1).map(({ address }) => address), loopback()];
 }

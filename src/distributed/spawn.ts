@@ -5,7 +5,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { createServer } from "node:net";
-import { constants } from "node:os";
+import { constants, networkInterfaces } from "node:os";
 import { createInterface } from "node:readline";
 import { tryAgain } from "./ending.js";
 import type { Address } from "./launch.js";
@@ -30,27 +30,40 @@ export interface SpawnOptions {
 
 /** How the processes ended. */
 export interface SpawnOutcome {
-  /** The first that is not 0; 128 and the number of the signal for one that was killed. */
+  /** The first that is not 0: 75 for a process that was killed, where nobody has asked for it. */
   readonly code: number;
   /** Whether this process was asked to stop. */
   readonly stopped: boolean;
 }
 
-/** Seconds that the other processes have to end by themselves when one has failed. */
-const patience = 15;
+/**
+ * Seconds that the other processes have to end by themselves when one has failed: then they are asked to, which ends those that
+ * still wait for it to join, and then killed.
+ */
+const [untilAsked, untilKilled] = [3, 15];
+/** Seconds that processes have to end when they were asked a second time. */
+const untilKilledByUser = 5;
 
 /** Starts the processes, and resolves when the last has ended. */
 export async function spawnRanks(options: SpawnOptions): Promise<SpawnOutcome> {
   const { processes, firstRank = 0, worldSize = processes } = options;
-  const address = options.address ?? { host: "127.0.0.1", port: await freePort() };
+  const address = options.address ?? { host: loopback(), port: await freePort() };
   const token = options.token || randomBytes(16).toString("hex");
   const children = new Set<ChildProcess>();
   let code = 0;
-  let stopped = false;
-  let late: NodeJS.Timeout | undefined;
+  let asked = 0;
+  const timers: NodeJS.Timeout[] = [];
+  const endAll = (signal: NodeJS.Signals, seconds = 0): void => {
+    const send = (): void => {
+      for (const child of children) child.kill(signal);
+    };
+    if (seconds === 0) send();
+    else timers.push(setTimeout(send, 1000 * seconds));
+  };
   const passOn = (signal: NodeJS.Signals): void => {
-    stopped = true;
-    for (const child of children) child.kill(signal);
+    asked += 1;
+    endAll(signal);
+    if (asked === 2) endAll("SIGKILL", untilKilledByUser);
   };
   process.on("SIGINT", passOn).on("SIGTERM", passOn);
   try {
@@ -61,31 +74,36 @@ export async function spawnRanks(options: SpawnOptions): Promise<SpawnOutcome> {
       return new Promise<void>((resolve) => {
         const end = (own: number): void => {
           children.delete(child);
-          if (own !== 0 && code === 0) code = own;
-          if (own !== 0)
-            late ??= setTimeout(() => {
-              for (const other of children) other.kill("SIGKILL");
-            }, 1000 * patience);
+          if (own !== 0 && code === 0) {
+            code = own;
+            if (asked === 0) endAll("SIGTERM", untilAsked);
+            endAll("SIGKILL", untilKilled);
+          }
           resolve();
         };
         child.on("error", (error) => {
           process.stderr.write(`medmamba: rank ${rank} could not be started: ${error.message}.\n`);
           end(1);
         });
-        child.on("close", (own, signal) => end(signal ? 128 + constants.signals[signal] : (own ?? 1)));
+        child.on("close", (own, signal) => end(codeOf(own, signal, asked > 0)));
       });
     });
     await Promise.all(ends);
   } finally {
-    clearTimeout(late);
+    for (const timer of timers) clearTimeout(timer);
     process.off("SIGINT", passOn).off("SIGTERM", passOn);
   }
-  return { code, stopped };
+  return { code, stopped: asked > 0 };
 }
 
-/** Whether the same may work when it is started again: a rank was lost, or killed, as by a lack of memory. */
-export const mayWorkAgain = ({ code, stopped }: SpawnOutcome): boolean =>
-  !stopped && (code === tryAgain || code > 128);
+/** Of a process that was killed, as by a lack of memory, the same as of those that lost it: it may work when it is started again. */
+function codeOf(own: number | null, signal: NodeJS.Signals | null, isAsked: boolean): number {
+  if (signal) return isAsked ? 128 + constants.signals[signal] : tryAgain;
+  return own ?? 1;
+}
+
+/** Whether the same may work when it is started again. */
+export const mayWorkAgain = ({ code, stopped }: SpawnOutcome): boolean => !stopped && code === tryAgain;
 
 interface RankPlace {
   readonly rank: number;
@@ -129,6 +147,13 @@ export function followParent(): void {
   if (process.env.MEDMAMBA_SPAWNED !== "1" || !process.channel) return;
   process.channel.unref();
   process.once("disconnect", () => process.kill(process.pid, "SIGTERM"));
+}
+
+/** By what this machine reaches itself: a number, since names are not known everywhere. */
+export function loopback(): string {
+  const own = Object.values(networkInterfaces()).flatMap((addresses) => addresses ?? []);
+  const numbers = own.filter(({ internal }) => internal).map(({ address }) => address);
+  return numbers.find((number) => number === "127.0.0.1") ?? numbers[0] ?? "127.0.0.1";
 }
 
 /** A port of this machine that nobody has now. */

@@ -1,7 +1,6 @@
 /** Carrying out a planned run: data, model, `fit`, then a verdict on images that were not learned from. */
 import { existsSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
-import { readCheckpoint } from "../checkpoints/checkpoint.js";
 import { type InitialWeights, initialWeights } from "../checkpoints/initial-weights.js";
 import { type DataIdentity, dataIdentity, isSameSplit } from "../data/contents.js";
 import {
@@ -14,6 +13,7 @@ import {
 import { oddStatistics } from "../data/preprocessing.js";
 import type { Group, Place } from "../distributed/group.js";
 import { StudyError } from "../errors.js";
+import { tellingOthers } from "../inference/shared-rows.js";
 import { MedMamba } from "../models/medmamba.js";
 import { writeReport } from "../reports/evaluation-report.js";
 import { trainingCurves } from "../reports/figures/training-curves.js";
@@ -35,8 +35,9 @@ import { usualColumnsOf } from "./run-facts.js";
 import { lockRun } from "./run-lock.js";
 import type { RunPlan } from "./run-plan.js";
 import { cameDivided } from "./run-remains.js";
+import { describedToAll } from "./shared-description.js";
 import { studyReport } from "./study-report.js";
-import { judge, type Verdict } from "./verdict.js";
+import { evaluateJudged, judge, type Verdict } from "./verdict.js";
 
 /** What came of a run. */
 export interface StudyOutcome {
@@ -151,16 +152,18 @@ async function carryOutAlone(start: RunStart, options: StudyOptions): Promise<St
       // Only then is anything replaced: what cannot be trained leaves an earlier run as it was.
       observers: known ? [{ begin: () => begin(known) }] : [],
     });
-    await group?.close(); // What comes is for one process.
     const best = join(directory, runFiles.best);
     const checkpoint = result.best && existsSync(best) ? best : join(directory, runFiles.last);
-    if (result.stopped === "aborted" || !isFirst) return { result, checkpoint, files: [] };
-    await writeEntry(directory, await trained(directory, plan, contents, result));
-    return {
-      result,
-      checkpoint,
-      ...(await conclude(model, dataset, plan, result, { directory, checkpoint, ...options })),
-    };
+    const end = { directory, checkpoint, ...options };
+    const isDone = result.stopped !== "aborted";
+    const outcome = await tellingOthers(group, undefined, async () => {
+      if (isDone && isFirst) await writeEntry(directory, await trained(directory, plan, contents, result));
+      const concluded = isDone ? await conclude(model, dataset, plan, result, end) : { files: [] };
+      // Nobody leaves before: a launcher may take the first that does for the end of all, as Slurm's WaitTime.
+      await group?.barrier();
+      return concluded;
+    });
+    return { result, checkpoint, ...outcome };
   } finally {
     model.dispose();
   }
@@ -199,7 +202,7 @@ function openForTraining(
   });
 }
 
-/** Judges the best weights, which the model holds now, and writes figures and report. */
+/** Judges the best weights, which the model holds now, by all processes; the first one writes figures and report. */
 async function conclude(
   model: MedMamba,
   dataset: OpenedDataset<LabelledImages>,
@@ -209,12 +212,15 @@ async function conclude(
     directory,
     checkpoint,
     images: pictures = true,
+    group,
     onProgress,
   }: StudyOptions & { directory: string; checkpoint: string },
 ): Promise<Pick<StudyOutcome, "verdict" | "files">> {
   const split = dataset.test.length > 0 ? "test" : "val";
   const images = dataset[split];
+  const isFirst = (group?.rank ?? 0) === 0;
   if (images.length === 0) {
+    if (!isFirst) return { files: [] };
     const curves = trainingCurves(history, best && { bestEpoch: best.epoch });
     await replaceText(join(directory, runFiles.curves), curves);
     return { files: [runFiles.curves] };
@@ -224,10 +230,15 @@ async function conclude(
     asked: {},
     batchSize: 32,
     signal: new AbortController().signal, // What is trained is judged, whatever comes.
+    group,
     onProgress,
   };
   const judged = { dataset: images, part: split } as const;
-  const described = { ...(await readCheckpoint(checkpoint)), path: checkpoint, model };
+  const described = { ...(await describedToAll(group, checkpoint)), path: checkpoint, model };
+  if (!isFirst) {
+    await evaluateJudged(described, judged, judging);
+    return { files: [] };
+  }
   const columns = usualColumnsOf(images);
   const attributes = columns.length === 0 ? undefined : groupsOf(columns, images);
   const verdict = await judge(described, judged, judging, { by: "train", attributes });

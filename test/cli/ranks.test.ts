@@ -1,9 +1,11 @@
 /** `train` by several processes of this machine, and those of `mpirun`: one run, one voice, one exit code. */
 import { spawn, spawnSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
-import { mkdir, writeFile } from "node:fs/promises";
+import { copyFile, mkdir, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { text } from "node:stream/consumers";
 import { beforeAll, describe, expect, it } from "vitest";
+import { freePort } from "../../src/distributed/spawn.js";
 import { openMpi } from "../support/launchers.js";
 import { program } from "../support/repository.js";
 import { side, sidePixels } from "../support/sides.js";
@@ -36,6 +38,27 @@ function medmamba(args: readonly string[], extra: object = {}) {
   });
 }
 
+/** As a launcher would start it, each process in a folder of its own. */
+async function together(worldSize: number, args: readonly string[], folder = (_rank: number) => root) {
+  const port = await freePort();
+  const outcomes = Array.from({ length: worldSize }, async (_, rank) => {
+    const launch = { RANK: `${rank}`, LOCAL_RANK: "0", WORLD_SIZE: `${worldSize}` };
+    const address = { MASTER_ADDR: "127.0.0.1", MASTER_PORT: `${port}`, MEDMAMBA_JOB_TOKEN: "test" };
+    const child = spawn(process.execPath, [program, ...args], {
+      cwd: folder(rank),
+      env: { ...environment, MEDMAMBA_PROCESSES: "", ...launch, ...address },
+    });
+    const [stdout, stderr] = [child.stdout, child.stderr].map((stream) => text(stream));
+    const code = await new Promise((resolve) => child.on("close", resolve));
+    return { code, stdout: (await stdout) ?? "", stderr: (await stderr) ?? "" };
+  });
+  return Promise.all(outcomes);
+}
+
+const judge = (run: string, data = "data"): string[] => [
+  ...["evaluate", "--checkpoint", `${run}/best.safetensors`, "--data", data, "--device", "cpu"],
+];
+
 /** Of each epoch, without the clock's share. */
 function history(run: string): string[] {
   const lines = readFileSync(join(root, run, "metrics.jsonl"), "utf8")
@@ -57,6 +80,37 @@ describe("train by two processes", () => {
     expect(existsSync(join(root, "two", "report.html"))).toBe(true);
   });
 
+  it("is judged by all in the end as by one, to the bit, where only rank 0 sees the run's folder", async () => {
+    await mkdir(join(root, "elsewhere"));
+    await symlink(join(root, "data"), join(root, "elsewhere", "data"));
+    const args = [...train, "--out", "apart", "--json"];
+    const outcomes = await together(3, args, (rank) => (rank === 0 ? root : join(root, "elsewhere")));
+    for (const { code, stderr } of outcomes) expect(code, stderr).toBe(0);
+    expect(outcomes.map(({ stdout }) => stdout.length > 0)).toEqual([true, false, false]);
+    expect(existsSync(join(root, "elsewhere", "apart"))).toBe(false);
+    const { test, uncertainty } = JSON.parse(outcomes[0]?.stdout ?? "");
+    const alone = JSON.parse(medmamba([...judge("apart"), "--json"], { MEDMAMBA_PROCESSES: "" }).stdout);
+    expect(alone).toMatchObject(test);
+    expect(alone.uncertainty).toEqual(uncertainty);
+  });
+
+  it("evaluates with fewer images than processes as one does", async () => {
+    const folder = join(root, "few");
+    for (const [name, image] of [
+      ["left", 0],
+      ["right", 1],
+    ] as const) {
+      await mkdir(join(folder, name), { recursive: true });
+      await copyFile(join(root, "data", name, `${image}.png`), join(folder, name, `${image}.png`));
+    }
+    const args = [...judge("two", "few"), "--split", "all", "--json"];
+    const outcomes = await together(3, args);
+    for (const { code, stderr } of outcomes) expect(code, stderr).toBe(0);
+    const { testLooks: _, seal: __, ...scores } = JSON.parse(outcomes[0]?.stdout ?? "");
+    expect(scores.samples).toBe(2);
+    expect(JSON.parse(medmamba(args, { MEDMAMBA_PROCESSES: "" }).stdout)).toMatchObject(scores);
+  });
+
   it.skipIf(!openMpi)("has the same outcome by mpirun of Open MPI, which also evaluates", () => {
     const run = (...args: string[]) =>
       spawnSync(
@@ -72,20 +126,11 @@ describe("train by two processes", () => {
     const { status, stderr } = run(...train, "--out", "mpi");
     expect(status, stderr).toBe(0);
     expect(history("mpi")).toEqual(history("two"));
-    const judged = [
-      "evaluate",
-      "--checkpoint",
-      "mpi/best.safetensors",
-      "--data",
-      "data",
-      "--device",
-      "cpu",
-      "--json",
-    ];
-    const together = run(...judged);
-    expect(together.status, together.stderr).toBe(0);
+    const judged = [...judge("mpi"), "--json"];
+    const shared = run(...judged);
+    expect(shared.status, shared.stderr).toBe(0);
     const alone = medmamba(judged);
-    const { testLooks: _, seal: __, ...scores } = JSON.parse(together.stdout);
+    const { testLooks: _, seal: __, ...scores } = JSON.parse(shared.stdout);
     expect(JSON.parse(alone.stdout)).toMatchObject(scores);
   });
 

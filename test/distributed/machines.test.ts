@@ -58,6 +58,21 @@ describe.each([openMpi, mpich].filter((launcher) => launcher !== undefined))(
         }
     });
 
+    it("leaves libc and the signals of its host alone", () => {
+      const program = [process.execPath, programOf("guest")];
+      const { stdout, stderr } = spawnSync(command, [...args(2), ...program], {
+        encoding: "utf8",
+        timeout: 60_000,
+        killSignal: "SIGKILL",
+        env: environment,
+      });
+      const said = stdout.split("\n").filter((line) => line.startsWith("{"));
+      expect(
+        said.map((line) => JSON.parse(line)),
+        stderr,
+      ).toEqual(Array.from({ length: 2 }, () => ({ engine: "mpi", written: 0, trap: "RuntimeError" })));
+    });
+
     it("ends soon, and not by itself, when a rank is killed", async () => {
       const started = performance.now();
       const child = spawn(command, [...args(2), process.execPath, programOf("group"), "hold"], {

@@ -1,5 +1,5 @@
 /**
- * What reads files, each with a sound file to begin from. A target may succeed, or refuse with an error of the package; all
+ * What reads files or hears from other machines, each with a sound file to begin from. A target may succeed, or refuse with an error of the package; all
  * else is a fault.
  */
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
@@ -22,6 +22,7 @@ import {
   reports,
   safetensors,
 } from "../../dist/index.js";
+import { framesOfRank, framesOfRank0, hearRank, hearRank0 } from "./ranks.mjs";
 
 /** One file of every way to write pixels, and of what else is parsed. */
 const dicom = [
@@ -144,6 +145,8 @@ export async function makeTargets(folder) {
       ),
       read: (path) => argumentsOfConfig(trainCommand(), ["--config", path]),
     },
+    "a rank": { file: "rank.bin", original: framesOfRank, read: hearRank },
+    "rank 0": { file: "rank-0.bin", original: framesOfRank0, read: hearRank0 },
   };
 }
 

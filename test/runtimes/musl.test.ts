@@ -18,22 +18,10 @@ import { program, repository } from "../support/repository.js";
 import { root } from "../support/temporary-folder.js";
 import { bundleTests } from "./bundle.js";
 import { bun, missing, muslEnvironment, packages } from "./musl.js";
+import { outputOf } from "./output.js";
 import { type Run, workOf } from "./work.js";
 
 if (missing.length > 0) console.warn(`NOT TESTED: musl, for want of ${missing.join(", ")}.`);
-
-/** The output of a program that has to succeed. */
-function outputOf(command: string, args: readonly string[], variables: NodeJS.ProcessEnv = {}): string {
-  const { status, stdout, stderr, error } = spawnSync(command, args, {
-    cwd: repository,
-    encoding: "utf8",
-    maxBuffer: 2 ** 26,
-    env: { ...process.env, NO_COLOR: "1", MEDMAMBA_TEST_CPU_ALONE: "1", ...variables },
-  });
-  if (error) throw error;
-  expect(status, `${stdout}\n${stderr}`).toBe(0);
-  return stdout;
-}
 
 describe.skipIf(missing.length > 0)("Linux x64 with musl", () => {
   const delivered = join(root, "prebuilds/linux-x64");

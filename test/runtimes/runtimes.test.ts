@@ -2,12 +2,12 @@
  * Other runtimes than Node: the golden results, a demonstration whose checkpoint has the same bits as Node's, predictions of the
  * same numbers, and a worker.
  */
-import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
 import { repository } from "../support/repository.js";
 import { bundleTests } from "./bundle.js";
+import { outputOf } from "./output.js";
 import { workOf } from "./work.js";
 
 /** How a runtime is started: its program, and what stands before the name of a script. */
@@ -32,30 +32,22 @@ const present = runtimes.filter(({ name, command }) => {
   return false;
 });
 
-/** Of a run that succeeds. */
-function outputOf({ command, given }: Omit<Runtime, "name">, args: readonly string[]): string {
-  const { status, stdout, stderr, error } = spawnSync(command, [...given, ...args], {
-    cwd: repository, // Deno looks for node_modules where it is started.
-    encoding: "utf8",
-    env: { ...process.env, NO_COLOR: "1", MEDMAMBA_TEST_CPU_ALONE: "1" },
-  });
-  if (error) throw error;
-  expect(status, stderr).toBe(0);
-  return stdout;
-}
+/** Deno looks for node_modules where it is started. */
+const said = ({ command, given }: Omit<Runtime, "name">, args: readonly string[]) =>
+  outputOf(command, [...given, ...args]);
 
 describe.skipIf(present.length === 0)("other runtimes", () => {
   let golden = "";
   let work: ReturnType<typeof workOf>;
   beforeAll(async () => {
     golden = await bundleTests("test/models/golden.test.ts");
-    work = workOf((args) => outputOf({ command: process.execPath, given: [] }, args), "Node");
+    work = workOf((args) => outputOf(process.execPath, args), "Node");
   }, 180_000);
 
   it.each(present.map((runtime) => [runtime.name, runtime] as const))(
     "%s: the golden results",
     (_, runtime) => {
-      const counts = /(\d+) passed, (\d+) failed, (\d+) comparisons\n$/.exec(outputOf(runtime, [golden]));
+      const counts = /(\d+) passed, (\d+) failed, (\d+) comparisons\n$/.exec(said(runtime, [golden]));
       const [passed, failed, comparisons] = (counts ?? []).slice(1).map(Number);
       expect(failed).toBe(0);
       expect(passed).toBeGreaterThanOrEqual(13);
@@ -66,7 +58,7 @@ describe.skipIf(present.length === 0)("other runtimes", () => {
   it.each(present.map((runtime) => [runtime.name, runtime] as const))(
     "%s: training, predictions and a worker, to the bit as in Node",
     (name, runtime) => {
-      expect(workOf((args) => outputOf(runtime, args), name)).toEqual(work);
+      expect(workOf((args) => said(runtime, args), name)).toEqual(work);
     },
   );
 });

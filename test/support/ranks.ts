@@ -16,11 +16,13 @@ export interface RankOutcome {
   readonly at: number;
 }
 
+type Variables = Readonly<Record<string, string>>;
+
 export interface RanksOptions {
   readonly worldSize: number;
   /** Of these only; default: all. */
   readonly ranks?: readonly number[];
-  readonly environment?: Readonly<Record<string, string>>;
+  readonly environment?: Variables | ((rank: number) => Variables);
   /** Called with each line of stdout. */
   readonly onLine?: (rank: number, line: string, child: ChildProcess) => void;
   /** Before the program, such as `ip netns exec one`. */
@@ -37,6 +39,8 @@ export async function ranks(
   args: readonly string[],
   { worldSize, ranks = Array.from({ length: worldSize }, (_, rank) => rank), ...options }: RanksOptions,
 ): Promise<RankOutcome[]> {
+  const { environment } = options;
+  const own = (rank: number) => (typeof environment === "function" ? environment(rank) : environment);
   const { host, port } = options.address ?? { host: "127.0.0.1", port: await freePort() };
   return Promise.all(
     ranks.map((rank) => {
@@ -51,7 +55,7 @@ export async function ranks(
           WORLD_SIZE: String(worldSize),
           MASTER_ADDR: host,
           MASTER_PORT: String(port),
-          ...options.environment,
+          ...own(rank),
         },
       });
       const lines: string[] = [];

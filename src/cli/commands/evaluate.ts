@@ -176,6 +176,7 @@ async function evaluateAs(
       const question = questionOf(options, checkpoint, judged, { against: against || undefined, pooling });
       if (!isFirst) {
         await evaluateJudged(checkpoint, judged, judging);
+        await group?.barrier();
         return;
       }
       const verdict = await judge(checkpoint, judged, judging, question);
@@ -200,6 +201,8 @@ async function evaluateAs(
         terminal.print(`\n  ${shortPath(join(report, reportFiles.report))}, and ${others} files beside it`);
       }
       terminal.result(verdictJson(verdict));
+      // The others stay until then: a launcher may take the first that leaves for the end of all, as Slurm's WaitTime.
+      await group?.barrier();
     } finally {
       await folder?.removeEmpty();
       if (against) against.model.dispose();

@@ -124,7 +124,8 @@ export async function together<T>(
   const launch = launchOf();
   if (!launch || launch.worldSize === 1) return body(undefined);
   followParent();
-  const group = await init(launch.address ? {} : { device: device() });
+  const onWaiting = (news: string) => terminal.warn(news);
+  const group = await init({ onWaiting, ...(!launch.address && { device: device() }) });
   terminal.silent = group.rank > 0;
   try {
     return await body(group);

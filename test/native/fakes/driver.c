@@ -1,5 +1,5 @@
 /* An NVIDIA driver's library that is broken: it aborts when it is to start. With FAKE_DRIVER_CUDA, the CUDA that it supports
- * (12020 for 12.2), it starts and finds no GPU. */
+ * (12020 for 12.2), it starts and finds no GPU; with FAKE_DRIVER_ERROR as well, it has that error instead. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,7 +8,8 @@
 
 EXPORT int cuInit(unsigned flags) {
     (void)flags;
-    if (getenv("FAKE_DRIVER_CUDA")) return 100; /* CUDA_ERROR_NO_DEVICE */
+    const char *error = getenv("FAKE_DRIVER_ERROR");
+    if (getenv("FAKE_DRIVER_CUDA")) return error ? atoi(error) : 100; /* CUDA_ERROR_NO_DEVICE */
     fputs("fake driver: cuInit aborts\n", stderr);
     abort();
 }

@@ -19,7 +19,16 @@ export const calls = {
       await group.close();
     },
     () => [
-      { rank: 0, worldSize: 1, localRank: 0, token: "t", engine: "tcp", reduction: "engine", patience: 1 },
+      {
+        rank: 0,
+        worldSize: 1,
+        localRank: 0,
+        token: "t",
+        engine: "tcp",
+        reduction: "engine",
+        patience: 1,
+        onWaiting: () => {},
+      },
     ],
   ],
   "distributed.Group.sum": [one((group, values) => group.sum(values)), () => [ones([2])]],

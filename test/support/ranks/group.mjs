@@ -6,7 +6,8 @@ const [, , what] = process.argv;
 const say = (value) => process.stdout.write(`${JSON.stringify(value)}\n`);
 let group;
 try {
-  group = await distributed.init({ patience: Number(process.env.PATIENCE ?? 20) });
+  const onWaiting = (news) => process.stderr.write(`${news}\n`);
+  group = await distributed.init({ patience: Number(process.env.PATIENCE ?? 20), onWaiting });
   const { rank, worldSize } = group;
   if (what === "hold") {
     say("ready");

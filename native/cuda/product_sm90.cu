@@ -13,7 +13,8 @@
 //
 // Order of a sum: the taps, in each the channels; ranges of steps where C has too few tiles to fill a GPU, as in product.cuh.
 // All follows from the shape, so the bits are the same on every Hopper; they may differ from mma.sync's, whose tensor
-// cores add in another order.
+// cores add in another order. Moments for a BatchNorm are counted by rows in their order, which boxes of pixels have not: a pass
+// of its own leaves them.
 //
 // The bound, in multiply-adds a clock and multiprocessor. wgmma does 2048, a step in 4 columns of clocks. Shared memory, 128 bytes a
 // clock, takes 128 + columns of them for what TMA writes, and for what wgmma reads 128 for A and 2 columns for B, which both
@@ -25,6 +26,7 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "column_moments.cuh"
 #include "storage.cuh"
 #include "tensor_map.cuh"
 #include "wgmma.cuh"
@@ -161,7 +163,7 @@ __device__ __forceinline__ int64_t offset_of_row(const Boxes& boxes, const Block
 
 // A warp's rows, `width` elements a lane, so that lanes side by side write a row. `offset` is that of row lane % 16.
 template <int width, int columns, class C>
-__device__ __forceinline__ void write_rows(const float (&tile)[warp_rows][columns + 8], const Epilogue& epilogue, C* c,
+__device__ __forceinline__ void write_warp_rows(const float (&tile)[warp_rows][columns + 8], const Epilogue& epilogue, C* c,
                                            int64_t offset, int64_t column0) {
     constexpr Width<width> vector{};
     constexpr int per_row = columns / width;
@@ -221,11 +223,11 @@ __global__ void __launch_bounds__(threads, columns <= 96 ? 2 : 1)
     epilogue.as_stored([&](auto* c) {
         constexpr int widest = 16 / (int)sizeof(*c);
         if (epilogue.vector >= widest)
-            write_rows<widest, columns>(tile, epilogue, c, offset, column0);
+            write_warp_rows<widest, columns>(tile, epilogue, c, offset, column0);
         else if (widest > 4 && epilogue.vector >= 4)
-            write_rows<4, columns>(tile, epilogue, c, offset, column0);
+            write_warp_rows<4, columns>(tile, epilogue, c, offset, column0);
         else
-            write_rows<1, columns>(tile, epilogue, c, offset, column0);
+            write_warp_rows<1, columns>(tile, epilogue, c, offset, column0);
     });
 #else
     __trap();
@@ -352,11 +354,18 @@ mm_status multiply_sm90(mm_stream* stream, const char* what, const PixelRows& a,
             return launch(stream, what, kernel, dim3((unsigned)boxes.blocks()), dim3(threads),
                           sizeof(Sm90Shared<columns>), map_a, map_b, boxes, to);
         };
-        if (boxes.ranges == 1) return queue(epilogue);
-        const Workspace sums(stream, boxes.ranges * matrices * epilogue.rows * epilogue.columns);
-        if (sums.status() != MM_OK) return sums.status();
-        const mm_status status = queue(partial_sums(sums.data(), epilogue.rows, epilogue.columns));
-        return status == MM_OK ? add_ranges(stream, what, sums.data(), boxes.ranges, matrices, epilogue) : status;
+        Epilogue alone = epilogue;
+        alone.moments = {};
+        mm_status status;
+        if (boxes.ranges == 1) {
+            status = queue(alone);
+        } else {
+            const Workspace sums(stream, boxes.ranges * matrices * epilogue.rows * epilogue.columns);
+            if (sums.status() != MM_OK) return sums.status();
+            status = queue(partial_sums(sums.data(), epilogue.rows, epilogue.columns));
+            if (status == MM_OK) status = add_ranges(stream, what, sums.data(), boxes.ranges, matrices, alone);
+        }
+        return status == MM_OK && epilogue.moments.sums ? leave_moments(stream, what, epilogue) : status;
     });
 }
 

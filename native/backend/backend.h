@@ -687,6 +687,15 @@ typedef struct mm_backend {
     mm_status (*communicator_create)(mm_stream *stream, const char *library, const char id[MM_COMMUNICATOR_ID_BYTES],
                                      int32_t rank, int32_t size, mm_communicator **communicator, const char **why);
 
+    /* Work beside the stream's, such as what goes to other ranks while the stream goes on; all three are there, or NULL.
+     * What is called between beside_begin and beside_end runs after all that was called before, and after what was called
+     * so earlier, but beside what is called after beside_end, until beside_join: what is called then comes after it. While
+     * a graph is captured it is the graph's, and has to be joined before the graph ends. `beside_join` is nothing where
+     * nothing is beside. Called by the thread that calls operations. */
+    mm_status (*beside_begin)(mm_stream *stream);
+    mm_status (*beside_end)(mm_stream *stream);
+    mm_status (*beside_join)(mm_stream *stream);
+
     /* Keeps a sentence as last_error and returns the status: for what is written over this table. */
     mm_status (*fail)(mm_stream *stream, mm_status status, const char *sentence);
 

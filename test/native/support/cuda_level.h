@@ -6,6 +6,7 @@
 #pragma once
 
 #include "../../../native/cuda/column_moments.cuh"
+#include "../../../native/cuda/product_sm90.cuh"
 #include "../../../native/cuda/scan.cuh"
 #include "../../../native/cuda/scan_runs.cuh"
 #include "../../../native/cuda/stream.cuh"
@@ -27,9 +28,11 @@ struct TestStream : mm_stream {
         cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking);
         cudaDeviceGetAttribute(&multiprocessors, cudaDevAttrMultiProcessorCount, 0);
         cudaDeviceGetAttribute(&shared_bytes_per_block, cudaDevAttrMaxSharedMemoryPerBlockOptin, 0);
-        int major = 0;
+        int major = 0, minor = 0;
         cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, 0);
+        cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, 0);
         has_tensor_cores = major >= 8;
+        has_wgmma = medmamba::cuda::multiplies_by_wgmma(major, minor);
         memory.open(0);
         cudaEventCreateWithFlags(&reached, cudaEventDisableTiming | cudaEventBlockingSync);
         cudaMallocHost(&label_error, sizeof *label_error);

@@ -83,11 +83,11 @@ function asGroup(group, connection, overlap) {
 
 /** Who starts the processes of a round, and with how many threads each. */
 const configurations = [
-  { name: "1 process, 2 threads", ranks: 1, threads: 2 },
-  { name: "1 process, 1 thread", ranks: 1, threads: 1 },
-  { name: "2 processes, 1 thread each, Open MPI", ranks: 2, threads: 1, mpirun: "mpirun.openmpi" },
-  { name: "2 processes, 1 thread each, MPICH", ranks: 2, threads: 1, mpirun: "mpirun.mpich" },
-  { name: "2 processes, 1 thread each, TCP", ranks: 2, threads: 1 },
+  { name: "1 process of 2 threads", ranks: 1, threads: 2 },
+  { name: "1 process of 1 thread", ranks: 1, threads: 1 },
+  { name: "2 of 1 thread, Open MPI", ranks: 2, threads: 1, mpirun: "mpirun.openmpi" },
+  { name: "2 of 1 thread, MPICH", ranks: 2, threads: 1, mpirun: "mpirun.mpich" },
+  { name: "2 of 1 thread, TCP", ranks: 2, threads: 1 },
 ];
 
 /** Least and median ms of a step for each configuration and way, over that many rounds. */

@@ -12,6 +12,7 @@
 #include <string>
 
 #include "../backend/memory_limit.h"
+#include "column_moments.cuh"
 #include "driver.cuh"
 #include "event.cuh"
 #include "nccl.cuh"

@@ -3,9 +3,8 @@ import { spawn, spawnSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { copyFile, mkdir, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { text } from "node:stream/consumers";
 import { beforeAll, describe, expect, it } from "vitest";
-import { freePort } from "../../src/distributed/spawn.js";
+import { byTorchrun } from "../support/launched.js";
 import { openMpi } from "../support/launchers.js";
 import { program } from "../support/repository.js";
 import { side, sidePixels } from "../support/sides.js";
@@ -38,23 +37,6 @@ function medmamba(args: readonly string[], extra: object = {}) {
   });
 }
 
-/** As a launcher would start it, each process in a folder of its own. */
-async function together(worldSize: number, args: readonly string[], folder = (_rank: number) => root) {
-  const port = await freePort();
-  const outcomes = Array.from({ length: worldSize }, async (_, rank) => {
-    const launch = { RANK: `${rank}`, LOCAL_RANK: "0", WORLD_SIZE: `${worldSize}` };
-    const address = { MASTER_ADDR: "127.0.0.1", MASTER_PORT: `${port}`, MEDMAMBA_JOB_TOKEN: "test" };
-    const child = spawn(process.execPath, [program, ...args], {
-      cwd: folder(rank),
-      env: { ...environment, MEDMAMBA_PROCESSES: "", ...launch, ...address },
-    });
-    const [stdout, stderr] = [child.stdout, child.stderr].map((stream) => text(stream));
-    const code = await new Promise((resolve) => child.on("close", resolve));
-    return { code, stdout: (await stdout) ?? "", stderr: (await stderr) ?? "" };
-  });
-  return Promise.all(outcomes);
-}
-
 const judge = (run: string, data = "data"): string[] => [
   ...["evaluate", "--checkpoint", `${run}/best.safetensors`, "--data", data, "--device", "cpu"],
 ];
@@ -85,7 +67,9 @@ describe("train by two processes", () => {
     await mkdir(join(root, "elsewhere"));
     await symlink(join(root, "data"), join(root, "elsewhere", "data"));
     const args = [...train, "--out", "apart", "--json"];
-    const outcomes = await together(3, args, (rank) => (rank === 0 ? root : join(root, "elsewhere")));
+    const outcomes = await byTorchrun(3, args, {
+      folder: (rank) => (rank === 0 ? root : join(root, "elsewhere")),
+    });
     for (const { code, stderr } of outcomes) expect(code, stderr).toBe(0);
     expect(outcomes.map(({ stdout }) => stdout.length > 0)).toEqual([true, false, false]);
     expect(existsSync(join(root, "elsewhere", "apart"))).toBe(false);
@@ -105,7 +89,7 @@ describe("train by two processes", () => {
       await copyFile(join(root, "data", name, `${image}.png`), join(folder, name, `${image}.png`));
     }
     const args = [...judge("two", "few"), "--split", "all", "--json"];
-    const outcomes = await together(3, args);
+    const outcomes = await byTorchrun(3, args, { folder: root });
     for (const { code, stderr } of outcomes) expect(code, stderr).toBe(0);
     const { testLooks: _, seal: __, ...scores } = JSON.parse(outcomes[0]?.stdout ?? "");
     expect(scores.samples).toBe(2);

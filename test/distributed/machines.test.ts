@@ -73,6 +73,30 @@ describe.each([openMpi, mpich].filter((launcher) => launcher !== undefined))(
       ).toEqual(Array.from({ length: 2 }, () => ({ engine: "mpi", written: 0, trap: "RuntimeError" })));
     });
 
+    it("keeps them so where a rank has fewer images of a batch, and refuses where one would have none", async () => {
+      const few: RanksJob = {
+        train: 3,
+        model: { dropPathRate: 0 },
+        options: { syncBatchNorm: true, batchSize: 4, epochs: 3 },
+      };
+      const program = [process.execPath, programOf("train"), await jobFile(few)];
+      const { losses } = outcomeOf(command, [...args(2), ...program], 2);
+      const [alone] = await trainTogether(few, { worldSize: 1 });
+      for (const [epoch, [loss = 0]] of losses.entries()) {
+        const other = alone?.trained?.losses[epoch]?.[0] ?? 0;
+        expect(Math.abs(loss - other), `${loss} beside ${other}`).toBeLessThan(1e-3 * Math.abs(other));
+      }
+      const none = [process.execPath, programOf("train"), await jobFile({ ...few, train: 1 })];
+      const { status, stderr } = spawnSync(command, [...args(2), ...none], {
+        encoding: "utf8",
+        timeout: 60_000,
+        env: environment,
+      });
+      expect(status).toBe(1);
+      const sentence = "ArgumentError: fit: 1 training images are fewer than the 2 processes: use fewer.";
+      expect(stderr).toContain(sentence); // Of both, unless the launcher ends one when the other has.
+    });
+
     it("ends soon, and not by itself, when a rank is killed", async () => {
       const started = performance.now();
       const child = spawn(command, [...args(2), process.execPath, programOf("group"), "hold"], {

@@ -9,8 +9,12 @@ import type { Terminal } from "./terminal.js";
 import { columns, decimals } from "./wording.js";
 
 /** Values of the sums that are timed: some, and about the gradients of the model "tiny". */
-const sizes = [1000, 14_400_000];
+const sizes = [10_000, 14_400_000];
+/** Times that a sum is timed, and milliseconds after which no more. */
 const repeats = 5;
+const enough = 1000;
+/** Seconds that a sum may take, going by the one before, to be worth waiting for. */
+const mostSeconds = 60;
 
 /** @throws CommandError if a sum is not what it should be */
 export async function checkDistributed(
@@ -34,14 +38,15 @@ export async function checkDistributed(
   ];
   for (const line of columns(rows, { left: true, longest: 100 })) terminal.print(line);
   const sums = group ? await timeSums(group, device) : [];
-  for (const { values, milliseconds } of sums)
-    terminal.print(
-      `a sum of ${values} values over ${group?.worldSize} ranks: ${decimals(milliseconds, 2)} ms`,
-    );
+  for (const { values, milliseconds } of sums) {
+    const time =
+      milliseconds === null ? "left out, as it would take minutes" : `${decimals(milliseconds, 2)} ms`;
+    terminal.print(`a sum of ${values} values over ${group?.worldSize} ranks: ${time}`);
+  }
   if (group) {
     const { engine, engineVersion, reduction } = group.carriage;
     terminal.print(
-      `by ${engineVersion ?? engine}, added in ${reduction === "engine" ? "its own" : "rank"} order`,
+      `by ${carrierWords(engine, engineVersion)}, added in ${reduction === "engine" ? "its own" : "rank"} order`,
     );
     if (engine === "tcp")
       terminal.warn(
@@ -51,30 +56,57 @@ export async function checkDistributed(
   terminal.result({ engines, launch: launch ?? null, carriage: group?.carriage ?? null, sums });
 }
 
+/** "NCCL 2.30.7", "Open MPI 4.1.4" */
+function carrierWords(engine: string | null, version: string | null): string {
+  if (engine === "nccl") return `NCCL ${version}`;
+  return version ?? "TCP, through rank 0";
+}
+
+interface TimedSum {
+  readonly values: number;
+  /** Null where it was left out. */
+  readonly milliseconds: number | null;
+}
+
 /** The shortest of some, of each size. */
-async function timeSums(group: Group, device: Device): Promise<{ values: number; milliseconds: number }[]> {
-  const found: { values: number; milliseconds: number }[] = [];
+async function timeSums(group: Group, device: Device): Promise<TimedSum[]> {
+  const found: TimedSum[] = [];
+  let each = 0; // Milliseconds of a value, as the size before had them.
   for (const values of sizes) {
-    let best = Number.POSITIVE_INFINITY;
-    for (let repeat = 0; repeat < repeats; repeat++) {
-      const tensor = ones([values], { device });
-      try {
-        await device.synchronize();
-        await group.barrier();
-        const start = performance.now();
-        await group.sum(tensor);
-        await device.synchronize();
-        best = Math.min(best, performance.now() - start);
-        const sum = (await tensor.data())[values - 1];
-        if (sum !== group.worldSize)
-          throw new CommandError(
-            `a sum of ones over ${group.worldSize} ranks was ${sum}: the engine does not work here.`,
-          );
-      } finally {
-        tensor.dispose();
-      }
-    }
-    found.push({ values, milliseconds: best });
+    // All ranks have to do the same: what rank 0 has measured counts.
+    const [isTooSlow] = await group.gather(each * values > 1000 * mostSeconds);
+    const milliseconds = isTooSlow ? null : await timeSum(group, device, values);
+    found.push({ values, milliseconds });
+    each = (milliseconds ?? 0) / values;
   }
   return found;
+}
+
+/** @returns milliseconds */
+async function timeSum(group: Group, device: Device, values: number): Promise<number> {
+  let best = Number.POSITIVE_INFINITY;
+  let spent = 0;
+  for (let repeat = 0; repeat < repeats; repeat++) {
+    const [isEnough] = await group.gather(spent > enough);
+    if (isEnough) break;
+    const tensor = ones([values], { device });
+    try {
+      await device.synchronize();
+      await group.barrier();
+      const start = performance.now();
+      await group.sum(tensor);
+      await device.synchronize();
+      const milliseconds = performance.now() - start;
+      best = Math.min(best, milliseconds);
+      spent += milliseconds;
+      const sum = (await tensor.data())[values - 1];
+      if (sum !== group.worldSize)
+        throw new CommandError(
+          `a sum of ones over ${group.worldSize} ranks was ${sum}: the engine does not work here.`,
+        );
+    } finally {
+      tensor.dispose();
+    }
+  }
+  return best;
 }

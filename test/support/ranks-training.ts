@@ -16,6 +16,7 @@ export interface RanksJob {
   readonly model?: object;
   readonly frozen?: boolean;
   readonly bad?: { readonly rank: number; readonly index: number };
+  readonly lost?: { readonly rank: number; readonly images: number };
 }
 
 /** What a rank says in the end. */

@@ -1,7 +1,7 @@
 // Trains together with the other ranks:  node train.mjs JOB.json
 //
 // The job holds images as for train-process.mjs, options of the model and of fit, and perhaps: `frozen`, BatchNorm that only uses its
-// statistics; `bad`, an image that one rank cannot read.
+// statistics; `bad`, an image that one rank cannot read; `lost`, a rank that is killed when it has read so many images.
 // Says "step N" after each step, on rank 0, and in the end what it has, as JSON. SIGTERM stops it.
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
@@ -21,6 +21,7 @@ const {
   options,
   frozen,
   bad,
+  lost,
 } = JSON.parse(readFileSync(process.argv[2], "utf8"));
 const dataset = ({ pixels, ...about }) =>
   data.fromArrays({ images: new Uint8Array(Buffer.from(pixels, "base64")), ...about });
@@ -44,6 +45,12 @@ try {
       index === bad.index
         ? Promise.reject(new Error(`image ${index} is broken`))
         : sample.call(images, index);
+  }
+  if (lost?.rank === group.rank) {
+    const { sample } = images;
+    let left = lost.images;
+    images.sample = (index) =>
+      left-- > 0 ? sample.call(images, index) : process.kill(process.pid, "SIGKILL");
   }
   const result = await fitModel(model, {
     ...options,

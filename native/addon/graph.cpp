@@ -16,6 +16,10 @@ Failure failure_of(const mm_backend* backend, mm_stream* stream, mm_status statu
     return {status, operation, backend->last_error(stream)};
 }
 
+mm_status run(const CapturedCalls::Call& call, Beside& beside) {
+    return call.operation ? beside.run(*call.operation, call.parameters, call.beside) : beside.join();
+}
+
 }  // namespace
 
 // ---- on the executor -----------------------------------------------------------------------------------------
@@ -25,15 +29,15 @@ CapturedCalls::CapturedCalls(std::vector<Call> calls) : calls_(std::move(calls))
         connections_.insert(connections_.end(), call.parameters->connections().begin(), call.parameters->connections().end());
 }
 
-void CapturedCalls::capture(const mm_backend* backend, mm_stream* stream) {
+void CapturedCalls::capture(const mm_backend* backend, mm_stream* stream, Beside& beside) {
     if (!backend->graph_begin) return;
     const char* name = "graph";
     mm_status status = backend->graph_begin(stream);
     int64_t varying = 0;
     for (auto call = calls_.begin(); call != calls_.end() && status == MM_OK; ++call) {
-        name = call->operation->name;
+        name = call->name();
         if (call->varies) status = backend->graph_vary(stream, varying++);
-        if (status == MM_OK) status = call->operation->run(backend, stream, call->parameters->data());
+        if (status == MM_OK) status = run(*call, beside);
         if (status == MM_OK && call->varies) status = backend->graph_vary(stream, -1);
     }
     if (status == MM_OK) {
@@ -52,7 +56,7 @@ void CapturedCalls::capture(const mm_backend* backend, mm_stream* stream) {
     calls_.erase(fixed, calls_.end());
 }
 
-void CapturedCalls::launch(const mm_backend* backend, mm_stream* stream, const Changes& changes) {
+void CapturedCalls::launch(const mm_backend* backend, mm_stream* stream, Beside& beside, const Changes& changes) {
     if (failure_) throw *failure_;
     for (const auto& connection : connections_)
         if (!connection->communicator)
@@ -74,17 +78,17 @@ void CapturedCalls::launch(const mm_backend* backend, mm_stream* stream, const C
         status = backend->graph_change(stream, nullptr, -1);
         if (status != MM_OK) throw failure_of(backend, stream, status, name);
     }
-    if (!graph_) return repeat(backend, stream);
+    if (!graph_) return repeat(backend, stream, beside);
     const mm_status status = backend->graph_launch(stream, graph_);
     if (status != MM_OK) throw failure_of(backend, stream, status, "graph");
 }
 
 // A failure does not keep the later calls from running, just as it would not if they were queued one by one.
-void CapturedCalls::repeat(const mm_backend* backend, mm_stream* stream) {
+void CapturedCalls::repeat(const mm_backend* backend, mm_stream* stream, Beside& beside) {
     std::optional<Failure> first;
     for (const Call& call : calls_) {
-        const mm_status status = call.operation->run(backend, stream, call.parameters->data());
-        if (status != MM_OK && !first) first = failure_of(backend, stream, status, call.operation->name);
+        const mm_status status = run(call, beside);
+        if (status != MM_OK && !first) first = failure_of(backend, stream, status, call.name());
     }
     if (first) throw *first;
 }

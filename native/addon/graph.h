@@ -15,6 +15,7 @@
 #include <unordered_set>
 #include <vector>
 
+#include "beside.h"
 #include "errors.h"
 #include "memory.h"
 #include "operations.h"
@@ -32,20 +33,22 @@ using Changes = std::vector<std::vector<Change>>;
 class CapturedCalls {
 public:
     struct Call {
-        const Operation* operation;
+        const Operation* operation;  // null: a join of what is beside
         std::shared_ptr<Parameters> parameters;
-        bool varies;
+        bool varies, beside;
+
+        const char* name() const { return operation ? operation->name : "join"; }
     };
 
     explicit CapturedCalls(std::vector<Call> calls);
 
     // Each throws the Failure of the operation that could not be captured, of launches too.
-    void capture(const mm_backend* backend, mm_stream* stream);
-    void launch(const mm_backend* backend, mm_stream* stream, const Changes& changes);
+    void capture(const mm_backend* backend, mm_stream* stream, Beside& beside);
+    void launch(const mm_backend* backend, mm_stream* stream, Beside& beside, const Changes& changes);
     void destroy(const mm_backend* backend, mm_stream* stream);
 
 private:
-    void repeat(const mm_backend* backend, mm_stream* stream);
+    void repeat(const mm_backend* backend, mm_stream* stream, Beside& beside);
 
     std::vector<Call> calls_;  // once captured by a backend with graphs: those that vary
     std::vector<std::shared_ptr<Connection>> connections_;

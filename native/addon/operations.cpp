@@ -108,12 +108,13 @@ OPERATION(accumulate, count, scale, x, y)
 OPERATION(binary, op, dimensions, shape, a_strides, b_strides, a, b, y)
 OPERATION(reduce, outer, reduced, inner, scale, x, y, x_dtype)
 
+FIELDS(mm_gradient_moments, sums, x_row, x, mean, scale, shift, x_dtype)
 OPERATION(matmul, batch, m, n, k, transpose_a, transpose_b, accumulate, relu, a_row, b_row, c_row, a_batch, b_batch,
-          c_batch, a, b, bias, c, a_dtype, b_dtype, c_dtype)
+          c_batch, a, b, bias, c, a_dtype, b_dtype, c_dtype, moments)
 OPERATION(conv3x3_forward, batch, height, width, in_channels, out_channels, x_row, y_row, input_relu, relu, x,
-          input_scale, input_shift, weight, bias, y, x_dtype, y_dtype, output_scale, output_shift)
+          input_scale, input_shift, weight, bias, y, x_dtype, y_dtype, output_scale, output_shift, moments)
 OPERATION(conv3x3_backward_data, batch, height, width, in_channels, out_channels, dy_row, dx_row, dy, weight, dx,
-          x_dtype, y_dtype)
+          x_dtype, y_dtype, moments)
 OPERATION(conv3x3_backward_weight, batch, height, width, in_channels, out_channels, x_row, dy_row, input_relu, x,
           input_scale, input_shift, dy, dweight, dbias, x_dtype, y_dtype)
 OPERATION(depthwise3x3_forward, batch, height, width, channels, x_row, y_row, silu, x, weight, bias, y, x_dtype)
@@ -125,11 +126,11 @@ OPERATION(layer_norm_forward, rows, channels, x_row, y_row, gate_row, eps, x, we
 OPERATION(layer_norm_backward, rows, channels, x_row, dy_row, dx_row, gate_row, dgate_row, accumulate_dx, x, weight,
           bias, statistics, gate, dy, dx, dweight, dbias, dgate, x_dtype, y_dtype)
 OPERATION(batch_norm_statistics, rows, channels, x_row, eps, momentum, x, weight, bias, running_mean,
-          running_variance, batches_tracked, statistics, scale, shift, x_dtype, communicator)
+          running_variance, batches_tracked, statistics, scale, shift, x_dtype, communicator, moments)
 OPERATION(batch_norm_fold, channels, eps, weight, bias, running_mean, running_variance, statistics, scale, shift)
 OPERATION(channel_affine, rows, channels, x_row, y_row, relu, x, scale, shift, y, x_dtype, y_dtype)
 OPERATION(batch_norm_backward, rows, channels, x_row, dy_row, dx_row, training, relu, accumulate_dx, x, statistics,
-          scale, shift, dy, dx, dweight, dbias, x_dtype, y_dtype, communicator)
+          scale, shift, dy, dx, dweight, dbias, x_dtype, y_dtype, communicator, moments)
 
 OPERATION(softmax_forward, rows, channels, logarithm, x, y)
 OPERATION(softmax_backward, rows, channels, logarithm, y, dy, dx)

@@ -18,6 +18,7 @@ bool ends_with(std::string_view name, std::string_view end) {
     return name.size() > end.size() && name.substr(name.size() - end.size()) == end;
 }
 
+// Zero, NULL, or all of that where a field is absent.
 bool optional(const Field& field) {
     switch (field.kind) {
         case Kind::buffer:
@@ -25,6 +26,7 @@ bool optional(const Field& field) {
         case Kind::buffer_list: return true;
         case Kind::int64: return ends_with(field.name, "_row");
         case Kind::int32: return ends_with(field.name, "_dtype");
+        case Kind::structure: return field.name == "moments";
         default: return false;
     }
 }

@@ -29,7 +29,7 @@ Napi::Function Stream::define(Napi::Env env) {
         {InstanceAccessor<&Stream::entry<&Stream::backend_name>>("backend"), InstanceMethod<&Stream::entry<&Stream::allocate>>("allocate"),
          InstanceMethod<&Stream::entry<&Stream::upload>>("upload"), InstanceMethod<&Stream::entry<&Stream::download>>("download"),
          InstanceMethod<&Stream::entry<&Stream::receive>>("receive"), InstanceMethod<&Stream::entry<&Stream::synchronize>>("synchronize"),
-         InstanceMethod<&Stream::entry<&Stream::call>>("call"), InstanceMethod<&Stream::entry<&Stream::memory>>("memory"),
+         InstanceMethod<&Stream::entry<&Stream::call>>("call"), InstanceMethod<&Stream::entry<&Stream::join>>("join"), InstanceMethod<&Stream::entry<&Stream::memory>>("memory"),
          InstanceMethod<&Stream::entry<&Stream::connect>>("connect"),
          InstanceMethod<&Stream::entry<&Stream::describe>>("describe"),
          InstanceAccessor<&Stream::entry<&Stream::has_graphs>>("graphs"), InstanceMethod<&Stream::entry<&Stream::begin_capture>>("beginCapture"),
@@ -99,6 +99,7 @@ void Stream::start(Napi::Env env, const mm_backend* backend, mm_stream* stream) 
     backend_ = backend;
     stream_ = stream;
     queue_ = std::move(queue);
+    beside_ = std::make_unique<Beside>(backend, stream);
     // V8 collects garbage when it hears of growing memory, and so finds handles that were forgotten. It hears of
     // what is reserved: told of what is in use, it would collect in every training step, only to find nothing.
     memory_ = std::make_shared<Memory>(backend, stream, *queue_, [env](int64_t change) {
@@ -117,6 +118,7 @@ void Stream::shut_down() {
     if (recording_) stop_recording();
     napi_remove_env_cleanup_hook(env_, on_environment_end, this);
     queue_->stop();
+    beside_.reset();
     backend_->synchronize(stream_);
     in_transfer_.clear();
     timer_.reset();
@@ -176,6 +178,7 @@ void Stream::call(const Napi::CallbackInfo& info) {
     expect_open(env, name);
     const Operation* operation = find_operation(name);
     if (!operation) throw coded_error(env, code::invalid_argument, name + ": there is no such operation", name);
+    const bool varies = info[2].ToBoolean(), beside = info[3].ToBoolean();
     if (recording_) {
         const auto used = [&](const std::shared_ptr<Block>& block) {
             if (recording_ && block->number() < recording_->first_block) recording_->blocks.insert(block);
@@ -185,15 +188,24 @@ void Stream::call(const Napi::CallbackInfo& info) {
         for (const auto& connection : parameters->connections())
             if (connection->through_host)
                 throw coded_error(env, code::unsupported, name + ": a graph cannot hold what goes through the host", name);
-        recording_->calls.push_back({operation, std::move(parameters), info[2].ToBoolean()});
+        recording_->calls.push_back({operation, std::move(parameters), varies, beside});
         return;
     }
     auto parameters = read_parameters(env, name, *operation->parameters, info[1], *memory_);
     expect_still_open(env, name, false);
-    queue_->push(operation->name, [this, operation, profile = profile_, parameters = std::move(parameters)] {
+    for (const auto& connection : parameters->connections())
+        if (beside && connection->through_host)
+            throw coded_error(env, code::unsupported, name + ": what goes through the host is beside nothing", name);
+    queue_->push(operation->name, [this, operation, beside, profile = profile_, parameters = std::move(parameters)] {
         if (profile) return profile->run(*operation, parameters->data());
-        return operation->run(backend_, stream_, parameters->data());
+        return beside_->run(*operation, parameters, beside);
     });
+}
+
+void Stream::join(const Napi::CallbackInfo& info) {
+    expect_open(info.Env(), "join");
+    if (recording_) return recording_->calls.push_back({nullptr, std::make_shared<Parameters>(0), false, false});
+    queue_->push("join", [this] { return beside_->join(); });
 }
 
 // ---- other ranks ---------------------------------------------------------------------------------------------
@@ -216,6 +228,7 @@ Napi::Value Stream::connect(const Napi::CallbackInfo& info) {
 void Stream::disconnect(Napi::Env env, std::shared_ptr<Connection> connection) {
     expect_no_capture(env, "close", "close the communicator after it");
     queue_->push("disconnect", [this, connection = std::move(connection)] {
+        if (const mm_status joined = beside_->join(); joined != MM_OK) return joined;
         addon::disconnect(*connection, stream_);
         return MM_OK;
     });

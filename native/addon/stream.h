@@ -14,6 +14,7 @@
 #include <optional>
 #include <vector>
 
+#include "beside.h"
 #include "communicator.h"
 #include "errors.h"
 #include "graph.h"
@@ -63,6 +64,7 @@ private:
     void receive(const Napi::CallbackInfo& info);
     Napi::Value synchronize(const Napi::CallbackInfo& info);
     void call(const Napi::CallbackInfo& info);
+    void join(const Napi::CallbackInfo& info);
     Napi::Value connect(const Napi::CallbackInfo& info);
     Napi::Value has_graphs(const Napi::CallbackInfo& info);
     void begin_capture(const Napi::CallbackInfo& info);
@@ -98,6 +100,7 @@ private:
     const mm_backend* backend_ = nullptr;
     mm_stream* stream_ = nullptr;
     std::unique_ptr<Queue> queue_;  // null once shut down
+    std::unique_ptr<Beside> beside_;  // of the executor; goes when that has ended
     std::shared_ptr<Memory> memory_;
     std::unique_ptr<Timer> timer_;      // of the executor, once it has been started
     std::shared_ptr<Profile> profile_;  // of the calls from now on, if they are timed

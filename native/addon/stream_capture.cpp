@@ -50,7 +50,8 @@ Napi::Value Stream::end_capture(const Napi::CallbackInfo& info) {
     Recording recording = stop_recording();
     auto calls = std::make_shared<CapturedCalls>(recording.calls);
     queue_->push("graph", [this, calls] {
-        calls->capture(backend_, stream_);
+        if (const mm_status joined = beside_->join(); joined != MM_OK) return joined;
+        calls->capture(backend_, stream_, *beside_);
         return MM_OK;
     });
     return Graph::create(env, link_, std::move(recording), std::move(calls));
@@ -63,7 +64,8 @@ void Stream::abandon_capture(const Napi::CallbackInfo&) {
 void Stream::launch(Napi::Env env, std::shared_ptr<CapturedCalls> calls, Changes changes) {
     expect_no_capture(env, "launch", "a graph is launched by itself");
     queue_->push("graph", [this, calls = std::move(calls), changes = std::move(changes)] {
-        calls->launch(backend_, stream_, changes);
+        if (const mm_status joined = beside_->join(); joined != MM_OK) return joined;
+        calls->launch(backend_, stream_, *beside_, changes);
         return MM_OK;
     });
 }

@@ -177,6 +177,18 @@ typedef struct mm_reduce_params {
 
 /* ---- matrix products and convolutions --------------------------------------------------------------- */
 
+/* What a BatchNorm sums over its rows, left by the operation that writes them, so that nobody reads them for it: sums of
+ * parts of the rows, `moment_count` floats, in the backend's own form. They are of the values as they are stored.
+ *
+ * These are of a gradient dy that is written, behind y = relu?(batch_norm(x)); for batch_norm_backward. */
+typedef struct mm_gradient_moments {
+    float *sums; /* NULL: none are asked for */
+    int64_t x_row;
+    const float *x, *mean;
+    const float *scale, *shift; /* both where there is a ReLU, whose mask they give, or neither */
+    int32_t x_dtype;
+} mm_gradient_moments;
+
 /* C[i] = op(A[i]) op(B[i]) (+ C[i] if accumulate) + bias, then ReLU if asked; i runs over `batch`.
  * op(A) is (m, k): stored (m, k), or (k, m) if transpose_a.  op(B) is (k, n): stored (k, n), or (n, k).
  * If one of A and B is bfloat16, the other is rounded to it. */
@@ -189,6 +201,7 @@ typedef struct mm_matmul_params {
     const float *bias; /* (n), optional */
     float *c;
     int32_t a_dtype, b_dtype, c_dtype;
+    mm_gradient_moments moments; /* of c; of one matrix, with neither A nor B transposed */
 } mm_matmul_params;
 
 /* 3x3 convolution, stride 1, zero padding 1.  weight: (out_channels, in_channels, 3, 3) as PyTorch stores it.
@@ -206,6 +219,7 @@ typedef struct mm_conv3x3_forward_params {
     float *y;          /* (batch, pixels, out_channels) */
     int32_t x_dtype, y_dtype;
     const float *output_scale, *output_shift; /* (out_channels), both or neither: a BatchNorm behind, in front of relu */
+    float *moments; /* of y, optional; for batch_norm_statistics */
 } mm_conv3x3_forward_params;
 
 /* Gradient of the convolved input f(x), not of x. */
@@ -215,6 +229,7 @@ typedef struct mm_conv3x3_backward_data_params {
     const float *dy, *weight;
     float *dx;
     int32_t x_dtype, y_dtype; /* of dx and of dy */
+    mm_gradient_moments moments; /* of dx */
 } mm_conv3x3_backward_data_params;
 
 typedef struct mm_conv3x3_backward_weight_params {
@@ -287,6 +302,7 @@ typedef struct mm_batch_norm_statistics_params {
     float *scale, *shift;                   /* (channels) */
     int32_t x_dtype;
     mm_communicator *communicator; /* optional: the batch is that of all ranks, added in their order */
+    const float *moments; /* of x, optional: as conv3x3_forward left them; then x is not read */
 } mm_batch_norm_statistics_params;
 
 /* As above from the running statistics (evaluation). */
@@ -317,6 +333,7 @@ typedef struct mm_batch_norm_backward_params {
     float *dweight, *dbias; /* optional */
     int32_t x_dtype, y_dtype; /* of x and dx; of dy */
     mm_communicator *communicator; /* optional: as in forward, and only if training */
+    const float *moments; /* of dy, optional: as the operation left them that wrote it */
 } mm_batch_norm_backward_params;
 
 /* ---- heads and losses --------------------------------------------------------------------------------- */
@@ -578,7 +595,7 @@ typedef struct mm_affine_sample_params {
 #define MM_STREAM_FUNCTIONS(F)                                                                                 \
     F(device_count) F(stream_create) F(stream_destroy) F(describe) F(allocate) F(release) F(trim) F(upload)    \
     F(download) F(synchronize) F(event_create) F(event_destroy) F(event_record) F(event_elapsed)               \
-    F(last_error) F(fail) F(activation_dtype) F(scan4_checkpoint_count)
+    F(last_error) F(fail) F(activation_dtype) F(moment_count) F(scan4_checkpoint_count)
 
 /* Every operation once: MM_OPERATIONS(F) expands F(name) for each, with params struct mm_<name>_params. */
 #define MM_OPERATIONS(F)                                                                                       \
@@ -654,6 +671,9 @@ typedef struct mm_backend {
      * by the thread that calls operations. NULL where no profiler would look, as on the CPU. */
     void (*annotate)(mm_stream *stream, const char *name);
 
+    /* Floats of the moments of (rows, channels); 0 where operations leave none. */
+    int64_t (*moment_count)(int64_t rows, int64_t channels);
+
     int64_t (*scan4_checkpoint_count)(int64_t batch, int64_t height, int64_t width, int64_t channels, int64_t states);
 
     /* Ranks: all three are there, or NULL where the backend has no engine to reach others by. An engine is a library of
@@ -666,6 +686,15 @@ typedef struct mm_backend {
     mm_status (*communicator_id)(const char *library, char id[MM_COMMUNICATOR_ID_BYTES], const char **why);
     mm_status (*communicator_create)(mm_stream *stream, const char *library, const char id[MM_COMMUNICATOR_ID_BYTES],
                                      int32_t rank, int32_t size, mm_communicator **communicator, const char **why);
+
+    /* Work beside the stream's, such as what goes to other ranks while the stream goes on; all three are there, or NULL.
+     * What is called between beside_begin and beside_end runs after all that was called before, and after what was called
+     * so earlier, but beside what is called after beside_end, until beside_join: what is called then comes after it. While
+     * a graph is captured it is the graph's, and has to be joined before the graph ends. `beside_join` is nothing where
+     * nothing is beside. Called by the thread that calls operations. */
+    mm_status (*beside_begin)(mm_stream *stream);
+    mm_status (*beside_end)(mm_stream *stream);
+    mm_status (*beside_join)(mm_stream *stream);
 
     /* Keeps a sentence as last_error and returns the status: for what is written over this table. */
     mm_status (*fail)(mm_stream *stream, mm_status status, const char *sentence);

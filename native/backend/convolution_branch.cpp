@@ -19,9 +19,10 @@ void normalise_output2(Sequence& sequence, const BlockShape& shape, const Convol
     sequence.run(affine);
 }
 
-// The affine map of a BatchNorm over x: from the batch in training, from the running statistics otherwise.
+// The affine map of a BatchNorm over x: from the batch in training, from the running statistics otherwise. `moments`: of
+// x, or NULL.
 void batch_norm(Sequence& sequence, const BlockShape& shape, const mm_ss_conv_ssm_forward_params& params,
-                Activation<const float> x, int64_t x_row, const float* weight, const float* bias,
+                Activation<const float> x, int64_t x_row, const float* moments, const float* weight, const float* bias,
                 const mm_batch_norm_buffers& buffers, const BatchNorm<float>& norm) {
     if (params.training) {
         mm_batch_norm_statistics_params statistics{};
@@ -41,6 +42,7 @@ void batch_norm(Sequence& sequence, const BlockShape& shape, const mm_ss_conv_ss
         statistics.scale = norm.scale;
         statistics.shift = norm.shift;
         statistics.communicator = params.communicator;
+        statistics.moments = moments;
         sequence.run(statistics);
     } else {
         mm_batch_norm_fold_params fold{};
@@ -66,9 +68,10 @@ struct NormsOfConvolution {
     bool output_relu = false;
 };
 
-// y = norms.output(conv3x3(norms.input(x)))
+// y = norms.output(conv3x3(norms.input(x))); `moments`: where those of y go, or NULL
 void convolve(Sequence& sequence, const BlockShape& shape, Activation<const float> x, int64_t x_row,
-              const NormsOfConvolution& norms, const float* weight, const float* bias, Activation<float> y) {
+              const NormsOfConvolution& norms, const float* weight, const float* bias, Activation<float> y,
+              float* moments) {
     mm_conv3x3_forward_params convolution{};
     convolution.batch = shape.batch;
     convolution.height = shape.height;
@@ -87,13 +90,30 @@ void convolve(Sequence& sequence, const BlockShape& shape, Activation<const floa
     convolution.weight = weight;
     convolution.bias = bias;
     convolution.y = y.data;
+    convolution.moments = moments;
     sequence.run(convolution);
+}
+
+// What the norm in front of a convolution sums over the gradient that the convolution writes: the norm, over x, has a
+// ReLU behind it or has none.
+mm_gradient_moments gradient_moments(float* sums, Activation<const float> x, int64_t x_row,
+                                     const BatchNorm<const float>& norm, bool relu) {
+    mm_gradient_moments moments{};
+    moments.sums = sums;
+    moments.x_row = x_row;
+    moments.x = x.data;
+    moments.x_dtype = x.dtype;
+    moments.mean = norm.statistics;
+    moments.scale = relu ? norm.scale : nullptr;
+    moments.shift = relu ? norm.shift : nullptr;
+    return moments;
 }
 
 // Gradients of the last convolution: weight, bias, input3.
 void convolve1x1_backward(Sequence& sequence, const BlockShape& shape,
                           const mm_ss_conv_ssm_backward_params& params, Activation<const float> input3,
-                          Activation<const float> dleft, Activation<float> dinput3) {
+                          Activation<const float> dleft, Activation<float> dinput3,
+                          const mm_gradient_moments& moments) {
     sequence.run(linear_backward_weight(shape.rows(), shape.half(), shape.half(), dleft, input3,
                                         params.branch_gradients.conv3_weight));
     mm_reduce_params bias{};
@@ -105,15 +125,18 @@ void convolve1x1_backward(Sequence& sequence, const BlockShape& shape,
     bias.x = dleft.data;
     bias.y = params.branch_gradients.conv3_bias;
     sequence.run(bias);
-    sequence.run(linear_backward_data(shape.rows(), shape.half(), shape.half(), dleft, params.branch.conv3_weight,
-                                      dinput3));
+    mm_matmul_params data = linear_backward_data(shape.rows(), shape.half(), shape.half(), dleft,
+                                                 params.branch.conv3_weight, dinput3);
+    data.moments = moments;
+    sequence.run(data);
 }
 
 // Backward of `convolve`, up to its normalised input. A BatchNorm follows, and the mean of a batch removes a bias: in
 // training its gradient is zero, exactly.
 void convolve_backward(Sequence& sequence, const BlockShape& shape, Activation<const float> x, int64_t x_row,
                        const BatchNorm<const float>& norm, bool relu, bool training, const float* weight,
-                       Activation<const float> doutput, float* dweight, float* dbias, Activation<float> dinput) {
+                       Activation<const float> doutput, float* dweight, float* dbias, Activation<float> dinput,
+                       float* moments) {
     mm_conv3x3_backward_weight_params weight_gradient{};
     weight_gradient.batch = shape.batch;
     weight_gradient.height = shape.height;
@@ -147,6 +170,7 @@ void convolve_backward(Sequence& sequence, const BlockShape& shape, Activation<c
     data_gradient.dy = doutput.data;
     data_gradient.weight = weight;
     data_gradient.dx = dinput.data;
+    data_gradient.moments = gradient_moments(moments, x, x_row, norm, relu);
     sequence.run(data_gradient);
 }
 
@@ -154,7 +178,7 @@ void convolve_backward(Sequence& sequence, const BlockShape& shape, Activation<c
 mm_batch_norm_backward_params batch_norm_backward(const BlockShape& shape,
                                                   const mm_ss_conv_ssm_backward_params& params,
                                                   const BatchNorm<const float>& norm, float* dweight,
-                                                  float* dbias) {
+                                                  float* dbias, const float* moments) {
     mm_batch_norm_backward_params gradient{};
     gradient.rows = shape.rows();
     gradient.channels = shape.half();
@@ -165,6 +189,7 @@ mm_batch_norm_backward_params batch_norm_backward(const BlockShape& shape,
     gradient.dweight = dweight;
     gradient.dbias = dbias;
     gradient.communicator = params.training ? params.communicator : nullptr;
+    gradient.moments = moments;
     return gradient;
 }
 
@@ -197,35 +222,36 @@ void first_norm_backward(Sequence& sequence, mm_batch_norm_backward_params gradi
 
 void convolution_branch_forward(Sequence& sequence, const BlockShape& shape,
                                 const mm_ss_conv_ssm_forward_params& params,
-                                const ConvolutionBranchSaved<float>& saved, Activation<float> input3) {
+                                const ConvolutionBranchSaved<float>& saved, Activation<float> input3, float* moments) {
     const mm_conv_branch_weights& weights = params.branch;
     const Activation<const float> x{params.x, MM_FLOAT32};
 
+    if (!params.training) moments = nullptr;  // nothing is summed over the batch
     const auto find_norm2 = [&] {
-        batch_norm(sequence, shape, params, saved.output1, 0, weights.norm2_weight, weights.norm2_bias, params.norm2,
+        batch_norm(sequence, shape, params, saved.output1, 0, moments, weights.norm2_weight, weights.norm2_bias, params.norm2,
                    saved.norm2);
     };
     const auto find_norm3 = [&] {
-        batch_norm(sequence, shape, params, saved.output2, 0, weights.norm3_weight, weights.norm3_bias, params.norm3,
+        batch_norm(sequence, shape, params, saved.output2, 0, moments, weights.norm3_weight, weights.norm3_bias, params.norm3,
                    saved.norm3);
     };
-    batch_norm(sequence, shape, params, x, shape.channels, weights.norm1_weight, weights.norm1_bias,
+    batch_norm(sequence, shape, params, x, shape.channels, nullptr, weights.norm1_weight, weights.norm1_bias,
                params.norm1, saved.norm1);
     if (params.training || params.saved) {
         convolve(sequence, shape, x, shape.channels, {&saved.norm1}, weights.conv1_weight, weights.conv1_bias,
-                 saved.output1);
+                 saved.output1, moments);
         find_norm2();
         convolve(sequence, shape, saved.output1, 0, {&saved.norm2, true}, weights.conv2_weight, weights.conv2_bias,
-                 saved.output2);
+                 saved.output2, moments);
         find_norm3();
         normalise_output2(sequence, shape, saved, input3);
     } else {  // Norms 2 and 3 are known beforehand, and nobody asks for what they read: the convolutions apply them.
         find_norm2();
         convolve(sequence, shape, x, shape.channels, {&saved.norm1, false, &saved.norm2, true}, weights.conv1_weight,
-                 weights.conv1_bias, saved.output1);
+                 weights.conv1_bias, saved.output1, nullptr);
         find_norm3();
         convolve(sequence, shape, saved.output1, 0, {nullptr, false, &saved.norm3, true}, weights.conv2_weight,
-                 weights.conv2_bias, input3);
+                 weights.conv2_bias, input3, nullptr);
     }
     mm_matmul_params product = linear_forward(shape.rows(), shape.half(), shape.half(), input3,
                                               weights.conv3_weight, saved.left);
@@ -237,28 +263,29 @@ void convolution_branch_forward(Sequence& sequence, const BlockShape& shape,
 void convolution_branch_backward(Sequence& sequence, const BlockShape& shape,
                                  const mm_ss_conv_ssm_backward_params& params,
                                  const ConvolutionBranchSaved<const float>& saved, Activation<const float> dleft,
-                                 Activation<float> of_outputs, Activation<float> of_inputs) {
+                                 Activation<float> of_outputs, Activation<float> of_inputs, float* moments) {
     const mm_conv_branch_weights& weights = params.branch;
     const mm_conv_branch_gradients& gradients = params.branch_gradients;
 
     const Activation<float> input3 = of_outputs;  // free until the norm behind it is reached
     normalise_output2(sequence, shape, saved, input3);
-    convolve1x1_backward(sequence, shape, params, input3, dleft, of_inputs);
+    convolve1x1_backward(sequence, shape, params, input3, dleft, of_inputs,
+                         gradient_moments(moments, saved.output2, 0, saved.norm3, true));
     activated_norm_backward(
-        sequence, batch_norm_backward(shape, params, saved.norm3, gradients.norm3_weight, gradients.norm3_bias),
+        sequence, batch_norm_backward(shape, params, saved.norm3, gradients.norm3_weight, gradients.norm3_bias, moments),
         saved.output2, of_inputs, of_outputs);
 
     convolve_backward(sequence, shape, saved.output1, 0, saved.norm2, true, params.training, weights.conv2_weight,
-                      of_outputs, gradients.conv2_weight, gradients.conv2_bias, of_inputs);
+                      of_outputs, gradients.conv2_weight, gradients.conv2_bias, of_inputs, moments);
     activated_norm_backward(
-        sequence, batch_norm_backward(shape, params, saved.norm2, gradients.norm2_weight, gradients.norm2_bias),
+        sequence, batch_norm_backward(shape, params, saved.norm2, gradients.norm2_weight, gradients.norm2_bias, moments),
         saved.output1, of_inputs, of_outputs);
 
     const Activation<const float> x{params.x, MM_FLOAT32};
     convolve_backward(sequence, shape, x, shape.channels, saved.norm1, false, params.training, weights.conv1_weight,
-                      of_outputs, gradients.conv1_weight, gradients.conv1_bias, of_inputs);
+                      of_outputs, gradients.conv1_weight, gradients.conv1_bias, of_inputs, moments);
     first_norm_backward(
-        sequence, batch_norm_backward(shape, params, saved.norm1, gradients.norm1_weight, gradients.norm1_bias),
+        sequence, batch_norm_backward(shape, params, saved.norm1, gradients.norm1_weight, gradients.norm1_bias, moments),
         shape, params.x, of_inputs, params.dx);
 }
 

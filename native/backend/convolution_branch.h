@@ -2,7 +2,8 @@
 //
 // A BatchNorm is two steps: finding the affine map per channel that it amounts to for this batch, then that map,
 // which a 3x3 convolution applies while it reads, or, in inference, the one in front of it while it writes (the first has
-// none in front, and the zeros around the image come behind it). `inputN` and `outputN` are what convolution N reads after the
+// none in front, and the zeros around the image come behind it). What norms 2 and 3 sum over the batch, and all three in
+// backward, the operation in front leaves while it writes (`moments`), where the backend does that. `inputN` and `outputN` are what convolution N reads after the
 // norm in front, and what it writes: outputs are saved, input1 and input2 are never stored, input3 only briefly. They
 // and their gradients lie in memory in the activation dtype of the stream.
 #pragma once
@@ -14,7 +15,8 @@ namespace medmamba {
 
 struct BlockShape {
     int64_t batch, height, width, channels, states, rank;
-    int32_t dtype;  // of activations
+    int32_t dtype;    // of activations
+    int64_t moments;  // floats that an operation leaves of its columns for a BatchNorm; 0 if it leaves none
 
     int64_t rows() const { return batch * height * width; }  // P
     int64_t half() const { return channels / 2; }            // c
@@ -47,10 +49,10 @@ struct ConvolutionBranchSaved {
           left(carver.take_activation(shape.rows() * shape.half(), shape.dtype)) {}
 };
 
-// Reads the left half of params.x; fills `saved`. `input3` is workspace, (P, c).
+// Reads the left half of params.x; fills `saved`. Workspace: `input3`, (P, c), and `moments`.
 void convolution_branch_forward(Sequence& sequence, const BlockShape& shape,
                                 const mm_ss_conv_ssm_forward_params& params,
-                                const ConvolutionBranchSaved<float>& saved, Activation<float> input3);
+                                const ConvolutionBranchSaved<float>& saved, Activation<float> input3, float* moments);
 
 // Adds to the left half of params.dx; dleft (P, c) is masked by left's ReLU already. The way back alternates
 // between two regions of workspace, (P, c) each: a convolution's gradient reads `of_outputs` and writes
@@ -58,6 +60,6 @@ void convolution_branch_forward(Sequence& sequence, const BlockShape& shape,
 void convolution_branch_backward(Sequence& sequence, const BlockShape& shape,
                                  const mm_ss_conv_ssm_backward_params& params,
                                  const ConvolutionBranchSaved<const float>& saved, Activation<const float> dleft,
-                                 Activation<float> of_outputs, Activation<float> of_inputs);
+                                 Activation<float> of_outputs, Activation<float> of_inputs, float* moments);
 
 }  // namespace medmamba

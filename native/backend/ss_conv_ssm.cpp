@@ -11,10 +11,16 @@
 namespace medmamba {
 namespace {
 
+BlockShape block_shape(const mm_backend* backend, const mm_stream* stream, int64_t batch, int64_t height,
+                       int64_t width, int64_t channels, int64_t states, int64_t rank) {
+    const int64_t moments = backend->moment_count(batch * height * width, channels / 2);
+    return {batch, height, width, channels, states, rank, backend->activation_dtype(stream), moments};
+}
+
 template <class Params>
 BlockShape shape_of(const mm_backend* backend, const mm_stream* stream, const Params& params) {
-    return {params.batch,  params.height, params.width, params.channels,
-            params.states, params.rank,   backend->activation_dtype(stream)};
+    return block_shape(backend, stream, params.batch, params.height, params.width, params.channels, params.states,
+                       params.rank);
 }
 
 mm_plan attention_plan(const mm_backend* backend, const mm_stream* stream, const BlockShape& shape) {
@@ -41,12 +47,14 @@ struct Saved {
 struct ForwardWorkspace {
     Activation<float> input3, normalised;  // (P, c) of the convolution branch, then of the other
     Activation<float> right;               // (P, c)
+    float* moments;                        // for the norms of the convolution branch
     float* attention;                      // SS2D's own
 
     ForwardWorkspace(Carver<float>& carver, const BlockShape& shape, int64_t attention_workspace)
         : input3(carver.take_activation(shape.rows() * shape.half(), shape.dtype)),
           normalised(input3),
           right(carver.take_activation(shape.rows() * shape.half(), shape.dtype)),
+          moments(carver.take(shape.moments)),
           attention(carver.take(attention_workspace)) {}
 };
 
@@ -55,6 +63,7 @@ struct BackwardWorkspace {
     Activation<float> dright;                  // (P, c)
     Activation<float> of_outputs, normalised;  // (P, c) of the convolution branch, then of the other
     Activation<float> of_inputs, dnormalised;  // (P, c) likewise
+    float* moments;                            // for the norms of the convolution branch
     float* attention;                          // SS2D's own
 
     BackwardWorkspace(Carver<float>& carver, const BlockShape& shape, int64_t attention_workspace)
@@ -64,6 +73,7 @@ struct BackwardWorkspace {
           normalised(of_outputs),
           of_inputs(carver.take_activation(shape.rows() * shape.half(), shape.dtype)),
           dnormalised(of_inputs),
+          moments(carver.take(shape.moments)),
           attention(carver.take(attention_workspace)) {}
 };
 
@@ -187,7 +197,7 @@ using namespace medmamba;
 mm_status mm_ss_conv_ssm_plan(const mm_backend* backend, const mm_stream* stream, int64_t batch, int64_t height,
                               int64_t width, int64_t channels, int64_t states, int64_t rank, mm_plan* plan) {
     if (channels % 2 != 0) return MM_INVALID_ARGUMENT;
-    const BlockShape shape{batch, height, width, channels, states, rank, backend->activation_dtype(stream)};
+    const BlockShape shape = block_shape(backend, stream, batch, height, width, channels, states, rank);
     mm_plan attention;
     const mm_status status =
         mm_ss2d_plan(backend, stream, batch, height, width, shape.half(), states, rank, &attention);
@@ -211,7 +221,7 @@ mm_status mm_ss_conv_ssm_forward(const mm_backend* backend, mm_stream* stream,
                                              : Saved<float>(workspace_carver, shape, 0);
 
     Sequence sequence(backend, stream);
-    convolution_branch_forward(sequence, shape, *params, saved.branch, workspace.input3);
+    convolution_branch_forward(sequence, shape, *params, saved.branch, workspace.input3, workspace.moments);
     attention_branch(sequence, shape, *params, saved, workspace);
     join(sequence, shape, *params, saved.branch.left, workspace.right);
     return sequence.status();
@@ -229,7 +239,7 @@ mm_status mm_ss_conv_ssm_backward(const mm_backend* backend, mm_stream* stream,
     Sequence sequence(backend, stream);
     join_backward(sequence, shape, *params, saved.branch.left, workspace.dleft, workspace.dright);
     convolution_branch_backward(sequence, shape, *params, saved.branch, workspace.dleft, workspace.of_outputs,
-                                workspace.of_inputs);
+                                workspace.of_inputs, workspace.moments);
     attention_branch_backward(sequence, shape, *params, saved, workspace);
     return sequence.status();
 }

@@ -150,6 +150,7 @@ int choose_threads(int asked, const char** why) {
 
 // Products round while they pack; everything in memory is float32.
 mm_dtype activation_dtype(const mm_stream*) { return MM_FLOAT32; }
+int64_t moment_count(int64_t, int64_t) { return 0; }
 
 // How products multiply: MM_OK and whether in bfloat16, or a reason.
 mm_status choose_precision(const char* asked, const Level& level, bool* bfloat16, const char** why) {

@@ -12,6 +12,7 @@
 #include <string>
 
 #include "../backend/memory_limit.h"
+#include "column_moments.cuh"
 #include "driver.cuh"
 #include "event.cuh"
 #include "nccl.cuh"
@@ -31,6 +32,7 @@ struct Stream : mm_stream {
     ~Stream() {
         if (cudaSetDevice(device) != cudaSuccess) cudaGetLastError();
         if (stream && cudaStreamSynchronize(stream) != cudaSuccess) cudaGetLastError();
+        beside.close();
         graphs.close(this);
         if (label_error && cudaFreeHost(label_error) != cudaSuccess) cudaGetLastError();
         if (stream && cudaStreamSynchronize(stream) != cudaSuccess) cudaGetLastError();
@@ -126,6 +128,7 @@ cudaError_t open(Stream* stream, double memory_limit) {
         error = stream->memory.open(stream->device, (size_t)limit_in_bytes(memory_limit, (int64_t)total_bytes));
     if (error == cudaSuccess) error = cudaStreamCreateWithFlags(&stream->stream, cudaStreamNonBlocking);
     if (error == cudaSuccess) error = cudaStreamCreateWithFlags(&stream->memory_stream, cudaStreamNonBlocking);
+    if (error == cudaSuccess) error = stream->beside.open();
     constexpr unsigned sleeping = cudaEventDisableTiming | cudaEventBlockingSync;
     if (error == cudaSuccess) error = cudaEventCreateWithFlags(&stream->reached, sleeping);
     if (error == cudaSuccess) error = cudaMallocHost(&stream->label_error, sizeof *stream->label_error);
@@ -243,6 +246,10 @@ mm_status graph_change(mm_stream* stream, mm_graph* graph, int64_t call) {
 mm_status graph_launch(mm_stream* stream, mm_graph* graph) { return stream->graphs.launch(stream, graph); }
 void graph_destroy(mm_stream* stream, mm_graph* graph) { stream->graphs.destroy(stream, graph); }
 
+mm_status beside_begin(mm_stream* stream) { return stream->beside.begin(stream); }
+mm_status beside_end(mm_stream* stream) { return stream->beside.end(stream); }
+mm_status beside_join(mm_stream* stream) { return stream->beside.join(stream); }
+
 const char* last_error(mm_stream* stream) { return stream->told_error(); }
 mm_status fail(mm_stream* stream, mm_status status, const char* sentence) { return stream->fail(status, "%s", sentence); }
 
@@ -271,6 +278,9 @@ mm_backend make_backend() {
         table.graph_destroy = graph_destroy;
     }
     table.annotate = annotate;
+    table.beside_begin = beside_begin;
+    table.beside_end = beside_end;
+    table.beside_join = beside_join;
     table.engine_version = nccl::engine_version;
     table.communicator_id = nccl::communicator_id;
     table.communicator_create = nccl::communicator_create;

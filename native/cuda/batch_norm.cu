@@ -2,10 +2,12 @@
 //
 // A thread takes vectors of 16 bytes, and sums over its rows as floats. Those of the statistics are of differences from
 // a pivot, the channel's first value: they lose nothing to cancellation, however far the mean is from zero. Blocks and
-// what follows add doubles (column_sums.cuh), which cost a float's time on data-center chips alone. The affine passes
-// keep the values of a thread's channels in registers (rows.cuh). Bound by memory.
+// what follows add doubles (column_sums.cuh), which cost a float's time on data-center chips alone. Where the operation
+// in front has left the sums of 64 rows each, these are added instead, and the rows are not read (column_moments.cuh).
+// The affine passes keep the values of a thread's channels in registers (rows.cuh). Bound by memory.
 #include <cmath>
 
+#include "column_moments.cuh"
 #include "column_sums.cuh"
 #include "rows.cuh"
 
@@ -15,6 +17,11 @@ namespace {
 
 // Rows that are worth a range of their own: enough for the sums to be small beside the rows.
 constexpr int64_t least_rows = 256;
+
+// Of parts (epilogue.cuh), each of which is many rows already, in the rows' place.
+ColumnTiles tiles_of_parts(int64_t rows, int64_t channels, int vector) {
+    return {ceil_div(rows, part_rows), channels, 1, vector, 4};
+}
 
 // sum_columns of two sums, and where they go: partial (ranges, 2, channels).
 template <int vector, class Term>
@@ -78,6 +85,17 @@ gradient_moments_kernel(mm_batch_norm_backward_params p, ColumnTiles tiles, doub
     leave_moments<vector>(tiles, range, exists, add, partial);
 }
 
+// The same from what the operation in front has left of each part of the rows.
+template <int vector, template <int> class Parts>
+__global__ void __launch_bounds__(column_threads)
+parts_kernel(const float* sums, int64_t rows, ColumnTiles tiles, double* partial) {
+    const ColumnRange range(tiles, blockIdx.x);
+    const int64_t column = column_of_thread<vector>(tiles, range);
+    const bool exists = column < tiles.columns && tiles.rows > 0;
+    const Parts<vector> parts(sums, rows, tiles.columns, column, exists);
+    leave_moments<vector>(tiles, range, exists, [&](int64_t part, auto& total) { parts.add(part, total); }, partial);
+}
+
 // What a rank sends to the others, (2, channels + 1): its sums of each channel, and its rows as one channel more. Moments come
 // about the rank's own pivot, and go about zero.
 template <class X>
@@ -114,9 +132,10 @@ template <class X>
 struct Statistics {
     mm_batch_norm_statistics_params p;
     Rows of;
+    const X* pivots;
     __device__ void operator()(int64_t c, const double (&totals)[2]) const {
         if (c == p.channels) return;
-        const double rows = of.count(), pivot = of.received ? 0.0 : (double)to_float(stored<X>(p.x)[c]);
+        const double rows = of.count(), pivot = of.received ? 0.0 : (double)to_float(pivots[c]);
         const double from_pivot = totals[0] / rows, mean = pivot + from_pivot;
         const double difference = totals[1] / rows - from_pivot * from_pivot;
         const double variance = difference < 0 ? 0 : difference;  // a constant channel may round below zero
@@ -255,31 +274,59 @@ public:
 
 }  // namespace
 
+namespace {
+
+// sum(partial) queues what leaves the sums of each range of `tiles`, of differences from `pivots`.
+template <class Pivot, class Sum>
+mm_status statistics_of(mm_stream* stream, const char* what, const mm_batch_norm_statistics_params& params,
+                        const ColumnTiles& tiles, const Pivot* pivots, Sum&& sum) {
+    const int64_t doubles = tiles.ranges * 2 * params.channels;
+    const int64_t of_ranks = OverRanks::doubles(params.communicator, params.channels);
+    const Workspace workspace(stream, 2 * (doubles + of_ranks));
+    if (workspace.status() != MM_OK) return workspace.status();
+    double* partial = reinterpret_cast<double*>(workspace.data());
+    const mm_status status = sum(partial);
+    if (status != MM_OK) return status;
+    const OverRanks all(stream, what, params.communicator, partial, tiles.ranges, params.rows, params.channels,
+                        partial + doubles, pivots);
+    if (all.status != MM_OK) return all.status;
+    return add_partial_sums<2>(stream, what, all.parts, all.count, all.width,
+                               Statistics<Pivot>{params, all.rows, pivots});
+}
+
+// Sums of ranges of parts (epilogue.cuh), whose rows another operation has added.
+template <template <int> class Parts, int vector>
+mm_status sum_parts(mm_stream* stream, const char* what, const float* sums, int64_t rows, const ColumnTiles& tiles,
+                    double* partial) {
+    return launch(stream, what, parts_kernel<vector, Parts>, dim3((unsigned)(tiles.ranges * tiles.tiles)),
+                  column_threads, sizeof(ColumnSums<2>), sums, rows, tiles, partial);
+}
+
+}  // namespace
+
 mm_status batch_norm_statistics(mm_stream* stream, const mm_batch_norm_statistics_params* params) {
     if (params->rows == 0 && !params->communicator)
         return stream->fail(MM_INVALID_ARGUMENT, "batch_norm_statistics: an empty batch has no mean");
     const char* what = "batch_norm_statistics";
-    const int64_t row = row_stride(params->x_row, params->channels);
+    const int64_t channels = params->channels, row = row_stride(params->x_row, channels);
+    if (const float* moments = params->moments) {
+        return with_width<4, 1>(vector_width(channels, moments), [&](auto width) {
+            const ColumnTiles tiles = tiles_of_parts(params->rows, channels, width.value);
+            return statistics_of(stream, what, *params, tiles, moments, [&](double* partial) {
+                return sum_parts<ValueParts, decltype(width)::value>(stream, what, moments, params->rows, tiles, partial);
+            });
+        });
+    }
     return with_storage(stream, what, params->x_dtype, [&](auto element) {
         using X = decltype(element);
         const X* x = stored<X>(params->x);
-        return with_width<widest<X>, 1>(vector_width(params->channels, row, x), [&](auto width) {
-            const ColumnTiles tiles(params->rows, params->channels, least_rows, width.value);
-            const int64_t doubles = tiles.ranges * 2 * params->channels;
-            const int64_t of_ranks = OverRanks::doubles(params->communicator, params->channels);
-            const Workspace workspace(stream, 2 * (doubles + of_ranks));
-            if (workspace.status() != MM_OK) return workspace.status();
-            double* partial = reinterpret_cast<double*>(workspace.data());
-            const mm_status status =
-                launch(stream, what, moments_kernel<decltype(width)::value, X>,
-                       dim3((unsigned)(tiles.ranges * tiles.tiles)), column_threads, sizeof(ColumnSums<2>), x, row,
-                       tiles, partial);
-            if (status != MM_OK) return status;
-            const OverRanks all(stream, what, params->communicator, partial, tiles.ranges, params->rows,
-                                params->channels, partial + doubles, x);
-            if (all.status != MM_OK) return all.status;
-            return add_partial_sums<2>(stream, what, all.parts, all.count, all.width,
-                                       Statistics<X>{*params, all.rows});
+        return with_width<widest<X>, 1>(vector_width(channels, row, x), [&](auto width) {
+            const ColumnTiles tiles(params->rows, channels, least_rows, width.value);
+            return statistics_of(stream, what, *params, tiles, x, [&](double* partial) {
+                return launch(stream, what, moments_kernel<decltype(width)::value, X>,
+                              dim3((unsigned)(tiles.ranges * tiles.tiles)), column_threads, sizeof(ColumnSums<2>), x,
+                              row, tiles, partial);
+            });
         });
     });
 }
@@ -308,6 +355,16 @@ mm_status channel_affine(mm_stream* stream, const mm_channel_affine_params* para
 
 namespace {
 
+// From the sums of each range to the gradients of weight and bias and to what gradient_kernel needs.
+mm_status finish_sums(mm_stream* stream, const char* what, const mm_batch_norm_backward_params& p, int64_t ranges,
+                      double* partial, float* slope, float* constant) {
+    const OverRanks all(stream, what, p.communicator, partial, ranges, p.rows, p.channels,
+                        partial + ranges * 2 * p.channels, (const float*)nullptr);
+    if (all.status != MM_OK) return all.status;
+    return add_partial_sums<2>(stream, what, all.parts, all.count, all.width,
+                               ChannelGradients{p, slope, constant, all.rows, all.own});
+}
+
 template <class X, class Y>
 mm_status backward_of(mm_stream* stream, mm_batch_norm_backward_params p) {
     p.x_row = row_stride(p.x_row, p.channels);
@@ -317,10 +374,11 @@ mm_status backward_of(mm_stream* stream, mm_batch_norm_backward_params p) {
     const char* what = "batch_norm_backward";
     const int64_t channels = ceil_div(p.channels, 4) * 4;  // keeps both arrays and the doubles behind them aligned
     const int vector = vector_width(p.channels, p.x_row, p.dy_row, p.dx_row, stored<X>(p.x), stored<Y>(p.dy),
-                                    stored<X>(p.dx), p.scale, p.shift, p.statistics);
+                                    stored<X>(p.dx), p.scale, p.shift, p.statistics, p.moments);
     return with_width<widest<X, Y>, 1>(vector, [&](auto width) {
-        constexpr int count = decltype(width)::value;
-        const ColumnTiles tiles(p.rows, p.channels, least_rows, count);
+        constexpr int count = decltype(width)::value, of_parts = count < 4 ? 1 : 4;
+        const ColumnTiles tiles = p.moments ? tiles_of_parts(p.rows, p.channels, of_parts)
+                                            : ColumnTiles(p.rows, p.channels, least_rows, count);
         const int64_t doubles = tiles.ranges * 2 * p.channels;
         const int64_t of_ranks = OverRanks::doubles(p.communicator, p.channels);
         const Workspace workspace(stream, 2 * channels + 2 * (doubles + of_ranks));
@@ -330,15 +388,11 @@ mm_status backward_of(mm_stream* stream, mm_batch_norm_backward_params p) {
         if (p.training || p.dweight || p.dbias) {
             const auto kernel =
                 p.relu ? gradient_moments_kernel<count, true, X, Y> : gradient_moments_kernel<count, false, X, Y>;
-            const mm_status moments = launch(stream, what, kernel, dim3((unsigned)(tiles.ranges * tiles.tiles)),
-                                             column_threads, sizeof(ColumnSums<2>), p, tiles, partial);
-            if (moments != MM_OK) return moments;
-            const OverRanks all(stream, what, p.communicator, partial, tiles.ranges, p.rows, p.channels,
-                                partial + doubles, (const float*)nullptr);
-            if (all.status != MM_OK) return all.status;
-            const mm_status gradients = add_partial_sums<2>(stream, what, all.parts, all.count, all.width,
-                                                            ChannelGradients{p, slope, constant, all.rows, all.own});
-            if (gradients != MM_OK) return gradients;
+            mm_status status = p.moments ? sum_parts<GradientParts, of_parts>(stream, what, p.moments, p.rows, tiles, partial)
+                                         : launch(stream, what, kernel, dim3((unsigned)(tiles.ranges * tiles.tiles)),
+                                                  column_threads, sizeof(ColumnSums<2>), p, tiles, partial);
+            if (status == MM_OK) status = finish_sums(stream, what, p, tiles.ranges, partial, slope, constant);
+            if (status != MM_OK) return status;
         }
         const RowPass pass(stream, p.rows, p.channels, count);
         return launch(stream, what, gradient_kernel<count, X, Y>, pass.blocks(), threads_per_block, 0, p, pass, slope,

@@ -22,8 +22,9 @@ struct ColumnTiles {
     int width;  // columns of a tile
     int64_t tiles;
 
-    // `least_rows`: what is worth a range of its own. `vector`: columns that a thread reads at once.
-    ColumnTiles(int64_t rows, int64_t columns, int64_t least_rows, int vector)
+    // `least_rows`: what is worth a range of its own. `vector`: columns that a thread reads at once. `least_turns`: rows
+    // of a thread, for the sum over threads to be small beside its own.
+    ColumnTiles(int64_t rows, int64_t columns, int64_t least_rows, int vector, int64_t least_turns = 16)
         : rows(rows), columns(columns), width(vector > 1 ? 8 * vector : 32) {
         // A narrower tile where it leaves fewer threads without a column; 32 bytes are what memory reads at least.
         const int narrowest = std::max(8, 2 * vector);
@@ -36,7 +37,6 @@ struct ColumnTiles {
 
 private:
     static constexpr int64_t most_ranges = 512;
-    static constexpr int64_t least_turns = 16;  // of a thread, for the sum over threads to be small beside its own
 };
 
 // What the calling thread's block adds up: of tile and range number `index`.

@@ -133,9 +133,9 @@ mm_status convolve(mm_stream* stream, const char* what, const ConvInput<T>& inpu
     const int64_t k = 9 * padded_k;
     const Matrix<T, T, false> b(packed.data(), padded_n, 0, padded_n, k);
     if constexpr (std::is_same_v<T, float>) {
-        if (input.has_function()) return multiply(stream, what, 1, k, Pixels<T, true>{input}, b, epilogue);
+        if (input.has_function()) return multiply<true>(stream, what, 1, k, Pixels<T, true>{input}, b, epilogue);
     }
-    return multiply(stream, what, 1, k, Pixels<T, false>{input}, b, epilogue);
+    return multiply<true>(stream, what, 1, k, Pixels<T, false>{input}, b, epilogue);
 }
 
 }  // namespace
@@ -148,7 +148,7 @@ mm_status conv3x3_forward(mm_stream* stream, const mm_conv3x3_forward_params* p)
                        p->input_scale, p->input_shift, p->input_relu != 0};
     const ConvWeight weight{p->weight, p->in_channels, p->out_channels, 9, 9 * p->in_channels, false};
     const Epilogue epilogue{p->y, p->y_dtype, row_stride(p->y_row, p->out_channels), 0, pixels, p->out_channels, p->bias,
-                        false, p->relu != 0, p->output_scale, p->output_shift};
+                        false, p->relu != 0, p->output_scale, p->output_shift, {p->moments}};
     return with_input(stream, what, p->batch, p->height, p->width, x, MM_FLOAT32,
                       [&](const auto& input) { return convolve(stream, what, input, weight, epilogue); });
 }
@@ -159,7 +159,8 @@ mm_status conv3x3_backward_data(mm_stream* stream, const mm_conv3x3_backward_dat
     const int64_t pixels = p->batch * p->height * p->width;
     const StoredRows dy{p->dy, p->y_dtype, row_stride(p->dy_row, p->out_channels), 0, 1, pixels, p->out_channels};
     const ConvWeight weight{p->weight, p->out_channels, p->in_channels, 9 * p->in_channels, 9, true};
-    const Epilogue epilogue{p->dx, p->x_dtype, row_stride(p->dx_row, p->in_channels), 0, pixels, p->in_channels};
+    Epilogue epilogue{p->dx, p->x_dtype, row_stride(p->dx_row, p->in_channels), 0, pixels, p->in_channels};
+    epilogue.moments = moments_of(p->moments, p->in_channels);
     return with_input(stream, what, p->batch, p->height, p->width, dy, MM_FLOAT32,
                       [&](const auto& input) { return convolve(stream, what, input, weight, epilogue); });
 }

@@ -160,7 +160,7 @@ mm_status weight_gradient(mm_stream* stream, const char* what, const ConvInput<T
     const Workspace sums(stream, cut.ranges * rows * out_channels);
     if (sums.status() != MM_OK) return sums.status();
     const Epilogue partial = partial_sums(sums.data(), rows, out_channels);
-    const auto with = [&](auto pixels) { return multiply_cut(stream, what, cut, pixels, dy, partial); };
+    const auto with = [&](auto pixels) { return multiply_cut<false>(stream, what, cut, pixels, dy, partial); };
     const auto with_function = [&] {
         if constexpr (std::is_same_v<T, float>) return with(ShiftedPixels<T, true>{input});
         return MM_INTERNAL;  // it has been applied already

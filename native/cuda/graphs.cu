@@ -42,6 +42,7 @@ mm_status Graphs::end(mm_stream* stream, mm_graph** graph) {
     std::unique_ptr<mm_graph> captured = std::move(capturing_);
     if (graph) *graph = nullptr;
     cudaError_t error = cudaStreamEndCapture(stream->stream, &captured->graph);
+    stream->beside.forget();
     if (!graph) {
         cudaGetLastError();  // it is thrown away: whoever does that knows why
         release_memory(stream);

@@ -16,7 +16,10 @@ template <class Element, class StoredB>
 mm_status multiply_as(mm_stream* stream, const mm_matmul_params* p, const float* data_a, int64_t a_row, int64_t a_batch,
                       const Epilogue& epilogue) {
     const int64_t b_row = row_stride(p->b_row, p->transpose_b ? p->k : p->n);
-    const auto with = [&](auto a, auto b) { return multiply(stream, "matmul", p->batch, p->k, a, b, epilogue); };
+    const auto with = [&](auto a, auto b) {
+        constexpr bool with_moments = decltype(a)::k_along && !decltype(b)::k_along;
+        return multiply<with_moments>(stream, "matmul", p->batch, p->k, a, b, epilogue);
+    };
     const auto with_b = [&](auto a) {
         return p->transpose_b ? with(a, Matrix<Element, StoredB, true>(p->b, b_row, p->b_batch, p->n, p->k))
                               : with(a, Matrix<Element, StoredB, false>(p->b, b_row, p->b_batch, p->n, p->k));
@@ -32,8 +35,9 @@ mm_status matmul(mm_stream* stream, const mm_matmul_params* p) {
     const int64_t a_rows = p->transpose_a ? p->k : p->m, a_columns = p->transpose_a ? p->m : p->k;
     const int64_t a_row = row_stride(p->a_row, a_columns);
     return with_storages(stream, "matmul", p->b_dtype, p->c_dtype, [&](auto b, auto) {
-        const Epilogue epilogue{p->c, p->c_dtype, row_stride(p->c_row, p->n), p->c_batch, p->m, p->n, p->bias,
-                            p->accumulate != 0, p->relu != 0};
+        Epilogue epilogue{p->c, p->c_dtype, row_stride(p->c_row, p->n), p->c_batch, p->m, p->n, p->bias,
+                          p->accumulate != 0, p->relu != 0};
+        epilogue.moments = moments_of(p->moments, p->n);
         const bool is_bf16 = stream->precision == Precision::bf16 || p->a_dtype == MM_BFLOAT16 ||
                              p->b_dtype == MM_BFLOAT16;
         if constexpr (std::is_same_v<decltype(b), float>) {

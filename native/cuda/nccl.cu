@@ -124,10 +124,11 @@ mm_status queue(Communicator& self, mm_stream* stream, const char* what, Work&& 
     if (result == success) result = work(stream->stream);
 #else
     if (result == success)
-        emulator::now_or_captured(stream->stream, [&result, self = &self, captured = stream->graphs.capturing(), work](
+        emulator::now_or_captured(stream->stream, [&result, self = &self,
+                                                   at_once = emulator::runs_at_once(stream->stream), work](
                                                       cudaStream_t on) {
             const Result done = work(on);
-            if (!captured) result = done;
+            if (at_once) result = done;
         });
 #endif
     if (result != success) return fail(self, what, in_words(*self.library, self.comm, result).c_str());

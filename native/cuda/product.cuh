@@ -9,6 +9,7 @@
 #include <type_traits>
 
 #include "chunk_stream.cuh"
+#include "column_moments.cuh"
 #include "partial_sums.cuh"
 #include "tile.cuh"
 #include "tile_math.cuh"
@@ -46,11 +47,6 @@ inline Cut cut_product(int64_t matrices, int64_t m, int64_t n, int64_t k, int st
     return m > SmallTile::rows && large.blocks() >= wanted_blocks / 2 ? large : cut_for(false);
 }
 
-// A warp's 32 x 32 of C on its way to memory. Tensor-core tiles write pairs 40 apart to different banks.
-struct WarpTile {
-    alignas(16) float sums[warp_tile][warp_tile + 8];
-};
-
 template <class Math, class Shape, class A, class B>
 union ProductShared {
     using PanelA = Panel<typename Math::Element, Shape::rows, A::k_along, Math::along_padding>;
@@ -59,30 +55,11 @@ union ProductShared {
         PanelA a[2];
         PanelB b[2];
     } panels;
-    WarpTile tiles[Shape::warps];  // once the panels have been multiplied
+    ResultPart<Shape::columns> parts[Shape::rows / part_rows];  // once the panels have been multiplied
 };
 
-// The tile to rows of c from (row0, column0) on, `width` elements a lane, so that lanes side by side write a row.
-template <int width, class C>
-__device__ __forceinline__ void write_tile(const WarpTile& tile, const Epilogue& epilogue, C* c, int64_t row0,
-                                           int64_t column0) {
-    constexpr Width<width> vector{};
-    const int lane = (int)threadIdx.x % 32, j = lane % (warp_tile / width) * width, i = lane / (warp_tile / width);
-    const int64_t column = column0 + j, rows_left = epilogue.rows - row0;
-    if (column >= epilogue.columns) return;
-    const Floats<width> zero = broadcast(0.0f, vector);
-    const auto of_columns = epilogue.columns_at(column, vector);
-    C* to = c + (row0 + i) * epilogue.row + column;
-#pragma unroll 2
-    for (int step = 0; step < warp_tile; step += width, to += width * epilogue.row) {
-        if (i + step >= rows_left) break;
-        const Floats<width> before = epilogue.accumulate ? load(to, vector) : zero;
-        store(to, epilogue.finished(load(tile.sums[i + step] + j, vector), before, of_columns));
-    }
-}
-
 // With 128 registers a thread, 16 warps find room on a multiprocessor.
-template <class Math, class Shape, class A, class B>
+template <class Math, class Shape, bool with_moments, class A, class B>
 __global__ void __launch_bounds__(Shape::threads, 512 / Shape::threads)
     multiply_tiles(A operand_a, B operand_b, Epilogue epilogue, Cut cut) {
     using Shared = ProductShared<Math, Shape, A, B>;
@@ -131,31 +108,26 @@ __global__ void __launch_bounds__(Shape::threads, 512 / Shape::threads)
     }
 
     __syncthreads();  // the panels have been read
-    WarpTile& tile = shared.tiles[warp];
+    float(&sums)[part_rows][Shape::columns + 8] = shared.parts[warp_row / part_rows].sums;
     math.each_pair([&](int i, int j, float first, float second) {
-        *reinterpret_cast<float2*>(&tile.sums[i][j]) = float2{first, second};
+        *reinterpret_cast<float2*>(&sums[warp_row % part_rows + i][warp_column + j]) = float2{first, second};
     });
-    __syncwarp(whole_warp);
+    __syncthreads();
+    const int part = (int)threadIdx.x / part_threads, thread = (int)threadIdx.x % part_threads;
     epilogue.as_stored([&](auto* matrices) {
-        auto* c = matrices + block * epilogue.batch;
-        constexpr int widest = 16 / (int)sizeof(*c);
-        if (epilogue.vector >= widest)
-            write_tile<widest>(tile, epilogue, c, row0 + warp_row, column0 + warp_column);
-        else if (widest > 4 && epilogue.vector >= 4)
-            write_tile<4>(tile, epilogue, c, row0 + warp_row, column0 + warp_column);
-        else
-            write_tile<1>(tile, epilogue, c, row0 + warp_row, column0 + warp_column);
+        leave_part<with_moments>(shared.parts[part], thread, epilogue, matrices + block * epilogue.batch,
+                                 row0 + part * part_rows, column0, [] { __syncthreads(); });
     });
 }
 
 // The sums of each range of the cut: with one range `epilogue` is the product, with more the partial sums, dense.
-template <class A, class B>
+template <bool with_moments, class A, class B>
 mm_status multiply_cut(mm_stream* stream, const char* what, const Cut& cut, const A& a, const B& b,
                        const Epilogue& epilogue) {
     const auto queue = [&](auto math, auto shape) {
         using Math = decltype(math);
         using Shape = decltype(shape);
-        return launch(stream, what, multiply_tiles<Math, Shape, A, B>, dim3((unsigned)cut.blocks()),
+        return launch(stream, what, multiply_tiles<Math, Shape, with_moments, A, B>, dim3((unsigned)cut.blocks()),
                       dim3(Shape::threads), sizeof(ProductShared<Math, Shape, A, B>), a, b, epilogue, cut);
     };
     const auto with_math = [&](auto math) { return cut.large ? queue(math, LargeTile()) : queue(math, SmallTile()); };
@@ -168,17 +140,28 @@ mm_status multiply_cut(mm_stream* stream, const char* what, const Cut& cut, cons
         return stream->precision == Precision::tf32 ? with_math(Tf32Math()) : with_math(Float32Math());
 }
 
-// `matrices` products, (epilogue.rows, k) times (k, epilogue.columns).
-template <class A, class B>
+// `matrices` products, (epilogue.rows, k) times (k, epilogue.columns). `with_moments`: whether there may be any.
+template <bool with_moments, class A, class B>
 mm_status multiply(mm_stream* stream, const char* what, int64_t matrices, int64_t k, const A& a, const B& b,
                    const Epilogue& epilogue) {
+    if (epilogue.moments.sums && (!with_moments || matrices > 1))
+        return stream->fail(MM_UNSUPPORTED, "%s: moments are of one matrix, the product of two that are not transposed", what);
     const Cut cut = cut_product(matrices, epilogue.rows, epilogue.columns, k, k_step<typename A::Element>);
-    if (cut.ranges == 1) return multiply_cut(stream, what, cut, a, b, epilogue);
-    const Workspace sums(stream, cut.ranges * matrices * epilogue.rows * epilogue.columns);
-    if (sums.status() != MM_OK) return sums.status();
-    const Epilogue partial = partial_sums(sums.data(), epilogue.rows, epilogue.columns);
-    const mm_status status = multiply_cut(stream, what, cut, a, b, partial);
-    return status == MM_OK ? add_ranges(stream, what, sums.data(), cut.ranges, matrices, epilogue) : status;
+    if (cut.ranges == 1 && epilogue.adds_moments())
+        return multiply_cut<with_moments>(stream, what, cut, a, b, epilogue);
+    Epilogue alone = epilogue;
+    alone.moments = {};
+    mm_status status;
+    if (cut.ranges == 1) {
+        status = multiply_cut<with_moments>(stream, what, cut, a, b, alone);
+    } else {
+        const Workspace sums(stream, cut.ranges * matrices * epilogue.rows * epilogue.columns);
+        if (sums.status() != MM_OK) return sums.status();
+        const Epilogue partial = partial_sums(sums.data(), epilogue.rows, epilogue.columns);
+        status = multiply_cut<with_moments>(stream, what, cut, a, b, partial);
+        if (status == MM_OK) status = add_ranges(stream, what, sums.data(), cut.ranges, matrices, alone);
+    }
+    return status == MM_OK && epilogue.moments.sums ? leave_moments(stream, what, epilogue) : status;
 }
 
 }  // namespace medmamba::cuda

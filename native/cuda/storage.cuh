@@ -128,6 +128,18 @@ __device__ __forceinline__ void store(BFloat16* p, const Floats<width>& v) {
     }
 }
 
+// What is read again after v was stored as T.
+template <class T, int width>
+__device__ __forceinline__ Floats<width> rounded_to(const Floats<width>& v) {
+    if constexpr (sizeof(T) == 4) {
+        return v;
+    } else {
+        Words<width> words;
+        for (int i = 0; i < width; i += 2) words.word[i / 2] = pack_bf16(v.lane[i], i + 1 < width ? v.lane[i + 1] : 0.0f);
+        return unpack(words);
+    }
+}
+
 template <int width>
 __device__ __forceinline__ Floats<width> broadcast(float value, Width<width>) {
     Floats<width> v;

@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "../backend/backend.h"
+#include "beside.cuh"
 #include "device.cuh"
 #include "graphs.cuh"
 #include "memory_pool.cuh"
@@ -36,6 +37,7 @@ struct mm_stream {
     cudaStream_t memory_stream = nullptr;  // for memory that outlives an operation: never captured, never behind
     medmamba::cuda::MemoryPool memory;
     medmamba::cuda::Graphs graphs;
+    medmamba::cuda::Beside beside;
     medmamba::cuda::LabelError* label_error = nullptr;  // host memory that kernels can write
     bool waits_for_each = false;                            // operation: MEDMAMBA_CUDA_SYNC
     char last_error[640] = "";

@@ -1,7 +1,9 @@
 #include "graph.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
+#include <iterator>
 #include <memory>
 #include <thread>
 #include <utility>
@@ -25,6 +27,7 @@ struct Executable {
 
 struct Capture {
     Stream* stream;
+    std::vector<Stream*> others{};  // that have waited for it
     cudaStreamCaptureMode mode;
     std::thread::id thread;
     unsigned long long id;
@@ -48,8 +51,19 @@ constexpr const char* already_over = "an earlier error has ended the stream's ca
 
 void end(Stream* stream) {
     if (of_this_thread == stream->capture) of_this_thread = nullptr;
+    for (Stream* other : stream->capture->others) {
+        other->capture = nullptr;
+        other->put_off.clear();
+        other->done = other->queued;
+    }
     delete stream->capture;
     stream->capture = nullptr;
+}
+
+bool all_joined(const Capture& capture) {
+    for (const Stream* other : capture.others)
+        if (!other->put_off.empty()) return false;
+    return true;
 }
 
 }  // namespace
@@ -57,12 +71,52 @@ void end(Stream* stream) {
 bool stream_is_capturing(const Stream* stream) { return stream->capture != nullptr; }
 
 void drop_capture(Stream* stream) {
-    if (stream->capture) end(stream);
+    Capture* capture = stream->capture;
+    if (!capture) return;
+    if (capture->stream == stream) return end(stream);
+    capture->others.erase(std::find(capture->others.begin(), capture->others.end(), stream));
+}
+
+bool runs_at_once(const Stream* stream) { return !stream->capture && !stream->is_beside; }
+
+void put_off(Stream* stream, Node node) {
+    stream->put_off.push_back(std::move(node));
+    ++stream->queued;
+    if (stream->dice.below(2)) catch_up(stream, stream->queued);
+}
+
+void catch_up(Stream* stream, uint64_t last) {
+    const size_t count = last > stream->done ? (size_t)(last - stream->done) : 0;
+    std::vector<Node> due(std::make_move_iterator(stream->put_off.begin()),
+                          std::make_move_iterator(stream->put_off.begin() + (ptrdiff_t)count));
+    stream->put_off.erase(stream->put_off.begin(), stream->put_off.begin() + (ptrdiff_t)count);
+    stream->done += count;
+    for (Node& node : due) {
+        if (stream->capture) {
+            capture(stream->capture->stream, std::move(node));
+        } else {
+            node.work(stream);
+        }
+    }
+}
+
+cudaError_t wait_within_capture(Stream* stream, Stream* other, uint64_t last) {
+    Capture* capture = other->capture;
+    if (stream->capture && stream->capture != capture)
+        return failed(cudaErrorStreamCaptureMerge, "a captured stream waits for one of another capture");
+    if (capture->stream == stream) return catch_up(other, last), cudaSuccess;
+    if (!stream->capture) {
+        stream->capture = capture;
+        stream->is_beside = true;
+        capture->others.push_back(stream);
+    }
+    return cudaSuccess;
 }
 
 cudaError_t capture(Stream* stream, Node node) {
     Capture& capture = *stream->capture;
     if (capture.invalidated) return failed(cudaErrorStreamCaptureInvalidated, already_over);
+    if (capture.stream != stream) return put_off(stream, std::move(node)), cudaSuccess;
     capture.graph->nodes.push_back(std::make_unique<Node>(std::move(node)));
     capture.last = capture.graph->nodes.back().get();
     return cudaSuccess;
@@ -100,7 +154,7 @@ using namespace medmamba::cuda::emulator;
 cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode mode) {
     static thread_local unsigned long long captures = 0;
     if (stream->capture) return failed(cudaErrorIllegalState, "the stream is captured already");
-    stream->capture = new Capture{stream, mode, std::this_thread::get_id(), ++captures};
+    stream->capture = new Capture{stream, {}, mode, std::this_thread::get_id(), ++captures};
     if (mode != cudaStreamCaptureModeRelaxed) of_this_thread = stream->capture;
     return cudaSuccess;
 }
@@ -108,12 +162,13 @@ cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode mo
 cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* graph) {
     *graph = nullptr;
     Capture* capture = stream->capture;
-    if (!capture) return failed(cudaErrorIllegalState, "the stream is not captured");
+    if (!capture || capture->stream != stream) return failed(cudaErrorIllegalState, "the stream is not captured");
     if (capture->mode != cudaStreamCaptureModeRelaxed && capture->thread != std::this_thread::get_id())
         return failed(cudaErrorStreamCaptureWrongThread, "a capture ends on another thread than it began on");
-    const bool invalidated = capture->invalidated;
-    if (!invalidated) *graph = capture->graph.release();
+    const bool invalidated = capture->invalidated, joined = all_joined(*capture);
+    if (!invalidated && joined) *graph = capture->graph.release();
     end(stream);
+    if (!joined) return failed(cudaErrorStreamCaptureUnjoined, "a capture ends with a stream that it has not waited for");
     return invalidated ? failed(cudaErrorStreamCaptureInvalidated, already_over) : cudaSuccess;
 }
 

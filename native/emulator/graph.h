@@ -4,7 +4,8 @@
 // As with CUDA, what cannot be captured ends the capture: waiting for the stream that is captured, or, in all but
 // relaxed mode, cudaMalloc, cudaFree and waiting for anything on the thread that captures. From then on whatever is
 // queued on the stream is an error, and so is the end of the capture. Memory nodes are not emulated:
-// cudaMallocAsync on a stream that is captured is an error too.
+// cudaMallocAsync on a stream that is captured is an error too. A stream that waits for the captured one becomes a part
+// of the capture, which cannot end until the captured one has waited for it in turn.
 //
 // graph.cpp and runtime.cpp call each other, and are meant to: they are two chapters of one API, CUDA's runtime, in
 // which whatever is queued has to ask whether it is captured, and whatever is captured can fail as calls fail.
@@ -26,12 +27,21 @@ bool stream_is_capturing(const Stream* stream);
 // Adds a node to the graph that the stream is captured into. Sets what cudaGetLastError() answers.
 cudaError_t capture(Stream* stream, Node node);
 
+// Whether what is queued on the stream is done at once, and not when a graph is launched or somebody waits for it.
+bool runs_at_once(const Stream* stream);
+// Keeps a node for then, or does it now: the stream's dice say which.
+void put_off(Stream* stream, Node node);
+
 template <class Work>
 cudaError_t now_or_captured(Stream* stream, const Work& work) {
     if (stream_is_capturing(stream)) return capture(stream, {nullptr, work});
+    if (!runs_at_once(stream)) return put_off(stream, {nullptr, work}), cudaSuccess;
     work(stream);
     return cudaSuccess;
 }
+
+// What cudaStreamWaitEvent does within a capture: `stream` waits for what was queued on `other` as the `last`.
+cudaError_t wait_within_capture(Stream* stream, Stream* other, uint64_t last);
 
 // Whether the calling thread captures in a mode that forbids the call `name`; if so, the capture is over.
 bool forbidden_while_capturing(const char* name);

@@ -76,7 +76,8 @@ void launch(const char* what, void (*kernel)(Parameters...), dim3 blocks, dim3 t
     const Call<Parameters...> call(what, kernel, blocks, threads, shared_bytes, arguments...);
     if (!stream || !stream_is_capturing(stream)) {
         load_kernel((const void*)kernel);
-        return call(stream);
+        if (!stream || runs_at_once(stream)) return call(stream);
+        return put_off(stream, {(const void*)kernel, call});
     }
     if (launchable(call.grid(stream)) && load_kernel((const void*)kernel)) capture(stream, {(const void*)kernel, call});
 }

@@ -26,6 +26,8 @@ struct Event {
     std::chrono::steady_clock::time_point moment;
     uint64_t work;  // that was queued before
     bool captured;  // recorded last by work that is captured: nobody can wait for it
+    Stream* stream = nullptr;  // that it was recorded on
+    uint64_t last = 0;         // of what was queued there
 };
 struct Pool {
     std::multiset<size_t> kept;      // blocks that were freed
@@ -344,10 +346,11 @@ cudaError_t cudaMemsetAsync(void* pointer, int value, size_t bytes, cudaStream_t
 // ---- streams and events: work is done when it is queued, so that there is never anything to wait for ----------
 
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned) {
-    *stream = new Stream{current_device, Dice(seed())};
+    *stream = new Stream(current_device, seed());
     return cudaSuccess;
 }
 cudaError_t cudaStreamDestroy(cudaStream_t stream) {
+    if (!stream->capture) catch_up(stream, stream->queued);
     drop_capture(stream);
     delete stream;
     return cudaSuccess;
@@ -357,8 +360,22 @@ cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
     const bool refused = invalidated_as_unsupported(stream, "cudaStreamSynchronize") ||
                          forbidden_while_capturing("cudaStreamSynchronize");
     if (refused) return cudaErrorStreamCaptureUnsupported;
+    catch_up(stream, stream->queued);
     wait_for_work(late.queued);
     return noticed_failure();
+}
+
+// A stream that waits for another is beside it from then on, unless it is the other that is beside this one.
+cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned) {
+    if (!event->recorded || event->stream == stream) return cudaSuccess;
+    if (event->captured) {
+        if (!event->stream->capture) return failed(cudaErrorCapturedEvent);
+        return wait_within_capture(stream, event->stream, event->last);
+    }
+    if (stream->capture) return failed(cudaErrorStreamCaptureIsolation);
+    catch_up(event->stream, event->last);
+    if (!event->stream->is_beside) stream->is_beside = true;
+    return cudaSuccess;
 }
 
 cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned flags) {
@@ -371,6 +388,8 @@ cudaError_t cudaEventDestroy(cudaEvent_t event) {
 }
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
     event->captured = stream_is_capturing(stream);
+    event->stream = stream;
+    event->last = stream->queued;
     event->recorded = true;
     event->work = late.queued;
     if (event->timed) event->moment = std::chrono::steady_clock::now();
@@ -380,6 +399,7 @@ cudaError_t cudaEventSynchronize(cudaEvent_t event) {
     if (!event->sleeping) ++busy_waits_for_events;
     if (event->captured) return failed(cudaErrorCapturedEvent);
     if (forbidden_while_capturing("cudaEventSynchronize")) return cudaErrorStreamCaptureUnsupported;
+    if (event->last) catch_up(event->stream, event->last);
     wait_for_work(event->work);
     return noticed_failure();
 }
@@ -464,6 +484,9 @@ const char* cudaGetErrorName(cudaError_t error) {
         case cudaErrorNotSupported: return "cudaErrorNotSupported";
         case cudaErrorStreamCaptureUnsupported: return "cudaErrorStreamCaptureUnsupported";
         case cudaErrorStreamCaptureInvalidated: return "cudaErrorStreamCaptureInvalidated";
+        case cudaErrorStreamCaptureMerge: return "cudaErrorStreamCaptureMerge";
+        case cudaErrorStreamCaptureUnjoined: return "cudaErrorStreamCaptureUnjoined";
+        case cudaErrorStreamCaptureIsolation: return "cudaErrorStreamCaptureIsolation";
         case cudaErrorCapturedEvent: return "cudaErrorCapturedEvent";
         case cudaErrorStreamCaptureWrongThread: return "cudaErrorStreamCaptureWrongThread";
     }

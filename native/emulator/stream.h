@@ -3,7 +3,9 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
+#include "graph.h"
 #include "runtime.h"
 
 namespace medmamba::cuda::emulator {
@@ -28,11 +30,22 @@ private:
 };
 
 struct Stream {
+    Stream(int on, uint64_t seed) : device(on), dice(seed) {}
+
     int device;
     Dice dice;
     int busy_waits = 0;
     Capture* capture = nullptr;  // of what is queued, while it is captured
+
+    // Of a stream that has waited for another: what is queued then is beside the other's work, and done at once or as late as
+    // may be, when somebody waits for it, so that a wait that is missing shows. How many of all that was queued are done.
+    bool is_beside = false;
+    std::vector<Node> put_off;
+    uint64_t queued = 0, done = 0;
 };
+
+// Does what was put off, up to what was queued as the `last`; in a capture, it takes its place in the graph then.
+void catch_up(Stream* stream, uint64_t last);
 
 // Keeps the sentence for cudaGetErrorString; the error is what the thread's next cudaGetLastError() answers.
 __attribute__((format(printf, 2, 3))) void set_last_error(cudaError_t error, const char* format, ...);

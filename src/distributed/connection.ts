@@ -16,19 +16,30 @@ export type EngineChoice = "auto" | EngineName | "tcp";
 /** @internal */
 export const engineChoices: readonly EngineChoice[] = ["auto", ...engineNames, "tcp"];
 
-/** Which engine is wanted, and who adds. */
+/** Which engine is wanted, who adds, and whether sums go beside backward. */
 export interface EngineWish {
   readonly engine: EngineChoice;
   readonly reduction: Reduction;
+  readonly overlap: Overlap;
 }
+
+/**
+ * Gradients that are added up over ranks at once, in MB, while backward goes on; 0 waits for its end. "auto" is what is known to be
+ * faster with the engine.
+ */
+export type Overlap = number | "auto";
 
 /** What carries the bytes for a device. */
 export interface Connection {
   readonly engine: Exclude<EngineChoice, "auto">;
   readonly version: string | null;
   readonly reduction: Reduction;
+  /** MB of gradients that are added up at once while backward goes on; 0 where they wait for its end. */
+  readonly overlap: number;
   /** Undefined where bytes go over the control plane. */
   readonly communicator: Communicator | undefined;
+  /** Why they do, and what to do about it, in words; undefined where nobody has to be told. */
+  readonly detour?: string | undefined;
 }
 
 /** What choosing needs of a group. */
@@ -43,12 +54,26 @@ interface Ranks {
 /** What a rank has of an engine: its version, or why it cannot be used. */
 type Offer = { readonly version: string } | { readonly reason: string };
 
-export const overTcp: Connection = {
-  engine: "tcp",
-  version: null,
-  reduction: "rank order",
-  communicator: undefined,
-};
+function overTcp({ engine, overlap }: EngineWish, problem = notStartedByMpi): Connection {
+  return {
+    engine: "tcp",
+    version: null,
+    reduction: "rank order",
+    overlap: overlap === "auto" ? overlapsBest.tcp : overlap,
+    communicator: undefined,
+    detour: engine === "tcp" ? undefined : problem,
+  };
+}
+
+const notStartedByMpi =
+  "start them with the mpirun or srun of Open MPI or MPICH (Debian: openmpi-bin, mpich), which connects CPUs";
+
+/**
+ * Whether it is faster to add up while backward goes on, and then MB at once. NCCL has a part of the GPU for itself while it waits. MPI and the control
+ * plane take a processor from backward, which on CPUs lasts so long that there is little to win
+ * (bench/results/distributed-2026-11-28.md).
+ */
+const overlapsBest = { nccl: 8, mpi: 0, tcp: 0 } as const;
 
 /**
  * Connects a device with those of the other ranks.
@@ -73,8 +98,9 @@ export async function connectEngine(ranks: Ranks, device: Device, wish: EngineWi
   const other = all.findIndex((offer) => JSON.stringify(offer.wish) !== JSON.stringify(all[0]?.wish));
   if (other > 0)
     throw new DistributedError(
-      `rank ${other} asks for engine "${all[other]?.wish.engine}" and reduction "${all[other]?.wish.reduction}", rank 0 for "${all[0]?.wish.engine}" and "${all[0]?.wish.reduction}": give all ranks the same (MEDMAMBA_ENGINE, MEDMAMBA_REDUCTION).`,
+      `rank ${other} asks for ${wordsOf(all[other]?.wish)}, rank 0 for ${wordsOf(all[0]?.wish)}: give all ranks the same (MEDMAMBA_ENGINE, MEDMAMBA_REDUCTION, MEDMAMBA_OVERLAP).`,
     );
+  let detour: string | undefined;
   for (const name of engineNames) {
     if (!all.some((offer) => offer.offers[name])) continue;
     const problem = problemOf(
@@ -84,11 +110,12 @@ export async function connectEngine(ranks: Ranks, device: Device, wish: EngineWi
     const engine = found.get(name);
     if (problem === undefined && engine) {
       const [id] = await ranks.gatherBytes("engine's id", ranks.rank === 0 ? engine.id() : new Uint8Array(0));
-      return connectBy(engine, device, id as Uint8Array, ranks, wish.reduction);
+      return connectBy(engine, device, id as Uint8Array, ranks, wish);
     }
     if (wish.engine === name) throw new DistributedError(problem ?? `${name} cannot be used.`);
+    detour ??= problem?.replace(/\.$/, "");
   }
-  return overTcp;
+  return overTcp(wish, detour);
 }
 
 /** The connection by one engine. */
@@ -97,11 +124,19 @@ export async function connectBy(
   device: Device,
   id: Uint8Array,
   { rank, worldSize, unlessFailed }: Pick<Ranks, "rank" | "worldSize" | "unlessFailed">,
-  reduction: Reduction,
+  { reduction, overlap: wanted }: Pick<EngineWish, "reduction" | "overlap">,
 ): Promise<Connection> {
   const communicator = await unlessFailed(engine.connect(device, { id, rank, worldSize, reduction }));
-  return { engine: engine.name, version: engine.version, reduction, communicator };
+  const { name, version } = engine;
+  // What goes from a GPU through the host's memory holds the host up.
+  const can = name === "nccl" || device.name === "cpu";
+  const best = wanted === "auto" ? overlapsBest[name] : wanted;
+  const overlap = can ? best : 0;
+  return { engine: name, version, reduction, overlap, communicator };
 }
+
+const wordsOf = (wish: EngineWish | undefined): string =>
+  `engine "${wish?.engine}", reduction "${wish?.reduction}" and overlap ${wish?.overlap}`;
 
 /** MPI connects what its own launcher has started, and so is not looked for elsewhere unless it is asked for. */
 function isWanted(name: EngineName, { name: device }: Device, choice: EngineChoice): boolean {

@@ -32,6 +32,8 @@ export interface Carriage {
   readonly engineVersion: string | null;
   /** Who added: "rank order" has the same bits whatever the engine, "engine" is NCCL or MPI itself. */
   readonly reduction: "rank order" | "engine";
+  /** MB of gradients that were added up at once while backward went on; 0 where they waited for its end. */
+  readonly overlap: number;
 }
 
 /**
@@ -85,6 +87,11 @@ export class Group implements Place {
     else if (this.#control) await relaySum(this.#control, values);
   }
 
+  /** @internal `sum` over the control plane, of values that are on their way to the host. */
+  async sumOnHost(values: Tensor, host: ReturnType<Tensor["data"]>): Promise<void> {
+    if (this.#control) await relaySum(this.#control, values, host);
+  }
+
   /**
    * Every rank's values become those of one of them, in place.
    *
@@ -120,8 +127,8 @@ export class Group implements Place {
   /** What carries the sums. */
   get carriage(): Carriage {
     const [connection] = this.#connections.values();
-    const { engine = null, version = null, reduction = "rank order" } = connection ?? {};
-    return { worldSize: this.worldSize, engine, engineVersion: version, reduction };
+    const { engine = null, version = null, reduction = "rank order", overlap = 0 } = connection ?? {};
+    return { worldSize: this.worldSize, engine, engineVersion: version, reduction, overlap };
   }
 
   /** @internal `gather` at a place with a name, for messages. */

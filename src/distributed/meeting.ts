@@ -4,8 +4,8 @@ import { networkInterfaces } from "node:os";
 import { tensor } from "../tensor/creation.js";
 import type { Device } from "../tensor/device.js";
 import { type DeviceLike, resolveDevice } from "../tensor/devices.js";
-import { type Connection, connectBy } from "./connection.js";
-import { findEngine, type Reduction } from "./engine.js";
+import { type Connection, connectBy, type EngineWish } from "./connection.js";
+import { findEngine } from "./engine.js";
 import type { Address, Launch } from "./launch.js";
 import { freePort, loopback } from "./spawn.js";
 
@@ -26,13 +26,13 @@ const mostAddresses = 12;
 export async function meetByMpi(
   { rank, worldSize }: Launch,
   deviceLike: DeviceLike | undefined,
-  reduction: Reduction,
+  wish: EngineWish,
 ): Promise<Met> {
   const device = resolveDevice(deviceLike);
   const engine = findEngine("mpi", device);
   const unlessFailed = <T>(promise: Promise<T>) => promise;
   const ranks = { rank, worldSize, unlessFailed };
-  const connection = await connectBy(engine, device, engine.id(), ranks, reduction);
+  const connection = await connectBy(engine, device, engine.id(), ranks, wish);
   const told = new Uint8Array(room);
   if (rank === 0) {
     const [host = loopback(), ...others] = ownAddresses();

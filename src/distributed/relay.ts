@@ -8,9 +8,13 @@ import type { Tensor } from "../tensor/tensor.js";
 import type { Control } from "./control.js";
 import { addInRankOrder } from "./rank-order.js";
 
-/** In place, every rank's values become the sum over ranks, float32. */
-export async function relaySum(control: Control, values: Tensor): Promise<void> {
-  const host = (await values.data()) as Float32Array;
+/** In place, every rank's values become the sum over ranks, float32. @param onHost  the values, on their way to the host */
+export async function relaySum(
+  control: Control,
+  values: Tensor,
+  onHost: ReturnType<Tensor["data"]> = values.data(),
+): Promise<void> {
+  const host = (await onHost) as Float32Array;
   const [sum] = await control.exchange("sum", bytesOf(host), (parts) => [bytesOf(added(parts, host.length))]);
   values.upload(floatsOf(sum as Uint8Array));
 }

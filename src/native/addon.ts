@@ -134,8 +134,12 @@ export interface NativeStream {
    * MEDMAMBA_INVALID_ARGUMENT at the call. A disposed handle: MEDMAMBA_DISPOSED.
    *
    * @param varies  default false; whether launches of the graph that is captured may change its numbers
+   * @param beside  default false; whether it runs beside what is called from here on, until `join`: after what was called
+   *                before, and what was called so. Its memory may not be disposed, or written to, until then
    */
-  call(operation: string, parameters: NativeParameters, varies?: boolean): void;
+  call(operation: string, parameters: NativeParameters, varies?: boolean, beside?: boolean): void;
+  /** What is called from here on comes after what was called `beside`. */
+  join(): void;
   /**
    * Queues the meeting of all ranks, which wait for each other. It is connected once the next wait resolves, and of no use
    * before; what goes wrong rejects that wait. Where the engine is not the device's own, bytes go through the host, which no

@@ -70,6 +70,8 @@ export type StudyProgress =
       readonly group: Place | undefined;
       /** How many did so before, where the run is resumed. */
       readonly worldSize: number | undefined;
+      /** Why gradients pass through the first process; undefined where an engine carries them. */
+      readonly detour: string | undefined;
     };
 
 /** Where and how a run is carried out. */
@@ -134,7 +136,9 @@ async function carryOutAlone(start: RunStart, options: StudyOptions): Promise<St
         ? await initialWeights(plan.init, model, { classes })
         : undefined;
     const { inherited, extension, worldSize } = start;
-    onProgress({ type: "prepared", plan, dataset, model, initial, inherited, extension, group, worldSize });
+    const detour = group && !group.isAlone ? (await group.connect(device)).detour : undefined;
+    const told = { plan, dataset, model, initial, inherited, extension, group, worldSize, detour };
+    onProgress({ type: "prepared", ...told });
     const result = await fit(model, {
       ...settings,
       train: dataset.train,

@@ -5,12 +5,13 @@
  * sum, by the operation that adds up everything else; and a gathering of the parts. So its bits depend on the values and on how
  * many ranks there are, and on no engine, network or version.
  *
- * Every rank has to call the same, in the same order, with tensors of the same sizes. Calls are queued, as operations are.
+ * Every rank has to call the same, in the same order, with tensors of the same sizes. Calls are queued, as operations are. A sum may
+ * run beside what is called after it, until it is joined.
  */
 import { ArgumentError, DisposedError, DTypeError } from "../errors.js";
 import type { NativeBuffer, NativeCommunicator, NativeMeeting } from "../native/addon.js";
 import { inWords } from "../settings/given.js";
-import type { Field } from "./arguments.js";
+import type { Field, Fields } from "./arguments.js";
 import { apart, type Device, guarded } from "./device.js";
 import { dtypes } from "./dtype.js";
 import { Tensor } from "./tensor.js";
@@ -50,6 +51,11 @@ export class Communicator {
   readonly #native: NativeCommunicator;
   readonly #piece: number;
   readonly #scratch = new Map<string, NativeBuffer>();
+  /** Whether calls go beside the device's others, and whether some have gone there that nobody has joined. */
+  #beside = false;
+  #isPending = false;
+  /** Scratch memory that what is beside may still use. */
+  readonly #held: NativeBuffer[] = [];
 
   private constructor(
     device: Device,
@@ -86,14 +92,38 @@ export class Communicator {
     this.#expectTensors("sum", { values });
     if (values.dtype !== "float32")
       throw new DTypeError(`sum: values are ${values.dtype}, but float32 alone is added up over ranks.`);
+    if (!this.#beside) this.join();
     if (this.reduction === "engine") {
-      if (values.size > 0) this.device.call("engine_sum", { count: values.size, values, communicator: this });
+      if (values.size > 0) this.#call("engine_sum", { count: values.size, values, communicator: this });
       return;
     }
     const { worldSize: reduced } = this;
     this.#inParts(values, (x, bytes, y) => {
-      this.device.call("reduce", { outer: 1, reduced, inner: bytes / 4, scale: 1, x, y });
+      this.#call("reduce", { outer: 1, reduced, inner: bytes / 4, scale: 1, x, y });
     });
+  }
+
+  /**
+   * `sum`, beside what is called from here on, until `join`: values may not be used before. It begins when what was called before
+   * is done; several go one after another.
+   */
+  sumBeside(values: Tensor): void {
+    this.#beside = true;
+    this.#isPending = true;
+    try {
+      this.sum(values);
+    } finally {
+      this.#beside = false;
+    }
+  }
+
+  /** What is called from here on comes after all sums. */
+  join(): void {
+    if (!this.#isPending) return;
+    this.#isPending = false;
+    this.device.join();
+    for (const memory of this.#held) memory.dispose();
+    this.#held.length = 0;
   }
 
   /**
@@ -127,12 +157,14 @@ export class Communicator {
         `gather: y has room for ${y.size} values, but ${this.worldSize} ranks have ${x.size} each.`,
       );
     const bytes = x.size * dtypes[x.dtype].bytes;
+    this.join();
     if (bytes > 0) this.device.call("gather", { bytes, x, y, communicator: this });
   }
 
   /** Waits for all ranks to do the same. Rejects with the first failure of what was queued on the device. Idempotent. */
   async close(): Promise<void> {
     if (this.#native.closed) return;
+    this.join();
     guarded(() => this.#native.close());
     for (const memory of this.#scratch.values()) memory.dispose();
     this.#scratch.clear();
@@ -144,7 +176,8 @@ export class Communicator {
    * part of `bytes`, what everybody gets of it.
    */
   #inParts(values: Tensor, combine: (received: Field, bytes: number, own: Field) => void): void {
-    const { device, worldSize } = this;
+    const { worldSize } = this;
+    if (!this.#beside) this.join();
     const total = values.size * dtypes[values.dtype].bytes;
     // Parts are of whole lines. What is left over is short, and so are some values altogether.
     const step = line * worldSize;
@@ -154,21 +187,24 @@ export class Communicator {
       const bytes = Math.min(pieces, inParts - begin);
       const part = bytes / worldSize;
       const x = this.#slice(values, begin, bytes);
-      const [received, own] = [this.#scratchOf("received", bytes), this.#scratchOf("own", part)];
-      device.call("exchange", { bytes: part, x, y: received, communicator: this });
+      // Nobody needs the old values of a part of one's own by then: its new ones go there, and from there to the others.
+      const own = this.#slice(values, begin + this.rank * part, part);
+      const received = this.#scratchOf("received", bytes);
+      this.#call("exchange", { bytes: part, x, y: received, communicator: this });
       combine(received, part, own);
-      device.call("gather", { bytes: part, x: own, y: x, communicator: this });
-      for (const used of [x, received, own]) used.handle.dispose();
+      this.#call("gather", { bytes: part, x: own, y: x, communicator: this });
+      for (const slice of [x, own]) slice.handle.dispose();
+      this.#done(received);
     }
     const rest = total - inParts;
     if (rest === 0) return;
     const bytes = Math.ceil(rest / line) * line;
     const [own, received] = [this.#scratchOf("own", bytes), this.#scratchOf("received", bytes * worldSize)];
     this.#copy(values, inParts, own, 0, rest);
-    device.call("gather", { bytes, x: own, y: received, communicator: this });
+    this.#call("gather", { bytes, x: own, y: received, communicator: this });
     combine(received, bytes, own);
     this.#copy(own, 0, values, inParts, rest);
-    for (const used of [own, received]) used.handle.dispose();
+    this.#done(own, received);
   }
 
   #slice(values: Tensor, begin: number, bytes: number): Scratch {
@@ -184,7 +220,7 @@ export class Communicator {
     if (this.device.capturing) return { handle: this.device.allocate(bytes), device: this.device };
     let kept = this.#scratch.get(name);
     if (!kept || kept.byteLength < bytes) {
-      kept?.dispose();
+      if (kept) this.#letGo(kept);
       kept = this.device.allocate(bytes);
       this.#scratch.set(name, kept);
     }
@@ -192,8 +228,22 @@ export class Communicator {
     return { handle: guarded(() => whole.view(0, bytes)), device: this.device };
   }
 
+  #call(operation: string, fields: Fields): void {
+    if (this.#beside) this.device.callBeside(operation, fields);
+    else this.device.call(operation, fields);
+  }
+
+  #done(...used: readonly Scratch[]): void {
+    for (const { handle } of used) this.#letGo(handle);
+  }
+
+  #letGo(memory: NativeBuffer): void {
+    if (this.#isPending) this.#held.push(memory);
+    else memory.dispose();
+  }
+
   #copy(x: Field, from: number, y: Field, to: number, bytes: number): void {
-    this.device.call("copy", {
+    this.#call("copy", {
       dimensions: 1,
       element_size: 1,
       shape: [bytes],

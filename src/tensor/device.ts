@@ -130,6 +130,22 @@ export class Device {
     if (varying) this.#actions?.push(varying);
   }
 
+  /**
+   * @internal `call`, beside what is called from here on, until `join`: as soon as what was called before is done, with what was
+   * called so in its order. Tensors that it names may not be disposed, or written to, until then.
+   */
+  callBeside(operation: string, fields: Fields): void {
+    const parameters = toNative(fields, (name, { device }) => {
+      if (device !== this) throw new ArgumentError(`${operation}: ${apart(name, device, "the call", this)}`);
+    });
+    guarded(() => this.#stream.call(operation, parameters, false, true));
+  }
+
+  /** @internal What is called from here on comes after what was called beside. */
+  join(): void {
+    guarded(() => this.#stream.join());
+  }
+
   /** @internal Whether a graph is being captured. */
   get capturing(): boolean {
     return this.#actions !== undefined;

@@ -44,6 +44,21 @@ export interface Node {
 
 let nextId = 0;
 let recording = true;
+let gradientWatcher: ((leaf: Tensor) => void) | undefined;
+
+/**
+ * @internal Runs `body`, in which each `backward` tells `watcher` of a leaf as soon as all that goes into its gradient has been
+ * queued. A leaf that no gradient reaches is told of, too.
+ */
+export function watchGradients<T>(watcher: (leaf: Tensor) => void, body: () => T): T {
+  const before = gradientWatcher;
+  gradientWatcher = watcher;
+  try {
+    return body();
+  } finally {
+    gradientWatcher = before;
+  }
+}
 
 /** Runs `body` without recording: results have no gradient, and nothing is kept for one. */
 export function noGrad<T>(body: () => T): T {
@@ -178,6 +193,7 @@ function expectGradient(gradient: Tensor, root: Tensor): void {
 
 function propagate(root: Tensor, last: Node, gradient: Tensor | undefined, retainGraph: boolean): void {
   const order = reachable(last);
+  const uses = gradientWatcher && usesOfLeaves(order);
   const pending = new Map<Node, Tensor>([[last, gradient ? gradient.detach() : ones(root)]]);
   for (const node of order) {
     const dy = pending.get(node);
@@ -188,6 +204,7 @@ function propagate(root: Tensor, last: Node, gradient: Tensor | undefined, retai
       pending.delete(node);
       dy.dispose();
     }
+    if (uses) tellOfLeaves(node, uses);
     if (!retainGraph) release(node);
   }
   if (retainGraph) return;
@@ -257,6 +274,24 @@ function reachable(last: Node): Node[] {
   const found = new Set([last]);
   for (const node of found) for (const edge of node.inputs.values()) if (edge.node) found.add(edge.node);
   return [...found].sort((a, b) => b.id - a.id);
+}
+
+/** How many edges lead to each leaf. */
+function usesOfLeaves(order: readonly Node[]): Map<Tensor, number> {
+  const uses = new Map<Tensor, number>();
+  for (const { inputs } of order)
+    for (const { leaf } of inputs.values()) if (leaf) uses.set(leaf, (uses.get(leaf) ?? 0) + 1);
+  return uses;
+}
+
+/** Counts a visited node's edges off, and tells of the leaves to which no other leads. */
+function tellOfLeaves({ inputs }: Node, uses: Map<Tensor, number>): void {
+  for (const { leaf } of inputs.values()) {
+    if (!leaf) continue;
+    const left = (uses.get(leaf) ?? 1) - 1;
+    uses.set(leaf, left);
+    if (left === 0) gradientWatcher?.(leaf);
+  }
 }
 
 function release(node: Node): void {

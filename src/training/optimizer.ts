@@ -43,6 +43,13 @@ interface Group<Settings> {
   readonly settings: Settings;
 }
 
+/** A parameter's place among the gradients. */
+export interface GradientSlice {
+  readonly parameter: Tensor;
+  readonly begin: number;
+  readonly end: number;
+}
+
 /** Elements that slices start at multiples of: a cache line, so that every kernel reads aligned. */
 const alignment = 16;
 
@@ -170,7 +177,13 @@ export abstract class Optimizer<Settings extends OptimizerSettings> {
    * @returns  `gradients`
    */
   collectGradients(): Tensor {
-    for (const parameter of this.#parameters) {
+    this.collect(this.#parameters);
+    return this.gradients;
+  }
+
+  /** @internal `collectGradients`, of some. */
+  collect(parameters: readonly Tensor[]): void {
+    for (const parameter of parameters) {
       const { grad, gradSlice, gradTarget } = parameter;
       if (!gradTarget || (grad && grad === gradSlice)) continue;
       if (!grad) {
@@ -184,7 +197,17 @@ export abstract class Optimizer<Settings extends OptimizerSettings> {
       parameter.gradSlice ??= keep(gradTarget.detach());
       parameter.grad = parameter.gradSlice;
     }
-    return this.gradients;
+  }
+
+  /** @internal Where each group's gradients lie in `gradients`, in elements: a slice ends where the next begins. */
+  get layout(): readonly (readonly GradientSlice[])[] {
+    let next = 0;
+    return this.groups.map(({ parameters }) =>
+      parameters.map((parameter) => {
+        const begin = this.#offsets[next++] as number;
+        return { parameter, begin, end: this.#offsets[next] ?? this.#flatSize };
+      }),
+    );
   }
 
   /**

@@ -7,6 +7,7 @@
  */
 import type { Batch, LabelledImages } from "../data/index.js";
 import type { Connection } from "../distributed/connection.js";
+import type { Communicator } from "../distributed/engine.js";
 import type { Group } from "../distributed/group.js";
 import type { ImageClassifier } from "../models/image-classifier.js";
 import { toInput } from "../models/input.js";
@@ -19,6 +20,7 @@ import { GraphedFunction } from "../tensor/graphed-function.js";
 import { keep, tidy } from "../tensor/scope.js";
 import { noGrad } from "../tensor/tape.js";
 import type { Tensor } from "../tensor/tensor.js";
+import { GradientBuckets } from "./gradient-buckets.js";
 import { MovingAverage } from "./moving-average.js";
 import { AdamW, type ParameterGroup } from "./optimizer.js";
 import type { AdamSettings } from "./optimizer-settings.js";
@@ -47,6 +49,16 @@ export interface StepPosition {
   readonly whole?: number | undefined;
 }
 
+/** Takes gradients that are ready to be added up over ranks. */
+type Send = (values: Tensor) => void;
+
+/** What a pass of a part of the batch needs beside it. */
+interface Pass {
+  /** Of the part's loss; default 1. */
+  readonly gradient?: Tensor;
+  readonly send?: Send | undefined;
+}
+
 /** Takes steps, one batch each. */
 export class TrainingStep {
   readonly optimizer: AdamW;
@@ -57,8 +69,10 @@ export class TrainingStep {
   readonly #classWeights: Tensor | undefined;
   readonly #compute: (...inputs: Tensor[]) => Tensor;
   readonly #graphs: GraphedFunction | undefined;
-  /** Adds values up over ranks, queued as operations are; undefined where a process trains alone, or the host has to wait. */
-  #addUp: ((values: Tensor) => void) | undefined;
+  /** Adds up over ranks, queued as operations are; undefined where a process trains alone, or the host has to wait. */
+  #communicator: Communicator | undefined;
+  /** Gradients in parts that are added up while backward goes on; undefined where they wait for its end. */
+  #buckets: GradientBuckets | undefined;
   #step = 0;
 
   constructor(options: StepOptions) {
@@ -82,8 +96,9 @@ export class TrainingStep {
     const { group, model } = this.#options;
     if (group.isIdle) return undefined;
     const connection = await group.connect(model.device);
-    const { communicator } = connection;
-    this.#addUp = communicator && ((values) => communicator.sum(values));
+    this.#communicator = connection.communicator;
+    const { overlap } = connection;
+    if (overlap > 0) this.#buckets = new GradientBuckets(this.optimizer, 1e6 * overlap);
     return connection;
   }
 
@@ -107,12 +122,19 @@ export class TrainingStep {
       const images = toInput(batch, dataset.preprocessing, model.device);
       return [images, ...this.#truth(batch, whole)];
     };
-    if (group.isIdle || this.#addUp) return tidy(() => this.#compute(...inputs()));
+    if (group.isIdle || this.#communicator) return tidy(() => this.#compute(...inputs()));
+    const sent: [Tensor, ReturnType<Tensor["data"]>][] = [];
+    const send = (values: Tensor): void => {
+      const host = values.data();
+      host.catch(() => {}); // Told to whoever waits for it.
+      sent.push([values, host]);
+    };
     const loss = tidy(() => {
       const [images, ...truth] = inputs();
-      return this.#lossAndGradients(images, truth);
+      return this.#lossAndGradients(images, truth, send);
     });
-    await group.sum(this.optimizer.collectGradients());
+    if (!this.#buckets) await group.sum(this.optimizer.collectGradients());
+    for (const [values, host] of sent) await group.sumOnHost(values, host);
     await group.sum(loss);
     tidy(() => this.#update());
     return loss;
@@ -142,19 +164,37 @@ export class TrainingStep {
 
   /** The part of a step that a graph can hold: what differs from step to step is in tensors, or asked for at each launch. */
   #lossAndUpdate(images: Tensor, truth: readonly Tensor[]): Tensor {
-    const loss = this.#lossAndGradients(images, truth);
-    if (this.#addUp) {
-      this.#addUp(this.optimizer.collectGradients());
-      this.#addUp(loss);
-    }
+    const communicator = this.#communicator;
+    const loss = communicator
+      ? this.#summed(images, truth, communicator)
+      : this.#lossAndGradients(images, truth);
     this.#update();
     return loss;
   }
 
-  #lossAndGradients(images: Tensor, truth: readonly Tensor[]): Tensor {
+  #summed(images: Tensor, truth: readonly Tensor[], communicator: Communicator): Tensor {
+    if (!this.#buckets) {
+      const loss = this.#lossAndGradients(images, truth);
+      communicator.sum(this.optimizer.collectGradients());
+      communicator.sum(loss);
+      return loss;
+    }
+    try {
+      const loss = this.#lossAndGradients(images, truth, (values) => communicator.sumBeside(values));
+      communicator.sumBeside(loss);
+      return loss;
+    } finally {
+      communicator.join(); // After an error, too: memory that is given back may be somebody else's at once.
+    }
+  }
+
+  /** @param send  takes the buckets, where there are any */
+  #lossAndGradients(images: Tensor, truth: readonly Tensor[], send?: Send): Tensor {
     this.optimizer.zeroGrad();
     const [first, ...targets] = truth as [Tensor, ...Tensor[]];
-    return this.#hasShares ? this.#inParts(images, first, targets) : this.#backward(images, first);
+    return this.#hasShares
+      ? this.#inParts(images, first, targets, send)
+      : this.#backward(images, first, { send });
   }
 
   #update(): void {
@@ -164,25 +204,30 @@ export class TrainingStep {
     this.average?.update(() => this.#step);
   }
 
-  #backward(images: Tensor, targets: Tensor, gradient?: Tensor): Tensor {
+  /** @param send  takes the buckets of a pass that is the batch's last */
+  #backward(images: Tensor, targets: Tensor, { gradient, send }: Pass): Tensor {
     const { model, task, settings } = this.#options;
     const { labelSmoothing } = settings;
     const logits = model.forward(images);
     const loss = task.loss(logits, targets, { labelSmoothing, classWeights: this.#classWeights });
     expectTensor("fit", "what task.loss gives", loss);
-    loss.backward(gradient && { gradient });
+    const backward = (): void => loss.backward(gradient && { gradient });
+    if (this.#buckets && send) this.#buckets.fill(backward, send);
+    else backward();
     return loss;
   }
 
-  #inParts(images: Tensor, shares: Tensor, targets: readonly Tensor[]): Tensor {
+  #inParts(images: Tensor, shares: Tensor, targets: readonly Tensor[], send?: Send): Tensor {
     let first = 0;
-    const losses = targets.map((own, part) =>
+    const losses = targets.map((truth, part) =>
       tidy(() => {
-        const count = own.shape[0] ?? 0;
-        const share = slice(shares, 0, part, part + 1).reshape([]);
-        const loss = this.#backward(slice(images, 0, first, first + count), own, share);
+        const count = truth.shape[0] ?? 0;
+        const gradient = slice(shares, 0, part, part + 1).reshape([]);
+        const isLast = part === targets.length - 1;
+        const own = slice(images, 0, first, first + count);
+        const loss = this.#backward(own, truth, { gradient, send: isLast ? send : undefined });
         first += count;
-        return noGrad(() => loss.mul(share));
+        return noGrad(() => loss.mul(gradient));
       }),
     );
     return noGrad(() => losses.reduce((total, loss) => total.add(loss)));
@@ -190,6 +235,7 @@ export class TrainingStep {
 
   dispose(): void {
     this.#graphs?.dispose();
+    this.#buckets?.dispose();
     this.optimizer.dispose();
     this.average?.dispose();
     this.#classWeights?.dispose();
@@ -207,8 +253,10 @@ function divided({ labels, weights }: Truth, images: number, parts: number): Tru
   }));
 }
 
-/** Weight decay is for the weights of products: not for vectors, and not for -A, which must not drift towards 1. */
-function parameterGroups(model: ImageClassifier): ParameterGroup<AdamSettings>[] {
+/**
+ * @internal Weight decay is for the weights of products: not for vectors, and not for -A, which must not drift towards 1.
+ */
+export function parameterGroups(model: ImageClassifier): ParameterGroup<AdamSettings>[] {
   const decaying: Tensor[] = [];
   const free: Tensor[] = [];
   for (const [name, parameter] of model.namedParameters()) {

@@ -49,6 +49,7 @@ describe("train by two processes", () => {
     const { status, stdout, stderr } = medmamba([...train, "--out", "two"]);
     expect(status, stderr).toBe(0);
     expect(stdout).toContain("Processes 2, started by medmamba; batch 12 = 2 x 6");
+    expect(stderr.match(/gradients of all processes pass through the first one, .*mpirun/g)).toHaveLength(1);
     expect(stdout.match(/^Data {6}/gm)).toHaveLength(1);
     expect(stdout).toContain("On 10 test images");
     expect(existsSync(join(root, "two", "report.html"))).toBe(true);
@@ -102,6 +103,7 @@ describe("train by two processes", () => {
     const { status, stderr } = run(...train, "--out", "mpi");
     expect(status, stderr).toBe(0);
     expect(history("mpi")).toEqual(history("two"));
+    expect(stderr).not.toContain("pass through");
     const judged = [...judge("mpi"), "--json"];
     const shared = run(...judged);
     expect(shared.status, shared.stderr).toBe(0);

@@ -53,32 +53,57 @@ mm_status reduce_rows(mm_stream* stream, const mm_reduce_params* params) {
     return MM_OK;
 }
 
-// Sums along an axis before the last. A task owns some columns and some rows of one `outer`; its sums stay in L1.
+constexpr int64_t block = 1024;  // columns of a task, whose sums stay in L1
+
+// total[i] = the sum of x[r, i] over r from `first` to before `last`; x has `rows` rows in all, `columns` apart.
+void add_rows(const float* x, int64_t rows, int64_t columns, int64_t first, int64_t last, int64_t count,
+              double* __restrict total) {
+    constexpr int64_t few = 16;
+    for (int64_t i = 0; i < count; ++i) total[i] = 0;
+    int64_t r = first;
+    // Few rows, as those of a job's ranks, are added one after another, which is an order that can be told.
+    for (; rows > few && r + 4 <= last; r += 4) {
+        const float *a = x + r * columns, *b = a + columns, *c = b + columns, *d = c + columns;
+        for (int64_t i = 0; i < count; ++i) {
+            total[i] += ((double)a[i] + (double)b[i]) + ((double)c[i] + (double)d[i]);
+        }
+    }
+    for (; r < last; ++r) {
+        for (int64_t i = 0; i < count; ++i) total[i] += (double)x[r * columns + i];
+    }
+}
+
+// Of so few rows that a task has all of them: nothing goes through memory but what it reads and the result. A sum over ranks is
+// such a one.
+mm_status reduce_few_rows(mm_stream* stream, const mm_reduce_params* params) {
+    const int64_t rows = params->reduced, columns = params->inner, blocks = ceil_div(columns, block);
+    const int64_t each = std::max<int64_t>(1, rows_per_task(rows * std::min(columns, block)));
+    parallel_ranges(stream, params->outer * blocks, each, [&](int64_t first, int64_t end, int) {
+        double total[block];
+        for (int64_t task = first; task < end; ++task) {
+            const int64_t o = task / blocks, column = task % blocks * block, count = std::min(block, columns - column);
+            add_rows(params->x + o * rows * columns + column, rows, columns, 0, rows, count, total);
+            float* y = params->y + o * columns + column;
+            for (int64_t i = 0; i < count; ++i) y[i] = (float)(params->scale * total[i]);
+        }
+    });
+    return MM_OK;
+}
+
+// Sums along an axis before the last. A task owns some columns and some rows of one `outer`.
 mm_status reduce_columns(mm_stream* stream, const mm_reduce_params* params) {
-    constexpr int64_t block = 1024, few = 16;
     const int64_t rows = params->reduced, columns = params->inner;
     const int64_t blocks = ceil_div(columns, block), width = std::min(columns, block);
     const int64_t rows_each = std::max<int64_t>(64, elements_per_task / width);
     const int64_t pieces = std::max<int64_t>(1, ceil_div(rows, rows_each));
+    if (pieces == 1) return reduce_few_rows(stream, params);
     double* partial = stream->scratch.take<double>(params->outer * pieces * columns);
     stream->pool.run(params->outer * pieces * blocks, [&](int64_t task, int) {
         const int64_t column = task % blocks * block, piece = task / blocks % pieces, o = task / blocks / pieces;
         const int64_t count = std::min(block, columns - column);
         const int64_t last = std::min(rows, (piece + 1) * rows_each);
-        double* __restrict total = partial + (o * pieces + piece) * columns + column;
-        for (int64_t i = 0; i < count; ++i) total[i] = 0;
-        const float* x = params->x + o * rows * columns + column;
-        int64_t r = piece * rows_each;
-        // Few rows, as those of a job's ranks, are added one after another, which is an order that can be told.
-        for (; rows > few && r + 4 <= last; r += 4) {
-            const float *a = x + r * columns, *b = a + columns, *c = b + columns, *d = c + columns;
-            for (int64_t i = 0; i < count; ++i) {
-                total[i] += ((double)a[i] + (double)b[i]) + ((double)c[i] + (double)d[i]);
-            }
-        }
-        for (; r < last; ++r) {
-            for (int64_t i = 0; i < count; ++i) total[i] += (double)x[r * columns + i];
-        }
+        double* total = partial + (o * pieces + piece) * columns + column;
+        add_rows(params->x + o * rows * columns + column, rows, columns, piece * rows_each, last, count, total);
     });
     parallel_ranges(stream, params->outer * blocks, std::max<int64_t>(1, rows_per_task(pieces * width)),
                     [&](int64_t first, int64_t end, int) {

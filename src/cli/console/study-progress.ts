@@ -27,6 +27,10 @@ export function tellProgress(
         return terminal.progress(`reading images ${progress.done}/${progress.total}`);
       case "prepared":
         for (const line of preparedLines(progress, chosen)) terminal.status(line);
+        if (progress.detour !== undefined)
+          terminal.warn(
+            `the gradients of all processes pass through the first one, which is slow: ${progress.detour}.`,
+          );
         return;
       case "step":
         return terminal.progress(stepLine(progress));

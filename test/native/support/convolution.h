@@ -22,11 +22,11 @@ struct Conv3x3 {
     mm_conv3x3_forward_params forward(float* y) const {
         return {image.batch, image.height, image.width, in_channels, out_channels, x_row,   y_row,   input_relu,   relu,
                 x,           input_scale,  input_shift, weight,      bias,         y,       x_dtype, y_dtype, output_scale,
-                output_shift};
+                output_shift, nullptr};
     }
     mm_conv3x3_backward_data_params backward_data(float* dx) const {
         return {image.batch, image.height, image.width, in_channels, out_channels, y_row,
-                x_row,       dy,           weight,      dx,          x_dtype,      y_dtype};
+                x_row,       dy,           weight,      dx,          x_dtype,      y_dtype,      {}};
     }
     mm_conv3x3_backward_weight_params backward_weight(float* dweight, float* dbias) const {
         return {image.batch, image.height, image.width, in_channels, out_channels, x_row, y_row,   input_relu,

@@ -5,6 +5,7 @@
 // on a GPU twice.
 #pragma once
 
+#include "../../../native/cuda/column_moments.cuh"
 #include "../../../native/cuda/scan.cuh"
 #include "../../../native/cuda/scan_runs.cuh"
 #include "../../../native/cuda/stream.cuh"
@@ -49,6 +50,7 @@ struct OperationScope {
 // What the operation answered, or what its kernels found wrong.
 inline mm_status finished(TestStream& stream, mm_status status) { return status == MM_OK ? stream.wait() : status; }
 
+inline int64_t moment_count(int64_t rows, int64_t channels) { return medmamba::cuda::moment_count(rows, channels); }
 inline int64_t checkpoint_count(int64_t batch, int64_t height, int64_t width, int64_t channels, int64_t states) {
     return medmamba::cuda::scan4_checkpoint_count(batch, height, width, channels, states);
 }

@@ -30,7 +30,8 @@ struct MatrixProduct {
     mm_matmul_params parameters(const float* a, const float* b, const float* bias, float* c) const {
         const int64_t a_batch = a_rows() * a_row(), b_batch = share_b ? 0 : b_rows() * b_row(), c_batch = m * c_row();
         return {batch,   m,       n,       k, transpose_a, transpose_b, accumulate, relu,    a_row(), b_row(), c_row(),
-                a_batch, b_batch, c_batch, a, b,           bias,        c,          a_dtype, b_dtype, c_dtype};
+                a_batch, b_batch, c_batch, a, b,           bias,        c,          a_dtype, b_dtype, c_dtype,
+                {}};
     }
 
     // (batch, m, n), dense: op(A) op(B) of what `factor` makes of the elements.

@@ -32,7 +32,7 @@ struct BatchNorm {
     // What is kept of a batch; without running statistics.
     mm_batch_norm_statistics_params of_batch(float* statistics, float* scale, float* shift) const {
         return {rows,    channels, x_row,   eps,        0.1f,  x,     weight, bias,
-                nullptr, nullptr,  nullptr, statistics, scale, shift, x_dtype, nullptr};
+                nullptr, nullptr,  nullptr, statistics, scale, shift, x_dtype, nullptr, nullptr};
     }
     mm_channel_affine_params applied(const float* scale, const float* shift, float* y, bool relu) const {
         return {rows, channels, x_row, y_row, relu, x, scale, shift, y, x_dtype, y_dtype};
@@ -41,6 +41,6 @@ struct BatchNorm {
                                            float* dweight, float* dbias, bool training, bool relu,
                                            bool accumulate_dx) const {
         return {rows,  channels, x_row, dy_row, x_row,   training, relu,    accumulate_dx, x, statistics,
-                scale, shift,    dy,    dx,     dweight, dbias,    x_dtype, y_dtype, nullptr};
+                scale, shift,    dy,    dx,     dweight, dbias,    x_dtype, y_dtype, nullptr, nullptr};
     }
 };

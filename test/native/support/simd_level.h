@@ -68,6 +68,7 @@ struct OperationScope {
 
 inline mm_status finished(TestStream&, mm_status status) { return status; }
 
+inline int64_t moment_count(int64_t, int64_t) { return 0; }
 inline int64_t checkpoint_count(int64_t batch, int64_t height, int64_t width, int64_t channels, int64_t states) {
     return medmamba::cpu::scan4_checkpoint_count(batch, height, width, channels, states);
 }

@@ -1,0 +1,130 @@
+/**
+ * Gradients that are added up while backward goes on: the weights have the bits that they have without, whatever carries the sums,
+ * and whatever else there is in a step.
+ */
+import { spawnSync } from "node:child_process";
+import { describe, expect, it } from "vitest";
+import { hasEmulatedCuda } from "../support/backends.js";
+import { fakeNccl } from "../support/collective-job.js";
+import { type Launcher, mpich, openMpi } from "../support/launchers.js";
+import { programOf } from "../support/ranks.js";
+import { jobFile, type RanksJob, type Trained, trainedOf, trainTogether } from "../support/ranks-training.js";
+
+/** MB of a bucket: the network of these tests has some ten of them. */
+const small = "0.01";
+
+/** Unequal parts of batches, in passes; weights of images and classes; clipping. */
+const job: RanksJob = {
+  train: 23,
+  weights: Array.from({ length: 23 }, (_, i) => 1 + (i % 3)),
+  options: { epochs: 2, batchSize: 12, accumulate: 2, classWeights: [1, 3], maxGradNorm: 0.5 },
+};
+
+type Environment = Record<string, string>;
+
+/** What all ranks say, which has to be the same, by processes that this starts. */
+async function together(own: RanksJob, worldSize: number, environment: Environment): Promise<Trained> {
+  const outcomes = await trainTogether(own, { worldSize, environment });
+  return same(
+    outcomes.map(({ stderr, trained }) => ({ stderr, trained })),
+    worldSize,
+  );
+}
+
+/** The same, by a launcher of MPI's. */
+async function byMpi({ command, args }: Launcher, own: RanksJob, ranks: number, environment: Environment) {
+  const program = [process.execPath, programOf("train"), await jobFile(own)];
+  const { stdout, stderr } = spawnSync(command, [...args(ranks), ...program], {
+    encoding: "utf8",
+    timeout: 120_000,
+    killSignal: "SIGKILL",
+    env: { ...process.env, MEDMAMBA_THREADS: "1", ...environment },
+  });
+  const said = stdout.split("\n").flatMap((line) => trainedOf([line]) ?? []);
+  return same(
+    said.map((trained) => ({ stderr, trained })),
+    ranks,
+  );
+}
+
+function same(
+  said: readonly { readonly stderr: string; readonly trained: Trained | undefined }[],
+  worldSize: number,
+): Trained {
+  const [first] = said;
+  expect(said.map(({ trained }) => trained?.hash, first?.stderr)).toEqual(
+    Array(worldSize).fill(first?.trained?.hash ?? `a hash: ${first?.stderr}`),
+  );
+  return first?.trained as Trained;
+}
+
+const others = ({ carriage: _, ...rest }: Trained) => rest;
+
+describe.each([2, 3])("%i ranks", (worldSize) => {
+  let waiting: Promise<Trained> | undefined;
+  const reference = (): Promise<Trained> => {
+    waiting ??= together(job, worldSize, { MEDMAMBA_OVERLAP: "0" });
+    return waiting;
+  };
+
+  it("have the same weights with buckets as without, over TCP", async () => {
+    const without = await reference();
+    const trained = await together(job, worldSize, { MEDMAMBA_OVERLAP: small });
+    expect([without.carriage, trained.carriage]).toMatchObject([{ overlap: 0 }, { overlap: Number(small) }]);
+    expect(others(trained)).toEqual(others(without));
+  }, 60_000);
+
+  it.each([openMpi, mpich].filter((launcher) => launcher !== undefined))(
+    "have the same weights with buckets as without, by $name",
+    async (launcher) => {
+      const trained = await byMpi(launcher, job, worldSize, { MEDMAMBA_OVERLAP: small });
+      expect(trained.carriage).toMatchObject({ engine: "mpi", overlap: Number(small) });
+      expect(others(trained)).toEqual(others(await reference()));
+    },
+    60_000,
+  );
+});
+
+const whole: RanksJob = { ...job, options: { ...job.options, accumulate: 1, syncBatchNorm: true } };
+
+it.each([openMpi, mpich].filter((launcher) => launcher !== undefined))(
+  "ranks whose BatchNorm sees all have the same weights with buckets as without, by $name",
+  async (launcher) => {
+    const without = await byMpi(launcher, whole, 3, { MEDMAMBA_OVERLAP: "0" });
+    const trained = await byMpi(launcher, whole, 3, { MEDMAMBA_OVERLAP: small });
+    expect(others(trained)).toEqual(others(without));
+  },
+  60_000,
+);
+
+describe.runIf(hasEmulatedCuda() && fakeNccl())("NCCL", () => {
+  const environment = { MEDMAMBA_NCCL: fakeNccl() ?? "", MEDMAMBA_ENGINE: "nccl" };
+  const onGpu = (options: RanksJob["options"]): RanksJob => ({
+    ...job,
+    train: 12,
+    weights: job.weights?.slice(0, 12),
+    validation: 4,
+    model: { device: "cuda-emulated" },
+    options: { ...job.options, batchSize: 6, assess: false, ...options },
+  });
+
+  it.each([
+    [2, "in passes", { accumulate: 2 }],
+    [3, "where BatchNorm sees all", { accumulate: 1, syncBatchNorm: true }],
+    [2, "as graphs", { accumulate: 1, graphs: true, epochs: 3 }],
+    [
+      3,
+      "as graphs, where BatchNorm sees all",
+      { accumulate: 1, graphs: true, epochs: 3, syncBatchNorm: true },
+    ],
+  ] as const)(
+    "gives %i ranks the same weights with buckets as without, %s",
+    async (worldSize, _, options) => {
+      const without = await together(onGpu(options), worldSize, { ...environment, MEDMAMBA_OVERLAP: "0" });
+      const trained = await together(onGpu(options), worldSize, { ...environment, MEDMAMBA_OVERLAP: small });
+      expect(trained.carriage).toMatchObject({ engine: "nccl", overlap: Number(small) });
+      expect(others(trained)).toEqual(others(without));
+    },
+    120_000,
+  );
+});

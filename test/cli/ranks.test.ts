@@ -149,6 +149,18 @@ describe("train by two processes", () => {
     expect(await new Promise((resolve) => child.on("close", resolve)), stderr).toBe(1);
     expect(stderr.match(/--resume` goes on from there/g)).toHaveLength(1);
     expect(existsSync(join(root, "stopped", "last.safetensors"))).toBe(true);
+    const more = ["train", "--out", "stopped", "--resume", "--epochs", "201", "--device", "cpu"];
+    const again = spawn(process.execPath, [program, ...more], {
+      cwd: root,
+      env: { ...environment, MEDMAMBA_PROCESSES: "3" },
+    });
+    stdout = "";
+    again.stdout.on("data", (text: Buffer) => {
+      if (!/^ +4\/201/m.test(stdout) && /^ +4\/201/m.test(stdout + text)) again.kill("SIGTERM");
+      stdout += text;
+    });
+    await new Promise((resolve) => again.on("close", resolve));
+    expect(stdout).toContain("Resumed   by 3 processes, before by 2: from here on with other bits");
   });
 
   it.each([
@@ -167,6 +179,11 @@ describe("train by two processes", () => {
       /--gpus starts processes, but torchrun has started 2 already/,
     ],
     [["--gpus", "0"], { MEDMAMBA_PROCESSES: "" }, /--gpus 0 is no number of GPUs/],
+    [
+      ["--gpus", "9999"],
+      { MEDMAMBA_PROCESSES: "" },
+      /--gpus(: there is no GPU that can be used here| 9999: this mac)/,
+    ],
     [["--max-restarts", "1"], { MEDMAMBA_PROCESSES: "" }, /--max-restarts goes with --gpus/],
   ])("is refused once with %j", (args, extra, sentence) => {
     const { status, stderr } = medmamba([...train, "--out", "never", ...args], extra);

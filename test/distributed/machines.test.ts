@@ -225,6 +225,31 @@ describe.skipIf(!slurm)("srun on two nodes of Slurm", () => {
     expect(others(trained)).toEqual(others(await overTcp(2)));
   });
 
+  it.skipIf(!mpich)("ends soon when a rank is killed, though the other waits for it in MPI", async () => {
+    const file = await jobFile({ options: { epochs: 1000 } });
+    const child = spawn("srun", [...srun("--mpi=pmi2"), file], {
+      env: { ...environment, ...conf(), ...meeting, MEDMAMBA_MPI: "libmpich.so.12" },
+    });
+    let [stdout, stderr, at] = ["", "", 0];
+    child.stderr.on("data", (text: Buffer) => {
+      stderr += text;
+    });
+    child.stdout.on("data", (text: Buffer) => {
+      stdout += text;
+      if (at > 0 || !stdout.includes("step 5")) return;
+      at = performance.now();
+      const found = spawnSync("pgrep", ["-f", `train.mjs ${file}`], { encoding: "utf8" }).stdout.split("\n");
+      const own = found.map(Number).filter((pid) => pid > 0 && isNode(pid));
+      const last = own.find((pid) => /\0SLURM_PROCID=1\0/.test(readFileSync(`/proc/${pid}/environ`, "utf8")));
+      process.kill(last as number, "SIGKILL");
+    });
+    const code = await new Promise((resolve) => child.on("close", resolve));
+    expect(at, stdout + stderr).toBeGreaterThan(0);
+    expect(performance.now() - at).toBeLessThan(10_000);
+    expect(code).not.toBe(0);
+    expect(stderr).toMatch(/rank 0: rank 1 \(process \d+ on .*\) is gone|Killed|exit/);
+  });
+
   it("carries out the example's batch script, and goes on when that is submitted again", async () => {
     await writeSides(join(folder, "scans"), 40);
     const npx = `#!/bin/sh\nshift\nexec "${process.execPath}" "${medmamba}" "$@"\n`;

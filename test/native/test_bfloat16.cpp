@@ -55,6 +55,8 @@ void matmul_case(Kernels& kernels, const MatrixProduct& shape, Kinds kept, Recor
     });
 }
 
+MatrixProduct accumulating_with_relu(MatrixProduct product) { return product.accumulate = product.relu = true, product; }
+
 void convolution_case(Kernels& kernels, int64_t in, int64_t out, bool norm_in_front, bool x_is_kept,
                       Recorded& results) {
     constexpr int64_t gap = 3;
@@ -219,6 +221,23 @@ void scan_case(Kernels& kernels, int64_t height, int64_t width, int64_t channels
         return Outcome{y.values(),  du.values(), dprojected.values(), checkpoints,
                        ddt_weight,  ddt_bias,    dA_log,              dskip};
     }, 4e-3);
+    // The states are float32, of inputs that are the same: only delta differs, by 6e-5 of its softplus.
+    Floats states_of[2];
+    for (const int32_t dtype : {MM_FLOAT32, MM_BFLOAT16}) {
+        Kept u(dtype, representable(batch * pixels * channels, 1)), y(dtype, batch * pixels * channels);
+        Kept projected(dtype, representable(batch * pixels * 4 * columns, 2));
+        Floats& checkpoints = states_of[dtype == MM_BFLOAT16];
+        checkpoints.resize((size_t)checkpoint_count(batch, height, width, channels, states));
+        const Scan4 scan{batch, height, width, channels, states, rank, u.data(), projected.data(), dt_weight.data(),
+                         dt_bias.data(), A_log.data(), skip.data(), nullptr, dtype};
+        that(kernels.scan4_forward(scan.forward(y.data(), checkpoints.data())) == MM_OK, name);
+    }
+    double error = 0, largest = 0;
+    for (size_t i = 0; i < states_of[0].size(); ++i) {
+        error = std::fmax(error, std::fabs((double)states_of[0][i] - (double)states_of[1][i]));
+        largest = std::fmax(largest, std::fabs((double)states_of[0][i]));
+    }
+    that(error <= 6e-5 * largest, name + ": checkpoints");
 }
 
 }  // namespace
@@ -241,6 +260,10 @@ int main() {
             }
         }
         matmul_case(kernels, {1, 2200, 500, 24, false, true}, {false, true}, results);  // tiles of 128 rows
+        // Hopper's tiles of every width; several matrices with a B of their own, and with one for all.
+        for (const int64_t n : {40, 64, 90, 128, 180}) matmul_case(kernels, {1, 70, n, 520, false, true}, {false, true}, results);
+        matmul_case(kernels, {3, 70, 50, 100, false, false, 8}, {true, false}, results);
+        matmul_case(kernels, accumulating_with_relu({5, 30, 50, 72, false, true, 8, true}), {false, true}, results);
         matmul_case(kernels, {1, 3, 5, 0}, {false, true}, results);
         for (const bool norm_in_front : {false, true}) {
             convolution_case(kernels, 16, 24, norm_in_front, true, results);
@@ -270,5 +293,6 @@ int main() {
         scan_case(kernels, 37, 11, 8, 16, 1, results);
         // Enough channels for a GPU to give a thread more of them.
         scan_case(kernels, 5, 7, 96, 16, 6, results, 86);
+        scan_case(kernels, 5, 7, 64, 16, 9, results, 128);
     });
 }

@@ -9,12 +9,13 @@ import { parameterGroups } from "../dist/training/step.js";
 import { bytesOverLink, links, millisecondsOf } from "./scaling-model.mjs";
 
 /**
- * Milliseconds of backward of MedMamba tiny. GPU: two thirds of a step at batch 128 that docs/cuda.md estimates at 40 ms, 16 of
- * them the scan. CPU: two thirds of a step at batch 32 and 8 images a second, as bench/results/cpu-2026-11-27.md has it.
+ * Milliseconds of backward of MedMamba tiny. GPU: of the 35 ms that docs/cuda.md estimates for a step at batch 128, 15 are the scan's
+ * backward, and some 9 the rest of backward. CPU: two thirds of a step at batch 32 and 8 images a second, as
+ * bench/results/cpu-2026-11-27.md has it.
  */
 const devices = [
-  { device: "GPU, batch 128", milliseconds: 27, scan: 16 / 27 },
-  { device: "two cores, batch 32", milliseconds: 2670, scan: 16 / 27 },
+  { device: "GPU, batch 128", milliseconds: 24, scan: 15 / 24 },
+  { device: "two cores, batch 32", milliseconds: 2670, scan: 15 / 24 },
 ];
 const megabytes = 8;
 const ranks = 8;

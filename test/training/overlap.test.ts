@@ -5,6 +5,7 @@
 import { spawnSync } from "node:child_process";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { distributed } from "../../src/index.js";
 import { readHeader, readTensors } from "../../src/weights/safetensors.js";
 import { hasEmulatedCuda } from "../support/backends.js";
 import { fakeNccl } from "../support/collective-job.js";
@@ -140,7 +141,17 @@ describe("a rank that is lost while gradients are on their way", () => {
   );
 });
 
-const whole: RanksJob = { ...job, options: { ...job.options, accumulate: 1, syncBatchNorm: true } };
+it.each([-1, "yes", Number.NaN, "1e9"])("buckets of %s MB are refused", async (overlap) => {
+  await expect(distributed.init({ overlap: overlap as number })).rejects.toThrow(
+    "is no number of MB: give 8, or 0",
+  );
+});
+
+/** Graphs on a CPU are the calls, one by one. */
+const whole: RanksJob = {
+  ...job,
+  options: { ...job.options, accumulate: 1, syncBatchNorm: true, graphs: true, epochs: 3 },
+};
 
 it.each([openMpi, mpich].filter((launcher) => launcher !== undefined))(
   "ranks whose BatchNorm sees all have the same weights with buckets as without, by $name",

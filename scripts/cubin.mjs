@@ -1,7 +1,7 @@
 // Machine code out of a cubin, without NVIDIA's disassembler: what each instruction is, and which of them are a loop.
 //
 // A cubin is an ELF file with a section ".text.SYMBOL" for each kernel. From sm_70 on an instruction is 128 bits, of
-// which this much is needed here. It was compared with what nvdisasm 11.8 says of our kernels for sm_80 and sm_90.
+// which this much is needed here. It was compared with what nvdisasm 11.8 says of our kernels for sm_80, sm_90 and sm_90a.
 //
 //   bits 0-8     what it does           bits 9-11    where its operands are (registers, constants, immediates)
 //   bits 12-14   predicate, 7: always   bit 15       its opposite
@@ -17,10 +17,10 @@ import { readFileSync } from "node:fs";
 export const classes = [
   "float", // multiplies, adds, comparisons of float32; double precision
   "special", // MUFU: exp2, reciprocals
-  "tensor", // HMMA
+  "tensor", // HMMA, HGMMA
   "shuffle", // between the lanes of a warp
   "shared", // shared memory: LDS, STS, LDSM
-  "global", // LDG, STG, LDGSTS, which copies to shared memory
+  "global", // LDG, STG; LDGSTS and UTMALDG, which copy to shared memory
   "local", // what is spilled
   "convert", // between types of numbers
   "integer", // addresses, counters, comparisons, selections
@@ -34,10 +34,10 @@ const codes = {
     "8 FSEL, 9 FMNMX, b FSETP, 20 FMUL, 21 FADD, 23 FFMA, 102 FCHK, 28 DMUL, 29 DADD, " +
     "2a DSETP, 2b DFMA, 30 HADD2, 32 HMUL2, 31 HFMA2, 35 HFMA2",
   special: "108 MUFU",
-  tensor: "3c HMMA",
+  tensor: "3c HMMA, 1f0 HGMMA",
   shuffle: "189 SHFL, 6 VOTE",
   shared: "184 LDS, 188 STS, 3b LDSM",
-  global: "181 LDG, 186 STG, 1ae LDGSTS, 180 LD, 185 ST",
+  global: "181 LDG, 186 STG, 1ae LDGSTS, 1b4 UTMALDG, 180 LD, 185 ST",
   local: "183 LDL, 187 STL",
   convert: "3e F2FP, 45 I2FP, 104 F2F, 110 F2F, 105 F2I, 111 F2I, 106 I2F, 112 I2F, 107 FRND, " + "113 FRND",
   move: "2 MOV, 5 CS2R, 82 UMOV, ca R2UR, 1c2 R2UR, 119 S2R, 1c3 S2UR",
@@ -48,7 +48,8 @@ const codes = {
     "a4 UIMAD, a5 UIMAD.WIDE, b9 ULDC, bb ULDC, 182 LDC",
   control:
     "118 NOP, 11a DEPBAR, 11b ENDCOLLECTIVE, 11d BAR, 141 BSYNC, 144 CALL, 145 BSSY, " +
-    "147 BRA, 148 WARPSYNC, 149 BRX, 14d EXIT, 150 RET, 1af LDGDEPBAR",
+    "146 YIELD, 147 BRA, 148 WARPSYNC, 149 BRX, 14d EXIT, 150 RET, 1af LDGDEPBAR, " +
+    "1a7 SYNCS, 1b2 SYNCS, 1c5 WARPGROUP, 1c6 FENCE, 2f ELECT",
 };
 const meanings = new Map(
   Object.entries(codes).flatMap(([kind, list]) =>

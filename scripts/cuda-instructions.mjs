@@ -37,7 +37,9 @@ const nvcc = values.toolkit ? { newest, older }[values.toolkit] : (newest ?? old
 if (!nvcc)
   fail("nvcc was not found: install the CUDA toolkit, and put its nvcc on the PATH or name it by CUDACXX");
 
-const wanted = countedLoops.filter(({ kernel }) => kernel.includes(values.kernel));
+const wanted = countedLoops.filter(
+  ({ kernel, architecture, limit }) => kernel.includes(values.kernel) && (!architecture || limit[nvcc.major]),
+);
 const files = values.loops || values.blocks ? positionals : [...new Set(wanted.map(({ file }) => file))];
 const kernels = new Map(); // file -> [{ name, instructions }]
 const waiting = [...files];
@@ -52,12 +54,14 @@ async function work() {
 }
 
 async function compile(file) {
+  const own = values.loops ? undefined : wanted.find((row) => row.file === file)?.architecture;
+  const architecture = own ?? values.architecture;
   const scratch = mkdtempSync(join(tmpdir(), "cuda-instructions-"));
   try {
     const cubin = join(scratch, "kernels.cubin");
-    const options = ["-std=c++17", "-O3", `-arch=sm_${values.architecture}`, "-cubin", "-o", cubin];
+    const options = ["-std=c++17", "-O3", `-arch=sm_${architecture}`, "-cubin", "-o", cubin];
     const { status, report } = await run(nvcc.path, [...options, join(folder, `${file}.cu`)]);
-    if (status !== 0) fail(`${file}.cu does not compile for sm_${values.architecture}:\n${report}`);
+    if (status !== 0) fail(`${file}.cu does not compile for sm_${architecture}:\n${report}`);
     const read = readCubin(cubin);
     const names = readableNames(read.map(({ symbol }) => symbol));
     if (!names) fail("c++filt of binutils, which makes names readable, was not found");

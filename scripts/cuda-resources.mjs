@@ -54,7 +54,10 @@ async function work() {
 async function compile({ file, architecture }) {
   const scratch = mkdtempSync(join(tmpdir(), "cuda-resources-"));
   try {
-    const args = ["-std=c++17", "-O3", `-arch=sm_${architecture}`, "-cubin", "-Xptxas", "-v", "--keep"];
+    // As CMakeLists.txt has it: kernels of Hopper alone are empty without the letter.
+    const ownArchitecture =
+      file.endsWith("_sm90") && architecture === "90" && nvcc.major >= 13 ? "90a" : architecture;
+    const args = ["-std=c++17", "-O3", `-arch=sm_${ownArchitecture}`, "-cubin", "-Xptxas", "-v", "--keep"];
     const output = ["--keep-dir", scratch, "-o", join(scratch, "kernels.cubin"), join(folder, `${file}.cu`)];
     const { status, report } = await run(nvcc.path, [...args, ...output]);
     if (status !== 0) fail(`${file}.cu does not compile for sm_${architecture}:\n${report}`);

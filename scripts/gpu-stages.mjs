@@ -33,6 +33,16 @@ function truth({ root, device, emulator }) {
       command: [program, ...(test === undefined ? [] : [test])],
       numbers: passedAndFailed,
     })),
+    // What Hopper multiplies by wgmma, once more by mma.sync.
+    ...names
+      .filter((test) => ["bfloat16", "precision"].includes(test))
+      .map((test) => ({
+        name: `native test ${test} without wgmma`,
+        seconds: 40,
+        command: [program, test],
+        numbers: passedAndFailed,
+      }))
+      .map(withoutWgmma),
     ...precisions.flatMap((precision) => [
       {
         name: `doctor ${precision}`,
@@ -99,6 +109,11 @@ function speed(context) {
         ours(context, "kernels, ours", [...onlyKernels, "--kernels", "scan4,conv3x3"], {
           numbers: kernelTimes,
         }),
+        withoutWgmma(
+          ours(context, "kernels, ours without wgmma", [...onlyKernels, "--kernels", "conv3x3"], {
+            numbers: kernelTimes,
+          }),
+        ),
         theirs(context, "kernels, PyTorch", [...onlyKernels, "--kernels", "scan,conv3x3"], {
           numbers: kernelTimes,
         }),
@@ -114,6 +129,8 @@ function speed(context) {
   });
   return [...networks.slice(0, 2).flat(), ...kernels, ...networks.slice(2).flat()];
 }
+
+const withoutWgmma = (step) => ({ ...step, command: ["env", "MEDMAMBA_CUDA_WGMMA=0", ...step.command] });
 
 const onlyKernels = ["--task", "kernels", "--batch", "128", "--precision", "bf16"];
 
@@ -156,7 +173,7 @@ function profile({ root, device, emulator }) {
   const kernels = [
     ["scan backward", "scan_backward_kernel"],
     ["scan forward", "scan_forward_kernel"],
-    ["conv3x3", "multiply_tiles.*Pixels"],
+    ["conv3x3", "multiply_tiles.*Pixels|multiply_boxes"],
   ];
   const report = join(root, "build", "gpu-run", "timeline");
   return [

@@ -16,6 +16,7 @@
 #include "driver.cuh"
 #include "event.cuh"
 #include "nccl.cuh"
+#include "product_sm90.cuh"
 #include "range.cuh"
 #include "scan.cuh"
 #include "stream.cuh"
@@ -104,6 +105,7 @@ mm_status expect_capability(Stream* stream) {
                             "GPU %d (%s) has compute capability %d.%d; 7.5 (Turing, such as T4) or newer is needed",
                             stream->device, name.c_str(), major, minor);
     stream->has_tensor_cores = major >= 8;
+    stream->has_wgmma = multiplies_by_wgmma(major, minor);
     if (stream->precision != Precision::float32 && !stream->has_tensor_cores)
         return stream->fail(MM_UNSUPPORTED,
                             "GPU %d (%s) of compute capability %d.%d multiplies in float32 alone; tf32 and bf16 need 8.0 "

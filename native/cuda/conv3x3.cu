@@ -13,12 +13,13 @@
 // thread: loaded before the panel in front is multiplied, put through f and stored after that. So a BatchNorm costs a
 // few instructions a chunk and no pass over memory, and padding is zero after f. For bfloat16 that would be twice the
 // work of rounding as well, for each of the nine taps: there f is a pass of its own, and what it writes is half as
-// wide.
+// wide. Hopper multiplies bfloat16 as product_sm90.cu does it.
 #include <type_traits>
 
 #include "conv3x3_input.cuh"
 #include "matrix_operand.cuh"
 #include "product.cuh"
+#include "product_sm90.cuh"
 
 namespace medmamba::cuda {
 
@@ -122,6 +123,16 @@ __global__ void __launch_bounds__(pack_threads) pack_weights(ConvWeight w, int64
 template <class T>
 mm_status convolve(mm_stream* stream, const char* what, const ConvInput<T>& input, const ConvWeight& weight,
                    const Epilogue& epilogue) {
+    if constexpr (std::is_same_v<T, BFloat16>) {
+        const auto [height, width] = input.image;
+        const auto rows = PixelRows::of_images(input.data(), input.row, input.channels, width, height,
+                                               input.pixels / ((int64_t)height * width));
+        if (fits_sm90(stream, rows))
+            return multiply_sm90(stream, what, rows,
+                                 {weight.weight, MM_FLOAT32, weight.k_channels, 9, weight.n_channels, 1, weight.k_stride,
+                                  weight.n_stride, 0, weight.mirrored},
+                                 epilogue);
+    }
     constexpr int pack_k = chunk<T>;
     const int64_t padded_k = input.padded_channels, padded_n = ceil_div(weight.n_channels, chunk<T>) * chunk<T>;
     const Workspace packed(stream, 9 * padded_k * padded_n * (int64_t)sizeof(T) / (int64_t)sizeof(float));

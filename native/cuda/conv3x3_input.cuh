@@ -54,6 +54,7 @@ struct ConvInput {
           pixels(batch * height * width), vector(vector_width(row, this->x)),
           affine_vector(vector_width(scale, shift)) {}
 
+    const float* data() const { return reinterpret_cast<const float*>(x); }  // of the type that is stored
     bool has_function() const { return scale || relu; }
 };
 

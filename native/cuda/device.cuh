@@ -37,7 +37,7 @@ constexpr unsigned whole_warp = 0xffffffffu;
 template <class T>
 __device__ __forceinline__ T& shared_memory() {
     asm volatile("// shared memory: %0 bytes" ::"n"(sizeof(T)));
-    extern __shared__ __align__(128) unsigned char bytes[];
+    extern __shared__ __align__(1024) unsigned char bytes[];
     return *reinterpret_cast<T*>(bytes);
 }
 

@@ -2,10 +2,12 @@
 // a transpose is only the question whether k runs along the stored rows or across them.
 //
 // Where products are of bfloat16, A, which is activations, is rounded in memory if it does not lie there as bfloat16
-// already (inside the block it does), and B, which is mostly weights, on its way into shared memory.
+// already (inside the block it does), and B, which is mostly weights, on its way into shared memory. On Hopper, products
+// whose A has k along its rows are those of product_sm90.cu.
 #include "bfloat16_rows.cuh"
 #include "matrix_operand.cuh"
 #include "product.cuh"
+#include "product_sm90.cuh"
 
 namespace medmamba::cuda {
 
@@ -28,6 +30,12 @@ mm_status multiply_as(mm_stream* stream, const mm_matmul_params* p, const float*
                           : with_b(Matrix<Element, Element, true>(data_a, a_row, a_batch, p->m, p->k));
 }
 
+ColumnsOfB columns_of_b(const mm_matmul_params* p) {
+    const int64_t row = row_stride(p->b_row, p->transpose_b ? p->k : p->n), matrices = p->b_batch ? p->batch : 1;
+    const int64_t k_stride = p->transpose_b ? 1 : row, n_stride = p->transpose_b ? row : 1;
+    return {p->b, p->b_dtype, p->k, 1, p->n, matrices, k_stride, n_stride, p->b_batch};
+}
+
 }  // namespace
 
 mm_status matmul(mm_stream* stream, const mm_matmul_params* p) {
@@ -46,6 +54,10 @@ mm_status matmul(mm_stream* stream, const mm_matmul_params* p) {
         const int64_t matrices = p->a_batch ? p->batch : 1;
         const BFloat16Rows a(stream, "matmul", {p->a, p->a_dtype, a_row, p->a_batch, matrices, a_rows, a_columns});
         if (a.status() != MM_OK) return a.status();
+        const auto rows = PixelRows::of_matrices(a.data(), a.row(), a.batch(), p->m, p->k, p->batch);
+        const bool may_have_moments = p->batch == 1 && !p->transpose_b;
+        if (!p->transpose_a && (!p->moments.sums || may_have_moments) && fits_sm90(stream, rows))
+            return multiply_sm90(stream, "matmul", rows, columns_of_b(p), epilogue);
         return multiply_as<BFloat16, decltype(b)>(stream, p, a.data(), a.row(), a.batch(), epilogue);
     });
 }

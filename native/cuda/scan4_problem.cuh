@@ -1,6 +1,6 @@
 // The four-direction scan as the passes (scan_passes.cuh) see it, and what a block has of it.
 //
-// Directions run side by side, each to a copy of its own of y (of du, backward), which are added at the end: that
+// Directions run side by side, each to a copy of its own of y (of du, backward), which are added afterwards: that
 // reads and writes less than 1.3 times what one block visiting all four would, and there are four times as many
 // blocks. A run of images is as many as scan_runs.cuh lets the copies take.
 //
@@ -10,12 +10,11 @@
 
 #include <type_traits>
 
+#include "scan.cuh"
 #include "scan_passes.cuh"
 #include "scan_sums.cuh"
 
 namespace medmamba::cuda {
-
-constexpr int directions = 4;
 
 // Whether sums have float32's accuracy: not of what is rounded to bfloat16, whose sums tensor cores make.
 template <class T>

@@ -31,6 +31,7 @@ struct mm_stream {
     int multiprocessors = 0;
     int shared_bytes_per_block = 0;  // the most that a kernel may ask for
     bool has_tensor_cores = false;   // that multiply in bf16 and tf32
+    bool has_wgmma = false;          // code for sm_90a, on a GPU of 9.0 whose driver describes tensors for it
     medmamba::cuda::Precision precision = medmamba::cuda::Precision::float32;
     cudaStream_t stream = nullptr;
     cudaEvent_t reached = nullptr;         // of who waits for `stream`

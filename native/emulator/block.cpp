@@ -20,6 +20,7 @@
 #include <cstring>
 #include <mutex>
 
+#include "asynchronous.h"
 #include "block_state.h"
 #include "context.h"
 #include "faults.h"
@@ -29,6 +30,7 @@
 #include "model.h"
 #include "stream.h"
 #include "tensor_cores.h"
+#include "wgmma.h"
 
 uint3 threadIdx, blockIdx;
 dim3 blockDim, gridDim;
@@ -67,7 +69,7 @@ Machine& machine = *new Machine;
 const Grid* grid = nullptr;
 Thread* current = nullptr;
 void* scheduler = nullptr;  // where its stack is kept while a thread runs
-int thread_count = 0, warp_count = 0, at_barrier = 0;
+int thread_count = 0, warp_count = 0, at_barrier = 0, at_phase = 0;
 unsigned ready[most_warps], waiting[most_warps], ended[most_warps];  // a bit for each lane
 bool slow[most_warps];
 bool stopped = false;
@@ -150,11 +152,36 @@ void answer_warps() {
             const Thread& first = lanes[__builtin_ctz(rest)];
             const unsigned mask = first.mask;
             const Wait wait = first.wait;
+            if (wait == Wait::products) continue;
             if (!(waiting[warp] >> __builtin_ctz(rest) & 1) || !complete(lanes, mask, wait, waiting[warp])) continue;
             answer(lanes, mask, wait);
             waiting[warp] &= ~mask;
             ready[warp] |= mask;
         }
+    }
+}
+
+// When nothing else can run: a box of a tensor arrives, or a warp's products are done. False if there is neither.
+bool finish_something(Dice& dice) {
+    int warps[most_warps], count = 0;
+    for (int warp = 0; warp < warp_count; ++warp)
+        if (complete(machine.threads + warp * 32, 0xffffffffu, Wait::products, waiting[warp])) warps[count++] = warp;
+    if (count == 0 || (are_boxes_under_way() && dice.below(2))) return finish_a_box(dice);
+    const int warp = warps[dice.below((unsigned)count)];
+    finish_products(machine.threads + warp * 32);
+    waiting[warp] = 0;
+    ready[warp] = 0xffffffffu;
+    return true;
+}
+
+// Wakes those whose phase is complete.
+void answer_phases() {
+    for (int i = 0; at_phase && i < thread_count; ++i) {
+        Thread& thread = machine.threads[i];
+        if (thread.wait != Wait::phase || !phase_is_complete(thread)) continue;
+        thread.wait = Wait::nothing;
+        ready[i / 32] |= 1u << i % 32;
+        --at_phase;
     }
 }
 
@@ -183,12 +210,22 @@ void explain_deadlock() {
     const auto doing = [](const Thread& thread, char* text, size_t size) {
         if (thread.wait == Wait::ended) {
             std::snprintf(text, size, "has ended");
+        } else if (thread.wait == Wait::phase) {
+            char lacking[100];
+            describe_phase(thread, lacking, sizeof lacking);
+            std::snprintf(text, size, "waits at %s:%d for %s", file_of(thread.asked_at), thread.asked_at.line, lacking);
         } else {
             std::snprintf(text, size, "waits in %s (mask %08x) at %s:%d", name_of(thread.wait), thread.mask,
                           file_of(thread.asked_at), thread.asked_at.line);
         }
     };
-    char other[160];
+    char other[240];
+    for (int i = 0; i < thread_count; ++i) {
+        const Thread& thread = machine.threads[i];
+        if (thread.wait != Wait::phase) continue;
+        doing(thread, other, sizeof other);
+        return fail_later("thread %d %s that nobody will bring", i, other);
+    }
     for (int i = 0; i < thread_count; ++i) {
         const Thread& thread = machine.threads[i];
         if (thread.wait == Wait::ended || thread.wait == Wait::barrier) continue;
@@ -236,7 +273,9 @@ int next_round(Thread** order, Dice& dice) {
 void run_block(Dice& dice) {
     const size_t shared_bytes = (grid->shared_bytes + 15) / 16 * 16;
     std::memset(machine.shared_end - shared_bytes, poison, shared_bytes);
-    at_barrier = 0;
+    at_barrier = at_phase = 0;
+    forget_barriers_and_boxes();
+    forget_products();
     for (int warp = 0; warp < warp_count; ++warp) {
         ready[warp] = all_lanes(warp);
         waiting[warp] = ended[warp] = 0;
@@ -248,19 +287,31 @@ void run_block(Dice& dice) {
         thread.wait = Wait::nothing;
         thread.copies.clear();
         thread.committed = 0;
+        thread.products.clear();
+        thread.sums.clear();
+        thread.product_group = thread.products_started = 0;
+        thread.is_fenced = false;
         thread.place = new_stack(thread.stack_top, run_thread);
     }
     Thread* order[most_threads];
-    while (const int count = next_round(order, dice)) {
+    const auto all_have_ended = [] {
+        int over = 0;
+        for (int warp = 0; warp < warp_count; ++warp) over += __builtin_popcount(ended[warp]);
+        return over == thread_count;
+    };
+    for (;;) {
+        const int count = next_round(order, dice);
+        if (!count && (all_have_ended() || !finish_something(dice))) break;
         for (int i = 0; i < count && !stopped; ++i) resume(*order[i]);
         if (stopped) return;
         answer_warps();
+        answer_phases();
         if (at_barrier == thread_count) open_barrier(dice);
         if (stopped) return;
     }
-    int over = 0;
-    for (int warp = 0; warp < warp_count; ++warp) over += __builtin_popcount(ended[warp]);
-    if (over != thread_count) explain_deadlock();
+    if (!all_have_ended()) return explain_deadlock();
+    if (are_boxes_under_way()) return fail_later("the block has ended before the boxes that it loads have arrived");
+    expect_no_products(machine.threads, thread_count);
 }
 
 uint64_t greatest_common_divisor(uint64_t a, uint64_t b) { return b ? greatest_common_divisor(b, a % b) : a; }
@@ -369,6 +420,15 @@ void barrier(Place place) {
     ++at_barrier;
     to_scheduler();
 }
+
+void suspend(Wait wait, Place place) {
+    current->wait = wait;
+    current->asked_at = place;
+    if (wait == Wait::phase) ++at_phase;
+    to_scheduler();
+}
+
+void suspend_warp(Wait wait, Place place) { wait_for_warp(wait, 0xffffffffu, place); }
 
 void sync_warp(unsigned mask, Place place) { wait_for_warp(Wait::warp, mask, place); }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "block.h"
+#include "hopper.h"
 #include "language.h"
 #include "launch.h"
 #include "warp.h"

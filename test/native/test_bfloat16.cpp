@@ -55,6 +55,8 @@ void matmul_case(Kernels& kernels, const MatrixProduct& shape, Kinds kept, Recor
     });
 }
 
+MatrixProduct accumulating_with_relu(MatrixProduct product) { return product.accumulate = product.relu = true, product; }
+
 void convolution_case(Kernels& kernels, int64_t in, int64_t out, bool norm_in_front, bool x_is_kept,
                       Recorded& results) {
     constexpr int64_t gap = 3;
@@ -258,6 +260,10 @@ int main() {
             }
         }
         matmul_case(kernels, {1, 2200, 500, 24, false, true}, {false, true}, results);  // tiles of 128 rows
+        // Hopper's tiles of every width; several matrices with a B of their own, and with one for all.
+        for (const int64_t n : {40, 64, 90, 128, 180}) matmul_case(kernels, {1, 70, n, 520, false, true}, {false, true}, results);
+        matmul_case(kernels, {3, 70, 50, 100, false, false, 8}, {true, false}, results);
+        matmul_case(kernels, accumulating_with_relu({5, 30, 50, 72, false, true, 8, true}), {false, true}, results);
         matmul_case(kernels, {1, 3, 5, 0}, {false, true}, results);
         for (const bool norm_in_front : {false, true}) {
             convolution_case(kernels, 16, 24, norm_in_front, true, results);
@@ -280,7 +286,7 @@ int main() {
         shuffle_case(kernels, 6, 8, results);
         shuffle_case(kernels, 5, 3, results);
         scan_case(kernels, 7, 6, 96, 16, 3, results);
-        scan_case(kernels, 5, 7, 48, 16, 6, results);
+        scan_case(kernels, 5, 7, 48, 16, 8, results);
         scan_case(kernels, 9, 8, 20, 16, 1, results);
         scan_case(kernels, 5, 7, 7, 5, 2, results);
         scan_case(kernels, 4, 9, 33, 20, 5, results);

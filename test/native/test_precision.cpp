@@ -109,6 +109,9 @@ void all_cases(Kernels& kernels, Recorded& results, const PrecisionCase& c) {
         convolved({1, 1, 3}, 1, 2);
         convolved({2, 9, 7}, 24, 40);
         convolved({3, 5, 6}, 19, 33);
+        // Hopper's tiles of 192, 128 and 96 columns, and boxes of pixels that reach beyond the images.
+        convolved({1, 9, 11}, 50, 190);
+        convolved({2, 15, 7}, 70, 98);
     }
 }
 

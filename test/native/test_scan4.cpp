@@ -160,13 +160,38 @@ Case with_fast_decays(Case c) {
 }
 
 #if defined(MM_TEST_CUDA)
+// A copy of y for each direction, for the norm behind to add: their sum, in their order, has the bits of y.
+void copies(Kernels& kernels, Recorded& results, const Case& c) {
+    const std::string name = "copies of scan4 " + std::to_string(c.batch) + " x " + std::to_string(c.channels) + ": ";
+    const int64_t count = copy_count(c.batch, c.height, c.width, c.channels, MM_FLOAT32), each = (int64_t)c.u.size();
+    that(count == 4, name + "four of them");
+    Floats y((size_t)each), apart((size_t)(count * each)), sum((size_t)each);
+    that(kernels.scan4_forward(c.operation().forward(y.data(), nullptr)) == MM_OK, name + "sum");
+    mm_scan4_forward_params params = c.operation().forward(apart.data(), nullptr);
+    params.y_copies = count;
+    that(kernels.scan4_forward(params) == MM_OK, name + "apart");
+    for (size_t i = 0; i < sum.size(); ++i) {
+        sum[i] = apart[i];
+        for (size_t k = 1; k < (size_t)count; ++k) sum[i] += apart[k * sum.size() + i];
+    }
+    same_bits(name + "their sum", sum, y);
+    results.keep(name, apart);
+    params.y_copies = 3;
+    that(kernels.scan4_forward(params) == MM_UNSUPPORTED, name + "as many as there are, or one");
+}
+
 // Batches that are cut into runs of images: 7 in 4 of 1 or 2, long enough for segments, and 172 in 2 of 86, with as many
 // channels each as a thread of 16 states wants.
 void in_runs(Kernels& kernels, Recorded& results) {
     using medmamba::cuda::ImageRuns, medmamba::cuda::most_run_floats;
     const int64_t before = most_run_floats;
     most_run_floats = 2 * 4 * 14 * 17 * (33 + 2 * (3 + 32)) + 1;
-    compare(kernels, results, Case(7, 14, 17, 33, 16, 3));
+    const Case in_four_runs(7, 14, 17, 33, 16, 3);
+    compare(kernels, results, in_four_runs);
+    that(copy_count(7, 14, 17, 33, MM_FLOAT32) == 1, "what is cut into runs is added by the scan");
+    mm_scan4_forward_params apart = in_four_runs.operation().forward(nullptr, nullptr);
+    apart.y_copies = 4;
+    that(kernels.scan4_forward(apart) == MM_UNSUPPORTED, "runs leave no copies");
     most_run_floats = 86 * 4 * 2 * 3 * (96 + 3 * (6 + 32)) + 1;
     compare(kernels, results, Case(172, 2, 3, 96, 16, 6));
     // What a run has decides of the kernel, not the batch: its images have the bits that they have as a batch.
@@ -223,6 +248,9 @@ int main() {
         compare(kernels, results, with_fast_decays(Case(1, 9, 8, 40, 16, 2)));
         not_a_number(kernels, results);
 #if defined(MM_TEST_CUDA)
+        copies(kernels, results, Case(2, 5, 11, 24, 16, 3));
+        copies(kernels, results, Case(1, 14, 17, 33, 16, 3));
+        copies(kernels, results, Case(86, 3, 2, 96, 16, 6));
         in_runs(kernels, results);
 #endif
     });

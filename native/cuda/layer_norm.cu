@@ -36,7 +36,7 @@ struct TeamSums {
 template <class S>
 struct TeamGradients {
     TeamSums<S> sums;
-    float of_team[S::teams][2][S::channels];  // dweight | dbias
+    float of_team[S::teams][2][S::teams > 1 ? S::channels : 1];  // dweight | dbias; of one team, its registers have them
 };
 
 // Two sums over the team, in all its threads. The whole block comes here.
@@ -185,8 +185,8 @@ __global__ void __launch_bounds__(S::threads) forward_kernel(mm_layer_norm_forwa
 // With n = (x - mean) inverse_std and g the gradient of n weight + bias, which is dy silu(gate):
 //   dgate = dy (n weight + bias) silu'(gate),  dweight = sum of g n,  dbias = sum of g  over rows,
 //   dx = inverse_std (g weight - mean(g weight) - n mean(g weight n))  with means over channels.
-// A block has `rows_each` rows, as many for each team; its teams' dweight and dbias meet in shared memory and go to
-// `partial`, which is (blocks, 2, channels).
+// A block has `rows_each` rows, as many for each team; its teams' dweight and dbias meet in shared memory, if there are
+// several, and go to `partial`, which is (blocks, 2, channels).
 template <class S, bool gated, class X, class Y>
 __global__ void __launch_bounds__(S::threads, 512 / S::threads)
 backward_kernel(mm_layer_norm_backward_params p, bool vectorized, int64_t rows_each, float* partial) {
@@ -235,16 +235,22 @@ backward_kernel(mm_layer_norm_backward_params p, bool vectorized, int64_t rows_e
     }
 
     if (!partial) return;
-    for (int k = 0; k < S::each; ++k) {
-        shared.of_team[team][0][channel_of<S>(k)] = dweight[k];
-        shared.of_team[team][1][channel_of<S>(k)] = dbias[k];
-    }
-    __syncthreads();
-    for (int i = (int)threadIdx.x; i < 2 * all_channels; i += S::threads) {
-        const int which = i / all_channels, c = i % all_channels;
-        float total = shared.of_team[0][which][c];
-        for (int other = 1; other < S::teams; ++other) total += shared.of_team[other][which][c];
-        partial[(int64_t)blockIdx.x * 2 * all_channels + i] = total;
+    float* to = partial + (int64_t)blockIdx.x * 2 * all_channels;
+    if constexpr (S::teams == 1) {
+        write_row<S>(to, all_channels, vectorized, dweight);
+        write_row<S>(to + all_channels, all_channels, vectorized, dbias);
+    } else {
+        for (int k = 0; k < S::each; ++k) {
+            shared.of_team[team][0][channel_of<S>(k)] = dweight[k];
+            shared.of_team[team][1][channel_of<S>(k)] = dbias[k];
+        }
+        __syncthreads();
+        for (int i = (int)threadIdx.x; i < 2 * all_channels; i += S::threads) {
+            const int which = i / all_channels, c = i % all_channels;
+            float total = shared.of_team[0][which][c];
+            for (int other = 1; other < S::teams; ++other) total += shared.of_team[other][which][c];
+            to[i] = total;
+        }
     }
 }
 

@@ -286,7 +286,7 @@ int main() {
         shuffle_case(kernels, 6, 8, results);
         shuffle_case(kernels, 5, 3, results);
         scan_case(kernels, 7, 6, 96, 16, 3, results);
-        scan_case(kernels, 5, 7, 48, 16, 6, results);
+        scan_case(kernels, 5, 7, 48, 16, 8, results);
         scan_case(kernels, 9, 8, 20, 16, 1, results);
         scan_case(kernels, 5, 7, 7, 5, 2, results);
         scan_case(kernels, 4, 9, 33, 20, 5, results);

@@ -158,6 +158,29 @@ export function loopsOf(instructions) {
   });
 }
 
+/**
+ * The straight pieces of all loops of a kernel: nothing branches into one behind its first instruction, or out of it before
+ * its last. To add up those on the way of an ordinary round is how the work around inner loops is counted.
+ *
+ * @returns [{ first, members, loop, next }]: `loop` is the innermost one, `next` are the pieces that may follow
+ */
+export function blocksOf(instructions) {
+  const { ways, origins } = flow(instructions);
+  const loops = loopsOf(instructions).sort((a, b) => b.depth - a.depth);
+  const blocks = [];
+  for (let index = 0; index < instructions.length; index++) {
+    const loop = loops.find(({ members }) => members.has(index));
+    if (!loop) continue;
+    const before = blocks.at(-1);
+    const goesOn = before?.loop === loop && before.next.length === 1 && before.next[0] === index;
+    if (goesOn && origins[index].length === 1 && instructions[index - 1].target === undefined)
+      before.members.push(index);
+    else blocks.push({ first: index, members: [index], loop });
+    blocks.at(-1).next = ways[index];
+  }
+  return blocks;
+}
+
 // Where each instruction may go on, and from where it is reached.
 function flow(instructions) {
   const ways = instructions.map(({ target, ends }, index) => {

@@ -3,6 +3,7 @@
 //
 //   node scripts/cuda-instructions.mjs [--check]           the loops of counted-loops.mjs
 //   node scripts/cuda-instructions.mjs --loops FILE...     every loop of every kernel in native/cuda/FILE.cu
+//   node scripts/cuda-instructions.mjs --blocks FILE...    the straight pieces of these loops, and where each may go on
 //   --toolkit newest|older    --architecture 90    --kernel TEXT (only kernels with it in their names)
 //
 // The toolkits are those of scripts/find-nvcc.mjs; without the word, the newest that is there. "at most" has all of a
@@ -15,7 +16,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { countedLoops } from "./counted-loops.mjs";
-import { classes, loopsOf, readCubin } from "./cubin.mjs";
+import { blocksOf, classes, loopsOf, readCubin } from "./cubin.mjs";
 import { environmentOf, findNvccs } from "./find-nvcc.mjs";
 import { readableNames } from "./kernel-names.mjs";
 
@@ -28,6 +29,7 @@ const { values, positionals } = parseArgs({
     kernel: { type: "string", default: "" },
     check: { type: "boolean", default: false },
     loops: { type: "boolean", default: false },
+    blocks: { type: "boolean", default: false },
   },
 });
 const { newest, older } = findNvccs();
@@ -38,11 +40,12 @@ if (!nvcc)
 const wanted = countedLoops.filter(
   ({ kernel, architecture, limit }) => kernel.includes(values.kernel) && (!architecture || limit[nvcc.major]),
 );
-const files = values.loops ? positionals : [...new Set(wanted.map(({ file }) => file))];
+const files = values.loops || values.blocks ? positionals : [...new Set(wanted.map(({ file }) => file))];
 const kernels = new Map(); // file -> [{ name, instructions }]
 const waiting = [...files];
 await Promise.all(Array.from({ length: availableParallelism() }, work));
 if (values.loops) printLoops();
+else if (values.blocks) printBlocks();
 else printCounted(wanted.map(count));
 if (values.check) check();
 
@@ -118,12 +121,31 @@ function printLoops() {
       console.log(`| loop at | at most | always | ${classes.join(" | ")} |`);
       console.log(`|---|${"---:|".repeat(2 + classes.length)}`);
       for (const loop of loopsOf(instructions)) {
-        const address = (loop.first * 16).toString(16).padStart(5, "0");
-        console.log(`| ${"> ".repeat(loop.depth)}${address} | ${cells(instructions, loop)} |`);
+        console.log(`| ${"> ".repeat(loop.depth)}${address(loop.first)} | ${cells(instructions, loop)} |`);
       }
       const strange = new Set(instructions.map((one) => one.name).filter((code) => code.startsWith("0x")));
       if (strange.size > 0) console.log(`\nUnknown, counted as control: ${[...strange].join(", ")}`);
     }
+}
+
+function printBlocks() {
+  for (const [file, list] of kernels)
+    for (const { name, instructions } of list.filter((kernel) => kernel.name.includes(values.kernel))) {
+      console.log(`\n${file}: \`${name}\`, ${instructions.length} instructions\n`);
+      console.log(`| block at | in the loop at | always | then | instructions | ${classes.join(" | ")} |`);
+      console.log(`|---|---|---|---|${"---:|".repeat(1 + classes.length)}`);
+      for (const { first, members, loop, next } of blocksOf(instructions)) {
+        const counts = classes.map((kind) => amount(instructions, members, kind) || "");
+        const where = `${"> ".repeat(loop.depth)}${address(loop.first)} | ${loop.always.has(first) ? "yes" : ""}`;
+        console.log(
+          `| ${address(first)} | ${where} | ${next.map(address).join(" or ")} | ${[members.length, ...counts].join(" | ")} |`,
+        );
+      }
+    }
+}
+
+function address(index) {
+  return (index * 16).toString(16).padStart(5, "0");
 }
 
 function cells(instructions, loop) {

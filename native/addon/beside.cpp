@@ -1,6 +1,5 @@
 #include "beside.h"
 
-#include <future>
 #include <optional>
 #include <string>
 #include <system_error>
@@ -38,10 +37,11 @@ mm_status Beside::join() {
     if (!pending_) return MM_OK;
     pending_ = false;
     if (!lane_) return backend_->beside_join(stream_);
-    std::promise<std::optional<Failure>> joined;
+    std::optional<Failure> failed;
     lane_->queue.push_wait("join", [] { return MM_OK; },
-                           [&](std::optional<Failure> failure) { joined.set_value(std::move(failure)); });
-    if (std::optional<Failure> failure = joined.get_future().get()) throw *std::move(failure);
+                           [&](std::optional<Failure> failure) { failed = std::move(failure); });
+    lane_->queue.drain();
+    if (failed) throw *std::move(failed);
     return MM_OK;
 }
 

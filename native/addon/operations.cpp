@@ -122,7 +122,7 @@ OPERATION(depthwise3x3_backward, batch, height, width, channels, x_row, dy_row, 
           dweight, dbias, x_dtype)
 
 OPERATION(layer_norm_forward, rows, channels, x_row, y_row, gate_row, eps, x, weight, bias, gate, y, statistics,
-          x_dtype, y_dtype)
+          x_dtype, y_dtype, x_copies, sum)
 OPERATION(layer_norm_backward, rows, channels, x_row, dy_row, dx_row, gate_row, dgate_row, accumulate_dx, x, weight,
           bias, statistics, gate, dy, dx, dweight, dbias, dgate, x_dtype, y_dtype)
 OPERATION(batch_norm_statistics, rows, channels, x_row, eps, momentum, x, weight, bias, running_mean,
@@ -158,7 +158,7 @@ OPERATION(selective_scan_forward, batch, channels, length, states, groups, delta
 OPERATION(selective_scan_backward, batch, channels, length, states, groups, delta_softplus, u, delta, A, B, C, D, z,
           delta_bias, checkpoints, dy, dlast_state, du, ddelta, dA, dB, dC, dD, dz, ddelta_bias)
 OPERATION(scan4_forward, batch, height, width, channels, states, rank, u, projected, dt_weight, dt_bias, A_log, skip,
-          y, checkpoints, x_dtype)
+          y, checkpoints, x_dtype, y_copies)
 OPERATION(scan4_backward, batch, height, width, channels, states, rank, u, projected, dt_weight, dt_bias, A_log, skip,
           checkpoints, dy, du, dprojected, ddt_weight, ddt_bias, dA_log, dskip, x_dtype)
 OPERATION(shuffle_residual_forward, batch, pixels, channels, left, right, x, path_scale, y, branch_dtype)

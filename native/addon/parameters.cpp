@@ -24,7 +24,7 @@ bool optional(const Field& field) {
         case Kind::buffer:
         case Kind::communicator:
         case Kind::buffer_list: return true;
-        case Kind::int64: return ends_with(field.name, "_row");
+        case Kind::int64: return ends_with(field.name, "_row") || ends_with(field.name, "_copies");
         case Kind::int32: return ends_with(field.name, "_dtype");
         case Kind::structure: return field.name == "moments";
         default: return false;

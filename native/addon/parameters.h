@@ -51,8 +51,9 @@ private:
     std::vector<std::unique_ptr<uint64_t[]>> arrays_;
 };
 
-// Every number is required, except distances between rows ("..._row"), which are 0 for dense, and dtypes
-// ("..._dtype"), which are 0 for float32. Buffers may be absent, and so may what asks for moments. `used`, if it is there, is told the block of each
+// Every number is required, except distances between rows ("..._row"), which are 0 for dense, numbers of copies
+// ("..._copies"), which are 0 for one, and dtypes ("..._dtype"), which are 0 for float32. Buffers may be absent, and so may
+// what asks for moments. `used`, if it is there, is told the block of each
 // buffer. Throws a coded error that names `operation` and the field.
 std::shared_ptr<Parameters> read_parameters(Napi::Env env, const std::string& operation, const Structure& structure,
                                             napi_value object, const Memory& memory,

@@ -276,6 +276,10 @@ typedef struct mm_layer_norm_forward_params {
     float *y;
     float *statistics; /* (rows, 2) mean | inverse_std, optional */
     int32_t x_dtype, y_dtype; /* gate has that of y */
+    /* With more than one (0 is one), x is as many arrays, one behind the other, and what is normalised is their sum, added
+     * in their order and rounded as x is stored. As many as a backend's scan4_copy_count says, with a gate. */
+    int64_t x_copies;
+    float *sum; /* (rows, channels) dense, optional: that sum */
 } mm_layer_norm_forward_params;
 
 typedef struct mm_layer_norm_backward_params {
@@ -543,6 +547,7 @@ typedef struct mm_scan4_forward_params {
     float *y;                       /* (batch, pixels, D) sum of the four directions */
     float *checkpoints;             /* NULL in inference */
     int32_t x_dtype;                /* of u, projected and y */
+    int64_t y_copies;               /* 0 or 1; or scan4_copy_count: y is (copies, batch, pixels, D), for its reader to add */
 } mm_scan4_forward_params;
 
 typedef struct mm_scan4_backward_params {
@@ -595,7 +600,8 @@ typedef struct mm_affine_sample_params {
 #define MM_STREAM_FUNCTIONS(F)                                                                                 \
     F(device_count) F(stream_create) F(stream_destroy) F(describe) F(allocate) F(release) F(trim) F(upload)    \
     F(download) F(synchronize) F(event_create) F(event_destroy) F(event_record) F(event_elapsed)               \
-    F(last_error) F(fail) F(activation_dtype) F(moment_count) F(scan4_checkpoint_count)
+    F(last_error) F(fail) F(activation_dtype) F(moment_count) F(scan4_checkpoint_count) \
+    F(scan4_copy_count)
 
 /* Every operation once: MM_OPERATIONS(F) expands F(name) for each, with params struct mm_<name>_params. */
 #define MM_OPERATIONS(F)                                                                                       \
@@ -675,6 +681,8 @@ typedef struct mm_backend {
     int64_t (*moment_count)(int64_t rows, int64_t channels);
 
     int64_t (*scan4_checkpoint_count)(int64_t batch, int64_t height, int64_t width, int64_t channels, int64_t states);
+    /* How many copies of y, of this dtype, forward may leave for layer_norm_forward to add; 1 where it adds itself. */
+    int64_t (*scan4_copy_count)(int64_t batch, int64_t height, int64_t width, int64_t channels, mm_dtype dtype);
 
     /* Ranks: all three are there, or NULL where the backend has no engine to reach others by. An engine is a library of
      * the system, NCCL for CUDA and MPI for the CPU, that is loaded when it is first named and stays; *why is static text, or

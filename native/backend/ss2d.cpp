@@ -3,9 +3,12 @@
 //   x (P, c)     -- in_proj ----------------------> inner | z (P, 2D)       P = batch * pixels, D = 2c
 //   inner        -- depthwise 3x3 + bias, SiLU ---> u (P, D)
 //   u            -- x_proj -----------------------> projected (P, 4, R + 2N)
-//   u, projected -- scan, four directions summed -> scanned (P, D)
+//   u, projected -- scan, four directions --------> scanned (P, D), their sum
 //   scanned, z   -- LN(scanned) * SiLU(z) --------> gated (P, D)
 //   gated        -- out_proj ---------------------> y (P, c)
+//
+// Where the backend wants it so, the scan leaves a copy of y for each direction, and the norm adds them while it reads; in
+// training it writes the sum, which its gradient reads.
 //
 // inner and z stay the two halves of one tensor `xz`, read by row stride. The projections of the scan are per
 // pixel, so those of all four directions are one matrix product. For backward are saved the results of the
@@ -21,17 +24,25 @@ namespace {
 
 struct Shape {
     int64_t batch, height, width, channels, states, rank;
-    int32_t dtype;  // of activations
+    int32_t dtype;   // of activations
+    int64_t copies;  // of y that the scan leaves; 1: the sum
 
     int64_t rows() const { return batch * height * width; }
     int64_t inner() const { return 2 * channels; }  // D
     int64_t projections() const { return 4 * (rank + 2 * states); }
 };
 
+Shape shape_of(const mm_backend* backend, const mm_stream* stream, int64_t batch, int64_t height, int64_t width,
+               int64_t channels, int64_t states, int64_t rank) {
+    const mm_dtype dtype = backend->activation_dtype(stream);
+    const int64_t copies = backend->scan4_copy_count(batch, height, width, 2 * channels, dtype);
+    return {batch, height, width, channels, states, rank, dtype, copies};
+}
+
 template <class Params>
 Shape shape_of(const mm_backend* backend, const mm_stream* stream, const Params& params) {
-    return {params.batch,  params.height, params.width, params.channels,
-            params.states, params.rank,   backend->activation_dtype(stream)};
+    return shape_of(backend, stream, params.batch, params.height, params.width, params.channels, params.states,
+                    params.rank);
 }
 
 int64_t checkpoint_count(const mm_backend* backend, const Shape& shape) {
@@ -58,9 +69,12 @@ struct Saved {
 // Two names are one region: what the first holds is dead when the second is written.
 struct ForwardWorkspace {
     Activation<float> u, gated;  // (P, D)
+    Activation<float> copies;    // (copies, P, D) of the scan's y, if there are more than one
 
     ForwardWorkspace(Carver<float>& carver, const Shape& shape)
-        : u(carver.take_activation(shape.rows() * shape.inner(), shape.dtype)), gated(u) {}
+        : u(carver.take_activation(shape.rows() * shape.inner(), shape.dtype)),
+          gated(u),
+          copies(carver.take_activation(shape.copies > 1 ? shape.copies * shape.rows() * shape.inner() : 0, shape.dtype)) {}
 };
 
 struct BackwardWorkspace {
@@ -116,8 +130,9 @@ void project(Sequence& sequence, const Shape& shape, const mm_ss2d_weights& weig
                                 projected));
 }
 
+// y: the sum, or as many copies as the shape says.
 void scan(Sequence& sequence, const Shape& shape, const mm_ss2d_weights& weights, Activation<const float> u,
-          const Saved<float>& saved) {
+          const Saved<float>& saved, Activation<float> y) {
     mm_scan4_forward_params scan{};
     scan.batch = shape.batch;
     scan.height = shape.height;
@@ -132,14 +147,15 @@ void scan(Sequence& sequence, const Shape& shape, const mm_ss2d_weights& weights
     scan.dt_bias = weights.dt_projs_bias;
     scan.A_log = weights.A_logs;
     scan.skip = weights.Ds;
-    scan.y = saved.scanned.data;
+    scan.y = y.data;
+    scan.y_copies = shape.copies;
     scan.checkpoints = saved.checkpoints;
     sequence.run(scan);
 }
 
 // gated = LN(scanned) * silu(z); statistics may be NULL
-void gate(Sequence& sequence, const Shape& shape, const mm_ss2d_weights& weights,
-          Activation<const float> scanned, Activation<const float> xz, Activation<float> gated, float* statistics) {
+mm_layer_norm_forward_params gate(const Shape& shape, const mm_ss2d_weights& weights, Activation<const float> scanned,
+                                  Activation<const float> xz, Activation<float> gated, float* statistics) {
     mm_layer_norm_forward_params norm{};
     norm.rows = shape.rows();
     norm.channels = shape.inner();
@@ -152,7 +168,7 @@ void gate(Sequence& sequence, const Shape& shape, const mm_ss2d_weights& weights
     norm.gate = xz.after(shape.inner()).data;
     norm.y = gated.data;
     norm.statistics = statistics;
-    sequence.run(norm);
+    return norm;
 }
 
 // y = gated out_proj^T
@@ -277,7 +293,7 @@ mm_status mm_ss2d_plan(const mm_backend* backend, const mm_stream* stream, int64
                        int64_t width, int64_t channels, int64_t states, int64_t rank, mm_plan* plan) {
     if (batch <= 0 || height <= 0 || width <= 0 || channels <= 0 || states <= 0 || rank <= 0)
         return MM_INVALID_ARGUMENT;
-    const Shape shape{batch, height, width, channels, states, rank, backend->activation_dtype(stream)};
+    const Shape shape = shape_of(backend, stream, batch, height, width, channels, states, rank);
     Carver<float> saved(nullptr), forward(nullptr), backward(nullptr);
     Saved<float>(saved, shape, checkpoint_count(backend, shape));
     ForwardWorkspace(forward, shape);
@@ -298,8 +314,14 @@ mm_status mm_ss2d_forward(const mm_backend* backend, mm_stream* stream, const mm
     project_in(sequence, shape, *params, saved.xz);
     activate(sequence, shape, params->weights, saved.xz, workspace.u);
     project(sequence, shape, params->weights, workspace.u, saved.projected);
-    scan(sequence, shape, params->weights, workspace.u, saved);
-    gate(sequence, shape, params->weights, saved.scanned, saved.xz, workspace.gated, saved.statistics);
+    const bool has_copies = shape.copies > 1;
+    const Activation<float> y = has_copies ? workspace.copies : saved.scanned;
+    scan(sequence, shape, params->weights, workspace.u, saved, y);
+    mm_layer_norm_forward_params norm =
+        gate(shape, params->weights, y, saved.xz, workspace.gated, saved.statistics);
+    norm.x_copies = shape.copies;
+    norm.sum = has_copies && params->saved ? saved.scanned.data : nullptr;
+    sequence.run(norm);
     project_out(sequence, shape, *params, workspace.gated);
     return sequence.status();
 }
@@ -312,7 +334,7 @@ mm_status mm_ss2d_backward(const mm_backend* backend, mm_stream* stream, const m
     const Saved<const float> saved(saved_carver, shape, checkpoint_count(backend, shape));
 
     Sequence sequence(backend, stream);
-    gate(sequence, shape, params->weights, saved.scanned, saved.xz, workspace.gated, nullptr);
+    sequence.run(gate(shape, params->weights, saved.scanned, saved.xz, workspace.gated, nullptr));
     project_out_backward(sequence, shape, *params, workspace.gated, workspace.dgated);
     gate_backward(sequence, shape, *params, saved, workspace.dgated, workspace.dscanned, workspace.dxz);
     activate(sequence, shape, params->weights, saved.xz, workspace.u);

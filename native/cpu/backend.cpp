@@ -93,10 +93,25 @@ bool keeps_other_than_float32(const Params& params) {
 bool keeps_other_than_float32(const mm_cast_params&) { return false; }
 bool keeps_other_than_float32(const mm_affine_sample_params&) { return false; }
 
+// Whether an operation is to leave, or to take, what this backend's table says that there is none of.
+template <class Params>
+bool is_in_parts(const Params&) {
+    return false;
+}
+bool is_in_parts(const mm_matmul_params& params) { return params.moments.sums; }
+bool is_in_parts(const mm_conv3x3_forward_params& params) { return params.moments; }
+bool is_in_parts(const mm_conv3x3_backward_data_params& params) { return params.moments.sums; }
+bool is_in_parts(const mm_batch_norm_statistics_params& params) { return params.moments; }
+bool is_in_parts(const mm_batch_norm_backward_params& params) { return params.moments; }
+bool is_in_parts(const mm_layer_norm_forward_params& params) { return params.x_copies > 1; }
+bool is_in_parts(const mm_scan4_forward_params& params) { return params.y_copies > 1; }
+
 #define MM_DISPATCH(name)                                                               \
     mm_status name(mm_stream* stream, const mm_##name##_params* params) {               \
         if (keeps_other_than_float32(*params))                                          \
             return stream->fail(MM_UNSUPPORTED, #name ": the CPU keeps activations as float32 only"); \
+        if (is_in_parts(*params))                                                       \
+            return stream->fail(MM_UNSUPPORTED, #name ": the CPU leaves no moments and no copies"); \
         return static_cast<Stream*>(stream)->level.operations.name(stream, params);     \
     }
 MM_OPERATIONS(MM_DISPATCH)
@@ -151,6 +166,7 @@ int choose_threads(int asked, const char** why) {
 // Products round while they pack; everything in memory is float32.
 mm_dtype activation_dtype(const mm_stream*) { return MM_FLOAT32; }
 int64_t moment_count(int64_t, int64_t) { return 0; }
+int64_t scan4_copy_count(int64_t, int64_t, int64_t, int64_t, mm_dtype) { return 1; }
 
 // How products multiply: MM_OK and whether in bfloat16, or a reason.
 mm_status choose_precision(const char* asked, const Level& level, bool* bfloat16, const char** why) {

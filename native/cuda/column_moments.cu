@@ -1,44 +1,49 @@
-// Moments of what lies in memory: for products whose k was cut into ranges, and rows that no vectors are read of. Those
-// are small, or rare. A block has a part's rows of 32 columns, a warp every fourth of them.
+// Moments of what lies in memory, for products whose epilogue leaves none: those whose k was cut into ranges, and those
+// that write rows of which no vectors are read. 128 threads have 64 rows of 64 columns, as in an epilogue.
+//
+// Bound: memory, c read once, and x for those of a gradient.
 #include "column_moments.cuh"
 
 namespace medmamba::cuda {
 
 namespace {
 
-constexpr int warps = 4;
+constexpr int tile_columns = 64;
 
-struct PartSums {
-    float of_warp[2][warps][32];
+struct ThreadSums {
+    alignas(16) float of_threads[2 * 8 * part_threads];
 };
 
-template <class C, class X>
-__global__ void __launch_bounds__(warps * 32) moments_kernel(const C* c, int64_t row, int64_t rows, int64_t columns,
-                                                             Moments moments) {
-    auto& shared = shared_memory<PartSums>();
-    constexpr Width<1> one{};
-    const int64_t tiles = (columns + 31) / 32, part = blockIdx.x / tiles, row0 = part * part_rows;
-    const int warp = (int)threadIdx.x / 32, lane = (int)threadIdx.x % 32, kinds = moments.kinds();
-    const int64_t column = blockIdx.x % tiles * 32 + lane, left = rows - row0;
-    const bool exists = column < columns;
-    float* const sums = moments.sums + part * kinds * columns + column;
-    const auto add_rows = [&](auto of_rows) {
-        for (int i = warp; i < part_rows && i < left; i += warps)
-            of_rows.add(row0 + i, load(c + (row0 + i) * row + column, one));
-        for (int s = 0; s < 2; ++s) shared.of_warp[s][warp][lane] = of_rows.sums[s].lane[0];
-    };
-    if (exists && moments.x) {
-        add_rows(GradientMoments<1, X>(moments, column));
-    } else if (exists) {
-        const Floats<1> pivot = load(c + row0 * row + column, one);
-        if (warp == 0) store(sums, pivot);
-        add_rows(ValueMoments<1>{pivot});
+template <int width, class C>
+__global__ void __launch_bounds__(part_threads) moments_kernel(const C* c, Epilogue epilogue) {
+    using Own = PartThread<tile_columns, width>;
+    auto& shared = shared_memory<ThreadSums>();
+    constexpr Width<width> vector{};
+    const Moments& moments = epilogue.moments;
+    const int64_t columns = epilogue.columns, tiles = (columns + tile_columns - 1) / tile_columns;
+    const int64_t part = blockIdx.x / tiles, column0 = blockIdx.x % tiles * tile_columns, row0 = part * part_rows;
+    const Own own((int)threadIdx.x);
+    const int64_t column = column0 + own.column, rows = epilogue.rows - row0;
+    const int kinds = moments.kinds();
+    float* const of_part = moments.sums + part * kinds * columns;
+    const C* from = c + row0 * epilogue.row + column;
+
+    Floats<width> sums[2] = {};
+    if (own.exists() && column < columns) {
+        const auto first = [&] { return load(from, vector); };
+        sum_moments(moments, column, of_part, own.first_row == 0, vector, first, [&](auto of_rows) {
+#pragma unroll 4
+            for (int i = own.first_row; i < part_rows; i += Own::threads_down) {
+                if (i >= rows) break;
+                of_rows.add(row0 + i, load(from + i * epilogue.row, vector));
+            }
+            sums[0] = of_rows.sums[0], sums[1] = of_rows.sums[1];
+        });
     }
-    __syncthreads();
-    if (warp >= 2 || !exists) return;
-    float total = 0.0f;
-    for (int other = 0; other < warps; ++other) total += shared.of_warp[warp][other][lane];
-    sums[(kinds - 2 + warp) * columns] = total;
+    const auto meet = [] { __syncthreads(); };
+    add_threads<tile_columns>(shared.of_threads, own, sums, meet, [&](int s, int of_column, float total) {
+        if (column0 + of_column < columns) of_part[(kinds - 2 + s) * columns + column0 + of_column] = total;
+    });
 }
 
 }  // namespace
@@ -46,12 +51,14 @@ __global__ void __launch_bounds__(warps * 32) moments_kernel(const C* c, int64_t
 int64_t moment_count(int64_t rows, int64_t channels) { return ceil_div(rows, part_rows) * 3 * channels; }
 
 mm_status leave_moments(mm_stream* stream, const char* what, const Epilogue& epilogue) {
-    const Moments& moments = epilogue.moments;
-    const dim3 blocks((unsigned)(ceil_div(epilogue.rows, part_rows) * ceil_div(epilogue.columns, 32)));
-    return with_storages(stream, what, epilogue.dtype, moments.x_dtype, [&](auto c, auto x) {
-        using C = decltype(c);
-        return launch(stream, what, moments_kernel<C, decltype(x)>, blocks, dim3(warps * 32), sizeof(PartSums),
-                      (const C*)stored<C>(epilogue.c), epilogue.row, epilogue.rows, epilogue.columns, moments);
+    const dim3 blocks((unsigned)(ceil_div(epilogue.rows, part_rows) * ceil_div(epilogue.columns, tile_columns)));
+    return with_storage(stream, what, epilogue.dtype, [&](auto element) {
+        using C = decltype(element);
+        constexpr int widest = 16 / (int)sizeof(C);
+        return with_width<widest, 1>(epilogue.adds_moments() ? widest : 1, [&](auto width) {
+            return launch(stream, what, moments_kernel<decltype(width)::value, C>, blocks, dim3(part_threads),
+                          sizeof(ThreadSums), (const C*)stored<C>(epilogue.c), epilogue);
+        });
     });
 }
 

@@ -79,7 +79,7 @@ struct Epilogue {
         else
             write(c);
     }
-    // Whether `leave_part` leaves the moments; they are of what is in memory otherwise (column_moments.cuh).
+    // Whether `leave_part` leaves the moments; otherwise `leave_moments` does, of what is in memory (column_moments.cuh).
     bool adds_moments() const {
         const int widest = dtype == MM_BFLOAT16 ? 8 : 4;
         return moments.sums && vector >= widest && moments.is_aligned(widest);
@@ -106,10 +106,10 @@ union ResultPart {
 template <int columns, int width>
 struct PartThread {
     static constexpr int across = columns / width, threads_down = part_threads / across;
-    int first_row, column;
+    int thread, first_row, column;
 
     __device__ __forceinline__ explicit PartThread(int thread)
-        : first_row(thread / across), column(thread % across * width) {}
+        : thread(thread), first_row(thread / across), column(thread % across * width) {}
     __device__ __forceinline__ bool exists() const { return first_row < threads_down; }
 };
 
@@ -157,6 +157,22 @@ struct GradientMoments {
     }
 };
 
+// sum(those of the two that `moments` asks for), of columns from `column` on. first(): the part's first row, which the
+// thread that `has_first` leaves in front of the sums.
+template <int width, class First, class Sum>
+__device__ __forceinline__ void sum_moments(const Moments& moments, int64_t column, float* of_part, bool has_first,
+                                            Width<width>, First&& first, Sum&& sum) {
+    if (!moments.x) {
+        const Floats<width> pivot = first();
+        if (has_first) store(of_part + column, pivot);
+        sum(ValueMoments<width>{pivot});
+    } else if (moments.x_dtype == MM_FLOAT32) {
+        sum(GradientMoments<width, float>(moments, column));
+    } else {
+        sum(GradientMoments<width, BFloat16>(moments, column));
+    }
+}
+
 template <int width>
 struct NoMoments {
     __device__ __forceinline__ void add(int64_t, const Floats<width>&) {}
@@ -191,7 +207,24 @@ __device__ __forceinline__ void write_part(const ResultPart<columns>& part, int 
         write_rows(part, own, epilogue, c, row0, column0, none);
 }
 
-// The same with them. The threads' sums take the place of the part; those of a column are added by one thread each.
+// The sums of a part's 128 threads: leave(s, column, total) with both sums of each of its columns, added in the threads'
+// order. `of_threads` has room for ResultPart's.
+template <int columns, int width, class Meet, class Leave>
+__device__ __forceinline__ void add_threads(float* of_threads, const PartThread<columns, width>& own,
+                                            const Floats<width> (&sums)[2], Meet&& meet, Leave&& leave) {
+    constexpr int down = PartThread<columns, width>::threads_down;
+    if (own.exists())
+        for (int s = 0; s < 2; ++s) store(of_threads + (s * down + own.first_row) * columns + own.column, sums[s]);
+    meet();
+    for (int i = own.thread; i < 2 * columns; i += part_threads) {
+        const int s = i / columns, column = i % columns;
+        float total = 0.0f;
+        for (int other = 0; other < down; ++other) total += of_threads[(s * down + other) * columns + column];
+        leave(s, column, total);
+    }
+}
+
+// The same with them. The threads' sums take the place of the part.
 template <int columns, class C, class Meet>
 __device__ __forceinline__ void write_part_and_moments(ResultPart<columns>& part, int thread, const Epilogue& epilogue,
                                                        C* c, int64_t row0, int64_t column0, Meet&& meet) {
@@ -206,36 +239,22 @@ __device__ __forceinline__ void write_part_and_moments(ResultPart<columns>& part
     float* const of_part = moments.sums + row0 / part_rows * kinds * epilogue.columns;
 
     Floats<width> sums[2] = {};
-    const auto write = [&](auto of_rows) {
-        write_rows(part, own, epilogue, c, row0, column0, of_rows);
-        sums[0] = of_rows.sums[0], sums[1] = of_rows.sums[1];
-    };
-    if (writes && !moments.x) {
-        const Floats<width> pivot =
-            rounded_to<C>(epilogue.finished(load(part.sums[0] + own.column, vector), broadcast(0.0f, vector),
-                                            epilogue.columns_at(column, vector)));
-        if (own.first_row == 0) store(of_part + column, pivot);
-        write(ValueMoments<width>{pivot});
-    } else if (writes) {
-        if (sizeof(C) == 4 || moments.x_dtype == MM_FLOAT32)
-            write(GradientMoments<width, float>(moments, column));
-        else
-            write(GradientMoments<width, BFloat16>(moments, column));
+    if (writes) {
+        const auto first = [&] {
+            return rounded_to<C>(epilogue.finished(load(part.sums[0] + own.column, vector), broadcast(0.0f, vector),
+                                                   epilogue.columns_at(column, vector)));
+        };
+        sum_moments(moments, column, of_part, own.first_row == 0, vector, first, [&](auto of_rows) {
+            write_rows(part, own, epilogue, c, row0, column0, of_rows);
+            sums[0] = of_rows.sums[0], sums[1] = of_rows.sums[1];
+        });
     }
 
-    meet();
-    if (own.exists())
-        for (int s = 0; s < 2; ++s)
-            store(part.of_threads + (s * Own::threads_down + own.first_row) * columns + own.column, sums[s]);
-    meet();
-    for (int i = thread; i < 2 * columns; i += part_threads) {
-        const int s = i / columns, of_column = i % columns;
-        if (column0 + of_column >= epilogue.columns || row0 >= epilogue.rows) continue;
-        float total = 0.0f;
-        for (int other = 0; other < Own::threads_down; ++other)
-            total += part.of_threads[(s * Own::threads_down + other) * columns + of_column];
-        of_part[(kinds - 2 + s) * epilogue.columns + column0 + of_column] = total;
-    }
+    meet();  // the part has been read
+    add_threads<columns>(part.of_threads, own, sums, meet, [&](int s, int of_column, float total) {
+        if (column0 + of_column < epilogue.columns && row0 < epilogue.rows)
+            of_part[(kinds - 2 + s) * epilogue.columns + column0 + of_column] = total;
+    });
 }
 
 // What the 128 threads of a part come to when it lies in shared memory, seen by all of them. c: the matrix; the part's

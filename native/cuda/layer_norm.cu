@@ -4,6 +4,7 @@
 // over the team's threads, 16 bytes of each row at a time, and stay in their registers from the first read to the write,
 // so that memory is read once and a sum over the channels is one sum over the team. A team walks down several rows, and
 // keeps what belongs to its channels meanwhile: weight and bias in forward, the sums of their gradients in backward.
+// Where a row is the sum of the scan's four directions, forward adds these while it reads, so that no pass adds them.
 //
 // In float32 bound by memory. In bfloat16 by instructions, though not by far: a gated row of 96 channels, two to a warp,
 // is 169 at most, and an H200 issues 111 in the time that its 576 bytes take; without a gate 116 at most and 74.
@@ -12,6 +13,7 @@
 
 #include "activation.cuh"
 #include "column_sums.cuh"
+#include "scan.cuh"
 #include "storage.cuh"
 
 namespace medmamba::cuda {
@@ -79,6 +81,35 @@ __device__ __forceinline__ void read_row(const T* row, int channels, bool vector
     }
 }
 
+// The same of the sum of as many rows, `apart` elements from each other, as it would be stored.
+template <class S, int copies, class T>
+__device__ __forceinline__ void read_sum(const T* row, int64_t apart, int channels, bool vectorized,
+                                         float (&values)[S::each]) {
+    read_row<S>(row, channels, vectorized, values);
+    for (int copy = 1; copy < copies; ++copy) {
+        float more[S::each];
+        read_row<S>(row + copy * apart, channels, vectorized, more);
+        for (int k = 0; k < S::each; ++k) values[k] += more[k];
+    }
+    for (int k = 0; k < S::each; k += 2) {
+        const Floats<2> two = rounded_to<T>(Floats<2>{{values[k], values[k + 1]}});
+        values[k] = two.lane[0], values[k + 1] = two.lane[1];
+    }
+}
+
+// Its first value, in all threads of the team. Teams within a warp ask who has it, others read it.
+template <class S, int copies, class T>
+__device__ __forceinline__ float first_of_sum(const T* row, int64_t apart, int channels, const float (&values)[S::each]) {
+    if constexpr (S::team <= 32) {
+        return __shfl_sync(whole_warp, values[0], (int)threadIdx.x % 32 / S::team * S::team);
+    } else {
+        if (channels == 0) return 0.0f;
+        float sum = to_float(*row);
+        for (int copy = 1; copy < copies; ++copy) sum += to_float(row[copy * apart]);
+        return to_float(rounded<T>(sum));
+    }
+}
+
 // Puts them back.
 template <class S, class T>
 __device__ __forceinline__ void write_row(T* row, int channels, bool vectorized, const float (&values)[S::each]) {
@@ -106,7 +137,7 @@ __device__ __forceinline__ float inverse_root(float x) {
 // Mean and variance come from one sum each, of differences from the row's first value. They lose nothing to a mean that
 // is far from zero, and at most a few bits to a first value that is far from the others: its own share of the variance
 // grows with it. Teams of one warp stay together when they have no row left.
-template <class S, bool gated, class X, class Y>
+template <class S, bool gated, int copies, class X, class Y>
 __global__ void __launch_bounds__(S::threads) forward_kernel(mm_layer_norm_forward_params p, bool vectorized) {
     auto& shared = shared_memory<TeamSums<S>>();
     const int all_channels = (int)p.channels, team = (int)threadIdx.x / S::team;
@@ -118,9 +149,16 @@ __global__ void __launch_bounds__(S::threads) forward_kernel(mm_layer_norm_forwa
         const int64_t row = first + team;
         const int channels = row < p.rows ? all_channels : 0;
         const X* from = stored<X>(p.x) + row * p.x_row;
-        const float pivot = channels > 0 ? to_float(*from) : 0.0f;
+        float pivot = copies == 1 && channels > 0 ? to_float(*from) : 0.0f;
         float x[S::each], sums[2] = {};
-        read_row<S>(from, channels, vectorized, x);
+        if constexpr (copies == 1) {
+            read_row<S>(from, channels, vectorized, x);
+        } else {
+            const int64_t apart = p.rows * p.x_row;
+            read_sum<S, copies>(from, apart, channels, vectorized, x);
+            if (p.sum) write_row<S>(stored<X>(p.sum) + row * all_channels, channels, vectorized, x);
+            pivot = first_of_sum<S, copies>(from, apart, channels, x);
+        }
         for (int k = 0; k < S::each; ++k) {
             x[k] = channel_of<S>(k) < channels ? x[k] - pivot : 0.0f;
             sums[0] += x[k];
@@ -257,6 +295,16 @@ mm_status with_rows(mm_stream* stream, const char* what, const Params& p, Go&& g
     });
 }
 
+template <class S, bool gated, int copies, class X, class Y>
+mm_status forward(mm_stream* stream, const char* what, const mm_layer_norm_forward_params& p) {
+    const bool vectorized = vector_width(p.channels, p.x_row, p.y_row, p.gate_row, stored<X>(p.x), stored<Y>(p.y),
+                                         stored<X>(p.sum), stored<Y>(p.gate), p.weight, p.bias) >= S::vector;
+    const int64_t fill = (int64_t)std::max(1, stream->multiprocessors) * (2048 / S::threads);
+    const dim3 blocks((unsigned)std::min(ceil_div(p.rows, S::teams), fill));
+    return launch(stream, what, forward_kernel<S, gated, copies, X, Y>, blocks, S::threads, sizeof(TeamSums<S>), p,
+                  vectorized);
+}
+
 }  // namespace
 
 mm_status layer_norm_forward(mm_stream* stream, const mm_layer_norm_forward_params* params) {
@@ -269,12 +317,12 @@ mm_status layer_norm_forward(mm_stream* stream, const mm_layer_norm_forward_para
         using S = decltype(shape);
         using X = decltype(x);
         using Y = decltype(y);
-        const bool vectorized = vector_width(p.channels, p.x_row, p.y_row, p.gate_row, stored<X>(p.x), stored<Y>(p.y),
-                                             stored<Y>(p.gate), p.weight, p.bias) >= S::vector;
-        const int64_t fill = (int64_t)std::max(1, stream->multiprocessors) * (2048 / S::threads);
-        const dim3 blocks((unsigned)std::min(ceil_div(p.rows, S::teams), fill));
-        return launch(stream, what, forward_kernel<S, decltype(gated)::value, X, Y>, blocks, S::threads,
-                      sizeof(TeamSums<S>), p, vectorized);
+        constexpr bool is_gated = decltype(gated)::value;
+        if (p.x_copies <= 1) return forward<S, is_gated, 1, X, Y>(stream, what, p);
+        if constexpr (is_gated && S::channels <= most_copied_channels)
+            if (p.x_copies == directions) return forward<S, true, directions, X, Y>(stream, what, p);
+        return stream->fail(MM_UNSUPPORTED, "%s: no kernel adds %lld copies of %lld channels%s", what,
+                            (long long)p.x_copies, (long long)p.channels, p.gate ? "" : " without a gate");
     });
 }
 

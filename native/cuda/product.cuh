@@ -59,7 +59,7 @@ union ProductShared {
 };
 
 // With 128 registers a thread, 16 warps find room on a multiprocessor.
-template <class Math, class Shape, bool with_moments, class A, class B>
+template <class Math, class Shape, class A, class B, bool with_moments>
 __global__ void __launch_bounds__(Shape::threads, 512 / Shape::threads)
     multiply_tiles(A operand_a, B operand_b, Epilogue epilogue, Cut cut) {
     using Shared = ProductShared<Math, Shape, A, B>;
@@ -127,7 +127,7 @@ mm_status multiply_cut(mm_stream* stream, const char* what, const Cut& cut, cons
     const auto queue = [&](auto math, auto shape) {
         using Math = decltype(math);
         using Shape = decltype(shape);
-        return launch(stream, what, multiply_tiles<Math, Shape, with_moments, A, B>, dim3((unsigned)cut.blocks()),
+        return launch(stream, what, multiply_tiles<Math, Shape, A, B, with_moments>, dim3((unsigned)cut.blocks()),
                       dim3(Shape::threads), sizeof(ProductShared<Math, Shape, A, B>), a, b, epilogue, cut);
     };
     const auto with_math = [&](auto math) { return cut.large ? queue(math, LargeTile()) : queue(math, SmallTile()); };

@@ -13,10 +13,11 @@ template <class T, int block_channels, Pass pass_, int lane_states, int thread_c
 class Scan4Source {
 public:
     using Problem = Scan4<T>;
-    using Tile = ScanTile<block_channels, lane_states, thread_channels, block_channels, group_states>;
+    using Tile = ScanTile<block_channels, lane_states, thread_channels,
+                          scan4_delta_row<T, block_channels, thread_channels>, block_channels, group_states>;
     using Element = T;
     static constexpr Pass pass = pass_;
-    static constexpr bool gated = false, exact = !std::is_same_v<T, BFloat16>;
+    static constexpr bool gated = false, exact = is_exact<T>;
 
 private:
     using Rows = Scan4Rows<T, Tile, pass>;
@@ -27,7 +28,6 @@ public:
     struct Nothing {};
     struct alignas(16) Memory {
         typename Rows::Memory rows;
-        typename Delta::Memory delta;
         float skip[Tile::channels];
         Scan4Place place;
         std::conditional_t<pass == Pass::backward, typename Gradients::Memory, Nothing> gradients;
@@ -38,7 +38,8 @@ public:
 
     // Behind the passes' shared memory: what depends on the rank.
     static size_t extra_bytes(const Problem& problem) {
-        return (Rows::extra_floats(problem) + Delta::extra_floats(problem)) * sizeof(float);
+        const int gradients = pass == Pass::backward ? Gradients::extra_floats(problem) : 0;
+        return (Rows::extra_floats(problem) + Delta::extra_floats(problem) + gradients) * sizeof(float);
     }
 
     __device__ __forceinline__ Scan4Source(const Problem& problem, Memory& memory, float* extra)
@@ -46,9 +47,9 @@ public:
           place(placed(problem, memory)),
           block_{problem, place},
           rows_(block_, memory.rows, extra),
-          delta_(block_, memory.delta, extra + Rows::extra_floats(problem)),
+          delta_(block_, extra + Rows::extra_floats(problem)),
           skip_(memory.skip),
-          gradients_(gradients(block_, memory)) {
+          gradients_(gradients(block_, memory, extra + Rows::extra_floats(problem) + Delta::extra_floats(problem))) {
         for (int c = threadIdx.x; c < Tile::channels; c += Tile::threads)
             skip_[c] = live(c) ? problem.skip[block_.parameter() + c] : 0.0f;
     }
@@ -101,9 +102,9 @@ private:
         return memory.place;
     }
 
-    static __device__ __forceinline__ auto gradients(const Scan4Block<T>& block, Memory& memory) {
+    static __device__ __forceinline__ auto gradients(const Scan4Block<T>& block, Memory& memory, float* extra) {
         if constexpr (pass == Pass::backward)
-            return Gradients(block, memory.gradients);
+            return Gradients(block, memory.gradients, extra);
         else
             return Nothing{};
     }

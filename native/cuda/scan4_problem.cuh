@@ -1,6 +1,6 @@
 // The four-direction scan as the passes (scan_passes.cuh) see it, and what a block has of it.
 //
-// Directions run side by side, each to a copy of its own of y (of du, backward), which are added at the end: that
+// Directions run side by side, each to a copy of its own of y (of du, backward), which are added afterwards: that
 // reads and writes less than 1.3 times what one block visiting all four would, and there are four times as many
 // blocks. A run of images is as many as scan_runs.cuh lets the copies take.
 //
@@ -8,18 +8,28 @@
 // and their gradients are float32.
 #pragma once
 
+#include <type_traits>
+
+#include "scan.cuh"
 #include "scan_passes.cuh"
 #include "scan_sums.cuh"
 
 namespace medmamba::cuda {
 
-constexpr int directions = 4;
+// Whether sums have float32's accuracy: not of what is rounded to bfloat16, whose sums tensor cores make.
+template <class T>
+constexpr bool is_exact = !std::is_same_v<T, BFloat16>;
+
+// Columns of dt that are multiplied at once.
+template <class T>
+constexpr int dt_step = is_exact<T> ? 4 : 8;
 
 template <class T>
 struct Scan4 : ScanShape {
     int64_t images;  // of this run
     int height, width, rank, columns;
-    int dt_row;    // rank rounded up to whole float4
+    int row_words;  // of a step's columns in shared memory: bfloat16 come with one beside that shares a word with them
+    int dt_row;    // a step's dt in shared memory: the rank, and one for the bias, rounded up
     bool vectors;  // rows of u, dy, y and du can be copied 16 bytes at a time
     const T *u, *projected, *dy;
     const float *dt_weight, *dt_bias, *A_log, *skip;
@@ -36,7 +46,8 @@ struct Scan4 : ScanShape {
     void take_shape(const Params& p, int block_channels, int64_t run_images) {
         height = (int)p.height, width = (int)p.width, length = height * width;
         channels = (int)p.channels, states = (int)p.states, rank = (int)p.rank;
-        columns = rank + 2 * states, dt_row = (rank + 3) / 4 * 4;
+        columns = rank + 2 * states, dt_row = (int)ceil_div(rank + 1, dt_step<T>) * dt_step<T>;
+        row_words = is_exact<T> ? columns : columns / 2 + 1;
         blocks = (int)ceil_div(channels, block_channels);
         dt_weight = p.dt_weight, dt_bias = p.dt_bias, A_log = p.A_log, skip = p.skip;
         sequences = run_images * directions;

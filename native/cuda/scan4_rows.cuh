@@ -27,7 +27,7 @@ public:
 
     // Behind the passes' memory: dt, and the columns as they come.
     static __host__ __device__ __forceinline__ int extra_floats(const Scan4<T>& problem) {
-        const int floats = chunk_steps * (problem.dt_row + row_words(problem.columns));
+        const int floats = chunk_steps * (problem.dt_row + problem.row_words);
         return (floats + 3) / 4 * 4;
     }
 
@@ -36,11 +36,15 @@ public:
           problem_(block.problem),
           memory_(memory),
           dt_(extra),
-          columns_(reinterpret_cast<uint32_t*>(dt_ + chunk_steps * problem_.dt_row)) {}
+          columns_(reinterpret_cast<uint32_t*>(dt_ + chunk_steps * problem_.dt_row)) {
+        const int behind = problem_.dt_row - problem_.rank;
+        for (int i = threadIdx.x; i < chunk_steps * behind; i += Tile::threads)
+            dt_[i / behind * problem_.dt_row + problem_.rank + i % behind] = i % behind == 0 ? 1.0f : 0.0f;
+    }
 
     __device__ __forceinline__ Channels& channels(int buffer) const { return memory_.channels[buffer]; }
     __device__ __forceinline__ const Memory& memory() const { return memory_; }
-    // (chunk_steps, dt_row), zero behind the rank, of no meaning past the chunk's end.
+    // (chunk_steps, dt_row), zero past the chunk's end; behind the rank one, by which the bias is multiplied, and zeros.
     __device__ __forceinline__ const float* dt() const { return dt_; }
     __device__ __forceinline__ int pixel(int buffer, int t) const { return memory_.channels[buffer].pixels[t]; }
 
@@ -50,14 +54,16 @@ public:
         Channels& to = channels(buffer);
         const int thread = thread_anew(), lane = thread % warp_lanes, warp = thread / warp_lanes;
         if (warp == 0) to.pixels[lane] = pixel;
-        const int words = row_words(problem_.columns);
         const T* columns = problem_.projected + block_.place.direction * problem_.columns - odd();
         int rows[warp_rows];
         each_row(warp, [&](int k, int t) { rows[k] = __shfl_sync(whole_warp, pixel, t); });
-        for (int word = lane; 2 * word < row_halves(); word += warp_lanes) {
+        const int words = copied_words(), row_bytes = directions * problem_.columns * (int)sizeof(T);
+        const int words_apart = Tile::warps * problem_.row_words;
+        for (int word = lane; word < words; word += warp_lanes) {
             const uint32_t* from = reinterpret_cast<const uint32_t*>(columns) + word;
-            each_row(warp, [&](int k, int t) {
-                copy_async<4>(columns_ + t * words + word, word_row(from, rows[k]), true);
+            uint32_t* to_word = columns_ + warp * problem_.row_words + word;
+            each_row(warp, [&](int k, int) {
+                copy_async<4>(to_word + k * words_apart, global_offset(from, (int64_t)rows[k] * row_bytes), true);
             });
         }
         if constexpr (reads_u<pass>) stage_channels(to.u, problem_.u, count, pixel);
@@ -71,7 +77,7 @@ public:
         const int n = lane % group_states, state = group * group_states + n;
         const bool is_C = lane >= group_states, there = state < problem_.states;
         const T* columns = reinterpret_cast<const T*>(columns_) + odd();
-        const int row = row_words(problem_.columns) * (int)(sizeof(uint32_t) / sizeof(T));
+        const int row = problem_.row_words * (int)(sizeof(uint32_t) / sizeof(T));
         const T* from = columns + (there ? problem_.rank + (is_C ? problem_.states : 0) + state : 0);
         float* to = (is_C ? memory_.C : memory_.B) + n;
         const int count = there ? problem_.steps(chunk) : 0;
@@ -79,9 +85,9 @@ public:
             const float x = to_float(from[t * row]);
             to[t * group_states] = t < count ? x : 0.0f;
         });
-        for (int r = warp; r < problem_.dt_row; r += Tile::warps) {
-            const float x = to_float(columns[lane * row + r]);  // what lies behind dt is B
-            dt_[lane * problem_.dt_row + r] = r < problem_.rank ? x : 0.0f;
+        for (int r = warp; r < problem_.rank; r += Tile::warps) {
+            const float x = to_float(columns[lane * row + r]);
+            dt_[lane * problem_.dt_row + r] = lane < problem_.steps(chunk) ? x : 0.0f;
         }
         __syncthreads();
     }
@@ -123,20 +129,13 @@ private:
         __device__ __forceinline__ int step(int k) const { return first_step + vector_steps_apart * k; }
     };
 
-    static __host__ __device__ __forceinline__ int row_words(int columns) {
-        return sizeof(T) == 2 ? columns / 2 + 1 : columns;
-    }
     // Whether the direction's first column is the upper half of a word.
     __device__ __forceinline__ int odd() const {
         return sizeof(T) == 2 ? block_.place.direction * problem_.columns % 2 : 0;
     }
-    // Elements of 2 bytes that are copied of a row.
-    __device__ __forceinline__ int row_halves() const {
-        return sizeof(T) == 2 ? problem_.columns + odd() : 2 * problem_.columns;
-    }
-    __device__ __forceinline__ const uint32_t* word_row(const uint32_t* words, int pixel) const {
-        constexpr int per_word = (int)(sizeof(uint32_t) / sizeof(T));
-        return block_.row_at(words, pixel, directions * problem_.columns / per_word);
+    // Words that are copied of a row.
+    __device__ __forceinline__ int copied_words() const {
+        return sizeof(T) == 2 ? (problem_.columns + odd() + 1) / 2 : problem_.columns;
     }
     // Calls body(k, t) for every step t of a warp's, its number k.
     template <class Body>
@@ -144,17 +143,22 @@ private:
 #pragma unroll
         for (int k = 0; k < warp_rows; ++k) {
             const int t = warp + k * Tile::warps;
-            if (chunk_steps % Tile::warps == 0 || t < chunk_steps) body(k, t);
+            if ((k + 1) * Tile::warps <= chunk_steps || t < chunk_steps) body(k, t);
         }
     }
     template <int width>
     static __device__ __forceinline__ void put(T* to, const T* from, bool first, Width<width>) {
-        Floats<width> x = load(from, Width<width>{});
-        if (!first) {
-            const Floats<width> before = load(to, Width<width>{});
-#pragma unroll
-            for (int i = 0; i < width; ++i) x.lane[i] += before.lane[i];
+        if (first) {
+            struct alignas(width * sizeof(T)) Vector {
+                T element[width];
+            };
+            *reinterpret_cast<Vector*>(to) = *reinterpret_cast<const Vector*>(from);
+            return;
         }
+        Floats<width> x = load(from, Width<width>{});
+        const Floats<width> before = load(to, Width<width>{});
+#pragma unroll
+        for (int i = 0; i < width; ++i) x.lane[i] += before.lane[i];
         store(to, x);
     }
 

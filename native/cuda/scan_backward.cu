@@ -12,8 +12,8 @@
 // They are added in their order at the end.
 //
 // Where there are many channels a block has 48 (or 32) and a thread 4 states of two of them, otherwise 32 and 4
-// states of one. Shared memory at rank 3 in bfloat16: 59 KB for 48 channels and 96 threads, three blocks on a
-// multiprocessor of an H200; 42 KB for 32 (float32: 74 and 52). Workspace: the copies for a run of images, at most 2 GiB,
+// states of one. Shared memory at rank 3 in bfloat16: 62 KB for 48 channels and 96 threads, three blocks on a
+// multiprocessor of an H200; 45 KB for 32 (float32: 72 and 51). Workspace: the copies for a run of images, at most 2 GiB,
 // and the parameters' gradients.
 #include "scan4.cuh"
 

@@ -6,6 +6,10 @@
 // 2 i + 1 of the result to itself: b's column 2 i has ones in rows 0 to 3, its column 2 i + 1 in rows 4 to 7. So one
 // instruction adds four values of every group, and four steps fill the accumulator, of which lane `index` ends with
 // those of step `index`.
+//
+// Zero times what is no finite number is none either: a term that is not finite spoils these sums of all steps of its
+// run. Most of them it would spoil anyway, as the recurrence takes it on to every step behind or before; and the
+// gradients of its channel's parameters have it, so training notices.
 #pragma once
 
 #include "scan_steps.cuh"

@@ -26,15 +26,13 @@ constexpr float log2e = 1.44269504f, ln2 = 0.69314718f;
 // A block's channels, what a thread has of them, and the elements from one step to the next of each kind of row in
 // shared memory. A warp has `warp_channels` channels side by side, `thread_channels` of them a thread's; the lanes of
 // a channel, which share its states, are `lanes_apart` from each other.
-template <int channels_, int lane_states_, int thread_channels_, int input_row_, int state_row_>
+template <int channels_, int lane_states_, int thread_channels_, int delta_row_, int input_row_, int state_row_>
 struct ScanTile {
     static constexpr int channels = channels_, lane_states = lane_states_, thread_channels = thread_channels_;
     static constexpr int state_lanes = group_states / lane_states, lanes_apart = warp_lanes / state_lanes;
     static constexpr int threads = channels / thread_channels * state_lanes, warps = threads / warp_lanes;
     static constexpr int warp_channels = lanes_apart * thread_channels;
-    // Delta and y: of such a length that steps as well as channels can be lanes, which read a thread's channels at
-    // once.
-    static constexpr int delta_row = channels + thread_channels;
+    static constexpr int delta_row = delta_row_;  // delta, its slope, and y
     static constexpr int input_row = input_row_;  // u and dy
     static constexpr int state_row = state_row_;  // B and C
     static_assert(threads % warp_lanes == 0, "whole warps");
@@ -91,24 +89,38 @@ __device__ __forceinline__ void store_states(float* channel, int first, int stat
         if (first + n < states) channel[first + n] = h[n];
 }
 
-// softplus(x) = max(x, 0) + log1p(w) with w = exp(-|x|), and log1p(w) / w a polynomial on 0..1 (3e-8): the relative
-// error stays small where delta is, far to the left. The slope is sigmoid(x), from the same w.
+// softplus(x) = max(x, 0) + log1p(w) with w = exp(-|x|), and log1p(w) / w a polynomial on 0..1: the relative error
+// stays small where delta is, far to the left. It is 3e-8 if `exact`, otherwise 6e-5, for an x of which a part was
+// rounded to 2e-3. The slope is sigmoid(x), from the same w.
+template <bool exact>
 struct Softplus {
     float value, w;
     __device__ __forceinline__ explicit Softplus(float x) : w(exp2_approx(fabsf(x) * -log2e)) {
-        float p = 5.364822544e-3f;
-        p = fmaf(p, w, -3.006578552e-2f);
-        p = fmaf(p, w, 7.920452550e-2f);
-        p = fmaf(p, w, -1.375380160e-1f);
-        p = fmaf(p, w, 1.915365467e-1f);
-        p = fmaf(p, w, -2.485716363e-1f);
-        p = fmaf(p, w, 3.332132262e-1f);
-        p = fmaf(p, w, -4.999964796e-1f);
-        p = fmaf(p, w, 1.0f);
-        value = fmaf(p, w, fmaxf(x, 0.0f));
+        value = fmaf(of_w(), w, fmaxf(x, 0.0f));
     }
     __device__ __forceinline__ float slope(float x) const {
         return (x > 0.0f ? 1.0f : w) * reciprocal_approx(w + 1.0f);
+    }
+
+private:
+    __device__ __forceinline__ float of_w() const {
+        if constexpr (exact) {
+            float p = 5.364822544e-3f;
+            p = fmaf(p, w, -3.006578552e-2f);
+            p = fmaf(p, w, 7.920452550e-2f);
+            p = fmaf(p, w, -1.375380160e-1f);
+            p = fmaf(p, w, 1.915365467e-1f);
+            p = fmaf(p, w, -2.485716363e-1f);
+            p = fmaf(p, w, 3.332132262e-1f);
+            p = fmaf(p, w, -4.999964796e-1f);
+            return fmaf(p, w, 1.0f);
+        } else {
+            float p = 4.134730250e-2f;
+            p = fmaf(p, w, -1.574272073e-1f);
+            p = fmaf(p, w, 3.063009295e-1f);
+            p = fmaf(p, w, -4.969778053e-1f);
+            return fmaf(p, w, 9.999432779e-1f);
+        }
     }
 };
 

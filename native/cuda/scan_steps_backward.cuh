@@ -40,14 +40,22 @@ struct RunMemory {
     Warp runs[chunk_runs][Tile::warps];
     ChannelSumsMemory ones;
 
-    // The block's sum for step t of the chunk: index 0..15 for the states of dB, 16..31 for those of dC.
-    __device__ __forceinline__ float sum(int t, int index) const {
+    // The block's sums for step t of the chunk: of `count` values from `index` on, 0..15 for the states of dB, 16..31 for
+    // those of dC.
+    template <int count>
+    __device__ __forceinline__ void load_sums(int t, int index, float (&sum)[count]) const {
         const Warp(&warps)[Tile::warps] = runs[t / run_steps];
         const int place = t % run_steps * 2 * group_states + index;
-        float sum = warps[0].sums()[place];
+        const auto of_warp = [&](int warp) { return load(warps[warp].sums() + place, Width<count>{}); };
+        Floats<count> all = of_warp(0);
 #pragma unroll
-        for (int warp = 1; warp < Tile::warps; ++warp) sum += warps[warp].sums()[place];
-        return sum;
+        for (int warp = 1; warp < Tile::warps; ++warp) {
+            const Floats<count> more = of_warp(warp);
+#pragma unroll
+            for (int i = 0; i < count; ++i) all.lane[i] += more.lane[i];
+        }
+#pragma unroll
+        for (int i = 0; i < count; ++i) sum[i] = all.lane[i];
     }
 };
 

@@ -59,7 +59,7 @@ public:
     static constexpr int channels = block_channels;
 
     using Problem = SelectiveScan;
-    using Tile = ScanTile<channels, 4, 1, channels + 1, group_states + 4>;
+    using Tile = ScanTile<channels, 4, 1, channels + 1, channels + 1, group_states + 4>;
     static constexpr Pass pass = pass_;
     static constexpr bool gated = true, exact = true;
     using Element = float;  // of u and dy in shared memory
@@ -139,7 +139,7 @@ public:
             const bool there = t < problem.steps(chunk) && live(c);
             float pre = staged.delta[place];
             if (there && problem.delta_bias) pre += problem.delta_bias[first_channel_ + c];
-            const Softplus softplus(pre);
+            const Softplus<exact> softplus(pre);
             delta[place] = !there ? 0.0f : problem.softplus ? softplus.value : pre;
             if constexpr (pass == Pass::backward)
                 slope[place] = !there ? 0.0f : problem.softplus ? softplus.slope(pre) : 1.0f;
@@ -207,7 +207,9 @@ public:
             const int state = group * group_states + index % group_states;
             if (state >= problem.states) continue;
             float* to = index < group_states ? problem.dB : problem.dC;
-            to[copy + state_row(state) + chunk * chunk_steps + t] = runs.sum(t, index);
+            float sum[1];
+            runs.load_sums(t, index, sum);
+            to[copy + state_row(state) + chunk * chunk_steps + t] = sum[0];
         }
     }
 

@@ -1,9 +1,9 @@
 #include "graph.h"
 
-#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <iterator>
+#include <map>
 #include <memory>
 #include <thread>
 #include <utility>
@@ -27,7 +27,7 @@ struct Executable {
 
 struct Capture {
     Stream* stream;
-    std::vector<Stream*> others{};  // that have waited for it
+    std::map<Stream*, uint64_t> others{};  // that have waited for it, and what of them it has waited for
     cudaStreamCaptureMode mode;
     std::thread::id thread;
     unsigned long long id;
@@ -51,7 +51,7 @@ constexpr const char* already_over = "an earlier error has ended the stream's ca
 
 void end(Stream* stream) {
     if (of_this_thread == stream->capture) of_this_thread = nullptr;
-    for (Stream* other : stream->capture->others) {
+    for (const auto& [other, joined] : stream->capture->others) {
         other->capture = nullptr;
         other->put_off.clear();
         other->done = other->queued;
@@ -61,8 +61,8 @@ void end(Stream* stream) {
 }
 
 bool all_joined(const Capture& capture) {
-    for (const Stream* other : capture.others)
-        if (!other->put_off.empty()) return false;
+    for (const auto& [other, joined] : capture.others)
+        if (joined < other->queued) return false;
     return true;
 }
 
@@ -74,7 +74,7 @@ void drop_capture(Stream* stream) {
     Capture* capture = stream->capture;
     if (!capture) return;
     if (capture->stream == stream) return end(stream);
-    capture->others.erase(std::find(capture->others.begin(), capture->others.end(), stream));
+    capture->others.erase(stream);
 }
 
 bool runs_at_once(const Stream* stream) { return !stream->capture && !stream->is_beside; }
@@ -104,11 +104,11 @@ cudaError_t wait_within_capture(Stream* stream, Stream* other, uint64_t last) {
     Capture* capture = other->capture;
     if (stream->capture && stream->capture != capture)
         return failed(cudaErrorStreamCaptureMerge, "a captured stream waits for one of another capture");
-    if (capture->stream == stream) return catch_up(other, last), cudaSuccess;
+    if (capture->stream == stream) return capture->others[other] = last, catch_up(other, last), cudaSuccess;
     if (!stream->capture) {
         stream->capture = capture;
         stream->is_beside = true;
-        capture->others.push_back(stream);
+        capture->others[stream] = stream->queued;
     }
     return cudaSuccess;
 }

@@ -69,11 +69,12 @@ const notStartedByMpi =
   "start them with the mpirun or srun of Open MPI or MPICH (Debian: openmpi-bin, mpich), which connects CPUs";
 
 /**
- * Whether it is faster to add up while backward goes on, and then MB at once. NCCL has a part of the GPU for itself while it waits. MPI and the control
- * plane take a processor from backward, which on CPUs lasts so long that there is little to win
+ * What is faster: MB of gradients at once while backward goes on, or 0 for its end. On paper for NCCL, which leaves most of a GPU to
+ * backward; measured for the others. MPI waits with a busy processor, which it takes from backward, and on CPUs that lasts so long
+ * that there is little to hide. The control plane waits without, and its host's work is what takes long
  * (bench/results/distributed-2026-11-28.md).
  */
-const overlapsBest = { nccl: 8, mpi: 0, tcp: 0 } as const;
+const overlapsBest = { nccl: 8, mpi: 0, tcp: 8 } as const;
 
 /**
  * Connects a device with those of the other ranks.

@@ -11,6 +11,7 @@ import {
   type Line,
   type LineEvent,
   type LineOrder,
+  longestPause,
   type Membership,
   nameOf,
   newsAfter,
@@ -211,7 +212,7 @@ export class Hub implements Line {
       if (!wasAwake) connection.heard = now;
       const silent = left ? 0 : now - connection.heard;
       if (this.#isComplete && silent > 1000 * silenceSeconds) this.#end(frozenWords(nameOf(hello)));
-      else if (!this.#isComplete && silent > 1000 * introductionSeconds) connection.destroy(); // It may come again.
+      else if (!this.#isComplete && silent > longestPause(this.#membership)) connection.destroy(); // It may come again.
     }
   }
 

@@ -126,16 +126,17 @@ export function launchOf(environment: Environment = process.env): Launch | undef
 }
 
 /**
- * What the environment says where it counts machines: `RANK` and `WORLD_SIZE` without `LOCAL_RANK` (Kubeflow's PyTorchJob, Alibaba
- * PAI), or the variables of Kubeflow's Trainer. Undefined where it does not, and where there is one machine that says no number.
+ * What the environment says where it counts machines: the variables of Kubeflow's Trainer, which newer PyTorchJobs have as well
+ * (their `WORLD_SIZE` counts processes), or `RANK` and `WORLD_SIZE` (older PyTorchJobs, Alibaba PAI). Undefined where it does not,
+ * as in a process that torchrun has started there, which has a `LOCAL_RANK`.
  *
  * @throws ArgumentError for variables that contradict each other
  */
 export function nodeLaunchOf(environment: Environment = process.env): NodeLaunch | undefined {
+  if (isSet(environment, "LOCAL_RANK")) return undefined;
   const token = tokenOf(environment, ["TORCHELASTIC_RUN_ID", "PET_RDZV_ID"]);
   const isPet = isSet(environment, "PET_NNODES") && isSet(environment, "PET_NODE_RANK");
-  const isPlain =
-    !isSet(environment, "LOCAL_RANK") && isSet(environment, "RANK") && isSet(environment, "WORLD_SIZE");
+  const isPlain = isSet(environment, "RANK") && isSet(environment, "WORLD_SIZE");
   if (!isPet && !isPlain) return undefined;
   const [rank, size, prefix] = isPet ? ["PET_NODE_RANK", "PET_NNODES", "PET_"] : ["RANK", "WORLD_SIZE", ""];
   const node = wholeNumber(environment, rank);

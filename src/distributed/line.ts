@@ -12,7 +12,7 @@ import type { Address } from "./launch.js";
 export const pulseSeconds = 0.5;
 /** Seconds of silence after which a rank is given up. */
 export const silenceSeconds = 8;
-/** Seconds that a stranger has to say who it is, and that nothing may be heard of a rank while others still join. */
+/** Seconds that a stranger has to say who it is. */
 export const introductionSeconds = 5;
 
 /** Which job, and as whom one joins it. */
@@ -56,6 +56,9 @@ export type LineOrder =
   | { readonly type: "answer"; readonly bytes: Uint8Array }
   | { readonly type: "failure"; readonly message: string; readonly stopped: boolean }
   | { readonly type: "leave" };
+
+/** Milliseconds of silence after which a rank has to join anew, while others still do. */
+export const longestPause = ({ patience }: Membership): number => 1000 * Math.min(5, patience);
 
 /** Milliseconds of joining after which it is said who is missing. */
 export const newsAfter = ({ patience }: Membership): number => 1000 * Math.min(10, patience / 2);

@@ -42,7 +42,7 @@ export interface SpawnOutcome {
  */
 const [untilAsked, untilKilled] = [3, 15];
 /** Seconds that processes have to end when they were asked a second time. */
-const untilKilledByUser = 5;
+const untilKilledByUser = 2;
 
 /** Starts the processes, and resolves when the last has ended. */
 export async function spawnRanks(options: SpawnOptions): Promise<SpawnOutcome> {

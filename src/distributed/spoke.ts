@@ -11,6 +11,7 @@ import {
   type Line,
   type LineEvent,
   type LineOrder,
+  longestPause,
   type Membership,
   nameOf,
   newsAfter,
@@ -176,7 +177,7 @@ export class Spoke implements Line {
     connection?.send(frameKinds.pulse);
     const silent = connection ? now - connection.heard : 0;
     if (this.#isComplete && silent > 1000 * silenceSeconds) this.#end(frozenWords(nameOf(this.#root)));
-    else if (!this.#isComplete && silent > 1000 * introductionSeconds) connection?.destroy(); // To find it again.
+    else if (!this.#isComplete && silent > longestPause(this.#membership)) connection?.destroy(); // To find it again.
   }
 
   #tellNews(): void {

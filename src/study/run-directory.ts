@@ -54,7 +54,8 @@ export interface RunStart {
 }
 
 /**
- * Decides how a run starts in `directory`, and changes nothing there yet.
+ * Decides how a run starts in `directory`, and changes nothing there yet. To resume where nothing is begins a run, where data are
+ * named.
  *
  * @throws ArgumentError if options contradict each other or, when resuming, the run's own
  * @throws StudyError if a run is there that was not asked for, or none that was
@@ -65,7 +66,8 @@ export async function planStart(
   { resume = false, overwrite = false }: { resume?: boolean | undefined; overwrite?: boolean | undefined },
 ): Promise<RunStart> {
   if (resume && overwrite) throw new ArgumentError("--resume and --overwrite exclude each other.");
-  if (resume) return planResume(directory, options);
+  // Where nothing is there yet a run begins, so that one command may be started again and again.
+  if (resume && (options.data === undefined || isUsed(directory))) return planResume(directory, options);
   const origin = options.init === undefined ? undefined : await readOrigin(options.init);
   const plan = planRun(options, origin);
   if (directory.trim() === "") throw new ArgumentError("--out is empty: name a folder for the run.");
@@ -87,6 +89,9 @@ export async function planStart(
   }
   return { directory, plan, resume: false, inherited: origin && inheritedFrom(origin, plan) };
 }
+
+const isUsed = (directory: string): boolean =>
+  existsSync(join(directory, runFiles.plan)) || resultsIn(directory).length > 0;
 
 /** Where the files of a run lie. */
 const ownFiles = (directory: string): string[] =>

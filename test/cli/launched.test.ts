@@ -1,6 +1,5 @@
 /** `predict --shard auto` and `doctor --distributed` under launchers, and without one. */
 import { readFileSync } from "node:fs";
-import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
 import { hasEmulatedCuda } from "../support/backends.js";
@@ -8,7 +7,7 @@ import { fakeNccl } from "../support/collective-job.js";
 import { alone, byLauncher, byTorchrun } from "../support/launched.js";
 import { mpich, openMpi } from "../support/launchers.js";
 import { fixture } from "../support/repository.js";
-import { side, sidePixels } from "../support/sides.js";
+import { writeSides } from "../support/sides.js";
 import { root } from "../support/temporary-folder.js";
 
 const launchers = [openMpi, mpich].filter((launcher) => launcher !== undefined);
@@ -20,14 +19,7 @@ describe("predict --shard auto", () => {
   let whole: string[];
 
   beforeAll(async () => {
-    const { default: sharp } = await import("sharp");
-    await mkdir(join(root, "ward"));
-    const pixels = sidePixels(images, 3);
-    for (let image = 0; image < images; image++) {
-      const own = pixels.subarray(image * side * side, (image + 1) * side * side);
-      const picture = sharp(own, { raw: { width: side, height: side, channels: 1 } });
-      await writeFile(join(root, "ward", `${image}.png`), await picture.png().toBuffer());
-    }
+    await writeSides(join(root, "ward"), images, 3);
     const { code, stdout, stderr } = await alone(predict("ward"), options);
     expect(code, stderr).toBe(0);
     whole = linesOf(stdout);
@@ -54,7 +46,7 @@ describe("predict --shard auto", () => {
   });
 
   it("leaves those without an image an output without a line", async () => {
-    const args = predict("ward/0.png ward/1.png --shard auto", "--out", "few-{shard}.jsonl");
+    const args = predict("ward/left/0.png ward/left/2.png --shard auto", "--out", "few-{shard}.jsonl");
     const outcomes = await byTorchrun(3, args, options);
     for (const { code, stderr } of outcomes) expect(code, stderr).toBe(0);
     expect(partsOf("few", 3)).toEqual([[whole[0]], [whole[1]], []]);

@@ -1,13 +1,13 @@
 /** `train` by several processes of this machine, and those of `mpirun`: one run, one voice, one exit code. */
 import { spawn, spawnSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
-import { copyFile, mkdir, symlink, writeFile } from "node:fs/promises";
+import { copyFile, mkdir, symlink } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
 import { byTorchrun } from "../support/launched.js";
 import { openMpi } from "../support/launchers.js";
 import { program } from "../support/repository.js";
-import { side, sidePixels } from "../support/sides.js";
+import { writeSides } from "../support/sides.js";
 import { root } from "../support/temporary-folder.js";
 
 const settings =
@@ -15,15 +15,7 @@ const settings =
 const train = ["train", ...settings.split(" "), "--device", "cpu"];
 
 beforeAll(async () => {
-  const { default: sharp } = await import("sharp");
-  const pixels = sidePixels(60, 1);
-  for (let image = 0; image < 60; image++) {
-    const folder = join(root, "data", image % 2 === 0 ? "left" : "right");
-    await mkdir(folder, { recursive: true });
-    const own = pixels.subarray(image * side * side, (image + 1) * side * side);
-    const raw = { width: side, height: side, channels: 1 } as const;
-    await writeFile(join(folder, `${image}.png`), await sharp(own, { raw }).png().toBuffer());
-  }
+  await writeSides(join(root, "data"), 60);
 }, 60_000);
 
 const environment = { ...process.env, MEDMAMBA_THREADS: "1", MEDMAMBA_PROCESSES: "2" };
@@ -157,6 +149,18 @@ describe("train by two processes", () => {
     expect(await new Promise((resolve) => child.on("close", resolve)), stderr).toBe(1);
     expect(stderr.match(/--resume` goes on from there/g)).toHaveLength(1);
     expect(existsSync(join(root, "stopped", "last.safetensors"))).toBe(true);
+    const more = ["train", "--out", "stopped", "--resume", "--epochs", "201", "--device", "cpu"];
+    const again = spawn(process.execPath, [program, ...more], {
+      cwd: root,
+      env: { ...environment, MEDMAMBA_PROCESSES: "3" },
+    });
+    stdout = "";
+    again.stdout.on("data", (text: Buffer) => {
+      if (!/^ +4\/201/m.test(stdout) && /^ +4\/201/m.test(stdout + text)) again.kill("SIGTERM");
+      stdout += text;
+    });
+    await new Promise((resolve) => again.on("close", resolve));
+    expect(stdout).toContain("Resumed   by 3 processes, before by 2: from here on with other bits");
   });
 
   it.each([
@@ -175,6 +179,11 @@ describe("train by two processes", () => {
       /--gpus starts processes, but torchrun has started 2 already/,
     ],
     [["--gpus", "0"], { MEDMAMBA_PROCESSES: "" }, /--gpus 0 is no number of GPUs/],
+    [
+      ["--gpus", "9999"],
+      { MEDMAMBA_PROCESSES: "" },
+      /--gpus(: there is no GPU that can be used here| 9999: this mac)/,
+    ],
     [["--max-restarts", "1"], { MEDMAMBA_PROCESSES: "" }, /--max-restarts goes with --gpus/],
   ])("is refused once with %j", (args, extra, sentence) => {
     const { status, stderr } = medmamba([...train, "--out", "never", ...args], extra);

@@ -2,10 +2,17 @@
 import type { Socket } from "node:net";
 import { afterEach, describe, expect, it } from "vitest";
 import type { Control } from "../../src/distributed/control.js";
-import { encoded, frameKinds, frameLimit, packPart } from "../../src/distributed/frames.js";
+import {
+  encoded,
+  frameHeader,
+  frameKinds,
+  frameLimit,
+  packPart,
+  strangersLimit,
+} from "../../src/distributed/frames.js";
 import { ownAddresses } from "../../src/distributed/meeting.js";
 import { freePort } from "../../src/distributed/spawn.js";
-import { comeAs, frame, introduction, join, listen, reach } from "../support/joining.js";
+import { comeAs, frame, introduction, join, listen, reach, welcomeRank } from "../support/joining.js";
 
 const sockets: Socket[] = [];
 const controls: Control[] = [];
@@ -75,6 +82,7 @@ describe("joining", () => {
       while (holding) {
         const socket = (await reach(port)).resume();
         sockets.push(socket);
+        socket.write(frameHeader(frameKinds.hello, strangersLimit));
         const trickle = setInterval(() => socket.write(Uint8Array.of(0)), 50);
         await new Promise((resolve) => socket.once("close", resolve));
         clearInterval(trickle);
@@ -134,6 +142,19 @@ describe("joining", () => {
   ] as const)("ends in time where what listens %s", async (_, welcome, sentence) => {
     const { port, server } = await listen(welcome);
     await expect(join(port, { rank: 1, patience: 0.5 })).rejects.toThrow(sentence);
+    server.close();
+  });
+
+  it("begins anew where rank 0 freezes before all are there", async () => {
+    let times = 0;
+    const { port, server } = await listen((socket) => {
+      times += 1;
+      welcomeRank(socket);
+    });
+    await expect(join(port, { rank: 1, worldSize: 3, patience: 1 })).rejects.toThrow(
+      "rank 1 found no rank 0",
+    );
+    expect(times).toBe(1);
     server.close();
   });
 

@@ -1,6 +1,6 @@
 /** What launchers say in the environment. The variables of each are those that were printed under it. */
 import { describe, expect, it } from "vitest";
-import { firstHost, launchOf, nodeLaunchOf } from "../../src/distributed/launch.js";
+import { arrayPart, firstHost, launchOf, nodeLaunchOf } from "../../src/distributed/launch.js";
 
 const torchrun = {
   RANK: "5",
@@ -86,6 +86,24 @@ describe("launchOf", () => {
     };
     expect(nodeLaunchOf(trainer)).toMatchObject({ node: 1, nodes: 2, processes: 4 });
     expect(nodeLaunchOf({ ...trainer, PET_NPROC_PER_NODE: "auto" })?.processes).toBeUndefined();
+    expect(launchOf(trainer)).toMatchObject({ rank: 1, worldSize: 2, address: { host: "a", port: 1 } });
+    // A PyTorchJob of 2023 or later, as kubeflow/trainer#1840 has it: 2 pods with 4 processes each.
+    const newer = { ...job, WORLD_SIZE: "8", ...trainer, PET_MASTER_ADDR: "job-0", PET_MASTER_PORT: "23456" };
+    expect(nodeLaunchOf(newer)).toMatchObject({
+      node: 1,
+      nodes: 2,
+      processes: 4,
+      address: { host: "job-0" },
+    });
+    // What torchrun starts there has these variables as well.
+    const below = { ...newer, RANK: "5", LOCAL_RANK: "1" };
+    expect(nodeLaunchOf(below)).toBeUndefined();
+    expect(launchOf(below)).toMatchObject({ launcher: "torchrun", rank: 5, worldSize: 8, localRank: 1 });
+  });
+
+  it("takes an address of IPv6 with brackets or without", () => {
+    for (const MASTER_ADDR of ["[fd00::1]", "fd00::1"])
+      expect(launchOf({ ...torchrun, MASTER_ADDR })?.address).toEqual({ host: "fd00::1", port: 29500 });
   });
 
   it.each([
@@ -97,6 +115,22 @@ describe("launchOf", () => {
     [{ RANK: "2", WORLD_SIZE: "2", MASTER_ADDR: "a", MASTER_PORT: "1" }, /RANK is 2, but WORLD_SIZE is 2/],
   ])("refuses %j", (environment, sentence) => {
     expect(() => launchOf(environment)).toThrow(sentence);
+  });
+});
+
+describe("arrayPart", () => {
+  const array = { SLURM_ARRAY_TASK_ID: "7", SLURM_ARRAY_TASK_MIN: "5", SLURM_ARRAY_TASK_COUNT: "4" };
+
+  it.each([
+    ["a launcher before all else", { ...torchrun, ...array }, undefined, { index: 5, of: 8 }],
+    ["an array that begins anywhere", array, undefined, { index: 2, of: 4 }],
+    ["no array with gaps", { ...array, SLURM_ARRAY_TASK_ID: "11" }, undefined, undefined],
+    ["an Indexed Job of which the number is known", { JOB_COMPLETION_INDEX: "3" }, 4, { index: 3, of: 4 }],
+    ["none of which it is not", { JOB_COMPLETION_INDEX: "3" }, undefined, undefined],
+    ["none beyond it", { JOB_COMPLETION_INDEX: "4" }, 4, undefined],
+    ["nobody", {}, undefined, undefined],
+  ])("is that of %s", (_, environment, of, part) => {
+    expect(arrayPart(of, environment)).toEqual(part);
   });
 });
 

@@ -3,10 +3,13 @@ import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
+import { pathToFileURL } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type Launcher, mpich, namespaces, openMpi, slurm } from "../support/launchers.js";
 import { programOf } from "../support/ranks.js";
 import { jobFile, type RanksJob, type Trained, trainedOf, trainTogether } from "../support/ranks-training.js";
+import { program as medmamba, repository } from "../support/repository.js";
+import { writeSides } from "../support/sides.js";
 
 const environment = { ...process.env, MEDMAMBA_THREADS: "1" };
 
@@ -26,6 +29,7 @@ function outcomeOf(command: string, args: readonly string[], ranks: number, extr
 }
 
 const job: RanksJob = {};
+const small = "--epochs 2 --device cpu --channels 1 --image-size 32 --depths 1,1 --dims 8,16";
 
 /** By the control plane alone, for comparison. */
 async function overTcp(worldSize: number): Promise<Trained> {
@@ -221,6 +225,55 @@ describe.skipIf(!slurm)("srun on two nodes of Slurm", () => {
     expect(others(trained)).toEqual(others(await overTcp(2)));
   });
 
+  it.skipIf(!mpich)("ends soon when a rank is killed, though the other waits for it in MPI", async () => {
+    const file = await jobFile({ options: { epochs: 1000 } });
+    const child = spawn("srun", [...srun("--mpi=pmi2"), file], {
+      env: { ...environment, ...conf(), ...meeting, MEDMAMBA_MPI: "libmpich.so.12" },
+    });
+    let [stdout, stderr, at] = ["", "", 0];
+    child.stderr.on("data", (text: Buffer) => {
+      stderr += text;
+    });
+    child.stdout.on("data", (text: Buffer) => {
+      stdout += text;
+      if (at > 0 || !stdout.includes("step 5")) return;
+      at = performance.now();
+      const found = spawnSync("pgrep", ["-f", `train.mjs ${file}`], { encoding: "utf8" }).stdout.split("\n");
+      const own = found.map(Number).filter((pid) => pid > 0 && isNode(pid));
+      const last = own.find((pid) => /\0SLURM_PROCID=1\0/.test(readFileSync(`/proc/${pid}/environ`, "utf8")));
+      process.kill(last as number, "SIGKILL");
+    });
+    const code = await new Promise((resolve) => child.on("close", resolve));
+    expect(at, stdout + stderr).toBeGreaterThan(0);
+    expect(performance.now() - at).toBeLessThan(10_000);
+    expect(code).not.toBe(0);
+    expect(stderr).toMatch(/rank 0: rank 1 \(process \d+ on .*\) is gone|Killed|exit/);
+  });
+
+  it("carries out the example's batch script, and goes on when that is submitted again", async () => {
+    await writeSides(join(folder, "scans"), 40);
+    const npx = `#!/bin/sh\nshift\nexec "${process.execPath}" "${medmamba}" "$@"\n`;
+    writeFileSync(join(folder, "npx"), npx, { mode: 0o755 });
+    // As it is, but for what these nodes have, and a model that takes seconds.
+    const script = readFileSync(join(repository, "examples", "distributed", "train.sbatch"), "utf8")
+      .replace("--ntasks-per-node=4", "--ntasks-per-node=1")
+      .replace(/^#SBATCH --(gpus-per-node|cpus-per-task).*\n/gm, "")
+      .replace("--batch-size 256 --epochs 100", `--batch-size 12 ${small}`);
+    writeFileSync(join(folder, "train.sbatch"), script);
+    for (const said of ["There is no checkpoint in run yet: a run begins.", "Nothing was left to train."]) {
+      const { status, stderr } = spawnSync("sbatch", ["--wait", "--output=out.txt", "train.sbatch"], {
+        cwd: folder,
+        encoding: "utf8",
+        timeout: 90_000,
+        env: { ...environment, ...conf(), ...meeting, PATH: `${folder}:${process.env.PATH}` },
+      });
+      const out = readFileSync(join(folder, "out.txt"), "utf8");
+      expect(status, stderr + out).toBe(0);
+      expect(out).toContain("Processes 2, started by srun of Slurm; batch 12 = 2 x 6");
+      expect(out).toContain(said);
+    }
+  }, 200_000);
+
   it.skipIf(!mpich)("gives the same by MPICH", async () => {
     const file = await jobFile(job);
     const extra = { ...conf(), ...meeting, MEDMAMBA_MPI: "libmpich.so.12" };
@@ -266,6 +319,29 @@ describe.skipIf(!namespaces)("two machines with a cable between", () => {
     const [first, second] = outcomes.map(({ trained }) => trained as Trained);
     expect(second).toEqual(first);
     expect(others(first as Trained)).toEqual(others(await overTcp(2)));
+  });
+
+  it("need no IPv4 on a machine of their own", () => {
+    const name = `mm-six-${process.pid}`;
+    ip("netns", "add", name);
+    try {
+      ip("-n", name, "link", "set", "lo", "up");
+      ip("-n", name, "address", "del", "127.0.0.1/8", "dev", "lo");
+      const spawning = pathToFileURL(join(repository, "dist/distributed/spawn.js")).href;
+      const command = JSON.stringify([process.execPath, programOf("group")]);
+      const program = `import { spawnRanks } from ${JSON.stringify(spawning)};
+        process.exitCode = (await spawnRanks({ command: ${command}, processes: 2 })).code;`;
+      const start = [process.execPath, "--input-type=module", "-e", program];
+      const { status, stdout, stderr } = spawnSync("ip", ["netns", "exec", name, ...start], {
+        encoding: "utf8",
+        timeout: 60_000,
+        env: environment,
+      });
+      expect(status, stderr).toBe(0);
+      expect(JSON.parse(stdout.split("\n")[1] ?? "")).toEqual([3, 0]);
+    } finally {
+      ip("netns", "del", name);
+    }
   });
 
   it("end within ten seconds when the cable is out", async () => {

@@ -120,10 +120,68 @@ void test_misuse() {
     cudaEventDestroy(event);
 }
 
+// A second stream that waits for the captured one is a part of the graph, and has to be waited for in turn.
+void test_two_streams() {
+    Emulated e, other;
+    cudaEvent_t begun, done, elsewhere;
+    for (cudaEvent_t* event : {&begun, &done, &elsewhere}) cudaEventCreateWithFlags(event, cudaEventDisableTiming);
+    const auto on_other = [&](float factor, float* y) {
+        emulator::launch("scaled", scaled, dim3(1), dim3(4), 0, other.stream, (const float*)e.x, factor, y);
+    };
+    const auto fork = [&] {
+        cudaEventRecord(begun, e.stream);
+        cudaStreamWaitEvent(other.stream, begun, 0);
+    };
+    const auto join = [&] {
+        cudaEventRecord(done, other.stream);
+        cudaStreamWaitEvent(e.stream, done, 0);
+    };
+    int late = 0;
+    for (int round = 0; round < 32; ++round) {
+        other.y[0] = 0;
+        fork();
+        on_other(5, other.y);
+        late += other.y[0] == 0;
+        join();
+        check::that(other.y[0] == 5, "what is beside is done once it is joined");
+    }
+    check::that(late > 0 && late < 32, "and before, it may be or not");
+
+    cudaGraph_t graph;
+    cudaGraphExec_t executable;
+    other.y[0] = 0;
+    e.begin();
+    fork();
+    on_other(7, other.y);
+    e.launch(2);
+    join();
+    check::that(cudaStreamEndCapture(e.stream, &graph) == cudaSuccess && other.y[0] == 0, "two streams are captured");
+    cudaGraphInstantiate(&executable, graph);
+    cudaGraphLaunch(executable, e.stream);
+    check::that(other.y[0] == 7 && e.y[0] == 2, "and a launch does the work of both");
+    cudaGraphExecDestroy(executable);
+    cudaGraphDestroy(graph);
+
+    cudaEventRecord(elsewhere, other.stream);
+    e.begin();
+    check::that(cudaStreamWaitEvent(e.stream, elsewhere, 0) == cudaErrorStreamCaptureIsolation,
+                "a capture waits for nothing outside of it");
+    cudaStreamEndCapture(e.stream, &graph);
+    e.begin();
+    fork();
+    on_other(7, other.y);
+    check::that(cudaStreamEndCapture(e.stream, &graph) == cudaErrorStreamCaptureUnjoined && !graph,
+                "a capture does not end with a stream that it has not waited for");
+    cudaGetLastError();
+    check::that(e.launch(3) == cudaSuccess && e.y[0] == 3, "and the stream is as before");
+    for (cudaEvent_t event : {begun, done, elsewhere}) cudaEventDestroy(event);
+}
+
 }  // namespace
 
 int main() {
     test_capture_and_launch();
+    test_two_streams();
     test_misuse();
     return check::report();
 }

@@ -68,6 +68,49 @@ void test_memory_goes_back_with_one_of_two() {
     check::that(free_bytes(other) == before, "closing a stream gives back what it leaves, though another is open");
 }
 
+// Of a driver before CUDA 11.2 a stream keeps what was freed for itself.
+void test_memory_of_an_old_driver() {
+    constexpr size_t mebibyte = 1 << 20;
+    setenv("MEDMAMBA_EMULATOR_DRIVER", "11.0", 1);
+    setenv("MEDMAMBA_EMULATOR_MEMORY", "64", 1);
+    {
+        Backend b;
+        const auto taken = [&](size_t bytes) {
+            void* memory = nullptr;
+            check::that(b.table->allocate(b.stream, bytes, &memory) == MM_OK, "there is memory for it");
+            return memory;
+        };
+        const size_t before = free_bytes(b);
+        b.table->release(b.stream, taken(40 * mebibyte), 40 * mebibyte);
+        check::that(free_bytes(b) + 40 * mebibyte == before, "what was released is kept");
+        b.table->release(b.stream, taken(30 * mebibyte), 30 * mebibyte);
+        check::that(free_bytes(b) + 40 * mebibyte == before, "and serves what is no less than half of it");
+        b.table->release(b.stream, taken(4 * mebibyte), 4 * mebibyte);
+        check::that(free_bytes(b) + 44 * mebibyte == before, "but nothing smaller");
+        b.table->release(b.stream, taken(50 * mebibyte), 50 * mebibyte);
+        check::that(free_bytes(b) + 50 * mebibyte == before, "it is given back before memory is said to be out");
+        b.table->trim(b.stream);
+        check::that(free_bytes(b) == before, "and by trimming");
+    }
+    mm_stream_options options{};
+    options.memory_limit = 48.0 * mebibyte;
+    const mm_backend* table = medmamba_backend();
+    mm_stream* limited = nullptr;
+    const char* why = nullptr;
+    check::that(table->stream_create(&options, &limited, &why) == MM_OK, "a stream with a limit is opened");
+    for (const size_t bytes : {40 * mebibyte, 45 * mebibyte, 42 * mebibyte}) {
+        void* memory = nullptr;
+        check::that(table->allocate(limited, bytes, &memory) == MM_OK, "what is given back counts no more");
+        table->release(limited, memory, bytes);
+        table->trim(limited);
+    }
+    void* memory = nullptr;
+    check::that(table->allocate(limited, 49 * mebibyte, &memory) == MM_OUT_OF_MEMORY, "more than the limit");
+    table->stream_destroy(limited);
+    unsetenv("MEDMAMBA_EMULATOR_MEMORY");
+    unsetenv("MEDMAMBA_EMULATOR_DRIVER");
+}
+
 void test_waits_sleep() {
     Backend b;
     const int before = emulator::busy_waits(nullptr);
@@ -107,6 +150,7 @@ void test_ranges() {
 int main() {
     test_memory_goes_back();
     test_memory_goes_back_with_one_of_two();
+    test_memory_of_an_old_driver();
     test_waits_sleep();
     test_ranges();
     return check::report();

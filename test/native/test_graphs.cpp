@@ -129,9 +129,42 @@ void test_destroyed_while_it_runs() {
     work_as_on_a_gpu(false);
 }
 
+// y = 2 x + 1 beside x, which goes on from what it was before, at once and in a graph.
+void test_work_beside() {
+    Backend b;
+    const auto work = [&] {
+        b.affine(2, b.x, b.x);  // 3, 5, 7, 9
+        b.table->beside_begin(b.stream);
+        b.affine(2, b.x, b.y);
+        b.table->beside_end(b.stream);
+        return b.table->beside_join(b.stream);
+    };
+    check::that(b.table->beside_join(b.stream) == MM_OK, "nothing to join is nothing to do");
+    check::that(work() == MM_OK && b.affine(0, b.x, b.x) == MM_OK && b.values(b.y)[3] == 19 && b.values(b.x)[0] == 1,
+                "what is beside comes between what was called before and what is called after its join");
+    check::that(b.failed_with(b.table->beside_end(b.stream), MM_INVALID_ARGUMENT, "no work beside") &&
+                    b.table->beside_begin(b.stream) == MM_OK &&
+                    b.failed_with(b.table->beside_begin(b.stream), MM_INVALID_ARGUMENT, "already") &&
+                    b.table->beside_end(b.stream) == MM_OK && b.table->beside_join(b.stream) == MM_OK,
+                "it begins and ends in turn");
+
+    mm_graph* graph = nullptr;
+    b.table->graph_begin(b.stream);
+    work();
+    b.table->graph_vary(b.stream, 0);
+    b.affine(1, b.y, b.x);
+    b.table->graph_vary(b.stream, -1);
+    check::that(b.table->graph_end(b.stream, &graph) == MM_OK, "a graph holds what is beside, and a varying call after it");
+    b.put(b.x, {1, 2, 3, 4});
+    b.table->graph_launch(b.stream, graph);
+    check::that(b.values(b.y)[3] == 19 && b.values(b.x)[3] == 20, "and runs it");
+    b.table->graph_destroy(b.stream, graph);
+}
+
 }  // namespace
 
 int main() {
+    test_work_beside();
     test_first_use_in_a_capture();
     test_destroyed_while_it_runs();
     test_varying_calls();

@@ -238,6 +238,7 @@ int main() {
             statistics_case(kernels, results, {{1, 13, 5}, 16, 20, 0, mean, MM_BFLOAT16});
             statistics_case(kernels, results, {{1, 14, 13}, 130, 24, 0, mean, MM_BFLOAT16});
         }
+        conv_gradient_case(kernels, results, {2, 9, 11}, 24, {198, 48, 0, true, MM_BFLOAT16, MM_FLOAT32});
         for (int32_t x_dtype : {MM_FLOAT32, MM_BFLOAT16}) {
             const auto norm = [&](int64_t rows, int64_t channels, int64_t gap) {
                 return NormOfGradient(rows, channels, gap, x_dtype == MM_BFLOAT16, x_dtype, MM_BFLOAT16);

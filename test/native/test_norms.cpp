@@ -1,4 +1,5 @@
 // Normalisation and the end of the block against their definitions in double, on odd shapes.
+#include "support/kept.h"
 #include "support/kernel_case.h"
 #include "support/naive.h"
 #include "support/norms.h"
@@ -97,6 +98,43 @@ void layer_norm_case(Kernels& kernels, int64_t rows, int64_t channels, int64_t p
     }
     close_beside(name + "dx alone", dx.dense(channels), want_dx, largest_term, tolerance);
 }
+
+#if defined(MM_TEST_CUDA)
+// Rows that come as four copies: the bits of their sum's rows, added in their order and rounded as they are stored; and
+// that sum.
+void copies_case(Kernels& kernels, int64_t rows, int64_t channels, int32_t dtype, Recorded& results) {
+    const std::string name = "layer_norm of copies " + shape_text(rows, channels) +
+                             (dtype == MM_BFLOAT16 ? " bfloat16" : "") + ": ";
+    constexpr int64_t copies = 4;
+    const int64_t each = rows * channels;
+    Kept apart(dtype, normal_floats(copies * each, 1, 10)), gate(dtype, normal_floats(each, 2));
+    const Floats weight = normal_floats(channels, 4, 1), bias = normal_floats(channels, 5), values = apart.values();
+    Floats sum((size_t)each);
+    for (size_t i = 0; i < sum.size(); ++i) {
+        sum[i] = values[i];
+        for (size_t k = 1; k < copies; ++k) sum[i] += values[k * sum.size() + i];
+        if (dtype == MM_BFLOAT16) sum[i] = to_bfloat16(sum[i]);
+    }
+    const auto run = [&](Kept& x, int64_t x_copies, float* sum_out, Floats& statistics) {
+        Kept y(dtype, each);
+        const LayerNorm norm{rows, channels, 0, 0, 0, 0, 0, (float)eps, x.data(), weight.data(), bias.data(), gate.data(),
+                             nullptr, dtype, dtype};
+        mm_layer_norm_forward_params params = norm.forward(y.data(), statistics.data());
+        params.x_copies = x_copies;
+        params.sum = sum_out;
+        that(kernels.layer_norm_forward(params) == MM_OK, name + "status");
+        return y.values();
+    };
+    Kept whole(dtype, sum), written(dtype, each);
+    Floats of_sum((size_t)rows * 2), of_copies((size_t)rows * 2), alone((size_t)rows * 2);
+    const Floats want = run(whole, 0, nullptr, of_sum), got = run(apart, copies, written.data(), of_copies);
+    same_bits(name + "y", got, want);
+    same_bits(name + "statistics", of_copies, of_sum);
+    same_bits(name + "sum", written.values(), sum);
+    same_bits(name + "y without the sum", run(apart, copies, nullptr, alone), want);
+    results.keep(name, got, of_copies);
+}
+#endif
 
 void batch_norm_case(Kernels& kernels, int64_t rows, int64_t channels, int64_t padding, float mean, Recorded& results) {
     const std::string name = "batch_norm " + shape_text(rows, channels) + (mean != 0 ? " far from zero" : "") + ": ";
@@ -243,19 +281,19 @@ void not_a_number_case(Kernels& kernels) {
     const Floats weight = normal_floats(channels, 4, 1), bias = normal_floats(channels, 5);
     Floats statistics(12);
     kernels.layer_norm_forward({rows, channels, 0, 0, 0, (float)eps, x.data(), weight.data(), bias.data(), nullptr,
-                              y.data(), statistics.data(), MM_FLOAT32, MM_FLOAT32});
+                              y.data(), statistics.data(), MM_FLOAT32, MM_FLOAT32, 0, nullptr});
     for (int64_t r = 0; r < rows; ++r) {
         that(std::isnan(y.at(r, 3)) == (r == 1 || r == 2), "layer_norm: NaN stays in its row");
     }
     Floats batch_statistics(74), scale(37), shift(37);
     kernels.batch_norm_statistics({rows, channels, 0, (float)eps, 0.1f, x.data(), weight.data(), bias.data(), nullptr,
-                                 nullptr, nullptr, batch_statistics.data(), scale.data(), shift.data(), MM_FLOAT32, nullptr});
+                                 nullptr, nullptr, batch_statistics.data(), scale.data(), shift.data(), MM_FLOAT32, nullptr, nullptr});
     for (size_t c = 0; c < 37; ++c) {
         that(std::isnan(scale[c]) == (c == 3 || c == 6), "batch_norm: NaN stays in its channel");
     }
     that(kernels.batch_norm_statistics({0, channels, 0, (float)eps, 0.1f, x.data(), weight.data(), bias.data(),
                                              nullptr, nullptr, nullptr, batch_statistics.data(), scale.data(),
-                                             shift.data(), MM_FLOAT32, nullptr}) == MM_INVALID_ARGUMENT,
+                                             shift.data(), MM_FLOAT32, nullptr, nullptr}) == MM_INVALID_ARGUMENT,
                 "batch_norm: a batch without rows is refused");
 }
 
@@ -274,6 +312,12 @@ int main() {
         layer_norm_case(kernels, 37, 96, 0, false, 1000, results);
         layer_norm_case(kernels, 37, 96, 0, true, 1000, results);
         batch_norm_case(kernels, 5000, 19, 0, 1000, results);
+#if defined(MM_TEST_CUDA)
+        for (int32_t dtype : {MM_FLOAT32, MM_BFLOAT16}) {
+            for (int64_t channels : {7, 24, 96, 100, 192, 384, 768}) copies_case(kernels, 37, channels, dtype, results);
+            copies_case(kernels, 1, 130, dtype, results);
+        }
+#endif
         fold_case(kernels, 37);
         for (int64_t half : {1, 3, 8, 17, 48}) {
             shuffle_case(kernels, 1, 1, half, false, results);

@@ -128,6 +128,24 @@ void not_a_number(Kernels& kernels, Recorded&) {
     that(std::isnan(got.y[0]), "NaN reaches pixels of its channel");
     that(!std::isnan(got.y[1]), "NaN stays in its channel");
     that(!std::isnan(got.y[(size_t)(c.pixels * c.channels)]), "NaN stays in its image");
+    // A gradient that is not a number may spoil dB and dC of steps beside its own, but never without a sign: the
+    // gradients of its channel's parameters are spoiled as well, and nothing of another image is.
+    Case d(2, 5, 7, 20, 16, 2);
+    d.dy[17 * d.channels + 3] = NAN;
+    const Results gradients(kernels, d);
+    for (int64_t k = 0; k < 4; ++k) {
+        const int64_t channel = k * d.channels + 3;
+        that(std::isnan(gradients.dA_log[(size_t)(channel * d.states)]), "NaN reaches dA_log of its channel");
+        that(std::isnan(gradients.ddt_weight[(size_t)(channel * d.rank)]), "NaN reaches ddt_weight of its channel");
+        that(std::isnan(gradients.ddt_bias[(size_t)channel]), "NaN reaches ddt_bias of its channel");
+        that(!std::isnan(gradients.dA_log[(size_t)((channel + 1) * d.states)]), "NaN stays in its channel's dA_log");
+        that(!std::isnan(gradients.ddt_weight[(size_t)((channel + 1) * d.rank)]), "NaN stays in its channel's ddt_weight");
+        that(!std::isnan(gradients.ddt_bias[(size_t)channel + 1]), "NaN stays in its channel's ddt_bias");
+    }
+    bool other_image = true;
+    for (size_t i = d.projected.size() / 2; i < d.projected.size(); ++i)
+        other_image = other_image && !std::isnan(gradients.dprojected[i]);
+    that(other_image, "NaN stays in its image's dprojected");
     for (float extreme : {INFINITY, -INFINITY, 1e30f, -1e30f}) {
         c.projected.assign(c.projected.size(), extreme);
         Results(kernels, c);
@@ -142,15 +160,55 @@ Case with_fast_decays(Case c) {
 }
 
 #if defined(MM_TEST_CUDA)
+// A copy of y for each direction, for the norm behind to add: their sum, in their order, has the bits of y.
+void copies(Kernels& kernels, Recorded& results, const Case& c) {
+    const std::string name = "copies of scan4 " + std::to_string(c.batch) + " x " + std::to_string(c.channels) + ": ";
+    const int64_t count = copy_count(c.batch, c.height, c.width, c.channels, MM_FLOAT32), each = (int64_t)c.u.size();
+    that(count == 4, name + "four of them");
+    Floats y((size_t)each), apart((size_t)(count * each)), sum((size_t)each);
+    that(kernels.scan4_forward(c.operation().forward(y.data(), nullptr)) == MM_OK, name + "sum");
+    mm_scan4_forward_params params = c.operation().forward(apart.data(), nullptr);
+    params.y_copies = count;
+    that(kernels.scan4_forward(params) == MM_OK, name + "apart");
+    for (size_t i = 0; i < sum.size(); ++i) {
+        sum[i] = apart[i];
+        for (size_t k = 1; k < (size_t)count; ++k) sum[i] += apart[k * sum.size() + i];
+    }
+    same_bits(name + "their sum", sum, y);
+    results.keep(name, apart);
+    params.y_copies = 3;
+    that(kernels.scan4_forward(params) == MM_UNSUPPORTED, name + "as many as there are, or one");
+}
+
 // Batches that are cut into runs of images: 7 in 4 of 1 or 2, long enough for segments, and 172 in 2 of 86, with as many
 // channels each as a thread of 16 states wants.
 void in_runs(Kernels& kernels, Recorded& results) {
     using medmamba::cuda::ImageRuns, medmamba::cuda::most_run_floats;
     const int64_t before = most_run_floats;
     most_run_floats = 2 * 4 * 14 * 17 * (33 + 2 * (3 + 32)) + 1;
-    compare(kernels, results, Case(7, 14, 17, 33, 16, 3));
+    const Case in_four_runs(7, 14, 17, 33, 16, 3);
+    compare(kernels, results, in_four_runs);
+    that(copy_count(7, 14, 17, 33, MM_FLOAT32) == 1, "what is cut into runs is added by the scan");
+    mm_scan4_forward_params apart = in_four_runs.operation().forward(nullptr, nullptr);
+    apart.y_copies = 4;
+    that(kernels.scan4_forward(apart) == MM_UNSUPPORTED, "runs leave no copies");
     most_run_floats = 86 * 4 * 2 * 3 * (96 + 3 * (6 + 32)) + 1;
     compare(kernels, results, Case(172, 2, 3, 96, 16, 6));
+    // What a run has decides of the kernel, not the batch: its images have the bits that they have as a batch.
+    most_run_floats = 43 * 4 * 2 * 3 * 96 + 1;
+    const Case batch(86, 2, 3, 96, 16, 6);
+    Case half(43, 2, 3, 96, 16, 6);
+    half.u.assign(batch.u.begin(), batch.u.begin() + (ptrdiff_t)half.u.size());
+    half.dy.assign(batch.dy.begin(), batch.dy.begin() + (ptrdiff_t)half.dy.size());
+    half.projected.assign(batch.projected.begin(), batch.projected.begin() + (ptrdiff_t)half.projected.size());
+    const Results of_batch(kernels, batch), of_half(kernels, half);
+    const auto same = [](const Floats& a, const Floats& b, size_t count) {
+        return std::memcmp(a.data(), b.data(), count * sizeof(float)) == 0;
+    };
+    that(same(of_batch.y, of_half.y, half.u.size()), "a run's y has the bits of a batch like it");
+    that(same(of_batch.du, of_half.du, half.u.size()), "a run's du has the bits of a batch like it");
+    that(same(of_batch.dprojected, of_half.dprojected, half.projected.size()),
+         "a run's dprojected has the bits of a batch like it");
     most_run_floats = before;
     // Stage 1 of MedMamba-T at 224 pixels in bfloat16, batch 128, and twice as wide and high in float32.
     const ImageRuns headline(128, 4 * 56 * 56 * (96 + 3 * 35) / 2), large(128, 4 * 112 * 112 * (96 + 3 * 35));
@@ -190,6 +248,9 @@ int main() {
         compare(kernels, results, with_fast_decays(Case(1, 9, 8, 40, 16, 2)));
         not_a_number(kernels, results);
 #if defined(MM_TEST_CUDA)
+        copies(kernels, results, Case(2, 5, 11, 24, 16, 3));
+        copies(kernels, results, Case(1, 14, 17, 33, 16, 3));
+        copies(kernels, results, Case(86, 3, 2, 96, 16, 6));
         in_runs(kernels, results);
 #endif
     });

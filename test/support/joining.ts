@@ -73,4 +73,16 @@ export async function listen(welcome: (socket: Socket) => void): Promise<{ port:
   return { port: typeof address === "object" && address ? address.port : 0, server };
 }
 
+/** Lets a rank in, as rank 0 of three does, and says nothing more. */
+export function welcomeRank(socket: Socket): void {
+  const who = introduction({ rank: 0, worldSize: 3 });
+  socket.write(frame(frameKinds.challenge, encoded(newChallenge())));
+  socket.once("data", (piece) => {
+    const [hello] = [...new FrameReader().take(piece)];
+    const { challenge } = decoded(hello?.bytes ?? new Uint8Array(0)) as { challenge: string };
+    const proof = proofOf(token, challenge, inWordsOf(who));
+    socket.write(frame(frameKinds.welcome, encoded({ ...who, proof })));
+  });
+}
+
 export { frame };

@@ -17,7 +17,8 @@ export interface LaunchOptions {
   readonly environment?: Readonly<Record<string, string>>;
 }
 
-async function run(command: readonly string[], cwd: string, environment: object): Promise<Outcome> {
+/** One process, with variables beside those of this one. */
+export async function run(command: readonly string[], cwd: string, environment: object): Promise<Outcome> {
   const child = spawn(command[0] as string, command.slice(1), {
     cwd,
     env: { ...process.env, MEDMAMBA_THREADS: "1", ...environment },

@@ -15,7 +15,10 @@ export interface RanksJob {
   readonly options?: Partial<FitOptions>;
   readonly model?: object;
   readonly frozen?: boolean;
+  /** Whether `fit` is left to find the other ranks by itself. */
+  readonly joins?: boolean;
   readonly bad?: { readonly rank: number; readonly index: number };
+  readonly lost?: { readonly rank: number; readonly images: number };
 }
 
 /** What a rank says in the end. */

@@ -2,6 +2,8 @@
  * The smallest task there is to learn: grey images of 32 x 32 pixels, one half of them brighter, and a model of a
  * quarter of a million parameters that learns in a second which.
  */
+import { mkdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { data, MedMamba, type MedMambaOptions, manualSeed, type TrainingSettings } from "../../src/index.js";
 import { RandomStream } from "../../src/tensor/random.js";
 
@@ -55,3 +57,16 @@ export const quickly = {
   averageDecay: 0.9,
   augmentation: data.augmentations.none,
 } satisfies Partial<TrainingSettings>;
+
+/** The same as a folder of classes with PNGs, for the command line. */
+export async function writeSides(folder: string, count: number, seed = 1): Promise<void> {
+  const { default: sharp } = await import("sharp");
+  const pixels = sidePixels(count, seed);
+  for (let image = 0; image < count; image++) {
+    const own = join(folder, sideClasses[image % 2] as string);
+    await mkdir(own, { recursive: true });
+    const picture = pixels.subarray(image * side * side, (image + 1) * side * side);
+    const raw = { width: side, height: side, channels: 1 } as const;
+    await writeFile(join(own, `${image}.png`), await sharp(picture, { raw }).png().toBuffer());
+  }
+}

@@ -17,6 +17,7 @@ import {
   MedMamba,
   openDevice,
 } from "../../src/index.js";
+import { hasEmulatedCuda } from "../support/backends.js";
 import { failure } from "../support/failure.js";
 import {
   quickly,
@@ -218,6 +219,15 @@ describe("a learning rate at which the loss diverges", () => {
       "a weight is not finite after step 1: try a lower learning rate than 1e+300. The checkpoints written before are unharmed.",
     );
     expect((await readFile(last)).equals(before)).toBe(true);
+  });
+
+  it.skipIf(!hasEmulatedCuda())("is noticed on a GPU in bfloat16, too", async () => {
+    const device = openDevice("cuda-emulated", { precision: "bf16" });
+    const wild = { lr: 1e4, warmupEpochs: 0, train: sides(16, 1), batchSize: 4 };
+    expect(await failure(TrainingError, learn(wild, tinyModel({ device })))).toMatch(
+      /^the loss became (NaN|Infinity) in epoch 1, step \d+: try a lower learning rate than 10000\./,
+    );
+    device.close();
   });
 
   it("leaves nothing behind on the device", async () => {

@@ -3,12 +3,15 @@
  * and whatever else there is in a step.
  */
 import { spawnSync } from "node:child_process";
+import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { readHeader, readTensors } from "../../src/weights/safetensors.js";
 import { hasEmulatedCuda } from "../support/backends.js";
 import { fakeNccl } from "../support/collective-job.js";
 import { type Launcher, mpich, openMpi } from "../support/launchers.js";
 import { programOf } from "../support/ranks.js";
 import { jobFile, type RanksJob, type Trained, trainedOf, trainTogether } from "../support/ranks-training.js";
+import { root } from "../support/temporary-folder.js";
 
 /** MB of a bucket: the network of these tests has some ten of them. */
 const small = "0.01";
@@ -58,6 +61,16 @@ function same(
   return first?.trained as Trained;
 }
 
+/** Tensors of a checkpoint, and what it says of overlap. */
+async function contentsOf(path: string) {
+  const { metadata } = await readHeader(path);
+  const tensors = [...(await readTensors(path))].map(([name, { data }]) => [
+    name,
+    Buffer.from(data).toString("base64"),
+  ]);
+  return { tensors, overlap: JSON.parse(metadata.provenance ?? "{}").distributed.overlap };
+}
+
 const others = ({ carriage: _, ...rest }: Trained) => rest;
 
 describe.each([2, 3])("%i ranks", (worldSize) => {
@@ -74,6 +87,22 @@ describe.each([2, 3])("%i ranks", (worldSize) => {
     expect(others(trained)).toEqual(others(without));
   }, 60_000);
 
+  it("leave the same checkpoint, which says how, where BatchNorm is frozen", async () => {
+    const files = ["0", small].map((overlap) => ({
+      overlap,
+      directory: join(root, `${worldSize}-${overlap}`),
+    }));
+    for (const { overlap, directory } of files)
+      await together({ ...job, frozen: true, options: { ...job.options, directory } }, worldSize, {
+        MEDMAMBA_OVERLAP: overlap,
+      });
+    const [without, trained] = await Promise.all(
+      files.map(({ directory }) => contentsOf(join(directory, "last.safetensors"))),
+    );
+    expect(trained?.tensors).toEqual(without?.tensors);
+    expect([without?.overlap, trained?.overlap]).toEqual([0, Number(small)]);
+  }, 60_000);
+
   it.each([openMpi, mpich].filter((launcher) => launcher !== undefined))(
     "have the same weights with buckets as without, by $name",
     async (launcher) => {
@@ -85,13 +114,39 @@ describe.each([2, 3])("%i ranks", (worldSize) => {
   );
 });
 
+describe("a rank that is lost while gradients are on their way", () => {
+  const lost: RanksJob = { ...job, lost: { rank: 1, images: 30 }, options: { ...job.options, epochs: 50 } };
+  const environment = { MEDMAMBA_OVERLAP: small };
+
+  it("ends the others over TCP, within two seconds and a little", async () => {
+    const [other, gone] = await trainTogether(lost, { worldSize: 2, environment });
+    expect([other?.code, gone?.signal], other?.stderr).toEqual([75, "SIGKILL"]);
+    expect((other?.at ?? 0) - (gone?.at ?? 0)).toBeLessThan(6_000); // Machines that run tests are busy.
+  }, 60_000);
+
+  it.each([openMpi, mpich].filter((launcher) => launcher !== undefined))(
+    "ends the job of $name",
+    async ({ command, args }) => {
+      const program = [process.execPath, programOf("train"), await jobFile(lost)];
+      const { status, signal } = spawnSync(command, [...args(2), ...program], {
+        timeout: 60_000,
+        killSignal: "SIGKILL",
+        env: { ...process.env, MEDMAMBA_THREADS: "1", ...environment },
+      });
+      expect([signal, status]).toEqual([null, expect.any(Number)]);
+      expect(status).not.toBe(0);
+    },
+    60_000,
+  );
+});
+
 const whole: RanksJob = { ...job, options: { ...job.options, accumulate: 1, syncBatchNorm: true } };
 
 it.each([openMpi, mpich].filter((launcher) => launcher !== undefined))(
   "ranks whose BatchNorm sees all have the same weights with buckets as without, by $name",
   async (launcher) => {
-    const without = await byMpi(launcher, whole, 3, { MEDMAMBA_OVERLAP: "0" });
-    const trained = await byMpi(launcher, whole, 3, { MEDMAMBA_OVERLAP: small });
+    const without = await byMpi(launcher, whole, 2, { MEDMAMBA_OVERLAP: "0" });
+    const trained = await byMpi(launcher, whole, 2, { MEDMAMBA_OVERLAP: small });
     expect(others(trained)).toEqual(others(without));
   },
   60_000,
@@ -108,9 +163,18 @@ describe.runIf(hasEmulatedCuda() && fakeNccl())("NCCL", () => {
     options: { ...job.options, batchSize: 6, assess: false, ...options },
   });
 
+  it("that waits for a rank which is lost ends, too", async () => {
+    const own = { ...onGpu({ accumulate: 1, epochs: 50 }), lost: { rank: 1, images: 8 } };
+    const [other, gone] = await trainTogether(own, {
+      worldSize: 2,
+      environment: { ...environment, MEDMAMBA_OVERLAP: small },
+    });
+    expect([other?.code, gone?.signal], other?.stderr).toEqual([75, "SIGKILL"]);
+    expect((other?.at ?? 0) - (gone?.at ?? 0)).toBeLessThan(6_000);
+  }, 60_000);
+
   it.each([
     [2, "in passes", { accumulate: 2 }],
-    [3, "where BatchNorm sees all", { accumulate: 1, syncBatchNorm: true }],
     [2, "as graphs", { accumulate: 1, graphs: true, epochs: 3 }],
     [
       3,

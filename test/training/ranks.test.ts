@@ -5,8 +5,11 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { freePort } from "../../src/distributed/spawn.js";
 import { readHeader, readTensors } from "../../src/weights/safetensors.js";
+import { hasEmulatedCuda } from "../support/backends.js";
+import { fakeNccl } from "../support/collective-job.js";
 import { ranks } from "../support/ranks.js";
 import { jobFile, type RanksJob, type Trained, trainTogether } from "../support/ranks-training.js";
+import { tinyModel } from "../support/sides.js";
 import { root } from "../support/temporary-folder.js";
 
 async function train(job: RanksJob, worldSize: number): Promise<Trained> {
@@ -32,6 +35,22 @@ function expectClose(a: Trained, b: Trained, relative: number): void {
 async function tensorsOf(path: string): Promise<string[]> {
   const hash = (data: Uint8Array) => createHash("sha256").update(data).digest("hex");
   return [...(await readTensors(path))].map(([name, { data }]) => `${name} ${hash(data)}`);
+}
+
+/** What a file's model has for running statistics is the mean of those that it has of each rank. */
+async function expectMeanStatistics(path: string): Promise<void> {
+  const tensors = await readTensors(path);
+  const floats = (name: string) => {
+    const { data } = tensors.get(name) as { data: Uint8Array };
+    return [...new Float32Array(Uint8Array.from(data).buffer)];
+  };
+  const ranks = [0, 1].map((rank) => floats(`training/ranks/${rank}`));
+  expect(ranks[1]).not.toEqual(ranks[0]);
+  const model = tinyModel({ dims: [8, 16], depths: [1, 1] });
+  const buffers = [...model.namedBuffers()].filter(([, { dtype }]) => dtype === "float32");
+  const mean = ranks[0]?.map((value, at) => Math.fround((value + (ranks[1]?.[at] as number)) / 2));
+  expect(buffers.flatMap(([name]) => floats(name))).toEqual(mean);
+  model.dispose();
 }
 
 describe("ranks", () => {
@@ -74,6 +93,7 @@ describe("ranks", () => {
     const position = async () =>
       JSON.parse((await readHeader(join(directory, "last.safetensors"))).metadata.training ?? "{}");
     expect((await position()).batch).toBeGreaterThan(0);
+    await expectMeanStatistics(join(directory, "last.safetensors"));
     const other = join(root, "other");
     await mkdir(other);
     for (const file of ["last.safetensors", "best.safetensors", "metrics.jsonl"])
@@ -110,9 +130,19 @@ describe("ranks", () => {
     expect(said[1]).toBe(said[0]);
   });
 
-  it("have to be told the same", async () => {
+  it.each<[string, RanksJob, RegExp]>([
+    ["settings", { options: { lr: 3e-3 } }, /other settings than rank 0 \(lr 0\.003, on rank 0 0\.002\)/],
+    ["model", { model: { dState: 8 } }, /other model than rank 0 \(dState 8, on rank 0 16\)/],
+    [
+      "options",
+      { options: { assess: false } },
+      /other options than rank 0 \(assesses false, on rank 0 true\)/,
+    ],
+    ["training images", { train: 35 }, /other training images than rank 0 \(.*35, on rank 0 36/],
+    ["validation images", { validation: 13 }, /other validation images than rank 0 \(/],
+  ])("have to be told the same %s", async (_, other, sentence) => {
     const address = { host: "127.0.0.1", port: await freePort() };
-    const jobs = [await jobFile({}), await jobFile({ options: { lr: 3e-3 } })];
+    const jobs = [await jobFile({}), await jobFile(other)];
     const outcomes = (
       await Promise.all(
         jobs.map((job, rank) => ranks("train", [job], { worldSize: 2, ranks: [rank], address })),
@@ -120,8 +150,34 @@ describe("ranks", () => {
     ).flat();
     for (const { code, stderr } of outcomes) {
       expect(code).toBe(1);
-      expect(stderr).toContain("rank 1 has other settings than rank 0 (lr 0.003, on rank 0 0.002)");
+      expect(stderr).toMatch(/rank 1 has other /);
+      expect(stderr).toMatch(sentence);
     }
+  });
+
+  it("join by themselves where a launcher has started them", async () => {
+    const [own, given] = [await train({ joins: true }, 2), await train({}, 2)];
+    expect({ ...own, carriage: null }).toEqual({ ...given, carriage: null });
+  });
+
+  const nccl = hasEmulatedCuda() ? fakeNccl() : undefined;
+  it.runIf(nccl)("have the same weights by NCCL as through rank 0", async () => {
+    const options = { epochs: 1, batchSize: 4, assess: false };
+    const job: RanksJob = { train: 4, validation: 2, model: { device: "cuda-emulated" }, options };
+    const environment = { MEDMAMBA_NCCL: nccl ?? "" };
+    const found: Trained[] = [];
+    for (const engine of ["nccl", "tcp"]) {
+      const outcomes = await trainTogether(job, {
+        worldSize: 2,
+        environment: { ...environment, MEDMAMBA_ENGINE: engine },
+      });
+      for (const { code, stderr } of outcomes) expect(code, stderr).toBe(0);
+      const [first, second] = outcomes.map(({ trained }) => trained as Trained);
+      expect(second).toEqual(first);
+      expect(first?.carriage).toMatchObject({ engine });
+      found.push({ ...(first as Trained), carriage: { engine: "", worldSize: 2 } });
+    }
+    expect(found[1]).toEqual(found[0]);
   });
 
   it("refuse a batch that cannot be divided among them", async () => {

@@ -56,8 +56,8 @@ Examples:
   $ medmamba train --data scans --out next --init run/best.safetensors --lr 1e-4
   $ medmamba train --out run --resume
   $ medmamba train --data scans --out run --gpus 4 --batch-size 128
-  $ torchrun --nproc-per-node 4 --no-python medmamba train --data scans \\
-      --out run
+  $ torchrun --nproc-per-node 4 --max-restarts 2 --no-python medmamba train \\
+      --data scans --out run --resume
 
 Ctrl-C finishes the step and saves; --resume goes on to the same outcome.`;
 
@@ -66,7 +66,10 @@ export function define(command: Command): void {
   command
     .option("--data <path>", "images: folder, .npz or .csv (not needed with --resume)")
     .requiredOption("--out <folder>", "where checkpoints, history and report go")
-    .option("--resume", "go on with the run in --out; its options need no repeating")
+    .option(
+      "--resume",
+      "go on with the run in --out, without repeating its options; begin with --data where there is none",
+    )
     .option("--overwrite", "replace the run in --out")
     .option("--no-images", "no pictures of mistakes, which are pictures of patients, in the report")
     .option("--init <file>", "start from these weights; a checkpoint's network and preprocessing, too");
@@ -125,6 +128,8 @@ async function train({
     if (options.data !== undefined) expectPath(options.data, "data set");
     if (options.init !== undefined) expectPath(options.init, "file of weights");
     const start = await planTogether(group, () => planStart(out, options, { resume, overwrite }));
+    if (resume && !start.resume)
+      terminal.status(`There is no checkpoint in ${shortPath(out)} yet: a run begins.`);
     opened ??= open(start.plan.settings.precision);
     await trainAs(start, opened, { group, terminal, out, cache, images });
   });

@@ -1,5 +1,5 @@
 /** Commands that several processes carry out together: started here one a GPU, or by a launcher; rank 0 speaks for all. */
-import { existsSync } from "node:fs";
+import { statSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { type Command, Option } from "commander";
@@ -79,15 +79,21 @@ export async function startRanks(
   };
   const start = (own: readonly string[]) =>
     spawnRanks({ ...options, command: [first, ...process.execArgv, script, ...own] });
+  const before = writtenAt(out);
   let outcome = await start(args);
   for (let restarts = 1; restarts <= maxRestarts && mayWorkAgain(outcome); restarts++) {
-    const begun = existsSync(join(out, runFiles.plan));
+    // An earlier run that was to be overwritten is not gone on with.
+    const begun = writtenAt(out) !== before;
     const again = begun ? [...args.filter((text) => !/^--(resume|overwrite)$/.test(text)), "--resume"] : args;
     process.stderr.write(`All processes start again (${restarts} of at most ${maxRestarts} times).\n`);
     outcome = await start(again);
   }
   return outcome.code;
 }
+
+/** When the plan of the run in a folder was written; undefined where there is none. */
+const writtenAt = (out: string): number | undefined =>
+  statSync(join(out, runFiles.plan), { throwIfNoEntry: false })?.mtimeMs;
 
 /** @param ofLauncher  what a launcher that counts machines says of each */
 function processesWanted(

@@ -58,5 +58,9 @@ inline int64_t checkpoint_count(int64_t batch, int64_t height, int64_t width, in
     return medmamba::cuda::scan4_checkpoint_count(batch, height, width, channels, states);
 }
 
+inline int64_t copy_count(int64_t batch, int64_t height, int64_t width, int64_t channels, mm_dtype dtype) {
+    return medmamba::cuda::scan4_copy_count(batch, height, width, channels, dtype);
+}
+
 inline bool multiply_in_bfloat16(TestStream&) { return false; }  // its tests are elsewhere
 inline bool multiply_by_amx(TestStream&) { return false; }

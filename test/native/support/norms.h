@@ -13,7 +13,7 @@ struct LayerNorm {
 
     mm_layer_norm_forward_params forward(float* y, float* statistics) const {
         return {rows, channels, x_row, y_row, gate_row,   eps,     x,
-                weight, bias,   gate,  y,     statistics, x_dtype, y_dtype};
+                weight, bias,   gate,  y,     statistics, x_dtype, y_dtype, 0, nullptr};
     }
     mm_layer_norm_backward_params backward(const float* statistics, float* dx, float* dweight, float* dbias,
                                            float* dgate, bool accumulate_dx) const {

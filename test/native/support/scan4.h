@@ -10,7 +10,7 @@ struct Scan4 {
 
     mm_scan4_forward_params forward(float* y, float* checkpoints) const {
         return {batch,   height, width, channels, states,      rank, u, projected, dt_weight,
-                dt_bias, A_log,  skip,  y,        checkpoints, dtype};
+                dt_bias, A_log,  skip,  y,        checkpoints, dtype, 0};
     }
     mm_scan4_backward_params backward(const float* checkpoints, float* du, float* dprojected, float* ddt_weight,
                                       float* ddt_bias, float* dA_log, float* dskip) const {

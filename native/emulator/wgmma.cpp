@@ -1,6 +1,7 @@
 #include "wgmma.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 
 #include "asynchronous.h"
@@ -65,6 +66,9 @@ float element(const Descriptor& matrix, int line, int k) {
     }
     uint16_t upper;
     std::memcpy(&upper, proxy_view() + offset, sizeof upper);
+    // What threads have written without a fence may have arrived or not.
+    const char* start = shared_of_block().end - (shared_of_block().bytes + 15) / 16 * 16;
+    if (std::memcmp(&upper, start + offset, sizeof upper) != 0) return NAN;
     const uint32_t word = (uint32_t)upper << 16;
     float value;
     std::memcpy(&value, &word, sizeof value);

@@ -38,6 +38,10 @@
 #define MM_HAS_SM90A_CODE 0
 #endif
 
+#if defined(__CUDA_ARCH__) && !MM_HAS_WGMMA
+#pragma nv_diag_suppress 177  // What only the kernel of sm_90a uses is unused in the others' code.
+#endif
+
 namespace medmamba::cuda {
 
 #if MM_HAS_TENSOR_MAPS

@@ -41,8 +41,11 @@ struct TileLane {
 struct TwoTf32 {
     uint32_t leading, rest;
 
-    __device__ __forceinline__ explicit TwoTf32(float x)
-        : leading(__float_as_uint(x) & 0xffffe000u), rest(__float_as_uint(x - __uint_as_float(leading))) {}
+    // Not by initializers, which nvcc hands to the compiler of the host as well.
+    __device__ __forceinline__ explicit TwoTf32(float x) {
+        leading = __float_as_uint(x) & 0xffffe000u;
+        rest = __float_as_uint(x - __uint_as_float(leading));
+    }
 };
 
 }  // namespace medmamba::cuda

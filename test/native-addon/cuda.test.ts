@@ -187,7 +187,8 @@ describe.skipIf(!hasEmulatedCuda())("the CUDA backend, emulated", () => {
     const float32 = emulated().plan("ss_conv_ssm", sizes);
     const bf16 = emulated({}, { precision: "bf16" }).plan("ss_conv_ssm", sizes);
     expect(4 * (float32.saved - bf16.saved)).toBe(2 * activations);
-    expect(bf16.backwardWorkspace).toBe(float32.backwardWorkspace / 2);
+    const moments = (rows / 64) * 3 * half; // three sums for BatchNorm of each 64 rows, float32 either way
+    expect(bf16.backwardWorkspace).toBe((float32.backwardWorkspace + moments) / 2);
   });
 
   it("gives the same bits in five orders of threads in bf16, near those of float32", async () => {

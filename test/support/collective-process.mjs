@@ -22,14 +22,24 @@ const device = openDevice(given.device, given.device === "cpu" ? { threads: give
 const hash = (array) => createHash("sha256").update(new Uint8Array(array.buffer)).digest("hex").slice(0, 16);
 const base64 = async (t) => Buffer.from(new Uint8Array((await t.data()).buffer)).toString("base64");
 
-const tell = (said) => writeFileSync(join(given.folder, `${rank}.json`), JSON.stringify(said));
+/** At once, for who looks. */
+function write(name, content) {
+  const file = join(given.folder, name);
+  writeFileSync(`${file}.part`, content);
+  renameSync(`${file}.part`, file);
+}
+
+const tell = (said) => write(`${rank}.json`, JSON.stringify(said));
+
+/** Until all ranks have told, or that is not to be expected. */
+async function othersHaveTold() {
+  const ranks = Array.from({ length: worldSize }, (_, rank) => join(given.folder, `${rank}.json`));
+  for (let tries = 0; tries < 500 && !ranks.every((file) => existsSync(file)); tries++) await sleep(10);
+}
 
 async function idOf(engine) {
   const file = join(given.folder, "id");
-  if (rank === 0) {
-    writeFileSync(`${file}.part`, engine.id());
-    renameSync(`${file}.part`, file);
-  }
+  if (rank === 0) write("id", engine.id());
   while (!existsSync(file)) await sleep(5);
   return new Uint8Array(readFileSync(file));
 }
@@ -175,5 +185,6 @@ try {
   tell({ rank, version, library, found });
 } catch (error) {
   tell({ rank, error: error.message, code: error.code });
+  await othersHaveTold(); // The launcher ends them as soon as one of them fails.
   loadAddon().exitNow(3);
 }

@@ -48,7 +48,7 @@ try {
         ? Promise.reject(new Error(`image ${index} is broken`))
         : sample.call(images, index);
   }
-  if (lost?.rank === group.rank) {
+  if (lost && lost.rank === group?.rank) {
     const { sample } = images;
     let left = lost.images;
     images.sample = (index) =>

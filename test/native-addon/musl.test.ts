@@ -25,7 +25,7 @@ const taken = `
   fgets fopen fputc fputs free fwrite get_nprocs getenv gettext gettimeofday log log1p madvise malloc memchr memcmp memcpy memmove
   memset posix_memalign pow pthread_attr_destroy pthread_attr_getstacksize pthread_attr_init pthread_attr_setstacksize
   pthread_cond_broadcast pthread_cond_destroy pthread_cond_signal pthread_cond_wait pthread_create pthread_join pthread_mutex_lock
-  pthread_mutex_unlock pthread_once pthread_self pthread_setaffinity_np realloc sched_getaffinity snprintf sprintf stderr strchr
+  pthread_mutex_unlock pthread_once pthread_self pthread_setaffinity_np realloc sched_getaffinity setenv snprintf sprintf stderr strchr
   strcmp strerror strlen strncmp strstr strtol strtoll syscall sysconf vsnprintf
 `.match(/\w+/g);
 

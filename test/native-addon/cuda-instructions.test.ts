@@ -21,13 +21,14 @@ it.for(["newest", "older"])(
     expect(stderr).toBe("");
     expect(status).toBe(0);
     // The loops are the ones meant, and the machine code is read right: each walk has one exp2 a state and step, and each
-    // step of a product 32 products of tensor cores.
+    // step of a product 32 products of tensor cores, or 4 of a whole warpgroup.
     const amounts = (loops: RegExp, column: number) =>
       stdout
         .split("\n")
         .filter((line) => loops.test(line))
         .map((line) => line.split("|").map((cell) => cell.trim())[column]);
     expect(amounts(/\| scan forward, .*walk/, 8)).toEqual(["32", "32"]);
-    expect(amounts(/\| step of 64 k \|/, 9)).toEqual(["32", "32", "32", "32"]);
+    expect(amounts(/^(?!.*wgmma).*\| step of 64 k \|/, 9)).toEqual(["32", "32", "32", "32"]); // tensor
+    expect(amounts(/wgmma.*\| step of 64 k \|/, 9)).toEqual(toolkit === "newest" ? Array(5).fill("4") : []);
   },
 );

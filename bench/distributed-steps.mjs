@@ -7,10 +7,10 @@
 //   node bench/distributed-steps.mjs MEASURE   is one process of a round, which writes its times as JSON into the file
 import { spawn } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { freePort } from "../dist/distributed/spawn.js";
 import { data, distributed, MedMamba, openDevice, tasks } from "../dist/index.js";
 import { trainingSettings } from "../dist/training/settings.js";
 import { TrainingStep } from "../dist/training/step.js";
@@ -127,6 +127,13 @@ function ratioOf(after, beside) {
   return ratios[ratios.length >> 1];
 }
 
+/** The words by which an MPI's launcher, "mpirun.openmpi" or "mpirun.mpich", starts what follows them once a rank. */
+export function launched(mpirun, ranks) {
+  const isOpenMpi = mpirun === "mpirun.openmpi";
+  const options = isOpenMpi ? ["--allow-run-as-root", "--oversubscribe", "--bind-to", "none"] : [];
+  return [mpirun, ...options, "-n", `${ranks}`];
+}
+
 /** Undefined where that launcher is not there, or did not end. */
 async function roundOf({ ranks, threads, mpirun }) {
   const folder = mkdtempSync(join(tmpdir(), "medmamba-steps-"));
@@ -134,10 +141,8 @@ async function roundOf({ ranks, threads, mpirun }) {
   const own = [process.execPath, script, file];
   const shared = { ...process.env, MEDMAMBA_THREADS: `${threads}`, OMPI_MCA_mpi_yield_when_idle: "1" };
   const port = await freePort();
-  const mpi =
-    mpirun === "mpirun.openmpi" ? ["--allow-run-as-root", "--oversubscribe", "--bind-to", "none"] : [];
   const commands = mpirun
-    ? [{ command: [mpirun, ...mpi, "-n", `${ranks}`, ...own], env: shared }]
+    ? [{ command: [...launched(mpirun, ranks), ...own], env: shared }]
     : Array.from({ length: ranks }, (_, rank) => ({
         command: own,
         env: {
@@ -168,14 +173,6 @@ const run = ({ command: [program, ...args], env }) =>
     child.on("error", resolve);
     child.on("close", resolve);
   });
-
-async function freePort() {
-  const server = createServer();
-  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const { port } = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
 
 async function batchesOf(loader) {
   const batches = [];

@@ -13,7 +13,7 @@ import { columns } from "../dist/cli/console/wording.js";
 import { findEngine } from "../dist/distributed/engine.js";
 import { openDevice, tensor } from "../dist/index.js";
 import { readArguments, wholeNumber } from "./arguments.mjs";
-import { measureSteps, problem } from "./distributed-steps.mjs";
+import { launched, measureSteps, problem } from "./distributed-steps.mjs";
 import { assumptions, overlapRows } from "./overlap-model.mjs";
 import { markdownTable, threeDigits, writeResults } from "./results-files.mjs";
 import { bytesOverLink, links, millisecondsOf } from "./scaling-model.mjs";
@@ -174,7 +174,7 @@ function overlapTable(rows) {
 /** Nothing where that MPI is not installed. */
 function timesOf(mpi, reduction) {
   const folder = mkdtempSync(join(tmpdir(), "medmamba-distributed-"));
-  const launch = mpi === "openmpi" ? ["--allow-run-as-root", "--oversubscribe", "--bind-to", "none"] : [];
+  const [launcher, ...before] = launched(`mpirun.${mpi}`, options.ranks);
   const own = [
     process.execPath,
     fileURLToPath(import.meta.url),
@@ -184,7 +184,7 @@ function timesOf(mpi, reduction) {
     reduction,
   ];
   try {
-    spawnSync(`mpirun.${mpi}`, [...launch, "-n", `${options.ranks}`, ...own, "--runs", `${options.runs}`], {
+    spawnSync(launcher, [...before, ...own, "--runs", `${options.runs}`], {
       stdio: ["ignore", "ignore", options.json ? "ignore" : "inherit"],
       // A rank that waits lets another have the processor, where there are fewer processors than ranks.
       env: { ...process.env, OMPI_MCA_mpi_yield_when_idle: "1" },

@@ -92,7 +92,6 @@ export class Communicator {
     this.#expectTensors("sum", { values });
     if (values.dtype !== "float32")
       throw new DTypeError(`sum: values are ${values.dtype}, but float32 alone is added up over ranks.`);
-    if (!this.#beside) this.join();
     if (this.reduction === "engine") {
       if (values.size > 0) this.#call("engine_sum", { count: values.size, values, communicator: this });
       return;
@@ -157,8 +156,7 @@ export class Communicator {
         `gather: y has room for ${y.size} values, but ${this.worldSize} ranks have ${x.size} each.`,
       );
     const bytes = x.size * dtypes[x.dtype].bytes;
-    this.join();
-    if (bytes > 0) this.device.call("gather", { bytes, x, y, communicator: this });
+    if (bytes > 0) this.#call("gather", { bytes, x, y, communicator: this });
   }
 
   /** Waits for all ranks to do the same. Rejects with the first failure of what was queued on the device. Idempotent. */
@@ -177,7 +175,6 @@ export class Communicator {
    */
   #inParts(values: Tensor, combine: (received: Field, bytes: number, own: Field) => void): void {
     const { worldSize } = this;
-    if (!this.#beside) this.join();
     const total = values.size * dtypes[values.dtype].bytes;
     // Parts are of whole lines. What is left over is short, and so are some values altogether.
     const step = line * worldSize;
@@ -228,9 +225,13 @@ export class Communicator {
     return { handle: guarded(() => whole.view(0, bytes)), device: this.device };
   }
 
+  /** Beside the device's other work, or, as all ranks call in one order, after what is there. */
   #call(operation: string, fields: Fields): void {
     if (this.#beside) this.device.callBeside(operation, fields);
-    else this.device.call(operation, fields);
+    else {
+      this.join();
+      this.device.call(operation, fields);
+    }
   }
 
   #done(...used: readonly Scratch[]): void {

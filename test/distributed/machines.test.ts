@@ -13,8 +13,8 @@ import { writeSides } from "../support/sides.js";
 
 const environment = { ...process.env, MEDMAMBA_THREADS: "1" };
 
-/** What the ranks say that one command starts, which has to be the same. */
-function outcomeOf(command: string, args: readonly string[], ranks: number, extra: object = {}): Trained {
+/** What a command prints, which has to succeed. */
+function linesOf(command: string, args: readonly string[], extra: object = {}): string[] {
   const { status, stdout, stderr } = spawnSync(command, args, {
     encoding: "utf8",
     timeout: 120_000,
@@ -22,7 +22,12 @@ function outcomeOf(command: string, args: readonly string[], ranks: number, extr
     env: { ...environment, ...extra },
   });
   expect(status, stderr).toBe(0);
-  const said = stdout.split("\n").flatMap((line) => trainedOf([line]) ?? []);
+  return stdout.split("\n");
+}
+
+/** What the ranks say that one command starts, which has to be the same. */
+function outcomeOf(command: string, args: readonly string[], ranks: number, extra: object = {}): Trained {
+  const said = linesOf(command, args, extra).flatMap((line) => trainedOf([line]) ?? []);
   expect(said).toHaveLength(ranks);
   for (const other of said) expect(other).toEqual(said[0]);
   return said[0] as Trained;
@@ -64,17 +69,10 @@ describe.each([openMpi, mpich].filter((launcher) => launcher !== undefined))(
 
     it("leaves libc and the signals of its host alone", () => {
       const program = [process.execPath, programOf("guest")];
-      const { stdout, stderr } = spawnSync(command, [...args(2), ...program], {
-        encoding: "utf8",
-        timeout: 60_000,
-        killSignal: "SIGKILL",
-        env: environment,
-      });
-      const said = stdout.split("\n").filter((line) => line.startsWith("{"));
-      expect(
-        said.map((line) => JSON.parse(line)),
-        stderr,
-      ).toEqual(Array.from({ length: 2 }, () => ({ engine: "mpi", written: 0, trap: "RuntimeError" })));
+      const said = linesOf(command, [...args(2), ...program]).filter((line) => line.startsWith("{"));
+      expect(said.map((line) => JSON.parse(line))).toEqual(
+        Array.from({ length: 2 }, () => ({ engine: "mpi", written: 0, trap: "RuntimeError" })),
+      );
     });
 
     it("keeps them so where a rank has fewer images of a batch, and refuses where one would have none", async () => {
